@@ -1,0 +1,105 @@
+"""An asyncio client for Meta's WhatsApp Business Phone Number Management API.
+
+    import asyncio
+    from wa_phone_async import PhoneNumberClient
+
+    async def main() -> None:
+        async with PhoneNumberClient.from_env() as client:
+            async for number in client.list_phone_numbers("102290129340398"):
+                print(number.display_phone_number, number.verified_name)
+
+    asyncio.run(main())
+
+Lists follow every page by themselves, calls are repeated where that helps and can do no harm, and what Meta adds
+tomorrow is kept. `wa_phone_async.sandbox` is the same API in this process, to test against.
+"""
+
+from ._version import __version__
+from .client import PhoneNumberClient
+from .decoding import from_dict, to_dict
+from .errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
+    GraphAPIError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PaginationError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    TransportError,
+    UnprocessableEntityError,
+    WaPhoneError,
+)
+from .models import (
+    ALL_FIELDS,
+    AccountMode,
+    CodeVerificationStatus,
+    CreatedPhoneNumber,
+    Cursors,
+    Extra,
+    HostPlatform,
+    MessagingLimitTier,
+    NameStatus,
+    Page,
+    PhoneNumber,
+    PhoneNumberStatus,
+    QualityRating,
+    Throughput,
+    ThroughputLevel,
+    UnifiedCertStatus,
+)
+from .paginator import AsyncPaginator
+from .query import Filter, Sort
+from .retry import RetryPolicy
+from .session import GraphSession
+from .tokens import TokenProvider
+
+__all__ = [
+    "ALL_FIELDS",
+    "AccountMode",
+    "AsyncPaginator",
+    "AuthenticationError",
+    "BadRequestError",
+    "CodeVerificationStatus",
+    "ConflictError",
+    "CreatedPhoneNumber",
+    "Cursors",
+    "DecodeError",
+    "Extra",
+    "Filter",
+    "GraphAPIError",
+    "GraphSession",
+    "HostPlatform",
+    "InvalidArgumentError",
+    "MessagingLimitTier",
+    "NameStatus",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "Page",
+    "PaginationError",
+    "PermissionDeniedError",
+    "PhoneNumber",
+    "PhoneNumberClient",
+    "PhoneNumberStatus",
+    "QualityRating",
+    "RateLimitError",
+    "RequestTimeoutError",
+    "RetryPolicy",
+    "ServerError",
+    "Sort",
+    "Throughput",
+    "ThroughputLevel",
+    "TokenProvider",
+    "TransportError",
+    "UnifiedCertStatus",
+    "UnprocessableEntityError",
+    "WaPhoneError",
+    "__version__",
+    "from_dict",
+    "to_dict",
+]

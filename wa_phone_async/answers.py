@@ -1,0 +1,48 @@
+"""What an answer says: the JSON of a good one, or the refusal that it is. Pure: bytes and headers in, a value out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .decoding import Json, read_json
+from .errors import DecodeError, RateLimitError
+from .refusals import read_refusal
+from .usage import read_server_wait
+
+
+def read_answer(
+    body: bytes, *, http_status: int, headers: Mapping[str, str], node_id: str, secrets: tuple[str, ...]
+) -> Any:
+    """The JSON of an answer that is no refusal.
+
+    Args:
+        body: The answer's body, decompressed.
+        http_status: Its status.
+        headers: Its headers, whose names ignore case.
+        node_id: The id at the head of the path that was asked for: whose usage the headers tell.
+        secrets: What to hide in every text of a refusal, should the API echo it.
+
+    Raises:
+        GraphAPIError: It is a refusal, whatever its status: errors come with HTTP 200 too.
+        DecodeError: It is no JSON, or a redirect.
+    """
+    if 300 <= http_status < 400:
+        text = f"the answer is a redirect (HTTP {http_status}), and redirects are never followed"
+        raise DecodeError(text, http_status=http_status)
+    if http_status < 400:
+        payload: Json = read_json(body, http_status=http_status)
+        if not (isinstance(payload, dict) and payload.get("error")):
+            return payload
+    else:
+        payload = _read_json_if_any(body)
+    refusal = read_refusal(payload, http_status=http_status, secrets=secrets)
+    refusal.retry_after = read_server_wait(headers, node_id, is_throttled=isinstance(refusal, RateLimitError))
+    raise refusal
+
+
+def _read_json_if_any(body: bytes) -> Any:
+    try:
+        return read_json(body)
+    except DecodeError:
+        return None

@@ -1,0 +1,233 @@
+"""`PhoneNumberClient`: one short method for each call of the API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Self, TypedDict, Unpack
+
+import aiohttp
+
+from .errors import InvalidArgumentError, OutcomeUnknownError
+from .models import CreatedPhoneNumber, PhoneNumber
+from .paginator import AsyncPaginator, Follow
+from .query import MAX_PAGE_SIZE, Filter, Sort, check_node_id, create_body, list_params
+from .redaction import conceal
+from .retry import RetryPolicy
+from .session import GraphSession
+from .tokens import TokenProvider
+from .wire import CLOSED
+
+
+class Settings(TypedDict, total=False):
+    """The settings that a client passes on to the `GraphSession` that it makes."""
+
+    api_version: str
+    base_url: str
+    app_secret: str | None
+    retry: RetryPolicy | None
+    timeout: float | aiohttp.ClientTimeout
+    trace_configs: Sequence[aiohttp.TraceConfig]
+    max_body: int
+
+
+class PhoneNumberClient:
+    """A client for the phone numbers of WhatsApp Business Accounts (WABA).
+
+        async with PhoneNumberClient(access_token) as client:
+            async for number in client.list_phone_numbers(waba_id):
+                print(number.display_phone_number, number.verified_name)
+
+    It opens on first use, also without `async with`; then call `aclose()` when done. Entered again, it opens again.
+
+    Args:
+        access_token: The token, or a callable that gives it for each attempt: `provider(node_id, rejected)`, plain or
+            async, where `node_id` is the id at the head of the path and `rejected` the token that the API has just
+            rejected in this call, or `None`. Left out with a `GraphSession`, which has its own.
+        api_version: The version of the Graph API; `v23.0` unless told.
+        base_url: Where the API lives; `https://graph.facebook.com` unless told.
+        app_secret: The app's secret: with it every call carries `appsecret_proof`.
+        retry: How patiently a call is made again.
+        timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`; 30 s unless told.
+        session: An `aiohttp.ClientSession` or a `GraphSession` to borrow. It stays open when the client closes.
+        trace_configs: Passed on to aiohttp for the sessions that are opened here.
+        max_body: Bytes that an answer may have after decompression; 64 MiB unless told.
+
+    Raises:
+        InvalidArgumentError: A setting is wrong; the text says which, and what would be right.
+    """
+
+    session: GraphSession
+    """The session wrapper that carries every call, to read other edges of the Graph API under the same rules."""
+
+    def __init__(
+        self,
+        access_token: str | TokenProvider | None = None,
+        *,
+        session: aiohttp.ClientSession | GraphSession | None = None,
+        **settings: Unpack[Settings],
+    ) -> None:
+        # Replaced before anything can fail: no traceback shows a secret among the local variables.
+        access_token = access_token if callable(access_token) or access_token is None else conceal(access_token)
+        if settings.get("app_secret") is not None:
+            settings["app_secret"] = conceal(settings.get("app_secret"))
+        self._owns_session = not isinstance(session, GraphSession)
+        self._is_closed = False
+        if not isinstance(session, GraphSession):
+            self.session = GraphSession(access_token or conceal(None), session=session, **settings)
+        elif access_token is None and not settings:
+            self.session = session
+        else:
+            raise InvalidArgumentError("a borrowed GraphSession has its own token and settings: give it alone")
+
+    @classmethod
+    def from_env(
+        cls, *, session: aiohttp.ClientSession | None = None, **settings: Unpack[Settings]
+    ) -> PhoneNumberClient:
+        """A client with the settings of the environment; those given here come first.
+
+        It reads `WA_ACCESS_TOKEN`, `WA_API_VERSION`, `WA_BASE_URL` and `WA_APP_SECRET`; an empty one counts as not set.
+
+        Raises:
+            InvalidArgumentError: `WA_ACCESS_TOKEN` is not set, or a setting is wrong.
+        """
+        if settings.get("app_secret") is not None:
+            settings["app_secret"] = conceal(settings.get("app_secret"))
+        if not os.environ.get("WA_ACCESS_TOKEN"):
+            raise InvalidArgumentError("WA_ACCESS_TOKEN is not set: export the access token under this name")
+        found: Settings = {}
+        if version := os.environ.get("WA_API_VERSION"):
+            found["api_version"] = version
+        if base_url := os.environ.get("WA_BASE_URL"):
+            found["base_url"] = base_url
+        if os.environ.get("WA_APP_SECRET"):
+            found["app_secret"] = conceal(os.environ["WA_APP_SECRET"])
+        found.update(settings)
+        return cls(conceal(os.environ["WA_ACCESS_TOKEN"]), session=session, **found)
+
+    def __repr__(self) -> str:
+        session = vars(self).get("session")  # a traceback shows one half made
+        return f"{type(self).__name__}(session={session!r})"
+
+    async def __aenter__(self) -> Self:
+        self._is_closed = False
+        if self._owns_session:
+            await self.session.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what was opened here. Calls say that the client is closed, until it is entered again."""
+        self._is_closed = True
+        if self._owns_session:
+            await self.session.aclose()
+
+    def list_phone_numbers(
+        self,
+        waba_id: str,
+        *,
+        fields: Iterable[str] | str | None = None,
+        filtering: Filter | Iterable[Filter] | None = None,
+        sort: Sort | str | None = None,
+        limit: int = MAX_PAGE_SIZE,
+        after: str | None = None,
+        before: str | None = None,
+        max_items: int | None = None,
+        follow: Follow = "next",
+        total_timeout: float | None = None,
+    ) -> AsyncPaginator[PhoneNumber]:
+        """The phone numbers of an account: iterate over them, or await them all as a list.
+
+        `GET /{waba_id}/phone_numbers`, Meta's v23.0 reference, read 2026-11-22.
+
+        Args:
+            waba_id: Meta's id of the account, digits.
+            fields: The fields to ask for: names, or one comma-separated text. `None` gives the API's default answer,
+                which lacks `status` on the live service; `ALL_FIELDS` asks for all that `PhoneNumber` knows.
+            filtering: Conditions that a number must meet.
+            sort: The order; unless told, the one onboarded last comes first.
+            limit: Numbers in a page, 1 to 100. A page is a call, and calls are what the quota counts.
+            after: A cursor to begin after, such as an earlier paginator's `cursor`.
+            before: A cursor to go back from.
+            max_items: Numbers wanted in all; `None` for all.
+            follow: `"next"` goes on while there is a `next` link; `"after"` is for servers that never send one.
+            total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            WaPhoneError: While iterating, a page could not be had; the same paginator can go on with it.
+        """
+        self._check_open()
+        check_node_id("waba_id", waba_id)
+        params = list_params(fields=fields, filtering=filtering, sort=sort)
+        return self.session.paginate(
+            f"{waba_id}/phone_numbers",
+            params,
+            PhoneNumber,
+            limit=limit,
+            after=after,
+            before=before,
+            max_items=max_items,
+            follow=follow,
+            total_timeout=total_timeout,
+        )
+
+    async def create_phone_number(
+        self,
+        waba_id: str,
+        *,
+        phone_number: str,
+        verified_name: str | None = None,
+        cc: str | None = None,
+        migrate_phone_number: bool | None = None,
+        preverified_id: str | None = None,
+        total_timeout: float | None = None,
+    ) -> CreatedPhoneNumber:
+        """Add a phone number to an account. It is unverified then, and no code has been sent.
+
+        `POST /{waba_id}/phone_numbers`, Meta's v23.0 reference, read 2026-11-22. It is sent again only when it has
+        provably not been done: no connection was made, or the API refused it as throttled or for its token.
+
+        Args:
+            waba_id: Meta's id of the account, digits.
+            phone_number: 7 to 15 digits, without `+`; with or without the country code.
+            verified_name: The business's name to be shown, 2 to 75 characters; required unless migrating.
+            cc: The country's dial code, 1 to 3 digits. Give it: some of Meta's guides require it.
+            migrate_phone_number: Whether the number moves here from another account.
+            preverified_id: Meta's id of a number that was verified beforehand.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            OutcomeUnknownError: It was sent and its answer was lost: list the numbers before you send it again.
+            ConflictError: The account has the number already.
+            WaPhoneError: It was refused, or could not be sent.
+        """
+        self._check_open()
+        check_node_id("waba_id", waba_id)
+        body = create_body(
+            phone_number=phone_number,
+            verified_name=verified_name,
+            cc=cc,
+            migrate_phone_number=migrate_phone_number,
+            preverified_id=preverified_id,
+        )
+
+        def unknown(reason: str) -> OutcomeUnknownError:
+            return OutcomeUnknownError(
+                f"whether {phone_number} was created is unknown ({reason}): list the numbers of {waba_id} "
+                "and look for its digits before you create it again",
+                waba_id=waba_id,
+                phone_number=phone_number,
+                reason=reason,
+            )
+
+        return await self.session.post(
+            f"{waba_id}/phone_numbers", body, CreatedPhoneNumber, unknown=unknown, total_timeout=total_timeout
+        )
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise RuntimeError(CLOSED)

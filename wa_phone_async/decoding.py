@@ -1,0 +1,308 @@
+"""The one cattrs converter: JSON → values, or an error that says where it does not fit; and values → plain JSON.
+
+The recipe. Each model gets one structure hook: it walks the members that came, reads each with the hook of its field
+(resolved once for each model), and keeps what no field knows in `extra`. Nothing is coerced: a string field takes
+strings. Four fields' types are gentler. An open enum keeps an unknown value as the string that came; a time that is
+no time, an object that is none, and a boolean that is an empty text stay in `extra` under their own name. What does
+not fit is said with its place: `expected a string, not a number @ $.data[3].id`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, NoReturn, TypeVar, get_args, get_origin
+
+import attrs
+import cattrs
+from cattrs.cols import list_structure_factory
+from cattrs.errors import AttributeValidationNote, ClassValidationError
+
+from .errors import DecodeError
+from .models import NO_EXTRA, Cursors, Extra, Page, PhoneNumber
+
+T = TypeVar("T")
+
+Json = dict[str, Any] | list[Any] | str | float | None
+"""A JSON value, as `json` gives it; a `bool` and an `int` are `float`s to a type checker."""
+
+Reader = Callable[..., Any]
+"""Reads one JSON value, or raises what does not fit. cattrs calls it with the type as a second argument."""
+
+_OTHER_NAMES: Final = {"platform_type": "host_platform"}
+"""Second names of fields. The first name wins where both came."""
+
+
+def read_json(body: bytes, *, http_status: int | None = None) -> Any:
+    """The JSON in a body.
+
+    Raises:
+        DecodeError: It is not JSON in UTF-8, or nested deeper than Python can follow.
+    """
+    try:
+        return _JSON.decode(body.decode())
+    except RecursionError:
+        why, garbled = "nested too deep to be read", False
+    except ValueError:
+        why, garbled = "not JSON" if body else "empty", True
+    raise DecodeError(f"the answer is {why} ({len(body)} bytes)", http_status=http_status, garbled=garbled)
+
+
+def read_model(payload: object, model: type[T], *, http_status: int | None = None, path: str = "$") -> T:
+    """A payload as a value of a model, such as `PhoneNumber`, `list[PhoneNumber]` or `dict`.
+
+    Raises:
+        DecodeError: Something does not fit. The text says what and where, and holds no value.
+    """
+    try:
+        return _converter.structure(payload, model)
+    except (cattrs.BaseValidationError, _MisfitError) as error:
+        misfits = cattrs.transform_error(error, path, _describe)
+    except RecursionError:
+        misfits = [f"nested too deep to be read @ {path}"]
+    more = f" (and {len(misfits) - 1} more)" if len(misfits) > 1 else ""
+    raise DecodeError(f"{misfits[0]}{more}", http_status=http_status)
+
+
+def from_dict(model: type[T], data: object) -> T:
+    """The value that `to_dict` made plain: `from_dict(PhoneNumber, data)`, `from_dict(Page[PhoneNumber], data)`.
+
+    It reads what the API sends just as well.
+
+    Raises:
+        DecodeError: Something does not fit. The text says what and where.
+    """
+    return read_model(data, model)
+
+
+def to_dict(value: Any) -> dict[str, Any]:
+    """A value as plain JSON: enums as strings, times in ISO 8601, `extra` among the other members, no `None`."""
+    plain: dict[str, Any] = _converter.unstructure(value)
+    return plain
+
+
+def without_links(value: Json) -> Any:
+    """The same JSON without the links of nested lists, since Graph writes the access token into them."""
+    if isinstance(value, dict):
+        return {key: _without_links_of(item) if key == "paging" else without_links(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_links(item) for item in value]
+    return value
+
+
+def _without_links_of(paging: Json) -> Json:
+    links = ("next", "previous")
+    return {key: item for key, item in paging.items() if key not in links} if isinstance(paging, dict) else paging
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+_JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+class _StaysInExtraError(Exception):
+    """The value is not what the field holds, and does no harm."""
+
+
+class _MisfitError(Exception):
+    """The value is not what the field holds, and nothing is coerced."""
+
+
+def _misfit(expected: str, value: object) -> _MisfitError:
+    kinds: dict[type[Any], str] = {
+        dict: "an object",
+        list: "an array",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "null",
+    }
+    return _MisfitError(f"expected {expected}, not {kinds.get(type(value), 'a number')}")
+
+
+def _strict(kind: type[Any], expected: str) -> Reader:
+    def read(value: Any, _: Any = None) -> Any:
+        if type(value) is not kind:
+            raise _misfit(expected, value)
+        return value
+
+    return read
+
+
+_read_string: Final = _strict(str, "a string")
+_read_boolean: Final = _strict(bool, "a boolean")
+_read_object: Final = _strict(dict, "an object")
+_read_array: Final = _strict(list, "an array")
+
+
+def _read_time(value: Any, _: Any = None) -> datetime:
+    try:
+        time = datetime.fromisoformat(_read_string(value))
+    except ValueError:
+        raise _StaysInExtraError from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _read_flag(value: Any, _: Any = None) -> bool:
+    if value == "":
+        raise _StaysInExtraError
+    return bool(_read_boolean(value))
+
+
+def _read_extra(value: Any, _: Any = None) -> Extra:
+    return Extra(without_links(value)) if _read_object(value) else NO_EXTRA
+
+
+def _open_enum_reader(enum: type[StrEnum]) -> Reader:
+    members: dict[str, StrEnum] = {member.value: member for member in enum}
+
+    def read(value: Any, _: Any = None) -> Any:
+        try:
+            return members[value]
+        except (KeyError, TypeError):
+            return _read_string(value)
+
+    return read
+
+
+def _nested_reader(model: type[Any]) -> Reader:
+    structure = _converter.get_structure_hook(model)
+
+    def read(value: Any, _: Any = None) -> Any:
+        if type(value) is not dict:
+            raise _StaysInExtraError
+        return structure(value, model)
+
+    return read
+
+
+def _reader_of(annotation: Any) -> Reader:
+    """The reader of a field's type. `None` in it is dealt with elsewhere."""
+    kind, *_ = (arg for arg in (get_args(annotation) or (annotation,)) if arg is not type(None))
+    if kind is datetime:
+        return _read_time
+    if kind is bool:
+        return _read_flag
+    if issubclass(kind, StrEnum):
+        return _open_enum_reader(kind)
+    return _nested_reader(kind) if attrs.has(kind) else _converter.get_structure_hook(kind)
+
+
+def _has_extra(model: Any) -> bool:
+    return attrs.has(model) and attrs.fields(model)[-1].name == "extra" and (get_origin(model) or model) is not Page
+
+
+def _structure_hook(model: type[Any]) -> Reader:
+    fields = attrs.fields(model)[:-1]
+    slots = {field.name: (index, _reader_of(field.type)) for index, field in enumerate(fields)}
+    required = [(index, field.name) for index, field in enumerate(fields) if field.default is attrs.NOTHING]
+
+    def structure(members: Any, _: Any = None) -> Any:
+        values: list[Any] = [None] * len(fields)
+        extra: dict[str, Any] = {}
+        misfits: dict[str, Exception] = {}
+        for name, value in _with_first_names(_read_object(members), slots).items():
+            slot = slots.get(name)
+            if slot is None:
+                extra[name] = value
+            elif value is not None:
+                try:
+                    values[slot[0]] = slot[1](value)
+                except _StaysInExtraError:
+                    extra[name] = value
+                except (_MisfitError, ClassValidationError) as error:
+                    misfits[name] = error
+        for index, name in required:
+            if values[index] is None:
+                misfits.setdefault(name, KeyError(name))
+        if misfits:
+            raise ClassValidationError("", [_at(name, error) for name, error in misfits.items()], model)  # pyright: ignore[reportCallIssue]  # typeshed knows ExceptionGroup's two
+        return model(*values, _read_extra(extra))
+
+    return structure
+
+
+def _object_hook(model: type[Any], converter: cattrs.Converter) -> Reader:
+    """Any other model, by the hook that cattrs makes, which would look for members in a text as well."""
+    structure = converter.gen_structure_attrs_fromdict(model)
+
+    def read(value: Any, _: Any = None) -> Any:
+        return structure(_read_object(value), model)
+
+    return read
+
+
+def _is_array(kind: Any) -> bool:
+    return get_origin(kind) is list or (get_origin(kind) is tuple and get_args(kind)[-1] is ...)
+
+
+def _array_hook(kind: Any, converter: cattrs.Converter) -> Reader:
+    """Arrays, by the hook that cattrs makes, which would go through the characters of a text as well."""
+    structure, gather = list_structure_factory(kind, converter), get_origin(kind)
+
+    def read(value: Any, _: Any = None) -> Any:
+        return gather(structure(_read_array(value), kind))
+
+    return read
+
+
+def _with_first_names(members: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The members with a second name made the first, where the first one did not come or is null."""
+    for other, name in _OTHER_NAMES.items():
+        if other in members and name in known and members.get(name) is None:
+            members = {**members, name: members[other]}
+            del members[other]
+    return members
+
+
+def _at(name: str, error: Exception) -> Exception:
+    """The error with the note from which cattrs forms the path."""
+    error.__notes__ = [AttributeValidationNote(f"at {name}", name, Any)]
+    return error
+
+
+def _describe(error: BaseException, _: type | None) -> str:
+    if isinstance(error, KeyError):
+        return "required field missing"
+    return "nested too deep to be read" if isinstance(error, RecursionError) else str(error)
+
+
+def _is_given(_: Any, value: Any) -> bool:
+    return value is not None
+
+
+def _unstructure_hook(model: type[Any]) -> Callable[[Any], dict[str, Any]]:
+    names = [field.name for field in attrs.fields(model)[:-1]]
+
+    def unstructure(value: Any) -> dict[str, Any]:
+        members = {
+            name: _converter.unstructure(member) for name in names if (member := getattr(value, name)) is not None
+        }
+        return {**value.extra, **members}
+
+    return unstructure
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=True)
+    converter.register_structure_hook(str, _read_string)
+    converter.register_structure_hook(bool, _read_boolean)
+    converter.register_structure_hook(int, _strict(int, "a whole number"))
+    converter.register_structure_hook(dict, lambda value, _: without_links(_read_object(value)))
+    converter.register_structure_hook(Extra, _read_extra)
+    converter.register_structure_hook(Page, lambda value, _: converter.structure(value, Page[PhoneNumber]))
+    converter.register_structure_hook_factory(_is_array, _array_hook)
+    converter.register_structure_hook_factory(attrs.has, _object_hook)
+    converter.register_structure_hook_factory(_has_extra, _structure_hook)
+    converter.register_unstructure_hook(Extra, dict)
+    converter.register_unstructure_hook(Cursors, lambda cursors: attrs.asdict(cursors, filter=_is_given))
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_unstructure_hook(StrEnum, str)
+    converter.register_unstructure_hook_factory(_has_extra, _unstructure_hook)
+    return converter
+
+
+_converter: Final = _make_converter()

@@ -1,0 +1,209 @@
+"""What can go wrong, as a tree: each branch is something else that the caller can do about it.
+
+    WaPhoneError
+    ├── InvalidArgumentError      (also ValueError)    mend the call: nothing was sent
+    ├── TransportError                                 no answer: the network, or the server, is not there
+    │   └── RequestTimeoutError   (also TimeoutError)  no answer in time
+    ├── OutcomeUnknownError                            a write whose answer was lost: look before repeating it
+    ├── DecodeError                                    an answer that cannot be read
+    ├── PaginationError                                a list that would never end, or cannot go on
+    └── GraphAPIError                                  the API's own refusal, with all that it said
+        ├── BadRequestError                            a parameter is wrong
+        ├── AuthenticationError                        the token is missing, expired or revoked
+        ├── PermissionDeniedError                      the token is good, and may not do this
+        ├── NotFoundError                              no such object, or not visible to this token
+        ├── ConflictError                              it is there already
+        ├── UnprocessableEntityError                   well-formed, and impossible
+        ├── RateLimitError                             throttled: wait
+        └── ServerError                                the API's own trouble
+
+Every error can be pickled, takes notes, and holds no secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class WaPhoneError(Exception):
+    """The base of every error that this library raises on purpose.
+
+    Attributes:
+        attempts: How many times the call was tried before it failed, the first one included.
+        retry_after: Seconds that the server asked to wait, or `None` where it named none.
+        repeatable: Whether the same call may be made again: it can do no harm, and it may help.
+        seconds_left: What was left of the call's `total_timeout` when it failed, or `None` without one.
+    """
+
+    attempts: int = 0
+    retry_after: float | None = None
+    repeatable: bool = False
+    seconds_left: float | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # `Exception` would call `__init__` with `args` alone and so lose every keyword-only parameter.
+        return _rebuild, (type(self), self.args), self.__dict__
+
+
+def _rebuild(kind: type[WaPhoneError], args: tuple[Any, ...]) -> WaPhoneError:
+    error = kind.__new__(kind, *args)
+    error.args = args  # `TimeoutError` leaves them to `__init__`
+    return error
+
+
+class InvalidArgumentError(WaPhoneError, ValueError):
+    """An argument was refused before anything was sent; the text says what would be right."""
+
+
+class TransportError(WaPhoneError):
+    """No whole answer came: no connection, a connection that broke, or an answer that was cut.
+
+    Attributes:
+        sent: Whether the request may have reached the server. `False` means that it provably has not.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class RequestTimeoutError(TransportError, TimeoutError):
+    """No whole answer came in time."""
+
+
+class OutcomeUnknownError(WaPhoneError):
+    """A write was sent and its answer was lost, so that it may or may not have happened.
+
+    It is never repeated by itself. List the numbers and compare digits before you send it again.
+
+    Attributes:
+        waba_id: The account that was written to.
+        phone_number: The number that was to be created, as it was passed.
+        reason: What happened to the answer, in a few words.
+    """
+
+    def __init__(self, message: str, *, waba_id: str, phone_number: str, reason: str) -> None:
+        super().__init__(message)
+        self.waba_id = waba_id
+        self.phone_number = phone_number
+        self.reason = reason
+
+
+class DecodeError(WaPhoneError):
+    """An answer came that cannot be read: not JSON, too large, a redirect, or values of the wrong shape.
+
+    Attributes:
+        http_status: The status of the answer, or `None` where the value did not come from one.
+        garbled: Whether it was no JSON at all, as when it is cut on the way, so that asking again may help.
+    """
+
+    def __init__(self, message: str, *, http_status: int | None = None, garbled: bool = False) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+        self.garbled = garbled
+
+
+class PaginationError(WaPhoneError):
+    """A list that would never end, or that says it goes on and does not say where.
+
+    Attributes:
+        cursor: The cursor that came twice, or after which only empty pages came; `None` where there was none.
+    """
+
+    def __init__(self, message: str, *, cursor: str | None = None) -> None:
+        super().__init__(message)
+        self.cursor = cursor
+
+
+class GraphAPIError(WaPhoneError):
+    """The API refused, and this is everything that it said.
+
+    Only `message` and `http_status` are always there: real bodies lack `type`, `fbtrace_id`, even `code`
+    (Meta's Graph error guide and published captures, read 2026-11-22).
+
+    Attributes:
+        message: What Meta says, for developers. Its wording is not stable: decide by `code`.
+        http_status: The status of the answer. Throttling often arrives as 400, and an error even as 200.
+        code: Meta's error code, or `None`.
+        error_subcode: Meta's subcode, or `None`.
+        type: Meta's error type, such as `OAuthException`. It says little: even a bad parameter has that one.
+        fbtrace_id: The id that Meta's support asks for.
+        is_transient: Whether Meta says that it will pass, or `None` where it does not say.
+        error_user_title: A title to show to people, in their language.
+        error_user_msg: A sentence to show to people, in their language.
+        error_data: Details as they came: a mapping, a string or `None`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int,
+        code: int | None = None,
+        error_subcode: int | None = None,
+        type: str | None = None,  # noqa: A002 - the API's own name for it
+        fbtrace_id: str | None = None,
+        is_transient: bool | None = None,
+        error_user_title: str | None = None,
+        error_user_msg: str | None = None,
+        error_data: Mapping[str, Any] | str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.http_status = http_status
+        self.code = code
+        self.error_subcode = error_subcode
+        self.type = type
+        self.fbtrace_id = fbtrace_id
+        self.is_transient = is_transient
+        self.error_user_title = error_user_title
+        self.error_user_msg = error_user_msg
+        self.error_data = error_data
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        facts = [f"HTTP {self.http_status}"]
+        if self.code is not None:
+            subcode = "" if self.error_subcode is None else f"/{self.error_subcode}"
+            facts.append(f"code {self.code}{subcode}")
+        if self.retry_after is not None:
+            facts.append(f"retry after {self.retry_after:g} s")
+        if self.fbtrace_id is not None:
+            facts.append(f"trace {self.fbtrace_id}")
+        return f"{self.message} ({', '.join(facts)})"
+
+
+class BadRequestError(GraphAPIError):
+    """A parameter is missing, malformed or not known to the API."""
+
+
+class AuthenticationError(GraphAPIError):
+    """The access token is missing, malformed, expired or revoked."""
+
+
+class PermissionDeniedError(GraphAPIError):
+    """The token is good and may not do this, or Meta blocks the account for a violation of its policy."""
+
+
+class NotFoundError(GraphAPIError):
+    """There is no such object, or this token may not see it; Graph does not tell these two apart."""
+
+
+class ConflictError(GraphAPIError):
+    """It is there already."""
+
+
+class UnprocessableEntityError(GraphAPIError):
+    """The request is well-formed, and what it asks for cannot be done."""
+
+
+class RateLimitError(GraphAPIError):
+    """Too many calls: `retry_after` says for how many seconds, where Meta said it."""
+
+
+class ServerError(GraphAPIError):
+    """Meta's own trouble, of which some passes by itself."""

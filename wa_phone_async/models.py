@@ -1,0 +1,260 @@
+"""What the API sends, as frozen values under the API's own names.
+
+Every enum is open: a value that Meta adds tomorrow stays the plain string that came. Every field but `id` is
+optional, since the API leaves out what was not asked for. What no field knows is in `extra`.
+
+Values and fields were read on 2026-11-22 in Meta's v23.0 OpenAPI description of this edge, its guides, its SDKs
+and published captures of live answers; where they disagree, the union is here.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+
+
+class Extra(Mapping[str, Any]):
+    """The members of an object that no field knows: a read-only mapping, equal to a `dict` of the same items.
+
+    Unlike `types.MappingProxyType` it can be pickled and copied.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, Any] | None = None) -> None:
+        self._items = items or {}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
+NO_EXTRA = Extra()
+"""The one empty `Extra` that every value without unknown members shares."""
+
+
+class PhoneNumberStatus(StrEnum):
+    """Whether a number works. `LINKED` is the reference's word, `CONNECTED` the live service's."""
+
+    PENDING = "PENDING"
+    LINKED = "LINKED"
+    UNLINKED = "UNLINKED"
+    CONNECTED = "CONNECTED"
+    DISCONNECTED = "DISCONNECTED"
+    DELETED = "DELETED"
+    MIGRATED = "MIGRATED"
+    BANNED = "BANNED"
+    RESTRICTED = "RESTRICTED"
+    RATE_LIMITED = "RATE_LIMITED"
+    FLAGGED = "FLAGGED"
+    UNVERIFIED = "UNVERIFIED"
+    UNKNOWN = "UNKNOWN"
+
+
+class QualityRating(StrEnum):
+    """How the receivers of messages rate them. `NA` and `UNKNOWN` both mean: not rated yet."""
+
+    GREEN = "GREEN"
+    YELLOW = "YELLOW"
+    RED = "RED"
+    UNKNOWN = "UNKNOWN"
+    NA = "NA"
+
+
+class CodeVerificationStatus(StrEnum):
+    """Whether the number's ownership was proven by a code.
+
+    `EXPIRED` says only that the last code lapsed: healthy, connected numbers have it.
+    """
+
+    VERIFIED = "VERIFIED"
+    NOT_VERIFIED = "NOT_VERIFIED"
+    UNVERIFIED = "UNVERIFIED"
+    EXPIRED = "EXPIRED"
+
+
+class UnifiedCertStatus(StrEnum):
+    """The reference's state of the name review. The live service has no such field: see `NameStatus`."""
+
+    APPROVED = "APPROVED"
+    NAME_PENDING_REVIEW = "NAME_PENDING_REVIEW"
+    NAME_NOT_APPROVED = "NAME_NOT_APPROVED"
+    ACCOUNT_REVIEW_NOT_STARTED = "ACCOUNT_REVIEW_NOT_STARTED"
+    LIMITED_ACCESS = "LIMITED_ACCESS"
+
+
+class AccountMode(StrEnum):
+    """Whether the number serves customers or tests."""
+
+    LIVE = "LIVE"
+    SANDBOX = "SANDBOX"
+
+
+class HostPlatform(StrEnum):
+    """Where the number is hosted. Numbers of the WhatsApp Business app read `ON_PREMISE`."""
+
+    CLOUD_API = "CLOUD_API"
+    ON_PREMISE = "ON_PREMISE"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+
+
+class MessagingLimitTier(StrEnum):
+    """How many customers may be written to first in a day, for the number or for the whole portfolio."""
+
+    TIER_NOT_SET = "TIER_NOT_SET"
+    TIER_50 = "TIER_50"
+    TIER_250 = "TIER_250"
+    TIER_1K = "TIER_1K"
+    TIER_2K = "TIER_2K"
+    TIER_10K = "TIER_10K"
+    TIER_100K = "TIER_100K"
+    TIER_UNLIMITED = "TIER_UNLIMITED"
+    UNTIERED = "UNTIERED"
+
+
+class NameStatus(StrEnum):
+    """The live service's state of the name review."""
+
+    APPROVED = "APPROVED"
+    AVAILABLE_WITHOUT_REVIEW = "AVAILABLE_WITHOUT_REVIEW"
+    DECLINED = "DECLINED"
+    EXPIRED = "EXPIRED"
+    PENDING_REVIEW = "PENDING_REVIEW"
+    NON_EXISTS = "NON_EXISTS"
+    NONE = "NONE"
+
+
+class ThroughputLevel(StrEnum):
+    """How many messages a second the number may send: `STANDARD` is 80."""
+
+    STANDARD = "STANDARD"
+    HIGH = "HIGH"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+
+
+@attrs.frozen
+class Throughput:
+    """How fast the number may send."""
+
+    level: ThroughputLevel | str | None = None
+    """The level, as an open enum."""
+    extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
+    """Members that no field knows."""
+
+
+@attrs.frozen
+class PhoneNumber:
+    """A phone number of a WhatsApp Business Account.
+
+    A field is `None` where the API sent `null`, or did not send it at all; without `fields`, the live service
+    sends neither `status` nor any name review.
+    """
+
+    id: str
+    """Meta's id of the number: 15 or 16 decimal digits, and not the number itself."""
+    display_phone_number: str | None = None
+    """The number as Meta shows it. It need not have the digits that were registered (Brazil's ninth digit)."""
+    verified_name: str | None = None
+    """The business's name, as customers see it."""
+    status: PhoneNumberStatus | str | None = None
+    """Whether the number works. Not part of the live default answer: ask for it."""
+    quality_rating: QualityRating | str | None = None
+    """How receivers rate its messages; `is_rated` says whether they do."""
+    country_code: str | None = None
+    """The country of the number, two letters."""
+    country_dial_code: str | None = None
+    """The country's dial code, digits."""
+    code_verification_status: CodeVerificationStatus | str | None = None
+    """Whether ownership was proven by a code. `EXPIRED` is no failure."""
+    unified_cert_status: UnifiedCertStatus | str | None = None
+    """The reference's state of the name review; the live service refuses to be asked for it."""
+    account_mode: AccountMode | str | None = None
+    """Whether it serves customers or tests."""
+    host_platform: HostPlatform | str | None = None
+    """Where it is hosted. The live service calls it `platform_type` when it is not asked by this name."""
+    messaging_limit_tier: MessagingLimitTier | str | None = None
+    """The number's own daily limit of new customers; deprecated, and often absent."""
+    is_official_business_account: bool | None = None
+    """Whether the account carries Meta's badge."""
+    username: str | None = None
+    """The business's username; often empty."""
+    name_status: NameStatus | str | None = None
+    """The state of the review of `verified_name`."""
+    new_name_status: NameStatus | str | None = None
+    """The state of the review of a name that was asked for since."""
+    throughput: Throughput | None = None
+    """How fast it may send. Something else than an object (a bare number was seen) stays in `extra`."""
+    last_onboarded_time: datetime | None = None
+    """When it was onboarded last, with its time zone. A text that is no time stays in `extra`."""
+    whatsapp_business_manager_messaging_limit: MessagingLimitTier | str | None = None
+    """The portfolio's daily limit of new customers, which all its numbers share since October 2025."""
+    is_pin_enabled: bool | None = None
+    """Whether two-step verification is on."""
+    extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
+    """Members that no field knows, such as `webhook_configuration`, and fields that Meta adds."""
+
+    @property
+    def platform_type(self) -> HostPlatform | str | None:
+        """The live service's name of `host_platform`."""
+        return self.host_platform
+
+    @property
+    def is_rated(self) -> bool:
+        """Whether the quality rating is a rating: `None`, `""`, `NA` and `UNKNOWN` are none."""
+        return self.quality_rating not in {None, "", QualityRating.NA, QualityRating.UNKNOWN}
+
+
+ALL_FIELDS: tuple[str, ...] = tuple(field.name for field in attrs.fields(PhoneNumber) if field.name != "extra")
+"""Every field that `PhoneNumber` knows, to be passed as `fields=`. Those that the API lacks are left out of it."""
+
+
+@attrs.frozen
+class CreatedPhoneNumber:
+    """The answer to a create: the number exists now, unverified, and no code has been sent yet."""
+
+    id: str
+    """Meta's id of the new number."""
+    extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
+    """Members that no field knows."""
+
+
+@attrs.frozen
+class Cursors:
+    """Where a page begins and ends. They may become invalid when the item that they point at is removed."""
+
+    before: str | None = None
+    """Asks for the page before this one."""
+    after: str | None = None
+    """Asks for the page after this one. The last page has it too."""
+
+
+@attrs.frozen(kw_only=True)
+class Page(Generic[T]):
+    """One answer of a list: rows in the order in which they came."""
+
+    data: tuple[T, ...] = ()
+    """The rows."""
+    cursors: Cursors = Cursors()
+    """Where the page begins and ends."""
+    has_next: bool = False
+    """Whether there is more in the direction of the walk."""
+    extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
+    """Other top-level members of the answer, such as `summary`, without any link."""
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.data)

@@ -1,0 +1,311 @@
+"""Lists: where a page says that the list goes on, the walk from page to page, and the iterator around it.
+
+`read_paging` and `Walk` decide and know no socket; `AsyncPaginator` is the thin shell that awaits the pages.
+
+What holds was read in Meta's Graph guide to paging and in published captures, 2026-11-22: the end is the absence of
+`paging.next`, never a short or an empty page; the last page has cursors too; `next` holds the access token and can
+name another host, so only its cursor is taken and it is never followed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import Any, Final, Generic, Literal, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import attrs
+
+from .decoding import Json, read_model
+from .errors import DecodeError, InvalidArgumentError, PaginationError
+from .models import Cursors, Extra, Page
+from .query import DEFAULT_PAGE_SIZE
+
+T = TypeVar("T")
+
+Follow = Literal["next", "after"]
+"""What says that there is more: the `next` link, or a cursor on a page with rows."""
+
+MAX_EMPTY_PAGES: Final = 100
+"""Empty pages in a row after which a list is taken for one that never ends."""
+
+
+@attrs.frozen
+class Paging:
+    """What a page says about its neighbours."""
+
+    cursors: Cursors = attrs.field(factory=Cursors)
+    """Where the page begins and ends; read from the links where `cursors` lacks one."""
+    has_next: bool = False
+    """Whether there is a page after it."""
+    has_previous: bool = False
+    """Whether there is a page before it."""
+
+
+@attrs.frozen(kw_only=True)
+class Listing(Generic[T]):
+    """One answer of a list, as it came."""
+
+    rows: list[T]
+    paging: Paging
+    extra: Extra
+
+
+def read_listing(payload: Json, model: type[T], *, http_status: int) -> Listing[T]:
+    """The JSON of a list: `{"data": […], "paging": {…}}`.
+
+    Raises:
+        DecodeError: It has another shape. The text says where.
+    """
+    if not (isinstance(payload, dict) and isinstance(payload.get("data"), list)):
+        raise DecodeError("expected an array @ $.data", http_status=http_status)
+    extra = {name: value for name, value in payload.items() if name not in {"data", "paging"}}
+    return Listing(
+        rows=read_model(payload["data"], list[model], http_status=http_status, path="$.data"),  # type: ignore[valid-type]  # a type at run time
+        paging=read_paging(payload.get("paging"), http_status=http_status),
+        extra=read_model(extra, Extra, http_status=http_status),
+    )
+
+
+def read_paging(paging: object, *, http_status: int | None = None) -> Paging:
+    """The `paging` of a page, of which every part may be missing, null or empty.
+
+    Raises:
+        DecodeError: A part has another type.
+    """
+    members = _member({"paging": paging}, "paging", dict[str, Any](), "$", http_status)
+    cursors = _member(members, "cursors", dict[str, Any](), "$.paging", http_status)
+    following = _member(members, "next", "", "$.paging", http_status)
+    previous = _member(members, "previous", "", "$.paging", http_status)
+    before = _member(cursors, "before", "", "$.paging.cursors", http_status)
+    after = _member(cursors, "after", "", "$.paging.cursors", http_status)
+    return Paging(
+        Cursors(before or _cursor_in(previous, "before"), after or _cursor_in(following, "after")),
+        has_next=bool(following),
+        has_previous=bool(previous),
+    )
+
+
+def _member(members: dict[str, Any], name: str, empty: T, path: str, http_status: int | None) -> T:
+    value: T = members.get(name) or empty
+    if type(value) is not type(empty):
+        expected = "a string" if empty == "" else "an object"
+        raise DecodeError(f"expected {expected} @ {path}.{name}", http_status=http_status)
+    return value
+
+
+def _cursor_in(link: str, name: str) -> str | None:
+    try:
+        return parse_qs(urlsplit(link).query).get(name, [None])[0]
+    except ValueError:  # a link that is no URL has no cursor
+        return None
+
+
+class Walk(Generic[T]):
+    """A walk over the pages of a list: decides where to ask next, and when to stop. It does no I/O.
+
+    Args:
+        limit: Rows to ask for in a page, or `None` to leave it to the API.
+        after: The cursor to begin after.
+        before: The cursor to begin before; the walk then goes back.
+        max_items: Rows wanted in all, or `None` for all there are.
+        follow: What says that there is more.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        max_items: int | None = None,
+        follow: Follow = "next",
+    ) -> None:
+        if follow not in ("next", "after"):
+            raise InvalidArgumentError(f"follow must be 'next' or 'after', not {follow!r}")
+        self.cursor = before or after
+        self.limit = limit
+        self._backwards = before is not None
+        self._wanted = max_items
+        self._follow = follow
+        self._in_hand: Page[T] | None = None
+        self._has_more = True
+        self._was_cut = False
+        self._seen = {self.cursor}
+        self._empty_pages = 0
+
+    @property
+    def at_end(self) -> bool:
+        """Whether there is no page to ask for any more."""
+        return self._wanted == 0 or not self._has_more
+
+    def place_of_next_page(self) -> dict[str, str] | None:
+        """The parameters that ask for the next page, now that the one in hand is used up; `None` at the end.
+
+        Raises:
+            PaginationError: The page in hand leads nowhere, or back. It does so each time.
+        """
+        if self._in_hand is not None:
+            self._move_past(self._in_hand)
+        if self.at_end:
+            return None
+        place = {} if self.limit is None else {"limit": str(self.limit)}
+        if self._wanted is not None and self._wanted < (self.limit or DEFAULT_PAGE_SIZE):
+            place["limit"] = str(self._wanted)
+        if self.cursor is not None:
+            place["before" if self._backwards else "after"] = self.cursor
+        return place
+
+    def take(self, listing: Listing[T]) -> Page[T]:
+        """The page that came, with no more rows than are wanted."""
+        rows = listing.rows if self._wanted is None else listing.rows[: self._wanted]
+        self._was_cut = len(rows) < len(listing.rows)
+        self._empty_pages = 0 if listing.rows else self._empty_pages + 1
+        if self._wanted is not None:
+            self._wanted -= len(rows)
+        self._has_more = self._goes_on(listing)
+        self._in_hand = Page(
+            data=tuple(rows), cursors=listing.paging.cursors, has_next=self._has_more, extra=listing.extra
+        )
+        return self._in_hand
+
+    def _goes_on(self, listing: Listing[T]) -> bool:
+        if self._follow == "after":
+            return bool(listing.rows) and self._cursor_past(listing.paging.cursors) is not None
+        return listing.paging.has_previous if self._backwards else listing.paging.has_next
+
+    def _cursor_past(self, cursors: Cursors) -> str | None:
+        return cursors.before if self._backwards else cursors.after
+
+    def _move_past(self, page: Page[T]) -> None:
+        cursor = self._cursor_past(page.cursors)
+        if not self.at_end:
+            if cursor is None:
+                raise PaginationError("the list goes on, and no cursor says where: start it anew")
+            if cursor in self._seen:
+                raise PaginationError(f"the list goes in a circle: cursor {cursor!r} came twice", cursor=cursor)
+            if self._empty_pages >= MAX_EMPTY_PAGES:
+                raise PaginationError(
+                    f"{self._empty_pages} empty pages in a row, up to cursor {cursor!r}", cursor=cursor
+                )
+        if cursor is not None and not self._was_cut:
+            self.cursor = cursor
+            self._seen.add(cursor)
+        self._in_hand = None
+
+
+class AsyncPaginator(Generic[T]):
+    """The rows of a list, page by page as they are wanted: iterate over it, or await it for all as a `list`.
+
+    It is used once. Rows and pages share one position, so awaiting it after a part gives the rest. After an error the
+    same iterator goes on with the page that failed. It starts no task: leaving a loop early leaves nothing open.
+
+    Raises:
+        WaPhoneError: A page could not be had; see the method that gave the paginator.
+        PaginationError: The list leads nowhere, or in a circle; raised after the rows that came before.
+        RuntimeError: Two consumers asked for the next page at once.
+    """
+
+    def __init__(self, fetch: Callable[[dict[str, str]], Awaitable[Listing[T]]], walk: Walk[T]) -> None:
+        self._fetch = fetch
+        self._walk = walk
+        self._cursor = walk.cursor
+        self._page: Page[T] = Page()
+        self._unread: deque[T] = deque()
+        self._is_started = False
+        self._is_fetching = False
+
+    @property
+    def cursor(self) -> str | None:
+        """Where a later run can go on, as its `after=` (or `before=`); `None` is the beginning.
+
+        It moves when the consumer asks past the last row of a page, so resuming may repeat part of a page and never
+        skips a row. Meta may invalidate it when the row that it points at is removed.
+        """
+        return self._cursor
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left: no unread row, and no page to ask for (the end, or `max_items`)."""
+        return not self._unread and self._walk.at_end
+
+    def __aiter__(self) -> AsyncPaginator[T]:
+        """The paginator itself."""
+        return self
+
+    async def __anext__(self) -> T:
+        """The next row."""
+        while not self._unread:
+            if not await self._turn_page():
+                raise StopAsyncIteration
+        return self._unread.popleft()
+
+    def __await__(self) -> Generator[Any, None, list[T]]:
+        """All remaining rows: `rows = await paginator`."""
+        return self.collect().__await__()
+
+    async def collect(self) -> list[T]:
+        """All remaining rows. After an error they are all still there, to be asked for again."""
+        cursor, rows = self._cursor, list[T]()
+        try:
+            while True:
+                rows.extend(self._unread)
+                self._unread.clear()
+                if not await self._turn_page():
+                    return rows
+        except BaseException:
+            self._cursor, self._unread = cursor, deque(rows)
+            raise
+
+    async def first_page(self) -> Page[T]:
+        """The first page, by one request: a page of its own for a web page, with the cursor of the next.
+
+        Raises:
+            RuntimeError: The paginator has been used already.
+        """
+        if self._is_started:
+            raise RuntimeError("first_page() wants a paginator that was not used yet; pages() goes on from here")
+        return await anext(self.pages(), Page[T]())
+
+    def pages(self) -> AsyncIterator[Page[T]]:
+        """The remaining pages. After some rows, the first is the rest of their page."""
+        return _Pages(self)
+
+    async def next_page(self) -> Page[T] | None:
+        """The next page, or what is unread of this one; `None` at the end."""
+        if not self._unread and not await self._turn_page():
+            return None
+        page = attrs.evolve(self._page, data=tuple(self._unread))
+        self._unread.clear()
+        return page
+
+    async def _turn_page(self) -> bool:
+        """Ask for the next page, and say whether there was one."""
+        if self._is_fetching:
+            raise RuntimeError("two consumers ask this paginator for its next page at once: give each one its own")
+        self._is_fetching = True
+        try:
+            place = self._walk.place_of_next_page()
+            self._cursor = self._walk.cursor
+            if place is None:
+                return False
+            listing = await self._fetch(place)
+        finally:
+            self._is_fetching = False
+        self._is_started = True
+        self._page = self._walk.take(listing)
+        self._unread.extend(self._page.data)
+        return True
+
+
+class _Pages(AsyncIterator[Page[T]]):
+    """The pages of a paginator: a class and no generator, so that it goes on after an error."""
+
+    def __init__(self, paginator: AsyncPaginator[T]) -> None:
+        self._paginator = paginator
+
+    async def __anext__(self) -> Page[T]:
+        page = await self._paginator.next_page()
+        if page is None:
+            raise StopAsyncIteration
+        return page

@@ -1,0 +1,389 @@
+"""`GraphSession`: the async session wrapper, and the one way from a question to its answer.
+
+A call is one question of the caller's; an attempt is one time that it is put. From outside in:
+
+    _call           asks, and asks differently where a refusal says how (`request.amend`)
+    _attempt        one attempt and its verdict; the backoff decorator stands around it
+    _try            the token, a slot, and the request on the wire (`wire.Wire.exchange`)
+    _judge          the value of the answer, or the error that it is (`answers.read_answer`)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Generic, Self, TypeVar, cast
+
+import aiohttp
+import attrs
+from yarl import URL
+
+from .answers import read_answer
+from .decoding import read_model
+from .errors import (
+    AuthenticationError,
+    DecodeError,
+    GraphAPIError,
+    OutcomeUnknownError,
+    RequestTimeoutError,
+    WaPhoneError,
+)
+from .paginator import AsyncPaginator, Follow, Listing, Walk, read_listing
+from .query import (
+    check_api_version,
+    check_at_least_one,
+    check_page,
+    check_path,
+    check_seconds,
+    check_secret,
+    optional_fields,
+    read_base_url,
+)
+from .redaction import Secret, conceal
+from .refusals import lost_outcome, repeatable
+from .request import Dialect, Request, amend
+from .retry import RetryPolicy, retrying
+from .tokens import TokenProvider, TokenSource, appsecret_proof
+from .wire import CLOSED, Answer, Wire, check_borrowed, read_timeout, within
+
+T = TypeVar("T")
+
+DEFAULT_BASE_URL: Final = "https://graph.facebook.com"
+DEFAULT_API_VERSION: Final = "v23.0"
+
+_log = logging.getLogger("wa_phone_async")
+
+
+@attrs.define
+class _Call(Generic[T]):
+    """One question on its way: what is asked, how its answer is read, and what happened so far."""
+
+    request: Request
+    read: Callable[[Any, int], T]
+    deadline: float | None
+    unknown: Callable[[str], OutcomeUnknownError] | None = None
+    attempts: int = 0
+    token: Secret | None = None
+    rejected: Secret | None = None
+    rejection: AuthenticationError | None = None
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline on the loop's clock, or `None` without one."""
+        return None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
+
+
+class GraphSession:
+    """An async session for the Graph API: the token, the retries and the limits of every call.
+
+    It opens on first use. Made by `PhoneNumberClient`, it is there as `client.session`; made by hand, it can be lent to
+    several clients, and reads any other edge of the Graph API under the same rules.
+
+    Args:
+        access_token: The token, or a callable that gives it; see `TokenProvider`.
+        api_version: The version of the Graph API, such as `v23.0`.
+        base_url: Where the API lives.
+        app_secret: The app's secret: with it every call carries `appsecret_proof`.
+        retry: How patiently a call is made again.
+        timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`. On a borrowed aiohttp session the wait for one
+            of its connections counts as well.
+        session: An aiohttp session to borrow. It stays open, and its connections are reused for writes too.
+        trace_configs: Passed on to aiohttp for the sessions that are opened here.
+        max_body: Bytes that an answer may have after decompression.
+
+    Raises:
+        InvalidArgumentError: A setting is wrong; the text says which, and what would be right.
+    """
+
+    api_version: str = DEFAULT_API_VERSION
+    """The version of the Graph API that is asked for."""
+    base_url: str = DEFAULT_BASE_URL
+    """Where the API lives, without a slash at its end."""
+
+    def __init__(
+        self,
+        access_token: str | TokenProvider,
+        *,
+        api_version: str = DEFAULT_API_VERSION,
+        base_url: str = DEFAULT_BASE_URL,
+        app_secret: str | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float | aiohttp.ClientTimeout = 30.0,
+        session: aiohttp.ClientSession | None = None,
+        trace_configs: Sequence[aiohttp.TraceConfig] = (),
+        max_body: int = 64 * 2**20,
+    ) -> None:
+        access_token = access_token if callable(access_token) else conceal(access_token)
+        app_secret = None if app_secret is None else conceal(app_secret)
+        self._tokens = TokenSource(access_token)
+        if app_secret is not None:
+            check_secret("app_secret", app_secret)
+        self._app_secret = app_secret
+        check_api_version(api_version)
+        self.api_version = api_version
+        self.base_url = read_base_url(base_url)
+        self._timeout = read_timeout(timeout)
+        check_borrowed(session, trace_configs)
+        self._borrowed = session
+        self._trace_configs = trace_configs
+        check_at_least_one("max_body", max_body)
+        self._max_body = max_body
+        self._retry = RetryPolicy() if retry is None else retry
+        self._persistent_attempt = retrying(self._retry)(self._attempt)
+        self._dialect = Dialect()
+        self._wire: Wire | None = None
+        self._is_closed = False
+        self._has_warned_of_version = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.base_url!r}, api_version={self.api_version!r})"
+
+    async def __aenter__(self) -> Self:
+        self._is_closed = False
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what was opened here, and refuse calls until it is entered again."""
+        self._is_closed = True
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.close()
+
+    async def get(
+        self, path: str, params: Mapping[str, str] | None = None, *, total_timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Read any node or edge once: `await session.get("1234", {"fields": "id,name"})`.
+
+        Args:
+            path: Below the API's version, relative and without a query.
+            params: Query parameters.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+
+        Returns:
+            The JSON of the answer, without the links of lists in it.
+        """
+        check_path(path)
+        request = Request(path=path, params=dict(params or {}))
+        return await self._call(self._question(request, _read_object, total_timeout))
+
+    def paginate(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        model: type[T] = dict,  # type: ignore[assignment]  # mypy has no defaults for type variables before Python 3.13
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        max_items: int | None = None,
+        follow: Follow = "next",
+        total_timeout: float | None = None,
+    ) -> AsyncPaginator[T]:
+        """Walk any edge that is a list: `session.paginate(f"{waba_id}/message_templates")`.
+
+        Args:
+            path: Below the API's version, relative and without a query.
+            params: Query parameters without `limit`, `after` and `before`.
+            model: What a row is read as: `dict`, or an attrs class.
+            limit: Rows in a page, 1 to 100; `None` leaves it to the API.
+            after: The cursor to begin after.
+            before: The cursor to go back from.
+            max_items: Rows wanted in all; `None` for all.
+            follow: `"next"` goes on while there is a `next` link, `"after"` while pages have rows and a cursor.
+            total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+        """
+        check_path(path)
+        check_page(limit=limit, after=after, before=before, max_items=max_items)
+        _check_total_timeout(total_timeout)
+        walk = Walk[T](limit=limit, after=after, before=before, max_items=max_items, follow=follow)
+        own_params = dict(params or {})
+
+        def read(payload: Any, http_status: int) -> Listing[T]:
+            return read_listing(payload, model, http_status=http_status)
+
+        async def fetch(place: dict[str, str]) -> Listing[T]:
+            request = Request(
+                path=path,
+                params={**own_params, **place},
+                optional_fields=optional_fields(own_params.get("fields")),
+            )
+            call = self._question(request, read, total_timeout)
+            try:
+                return await self._call(call)
+            finally:  # a size that was refused is not asked for again in this walk, not after another error either
+                if call.request.has_reduced_limit:
+                    walk.limit = int(call.request.params["limit"])
+
+        return AsyncPaginator(fetch, walk)
+
+    async def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        model: type[T],
+        *,
+        unknown: Callable[[str], OutcomeUnknownError],
+        total_timeout: float | None = None,
+    ) -> T:
+        """Write once. It is repeated only when it has provably not happened.
+
+        Args:
+            path: Below the API's version, relative and without a query.
+            body: What to send as JSON.
+            model: What the answer is read as.
+            unknown: Makes the error to raise when the answer is lost, from the reason in a few words.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+
+        Raises:
+            OutcomeUnknownError: It was sent, and its answer was lost.
+        """
+        check_path(path)
+
+        def read(payload: Any, http_status: int) -> T:
+            return read_model(payload, model, http_status=http_status)
+
+        request = Request(method="POST", path=path, body=body)
+        return await self._call(self._question(request, read, total_timeout, unknown))
+
+    def _question(
+        self,
+        request: Request,
+        read: Callable[[Any, int], T],
+        total_timeout: float | None,
+        unknown: Callable[[str], OutcomeUnknownError] | None = None,
+    ) -> _Call[T]:
+        """A call that begins now."""
+        _check_total_timeout(total_timeout)
+        limit = self._retry.total_timeout if total_timeout is None else total_timeout
+        deadline = None if limit is None else asyncio.get_running_loop().time() + limit
+        return _Call(attrs.evolve(request, dialect=self._dialect), read, deadline, unknown)
+
+    async def _call(self, call: _Call[T]) -> T:
+        """Ask until there is an answer, or a refusal that asking differently does not remedy."""
+        while True:
+            try:
+                value: T = await self._persistent_attempt(call)
+            except GraphAPIError as error:
+                amended = amend(call.request, error)
+                if amended is None:
+                    raise
+                call.request = amended
+                if isinstance(error, AuthenticationError):
+                    call.rejected, call.rejection = call.token, error
+            else:
+                if call.request.amended:
+                    self._dialect = self._dialect.learn(call.request)
+                return value
+
+    async def _attempt(self, call: _Call[T]) -> T:
+        """Send the request once, and give its value or raise what went wrong with all that is known of it."""
+        wire = await self._open()
+        result = await self._try(wire, call)
+        if not isinstance(result, WaPhoneError):
+            return result
+        is_write = call.request.is_write
+        reason = lost_outcome(result) if is_write else None
+        error = call.unknown(reason) if reason and call.unknown else result
+        error.attempts = call.attempts
+        error.repeatable = repeatable(error, is_write=is_write)
+        error.seconds_left = call.seconds_left()
+        raise error
+
+    async def _try(self, wire: Wire, call: _Call[T]) -> T | WaPhoneError:
+        """Wait for what an attempt needs, a token and a slot, and make it."""
+        if (left := call.seconds_left()) is not None and left <= 0:
+            return _out_of_time()
+        waiting = asyncio.timeout_at(call.deadline)
+        try:
+            async with waiting:
+                call.token = await self._tokens.token(call.request.node_id, call.rejected)
+                if call.rejection is not None and call.token == call.rejected:
+                    return call.rejection
+                await wire.slots.acquire()
+        except TimeoutError:
+            if not waiting.expired():
+                raise  # the provider's own
+            return _out_of_time()
+        call.attempts += 1
+        try:
+            answer = await wire.exchange(
+                call.request,
+                self._url(call.request, call.token),
+                call.token,
+                limits=within(self._timeout, call.seconds_left()),
+                max_body=self._max_body,
+            )
+        finally:
+            wire.slots.release()
+        if isinstance(answer, WaPhoneError):
+            return answer
+        return self._judge(answer, call, call.token)
+
+    def _judge(self, answer: Answer, call: _Call[T], token: Secret) -> T | WaPhoneError:
+        """The value of an answer, or the error that it is."""
+        self._check_version(answer)
+        try:
+            payload = read_answer(
+                answer.body,
+                http_status=answer.http_status,
+                headers=answer.headers,
+                node_id=call.request.node_id,
+                secrets=tuple(filter(None, (token, self._app_secret, self._proof(token)))),
+            )
+            return call.read(payload, answer.http_status)
+        except WaPhoneError as error:
+            result = error.with_traceback(None)  # its frames hold the answer as it came, with any token in it
+        except RecursionError:
+            result = DecodeError("the answer is nested too deep to be read", http_status=answer.http_status)
+        return result
+
+    def _url(self, request: Request, token: Secret) -> URL:
+        query = request.query_string()
+        if proof := self._proof(token):
+            query = f"{query}&appsecret_proof={proof}" if query else f"appsecret_proof={proof}"
+        return URL(f"{self.base_url}/{self.api_version}/{request.path}{'?' * bool(query)}{query}", encoded=True)
+
+    def _proof(self, token: Secret) -> Secret | None:
+        return None if self._app_secret is None else appsecret_proof(token, self._app_secret)
+
+    def _check_version(self, answer: Answer) -> None:
+        served = answer.headers.get("facebook-api-version")
+        if served and served != self.api_version and not self._has_warned_of_version:
+            self._has_warned_of_version = True
+            _log.warning("asked for Graph API %s and was served %s: is it still supported?", self.api_version, served)
+
+    async def _open(self) -> Wire:
+        """What belongs to the running loop, opened if need be."""
+        if self._is_closed:
+            raise RuntimeError(CLOSED)
+        ended = None
+        if self._wire is not None and self._wire.loop is not asyncio.get_running_loop():
+            if self._borrowed is not None:
+                raise RuntimeError("the borrowed aiohttp session belongs to another event loop: give each loop its own")
+            if self._wire.loop.is_running():
+                raise RuntimeError("this client is in use by another running event loop: give each loop its own client")
+            ended, self._wire = self._wire, None
+        if self._wire is None:
+            self._wire = Wire(self._borrowed, self._trace_configs)
+        if ended is not None:
+            await ended.close()
+        return self._wire
+
+
+def _read_object(payload: Any, http_status: int) -> dict[str, Any]:
+    return cast("dict[str, Any]", read_model(payload, dict, http_status=http_status))
+
+
+def _out_of_time() -> RequestTimeoutError:
+    return RequestTimeoutError("total_timeout ran out before the call could be sent", sent=False)
+
+
+def _check_total_timeout(total_timeout: float | None) -> None:
+    if total_timeout is not None:
+        check_seconds("total_timeout", total_timeout)

@@ -1,0 +1,201 @@
+"""The wire: one request and its answer over aiohttp, whose errors and texts never get further than this file.
+
+aiohttp's errors hold the request's headers, and so the access token. `Wire.exchange` therefore *returns* an answer or
+an error of our own; nothing is raised from inside an `except`, so that no chain of exceptions leads back to aiohttp's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+import attrs
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import BytesPayload
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from ._version import __version__
+from .errors import DecodeError, InvalidArgumentError, RequestTimeoutError, TransportError, WaPhoneError
+from .query import check_seconds
+from .redaction import Secret
+from .request import Request
+
+_USER_AGENT: Final = f"wa_phone_async/{'.'.join(__version__.split('.')[:3])}"
+_MAX_IN_FLIGHT: Final = 100
+
+CLOSED: Final = "this client is closed: enter it again with 'async with', or make a new one"
+
+_log = logging.getLogger("wa_phone_async")
+
+
+@attrs.frozen
+class Answer:
+    """What came back over the wire, read whole."""
+
+    http_status: int
+    headers: CIMultiDictProxy[str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+
+
+class _Body(BytesPayload):
+    """The body of a write, which knows whether it began to be sent: without it the API has done nothing."""
+
+    was_sent = False
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self.was_sent = True
+        await super().write_with_length(writer, content_length)
+
+
+class Wire:
+    """What belongs to one event loop: the aiohttp sessions, and the bound on calls in flight.
+
+    Writes have a session of their own, whose connections are used once: a kept-alive connection that the server has
+    closed meanwhile would leave a write with an unknown outcome. Our pools are unbounded and the calls are not, so
+    that no call waits for a connection while its time runs.
+    """
+
+    def __init__(self, borrowed: aiohttp.ClientSession | None, trace_configs: Sequence[aiohttp.TraceConfig]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
+        self._borrowed = borrowed
+        self._trace_configs = list(trace_configs)
+        self._own: dict[bool, aiohttp.ClientSession] = {}
+        self._is_closed = False
+
+    def _http(self, *, for_write: bool) -> aiohttp.ClientSession:
+        """The aiohttp session for a read or a write, opened on first use."""
+        if self._is_closed:  # while the call waited for its token or its slot
+            raise RuntimeError(CLOSED)
+        if self._borrowed is not None:
+            return self._borrowed
+        if for_write not in self._own:
+            self._own[for_write] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, force_close=for_write),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=self._trace_configs,
+            )
+        return self._own[for_write]
+
+    async def close(self) -> None:
+        """Close what was opened here, and open no more."""
+        self._is_closed = True
+        own, self._own = self._own, {}
+        for http in own.values():
+            await http.close()
+
+    async def exchange(
+        self, request: Request, url: URL, token: Secret, *, limits: aiohttp.ClientTimeout, max_body: int
+    ) -> Answer | WaPhoneError:
+        """Send a request once and read its answer whole.
+
+        Args:
+            request: What is asked.
+            url: Where, with the query.
+            token: The access token.
+            limits: How long it may take.
+            max_body: Bytes that the answer may have after decompression.
+
+        Returns:
+            The answer, or the error that took its place.
+        """
+        body = None if request.body is None else _Body(json.dumps(request.body).encode())
+        try:
+            async with self._http(for_write=request.is_write).request(
+                request.method,
+                url,
+                data=body,
+                headers=_headers(token, body),
+                timeout=limits,
+                allow_redirects=False,
+                raise_for_status=False,
+                auto_decompress=True,
+            ) as response:
+                content = await _read_body(response, max_body)
+                if content is None:
+                    text = f"the answer is larger than max_body ({max_body} bytes)"
+                    return DecodeError(text, http_status=response.status)
+                return Answer(response.status, response.headers, content)
+        except TimeoutError:
+            failure: TransportError = RequestTimeoutError(f"no answer to {request} in time{_seconds(limits)}")
+        except (aiohttp.ClientError, OSError) as error:
+            failure = TransportError(f"no answer to {request}: {_describe(error)}")
+            failure.sent = not isinstance(error, aiohttp.ClientConnectorError)
+        except asyncio.CancelledError:
+            if body is not None and body.was_sent:
+                _log.warning("%s was cancelled after it was sent: it may have happened", request)
+            raise
+        if body is not None:
+            failure.sent = body.was_sent
+        return failure
+
+
+def _headers(token: Secret, body: _Body | None) -> dict[str, str]:
+    """All headers that matter, so that the defaults of a borrowed session do no harm."""
+    headers = {"Authorization": Secret(f"Bearer {token}"), "User-Agent": _USER_AGENT, "Accept": "application/json"}
+    return headers if body is None else {**headers, "Content-Type": "application/json"}
+
+
+async def _read_body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
+    """The body, or `None` if it is longer than `most` bytes."""
+    chunks, size = list[bytes](), 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > most:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _describe(error: Exception) -> str:
+    """What happened, in words of our own: the texts of aiohttp's errors can hold the URL with its query."""
+    match error:
+        case aiohttp.ClientConnectorError():
+            return f"cannot connect to {error.host}:{error.port} ({error.strerror or type(error.os_error).__name__})"
+        case aiohttp.ServerDisconnectedError():
+            return "the server closed the connection"
+        case aiohttp.ClientPayloadError():
+            return "the answer was cut, or its encoding is damaged"
+        case aiohttp.ClientResponseError():
+            return "the answer is no valid HTTP"
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+        case _:
+            return type(error).__name__
+
+
+def _seconds(timeout: aiohttp.ClientTimeout) -> str:
+    return f" ({timeout.total:.3g} s)" if timeout.total else ""
+
+
+def read_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    """The time-outs of one attempt: a number is the seconds that it may take in all."""
+    if isinstance(timeout, aiohttp.ClientTimeout):
+        return timeout
+    check_seconds("timeout", timeout)
+    return aiohttp.ClientTimeout(total=timeout)
+
+
+def within(timeout: aiohttp.ClientTimeout, seconds_left: float | None) -> aiohttp.ClientTimeout:
+    """The time-out of an attempt that may not take longer than the whole call still has."""
+    if seconds_left is None or (timeout.total and timeout.total <= seconds_left):
+        return timeout
+    return attrs.evolve(timeout, total=max(seconds_left, 0.001))  # 0 would mean for ever
+
+
+def check_borrowed(session: object, trace_configs: Sequence[aiohttp.TraceConfig]) -> None:
+    """Whether a session can be borrowed: it is aiohttp's, and nothing in it would replace the token."""
+    if session is None:
+        return
+    if not isinstance(session, aiohttp.ClientSession):
+        raise InvalidArgumentError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
+    if session.auth is not None:
+        raise InvalidArgumentError("the borrowed session has auth=, which would replace the token: borrow one without")
+    if trace_configs:
+        raise InvalidArgumentError("trace_configs are of no use with a borrowed session: give them to that session")
