@@ -1,0 +1,89 @@
+import pytest
+
+CONFTEST = 'pytest_plugins = ["wa_phone_async.sandbox.pytest_plugin"]'
+
+CALLING = """
+    import asyncio
+
+    import aiohttp
+    import pytest
+
+    from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault
+
+    async def get(sandbox, waba_id=SMALL_WABA):
+        async with aiohttp.ClientSession(headers={"Authorization": "Bearer any"}) as session:
+            async with session.get(f"{sandbox.url}/v23.0/{waba_id}/phone_numbers") as answer:
+                return answer.status, await answer.json(content_type=None)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+def run(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunResult:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(CALLING + tests)
+    return pytester.runpytest_subprocess("-W", "error", "--strict-markers", *options)
+
+
+def test_any_test_can_take_it_without_a_plugin_for_async(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+    def test_list(graph_sandbox):
+        graph_sandbox.plan(Fault.status(500))
+        assert asyncio.run(get(graph_sandbox))[0] == 500
+        status, body = asyncio.run(get(graph_sandbox))
+        assert len(body["data"]) == 3
+        assert [request.status for request in graph_sandbox.requests] == [500, 200]
+
+    def test_it_is_new_for_each_test(graph_sandbox):
+        assert graph_sandbox.requests == []
+    """,
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_an_async_test_can_take_it(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+    async def test_list(graph_sandbox):
+        status, body = await get(graph_sandbox, LARGE_WABA)
+        assert (status, len(body["data"])) == (200, 25)
+        graph_sandbox.revoke("any")
+        assert (await get(graph_sandbox))[0] == 401
+    """,
+        "-p",
+        "pytest_asyncio.plugin",
+        "-o",
+        "asyncio_mode=auto",
+        "-o",
+        "asyncio_default_fixture_loop_scope=function",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_the_marker_passes_options(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+    @pytest.mark.graph_sandbox(temper="reference", quota=1)
+    def test_one_call(graph_sandbox):
+        assert [asyncio.run(get(graph_sandbox))[0] for _ in range(2)] == [200, 429]
+    """,
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_pytest_knows_the_marker(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "", "--markers")
+    result.stdout.fnmatch_lines(["@pytest.mark.graph_sandbox(*options): what the `Sandbox`*"])
+
+
+@pytest.mark.graph_sandbox(quota=1)
+def test_it_serves_this_process_too(request: pytest.FixtureRequest) -> None:
+    sandbox = request.getfixturevalue("graph_sandbox")
+    assert sandbox.url.startswith("http://127.0.0.1:")

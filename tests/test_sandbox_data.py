@@ -1,0 +1,191 @@
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA
+from wa_phone_async.sandbox.data import account_ordinal, digits_of, number_id, seeded_rows
+from wa_phone_async.sandbox.store import Account, Created, Store
+
+EVERY_VALUE = {
+    "status": "PENDING LINKED UNLINKED CONNECTED DISCONNECTED DELETED MIGRATED BANNED RESTRICTED RATE_LIMITED "
+    "FLAGGED UNVERIFIED UNKNOWN",
+    "quality_rating": "GREEN YELLOW RED UNKNOWN NA",
+    "code_verification_status": "VERIFIED NOT_VERIFIED UNVERIFIED EXPIRED",
+    "unified_cert_status": "APPROVED NAME_PENDING_REVIEW NAME_NOT_APPROVED ACCOUNT_REVIEW_NOT_STARTED LIMITED_ACCESS",
+    "name_status": "APPROVED AVAILABLE_WITHOUT_REVIEW DECLINED EXPIRED PENDING_REVIEW NONE NON_EXISTS",
+    "account_mode": "LIVE SANDBOX",
+    "platform_type": "CLOUD_API ON_PREMISE NOT_APPLICABLE",
+    "messaging_limit_tier": "TIER_50 TIER_250 TIER_1K TIER_10K TIER_100K TIER_UNLIMITED",
+    "whatsapp_business_manager_messaging_limit": "TIER_50 TIER_250 TIER_2K TIER_10K TIER_100K TIER_UNLIMITED UNTIERED",
+    "search_visibility": "VISIBLE NON_VISIBLE",
+    "is_official_business_account": [True, False],
+}
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+def test_three_accounts_of_0_3_and_250_numbers(store: Store) -> None:
+    assert [len(store.numbers(waba_id)) for waba_id in (EMPTY_WABA, SMALL_WABA, LARGE_WABA)] == [0, 3, 250]
+
+
+def test_the_seed_is_the_same_on_every_machine(store: Store) -> None:
+    assert store.numbers(SMALL_WABA)[0] == {
+        "id": "300000001000000",
+        "display_phone_number": "+1 203-555-0157",
+        "verified_name": "Blue Bakery",
+        "status": "CONNECTED",
+        "country_code": "US",
+        "country_dial_code": "1",
+        "account_mode": "LIVE",
+        "unified_cert_status": "APPROVED",
+        "name_status": "APPROVED",
+        "messaging_limit_tier": "TIER_250",
+        "whatsapp_business_manager_messaging_limit": "TIER_250",
+        "is_official_business_account": True,
+        "official_business_account": {"oba_status": "NOT_STARTED"},
+        "search_visibility": "VISIBLE",
+        "health_status": {"can_send_message": "AVAILABLE"},
+        "webhook_configuration": {"application": "https://shop.example/webhooks"},
+        "is_preverified_number": False,
+        "is_on_biz_app": False,
+        "creation_time": "2024-01-01T00:00:00+0000",
+        "last_onboarded_time": "2024-01-01T00:00:00+0000",
+        "owner": {"id": "200300400500600", "name": "Invented Shops Ltd"},
+        "quality_rating": "GREEN",
+        "quality_score": {"score": "GREEN", "date": 1700000000},
+        "code_verification_status": "VERIFIED",
+        "platform_type": "CLOUD_API",
+        "throughput": {"level": "STANDARD"},
+        "is_pin_enabled": True,
+        "username": "shop.0",
+    }
+
+
+@pytest.mark.parametrize(("field", "values"), EVERY_VALUE.items())
+def test_every_value_of_every_enum_is_somewhere(store: Store, field: str, values: str | list[Any]) -> None:
+    wanted = set(values.split() if isinstance(values, str) else values)
+    assert {row.get(field) for row in store.numbers(LARGE_WABA)} - {None, ""} == wanted
+
+
+def test_what_makes_parsers_fall_is_somewhere(store: Store) -> None:
+    rows = store.numbers(LARGE_WABA)
+    assert {"", None, "shop.0"} <= {row.get("username") for row in rows}
+    assert any("username" not in row for row in rows)
+    assert any("last_onboarded_time" not in row for row in rows)
+    assert any(row["verified_name"] == "" for row in rows)
+    assert any(row["quality_rating"] is None for row in rows)
+    assert [row["throughput"] for row in rows if row["throughput"] in ({}, 80)] == [{}, 80]
+    assert {"", None} <= {row["messaging_limit_tier"] for row in rows}
+    assert {"HIGH", "STANDARD", "NOT_APPLICABLE"} <= {level(row["throughput"]) for row in rows}
+
+
+def level(throughput: Any) -> Any:
+    return throughput.get("level") if isinstance(throughput, dict) else throughput
+
+
+def test_ids_and_numbers_are_the_accounts_own() -> None:
+    rows = [*seeded_rows(1, 400), *seeded_rows(2, 400)]
+    ids = [row["id"] for row in rows]
+    assert all(re.fullmatch(r"\d{15,16}", each) for each in ids)
+    assert len(set(ids)) == 800
+    for ordinal in (1, 2):
+        assert is_distinct(digits_of(row["display_phone_number"]) for row in seeded_rows(ordinal, 1000))
+
+
+def is_distinct(values: Iterable[str]) -> bool:
+    every = list(values)
+    return len(set(every)) == len(every)
+
+
+def test_numbers_are_555_numbers_displayed_in_many_ways() -> None:
+    shown = [row["display_phone_number"] for row in seeded_rows(2, 250)]
+    assert all("555" in digits_of(number) and 7 <= len(digits_of(number)) <= 15 for number in shown)
+    assert len({re.sub(r"\d", "#", number) for number in shown}) > 7
+    assert any(number.isdigit() for number in shown)
+
+
+def test_times_are_written_as_meta_writes_them() -> None:
+    for row in seeded_rows(2, 250):
+        assert re.fullmatch(r"2024-\d\d-\d\dT\d\d:\d\d:\d\d\+0000", row["creation_time"])
+        assert datetime.fromisoformat(row["creation_time"]).tzinfo is not None
+
+
+def test_an_id_says_its_account() -> None:
+    assert account_ordinal(number_id(7, 999_999)) == 7
+    assert account_ordinal("12") < 0
+
+
+def test_a_created_number_is_unverified_and_counted(store: Store) -> None:
+    account = store.account(EMPTY_WABA)
+    assert account is not None
+    number = store.create(account, "16315551000", "Acme", preverified=False)
+    assert store.created == [Created(EMPTY_WABA, number, "16315551000")]
+    (row,) = store.numbers(EMPTY_WABA)
+    assert row["id"] == number
+    assert (row["status"], row["code_verification_status"]) == ("PENDING", "NOT_VERIFIED")
+    assert account.has("16315551000")
+    assert not account.is_registered
+
+
+def test_a_created_id_is_new() -> None:
+    account = Account("1", 5, 3)
+    ids = {row["id"] for row in account.rows()}
+    assert account.create("16315551000", "Acme", preverified=True) not in ids
+    assert account.create("16315551001", "Acme", preverified=True) == number_id(5, 4)
+
+
+def test_a_change_is_seen_and_gives_a_new_version() -> None:
+    account = Account("1", 5, 3)
+    first, second, _ = account.rows()
+    account.update(second["id"], {"status": "BANNED"})
+    account.remove(first["id"])
+    assert [row["status"] for row in account.rows()] == ["BANNED", "CONNECTED"]
+    assert account.version >= 2
+    with pytest.raises(KeyError):
+        account.remove(first["id"])
+
+
+def test_what_is_known_of_an_account_follows_its_changes() -> None:
+    account = Account("1", 5, 1)
+    (row,) = account.rows()
+    digits = digits_of(row["display_phone_number"])
+    assert account.has(digits)
+    assert account.is_registered
+    account.update(row["id"], {"display_phone_number": "+1 2", "status": "BANNED"})
+    assert not account.has(digits)
+    assert account.has("12")
+    assert not account.is_registered
+    number = account.create("123", "Acme", preverified=False)
+    assert account.has("123")
+    account.remove(number)
+    assert not account.has("123")
+
+
+def test_given_numbers_are_shown_as_they_are() -> None:
+    account = Account("1", 5, [{"throughput": 80}, {"id": "77", "status": "CONNECTED"}])
+    assert list(account.rows()) == [{"id": number_id(5, 0), "throughput": 80}, {"id": "77", "status": "CONNECTED"}]
+    assert account.is_registered
+    assert not account.has("1")
+
+
+def test_an_account_put_in_the_place_of_another_keeps_its_ids(store: Store) -> None:
+    before = [row["id"] for row in store.numbers(SMALL_WABA)]
+    store.add(SMALL_WABA, 2)
+    assert [row["id"] for row in store.numbers(SMALL_WABA)] == before[:2]
+
+
+def test_a_copy_given_out_changes_nothing(store: Store) -> None:
+    store.numbers(SMALL_WABA)[0]["throughput"]["level"] = "changed"
+    assert store.numbers(SMALL_WABA)[0]["throughput"]["level"] == "STANDARD"
+
+
+def test_many_accounts_cost_little(store: Store) -> None:
+    for index in range(10_000):
+        store.add(f"{10**15 + index}", 100)
+    assert store.numbers(f"{10**15 + 9_999}")[99]["id"] == number_id(10_002, 99)

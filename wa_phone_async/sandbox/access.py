@@ -1,0 +1,64 @@
+"""Who may call: bearer tokens and proofs of the app secret (Meta's guide to secure calls, read 2026-11-22)."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+
+from wa_phone_async.sandbox.messages import GraphError, Refusal, Request, invalid
+
+
+class Access:
+    """The tokens accepted, and the secret that calls must prove to know."""
+
+    def __init__(self, tokens: Iterable[str] | None, app_secret: str | None) -> None:
+        self._accepted = None if tokens is None else set(tokens)
+        self._revoked = set[str]()
+        self._app_secret = app_secret
+
+    def accept(self, token: str) -> None:
+        """Take a token from now on."""
+        self._revoked.discard(token)
+        if self._accepted is not None:
+            self._accepted.add(token)
+
+    def revoke(self, token: str) -> None:
+        """Refuse a token from now on."""
+        self._revoked.add(token)
+
+    def check(self, request: Request, no_token: GraphError) -> str:
+        """Give the token of a request, or refuse it."""
+        token = read_token(request)
+        if not token:
+            raise Refusal(no_token)
+        if token in self._revoked:
+            raise _rejected("Error validating access token: it has expired or was revoked.", subcode=467)
+        if self._accepted is not None and token not in self._accepted:
+            # Graph does say the token in its message, so no client may print one unread.
+            raise _rejected(f"Malformed access token {token}")
+        self._check_proof(request, token)
+        return token
+
+    def _check_proof(self, request: Request, token: str) -> None:
+        if self._app_secret is None:
+            return
+        proof = request.query.get("appsecret_proof")
+        if proof is None:
+            raise _unproven("API calls from the server require an appsecret_proof argument")
+        expected = hmac.new(self._app_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(proof.encode(), expected.encode()):
+            raise _unproven("Invalid appsecret_proof provided in the API argument")
+
+
+def read_token(request: Request) -> str | None:
+    """Find the token: in the header, or in the query as Graph takes it too."""
+    bearer = re.fullmatch(r"(?i:bearer|oauth) +(\S+)", request.headers.get("Authorization", ""))
+    return bearer[1] if bearer else request.query.get("access_token")
+
+
+def _rejected(message: str, subcode: int | None = None) -> Refusal:
+    return Refusal(GraphError(401, 190, message, subcode=subcode))
+
+
+def _unproven(message: str) -> Refusal:
+    return invalid(message, type="GraphMethodException")

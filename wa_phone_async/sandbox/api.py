@@ -1,0 +1,56 @@
+"""What the server asks at each stage of a call: one lock around everything that remembers."""
+
+import contextlib
+import threading
+
+import attrs
+
+from wa_phone_async.sandbox.access import Access
+from wa_phone_async.sandbox.budget import Meter
+from wa_phone_async.sandbox.faults import Fault, Plan
+from wa_phone_async.sandbox.graph import Graph
+from wa_phone_async.sandbox.messages import Answer, GraphError, Request
+from wa_phone_async.sandbox.store import Store
+from wa_phone_async.sandbox.tempers import Temper
+
+
+class Api:
+    """The Graph API with its faults and its record.
+
+    `lock` is held for decisions only, never while anything waits. Who touches the parts from outside holds it
+    too.
+    """
+
+    def __init__(self, temper: Temper, access: Access, meter: Meter, *, with_links: bool) -> None:
+        self.lock = threading.Lock()
+        self.requests: list[Request] = []
+        self.plan = Plan()
+        self.store = Store()
+        self.access = access
+        self.meter = meter
+        self._graph = Graph(self.store, temper, access, meter, with_links=with_links)
+
+    def receive(self, request: Request) -> Fault:
+        """Record a request and say what is to go wrong with it."""
+        with self.lock:
+            self.requests.append(request)
+            return self.plan.take(request.method, request.node)
+
+    def answer(self, request: Request, fault: Fault, now: float) -> Answer:
+        """Carry a request out, unless the fault answers for it."""
+        with self.lock:
+            if fault.reply is None:
+                return self._graph.answer(request, now)
+            if fault.takes_effect:
+                self._graph.answer(request, now)
+            if isinstance(fault.reply, GraphError):
+                return self._graph.refuse(request, fault.reply)
+            return fault.reply
+
+    def settle(self, request: Request, status: int) -> None:
+        """Put the status answered into the record, if the request is still there."""
+        with self.lock, contextlib.suppress(IndexError):  # another thread may clear the list meanwhile
+            for place in reversed(range(len(self.requests))):
+                if self.requests[place] is request:
+                    self.requests[place] = attrs.evolve(request, status=status)
+                    return

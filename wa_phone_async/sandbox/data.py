@@ -1,0 +1,266 @@
+"""Invented accounts, the same on every machine.
+
+A row is computed from the ordinal of its account and its own index, so an account of any size costs little
+until it is read. The first 250 rows show every value of every enum, as Meta's OpenAPI description and SDKs name them
+(read 2026-11-22), and what makes strict parsers fall: `null`, `""`, absent members, empty objects, a bare number for
+`throughput`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias, TypeVar
+
+import attrs
+
+Row: TypeAlias = dict[str, Any]
+"""A phone number: every member it has, under the name that the live service uses."""
+
+T = TypeVar("T")
+
+EMPTY_WABA = "100200300400000"
+"""The id of the account without a number."""
+
+SMALL_WABA = "100200300400003"
+"""The id of the account of 3 numbers."""
+
+LARGE_WABA = "100200300400250"
+"""The id of the account of 250 numbers: three pages of 100."""
+
+BUSINESS_ID = "200300400500600"
+"""The id of the business that owns the accounts; no WABA, and refused as one."""
+
+_FIRST_NUMBER_ID = 300_000_000_000_000
+_NUMBERS_PER_ACCOUNT = 1_000_000
+_CYCLE = 250
+
+_STATUSES = (
+    "PENDING",
+    "DISCONNECTED",
+    "FLAGGED",
+    "LINKED",
+    "UNLINKED",
+    "BANNED",
+    "RESTRICTED",
+    "RATE_LIMITED",
+    "MIGRATED",
+    "DELETED",
+    "UNVERIFIED",
+    "UNKNOWN",
+)
+_REGISTERED = frozenset({"CONNECTED", "FLAGGED", "LINKED", "RESTRICTED", "RATE_LIMITED"})
+_RATINGS = ("GREEN", "GREEN", "YELLOW", "GREEN", "RED", "NA", "UNKNOWN")
+_VERIFICATIONS = {"PENDING": "NOT_VERIFIED", "UNVERIFIED": "UNVERIFIED"}
+_CERT_STATUSES = (
+    "APPROVED",
+    "NAME_PENDING_REVIEW",
+    "NAME_NOT_APPROVED",
+    "ACCOUNT_REVIEW_NOT_STARTED",
+    "LIMITED_ACCESS",
+)
+_NAME_STATUSES = (
+    "APPROVED",
+    "AVAILABLE_WITHOUT_REVIEW",
+    "PENDING_REVIEW",
+    "DECLINED",
+    "EXPIRED",
+    "NONE",
+    "NON_EXISTS",
+)
+_TIERS = ("TIER_250", "TIER_1K", "TIER_10K", "TIER_100K", "TIER_UNLIMITED", "TIER_50", None)
+_PORTFOLIO_TIERS = (
+    "TIER_250",
+    "TIER_2K",
+    "TIER_10K",
+    "TIER_100K",
+    "TIER_UNLIMITED",
+    "TIER_50",
+    "UNTIERED",
+)
+_PLATFORMS = ("CLOUD_API", "CLOUD_API", "ON_PREMISE")
+_OBA_STATUSES = ("NOT_STARTED", "PENDING", "APPROVED", "REJECTED")
+_HEALTH = ("AVAILABLE", "LIMITED", "BLOCKED")
+
+_ADJECTIVES = ("Blue", "Café", "Corner", "Golden", "Harbour", "Little", "Old Mill", "Río", "Sunny", "Zürich")
+_TRADES = (
+    "Bakery",
+    "Barbers",
+    "Bicycles",
+    "Books",
+    "Ceramics",
+    "Cheese",
+    "Coffee",
+    "Dental",
+    "Diner",
+    "Florist",
+    "Framing",
+    "Garden",
+    "Grocers",
+    "Hardware",
+    "Ice Cream",
+    "Knitwear",
+    "Laundry",
+    "Music",
+    "Optics",
+    "Pharmacy",
+    "Pizza",
+    "Shoes",
+    "Tailors",
+    "Toys",
+    "Travel",
+)
+
+
+@attrs.frozen
+class _Country:
+    code: str
+    dial_code: str
+    display: str
+    """How a number looks; `{a}` takes three digits and `{b}` two. Formats differ as in published answers."""
+
+
+_COUNTRIES = (
+    _Country("US", "1", "+1 {a}-555-01{b}"),
+    _Country("BR", "55", "+55 21 {a}5-55{b}"),
+    _Country("GB", "44", "+44 7555 0{a}{b}"),
+    _Country("IN", "91", "+91 555{b} 55{a}"),
+    _Country("BW", "267", "+267 55 5{b} {a}"),
+    _Country("DE", "49", "+49 1555 {a}{b}00"),
+    _Country("CA", "1", "+1 ({a}) 555-01{b}"),
+)
+
+
+def seeded_rows(ordinal: int, count: int) -> Iterator[Row]:
+    """Generate the numbers of an account."""
+    for index in range(count):
+        yield _row(ordinal, index)
+
+
+def number_id(ordinal: int, serial: int) -> str:
+    """Give the id of a number: 15 digits that say its account and its place in it."""
+    return str(_FIRST_NUMBER_ID + ordinal * _NUMBERS_PER_ACCOUNT + serial)
+
+
+def account_ordinal(number: str) -> int:
+    """Give the ordinal of the account that a number's id belongs to; negative if it is no such id."""
+    return (int(number) - _FIRST_NUMBER_ID) // _NUMBERS_PER_ACCOUNT
+
+
+def created_row(number: str, display: str, verified_name: str, *, preverified: bool) -> Row:
+    """Make a number as it stands right after its creation: unverified, unregistered, its name in review."""
+    return {
+        "id": number,
+        "display_phone_number": display,
+        "verified_name": verified_name,
+        "status": "PENDING",
+        "quality_rating": "UNKNOWN",
+        "code_verification_status": "NOT_VERIFIED",
+        "unified_cert_status": "NAME_PENDING_REVIEW",
+        "name_status": "PENDING_REVIEW",
+        "account_mode": "LIVE",
+        "platform_type": "NOT_APPLICABLE",
+        "throughput": {"level": "NOT_APPLICABLE"},
+        "is_official_business_account": False,
+        "is_pin_enabled": False,
+        "is_on_biz_app": False,
+        "is_preverified_number": preverified,
+    }
+
+
+def digits_of(text: str) -> str:
+    """Give the digits of a number as it is displayed."""
+    return re.sub(r"\D", "", text)
+
+
+def _row(ordinal: int, index: int) -> Row:
+    template, display = _TEMPLATES[index % _CYCLE]
+    serial = f"{20100 + (ordinal * 257 + index) % 79900:05}"
+    number = display.format(a=serial[:3], b=serial[3:])
+    if index % 20 == 19:
+        number = digits_of(number)  # some answers show bare digits (PROSE)
+    return {**template, "id": number_id(ordinal, index), "display_phone_number": number}
+
+
+def _template(index: int) -> tuple[Row, str]:
+    """Make what rows of one index have in common in all accounts, and how their number is displayed."""
+    turn = index // 2
+    country = _pick(_COUNTRIES, index)
+    status = "CONNECTED" if index % 2 == 0 else _pick(_STATUSES, turn)
+    row = {
+        "id": "",
+        "display_phone_number": "",
+        "verified_name": f"{_pick(_ADJECTIVES, index)} {_TRADES[index // len(_ADJECTIVES)]}",
+        "status": status,
+        "country_code": country.code,
+        "country_dial_code": country.dial_code,
+        "account_mode": "SANDBOX" if index % 11 == 4 else "LIVE",
+        "unified_cert_status": _pick(_CERT_STATUSES, index),
+        "name_status": _pick(_NAME_STATUSES, index),
+        "messaging_limit_tier": _pick(_TIERS, index),
+        "whatsapp_business_manager_messaging_limit": _pick(_PORTFOLIO_TIERS, index),
+        "is_official_business_account": index % 11 == 0,
+        "official_business_account": {"oba_status": _pick(_OBA_STATUSES, index)},
+        "search_visibility": "NON_VISIBLE" if index % 5 == 3 else "VISIBLE",
+        "health_status": {"can_send_message": _pick(_HEALTH, index)},
+        "webhook_configuration": {"application": "https://shop.example/webhooks"},
+        "is_preverified_number": index % 13 == 6,
+        "is_on_biz_app": index % 17 == 8,
+        "creation_time": _time(hours=7 * index),
+        "last_onboarded_time": _time(hours=7 * (index * 37 % _CYCLE), seconds=index),
+        "owner": {"id": BUSINESS_ID, "name": "Invented Shops Ltd"},
+        **(_registered(status, turn) if status in _REGISTERED else _unregistered(status)),
+        **_username(index),
+    }
+    return _with_oddities(row, index), country.display
+
+
+def _registered(status: str, turn: int) -> Row:
+    return {
+        "quality_rating": _pick(_RATINGS, turn),
+        "quality_score": {"score": _pick(_RATINGS, turn), "date": 1_700_000_000 + turn},
+        "code_verification_status": "EXPIRED" if turn % 3 else "VERIFIED",  # EXPIRED is healthy
+        "platform_type": _pick(_PLATFORMS, turn),
+        "throughput": {"level": "HIGH" if status == "CONNECTED" and turn % 4 == 3 else "STANDARD"},
+        "is_pin_enabled": True,
+    }
+
+
+def _unregistered(status: str) -> Row:
+    return {
+        "quality_rating": "UNKNOWN",
+        "code_verification_status": _VERIFICATIONS.get(status, "EXPIRED"),
+        "platform_type": "NOT_APPLICABLE",
+        "throughput": {"level": "NOT_APPLICABLE"},
+        "is_pin_enabled": False,
+    }
+
+
+def _username(index: int) -> Row:
+    """Say the username in each of the ways seen: a name, `null`, `""`, or nothing at all."""
+    return _pick(({"username": f"shop.{index}"}, {"username": None}, {"username": ""}, {}), index)
+
+
+def _with_oddities(row: Row, index: int) -> Row:
+    if index % 6 == 5:  # not onboarded through Embedded Signup
+        del row["last_onboarded_time"]
+    odd: dict[int, Row] = {
+        24: {"webhook_configuration": {}, "health_status": {}},
+        49: {"throughput": {}},
+        99: {"throughput": 80},
+        119: {"quality_rating": None},
+        149: {"verified_name": ""},
+        199: {"messaging_limit_tier": "", "name_status": None, "new_name_status": None},
+    }
+    return row | odd.get(index, {})
+
+
+def _time(**offset: int) -> str:
+    """Write a time as Meta does: an offset without a colon."""
+    return f"{datetime(2024, 1, 1, tzinfo=UTC) + timedelta(**offset):%Y-%m-%dT%H:%M:%S%z}"
+
+
+def _pick(values: Sequence[T], index: int) -> T:
+    return values[index % len(values)]
+
+
+_TEMPLATES = tuple(_template(index) for index in range(_CYCLE))

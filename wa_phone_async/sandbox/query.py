@@ -1,0 +1,141 @@
+"""What a GET asks for: its parameters read and checked, or the whole request refused."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from wa_phone_async.sandbox.messages import Refusal, invalid, is_array, is_object
+from wa_phone_async.sandbox.tempers import Sort, Temper
+
+LARGEST_PAGE = 100
+DEFAULT_PAGE = 25
+FILTER_FIELDS = ("account_mode", "messaging_limit_tier", "is_official_business_account")
+
+
+@attrs.frozen
+class Field:
+    """One name of `fields`, with the names in its braces."""
+
+    name: str
+    inner: "tuple[Field, ...] | None" = None
+
+
+@attrs.frozen
+class Condition:
+    """One member of `filtering`."""
+
+    field: str
+    value: Any
+
+
+@attrs.frozen
+class ListQuery:
+    """The parameters of one GET."""
+
+    fields: tuple[Field, ...]
+    conditions: tuple[Condition, ...]
+    sort: Sort
+    limit: int
+    after: str | None
+    before: str | None
+
+
+def read_query(query: Mapping[str, str], temper: Temper) -> ListQuery:
+    """Read the parameters of a list, or refuse the whole request."""
+    if "after" in query and "before" in query:
+        raise invalid("Use either the after or the before cursor, not both")
+    return ListQuery(
+        fields=_read_known_fields(query.get("fields"), temper),
+        conditions=_read_filtering(query.get("filtering"), temper),
+        sort=temper.read_sort(query.get("sort")),
+        limit=_read_limit(query.get("limit"), temper),
+        after=query.get("after"),
+        before=query.get("before"),
+    )
+
+
+def read_fields(text: str) -> tuple[Field, ...]:
+    """Read `a,b{c,d}`, or refuse with code 2500 what cannot be parsed."""
+    fields, rest = _read_names(text, text)
+    if rest:
+        raise _syntax_error(text)
+    return fields
+
+
+def _read_known_fields(text: str | None, temper: Temper) -> tuple[Field, ...]:
+    if text is None:
+        return tuple(Field(name) for name in temper.default_fields)
+    fields = read_fields(text)
+    for field in fields:
+        if field.name not in temper.fields:
+            raise invalid(f"Tried accessing nonexisting field ({field.name})")
+    return fields if Field("id") in fields else (*fields, Field("id"))  # id always comes
+
+
+def _read_names(text: str, whole: str) -> tuple[tuple[Field, ...], str]:
+    """Read names up to a closing brace or the end, and give them with the rest of the text."""
+    fields: list[Field] = []
+    while True:
+        name, text, inner = *_split_name(text, whole), None
+        if text.startswith("{"):
+            inner, text = _read_names(text[1:], whole)
+            if not text.startswith("}"):
+                raise _syntax_error(whole)
+            text = text[1:]
+        fields.append(Field(name, inner))
+        if not text.startswith(","):
+            return tuple(fields), text
+        text = text[1:]
+
+
+def _split_name(text: str, whole: str) -> tuple[str, str]:
+    length = next((i for i, char in enumerate(text) if not (char.isalnum() or char == "_")), len(text))
+    if not length:
+        raise _syntax_error(whole)
+    return text[:length], text[length:]
+
+
+def _syntax_error(text: str) -> Refusal:
+    return invalid(f'Syntax error "Expected name." in fields: {text}', code=2500)
+
+
+def _read_filtering(text: str | None, temper: Temper) -> tuple[Condition, ...]:
+    if text is None:
+        return ()
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError):
+        members = None
+    if not is_array(members):
+        raise invalid("Invalid parameter: filtering must be a JSON array")
+    return tuple(_read_condition(member, temper) for member in members)
+
+
+def _read_condition(member: object, temper: Temper) -> Condition:
+    if not is_object(member) or not {"field", "operator", "value"} <= set(member):
+        raise invalid("Invalid parameter: each filter needs a field, an operator and a value")
+    field, operator, value = str(member["field"]), str(member["operator"]), member["value"]
+    if field not in FILTER_FIELDS:
+        raise invalid(f"Filtering field {field} is invalid")
+    if field == "is_official_business_account":
+        value = _read_boolean(value, temper)
+    if operator != "EQUAL" or value is None:
+        # Said of a boolean sent as text too, which misleads: nothing is wrong with the operator.
+        raise invalid(f"Filtering field '{field}' with operation '{operator.lower()}' is not supported")
+    return Condition(field, value)
+
+
+def _read_boolean(value: object, temper: Temper) -> bool | None:
+    words = {"true": True, "false": False} if temper.takes_boolean_words else {}
+    return value if isinstance(value, bool) else words.get(str(value))
+
+
+def _read_limit(text: str | None, temper: Temper) -> int:
+    if text is None:
+        return DEFAULT_PAGE
+    limit = int(text) if text.isascii() and text.isdigit() else 0
+    if limit < 1 or (limit > LARGEST_PAGE and temper.refuses_large_limits):
+        raise invalid(f"Param limit must be a whole number from 1 to {LARGEST_PAGE}")
+    return min(limit, LARGEST_PAGE)  # what happens above 100 on the live service is not known

@@ -1,0 +1,204 @@
+"""The sandbox itself: what a test or a program holds in its hand."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+from wa_phone_async.sandbox.access import Access
+from wa_phone_async.sandbox.api import Api
+from wa_phone_async.sandbox.background import BackgroundLoop
+from wa_phone_async.sandbox.budget import Meter, Quota, Rounding
+from wa_phone_async.sandbox.faults import Fault
+from wa_phone_async.sandbox.messages import Request
+from wa_phone_async.sandbox.server import Server
+from wa_phone_async.sandbox.store import Created
+from wa_phone_async.sandbox.tempers import TEMPERS, TemperName
+
+
+class Sandbox:
+    """The Graph API on a local port, with three invented accounts.
+
+    `async with Sandbox() as sandbox` serves from the running loop; `with Sandbox() as sandbox` from a thread of
+    its own, for code without a loop. All else here may be used from any thread, before, while and after it
+    serves. Accounts, record and plan outlive the block; a new `Sandbox` is as new.
+
+    Args:
+        temper: `"live"` answers as people report of the real service, `"reference"` as Meta's reference says.
+            The default is `"live"`, since that is where code that passes its tests has to run.
+        host: The address to listen on.
+        port: The port, a free one if 0.
+        tokens: The bearer tokens accepted, any if `None`.
+        app_secret: With it, every call must carry the `appsecret_proof` of its token.
+        quota: Calls an hour for each WABA: `"meta"` is Meta's rule, 200 or with a registered number 5,000; a
+            number is for all, a mapping for some ids, `None` is no limit.
+        app_quota: Calls an hour for the app as a whole, no limit if `None`.
+        usage_every: Usage headers come with every so many-th answer; 0 sends none.
+        rounding: How a share becomes a whole percentage in them.
+        latency: Seconds that every answer takes.
+        links: Whether pages carry `next` and `previous`; without them there are cursors alone.
+        clock: What tells the time of the budgets, in seconds. The clock of the loop that serves unless told, so
+            that a loop with virtual time passes its hours here too.
+
+    Raises:
+        ValueError: For a temper that is none, or a quota below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        temper: TemperName = "live",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tokens: Iterable[str] | None = None,
+        app_secret: str | None = None,
+        quota: Quota = "meta",
+        app_quota: int | None = None,
+        usage_every: int = 1,
+        rounding: Rounding = "floor",
+        latency: float = 0.0,
+        links: bool = True,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        if temper not in TEMPERS:
+            raise ValueError(f"temper must be one of {', '.join(TEMPERS)}, not {temper!r}")
+        access = Access(tokens, app_secret)
+        meter = Meter(quota, app_quota, usage_every, rounding)
+        self._api = Api(TEMPERS[temper], access, meter, with_links=links)
+        self._server = Server(self._api, host, port, latency, clock)
+        self._background: BackgroundLoop | None = None
+
+    # Serving
+
+    @property
+    def url(self) -> str:
+        """The base URL, `http://127.0.0.1:PORT`.
+
+        Raises:
+            RuntimeError: While it does not serve.
+        """
+        return self._server.url
+
+    async def __aenter__(self) -> Self:
+        """Serve from the running loop."""
+        await self._server.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop at once; calls in flight are cut off."""
+        await self._server.close()
+
+    def __enter__(self) -> Self:
+        """Serve from a thread of its own."""
+        background = BackgroundLoop()
+        try:
+            background.run(self._server.start())
+        except BaseException:
+            background.stop()
+            raise
+        self._background = background
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop at once, and end the thread."""
+        background, self._background = self._background, None
+        if background is not None:
+            background.run(self._server.close())
+            background.stop()
+
+    # What happened
+
+    @property
+    def requests(self) -> list[Request]:
+        """Every request in the order in which they came. The list may be cleared."""
+        return self._api.requests
+
+    @property
+    def created(self) -> list[Created]:
+        """Every number that a POST made, in order: the effects, whatever was answered."""
+        return self._api.store.created
+
+    def numbers(self, waba_id: str) -> list[dict[str, Any]]:
+        """Give a copy of all an account's numbers with all their members, oldest first.
+
+        Raises:
+            KeyError: There is no such account.
+        """
+        with self._api.lock:
+            return self._api.store.numbers(waba_id)
+
+    # What is to happen
+
+    def plan(self, fault: Fault, *, times: int = 1, method: str | None = None, node: str | None = None) -> None:
+        """Plan a fault for the next `times` calls. Faults are used up in the order in which they were planned.
+
+        aiohttp repeats a GET by itself, once, when a kept-alive connection is dropped: plan a drop twice to be
+        seen.
+
+        Args:
+            fault: What goes wrong.
+            times: With how many calls.
+            method: Only with calls of this method, `"GET"` or `"POST"`.
+            node: Only with calls to this id.
+        """
+        with self._api.lock:
+            self._api.plan.add(fault, times, method, node)
+
+    @property
+    def faults_left(self) -> int:
+        """How many calls are still planned to go wrong."""
+        with self._api.lock:
+            return len(self._api.plan)
+
+    # The world
+
+    def add_waba(self, waba_id: str, numbers: int | Iterable[Mapping[str, Any]] = 0) -> None:
+        """Add an account, or put it in the place of the one with this id.
+
+        Args:
+            waba_id: Its id, decimal digits.
+            numbers: How many numbers it has, made up when they are read, so that a hundred thousand accounts
+                cost little; or the numbers themselves, shown as they are, each given an `id` if it has none.
+
+        Raises:
+            ValueError: The id is not of digits, as every id of the Graph API is.
+        """
+        if not (waba_id.isascii() and waba_id.isdigit()):
+            raise ValueError(f"a WABA id is a string of digits, not {waba_id!r}")
+        with self._api.lock:
+            self._api.store.add(waba_id, numbers)
+
+    def update_number(self, waba_id: str, phone_number_id: str, **members: Any) -> None:
+        """Change members of a number, as Meta's reviews and users' mishaps do.
+
+        Raises:
+            KeyError: There is no such account or number.
+        """
+        with self._api.lock:
+            self._api.store.update(waba_id, phone_number_id, members)
+
+    def remove_number(self, waba_id: str, phone_number_id: str) -> None:
+        """Take a number away; a cursor that names it dies.
+
+        Raises:
+            KeyError: There is no such account or number.
+        """
+        with self._api.lock:
+            self._api.store.remove(waba_id, phone_number_id)
+
+    def accept(self, token: str) -> None:
+        """Accept a token from now on."""
+        with self._api.lock:
+            self._api.access.accept(token)
+
+    def revoke(self, token: str) -> None:
+        """Refuse a token from now on, with code 190."""
+        with self._api.lock:
+            self._api.access.revoke(token)
+
+    def spend(self, waba_id: str, calls: int) -> None:
+        """Count calls against an account, and the app, that somebody else makes now.
+
+        Raises:
+            RuntimeError: It does not serve yet and was given no `clock`.
+        """
+        with self._api.lock:
+            self._api.meter.spend(waba_id, self._server.now(), calls)

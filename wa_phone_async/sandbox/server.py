@@ -1,0 +1,97 @@
+"""The shell: a real local port on aiohttp, and the stages of a call in time."""
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from wa_phone_async.sandbox.api import Api
+from wa_phone_async.sandbox.wire import drop, read_request, respond
+
+
+class Server:
+    """Serves an `Api` from the loop in which it is started.
+
+    Args:
+        api: What answers.
+        host: The address to listen on.
+        port: The port, a free one if 0.
+        latency: Seconds that every answer takes.
+        clock: What tells the time in seconds; the running loop's clock if `None`.
+    """
+
+    def __init__(self, api: Api, host: str, port: int, latency: float, clock: Callable[[], float] | None) -> None:
+        self._api = api
+        self._host = host
+        self._port = port
+        self._latency = latency
+        self._clock = clock
+        self._listener: asyncio.Server | None = None
+        self._connections: web.Server | None = None
+        self._in_flight = set[asyncio.Task[web.Response]]()
+        self.now: Callable[[], float] = clock or _no_clock
+
+    @property
+    def url(self) -> str:
+        """The base URL, `RuntimeError` while nothing is served."""
+        if self._listener is None:
+            raise RuntimeError("the sandbox is not serving: use `async with` or `with`")
+        return f"http://{self._host}:{self._listener.sockets[0].getsockname()[1]}"
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: The port is taken.
+            RuntimeError: It listens already.
+        """
+        if self._listener is not None:
+            raise RuntimeError("the sandbox serves already: use a second one for a second port")
+        loop = asyncio.get_running_loop()
+        connections = web.Server(self._handle, access_log=None)  # such a log would print tokens sent in URLs
+        self._listener = await loop.create_server(connections, self._host, self._port)
+        self._connections = connections
+        self.now = self._clock or loop.time
+
+    async def close(self) -> None:
+        """Stop at once, and cut off what is in flight."""
+        if self._listener is None or self._connections is None:
+            return
+        self._listener.close()
+        for task in self._in_flight:
+            task.cancel()
+        for connection in self._connections.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        while self._connections.connections:  # noqa: ASYNC110 - a few turns; aiohttp has no event for it
+            await asyncio.sleep(0)
+        self._listener = self._connections = None
+
+    async def _handle(self, http: web.BaseRequest) -> web.Response:
+        task = asyncio.ensure_future(self._call(http))
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+        return await task
+
+    async def _call(self, http: web.BaseRequest) -> web.Response:
+        """Take a call through its stages. A caller who goes away does not stop it, as on a real service."""
+        request = await read_request(http, self.now())
+        fault = self._api.receive(request)
+        await _pause(self._latency + fault.delay_before)
+        if fault.drop == "before":
+            return drop(http, fault)
+        answer = self._api.answer(request, fault, self.now())
+        await _pause(fault.delay_after)
+        if fault.drop == "after":
+            return drop(http, fault)
+        self._api.settle(request, answer.status)
+        return respond(answer, fault)
+
+
+async def _pause(seconds: float) -> None:
+    if seconds > 0:
+        await asyncio.sleep(seconds)
+
+
+def _no_clock() -> float:
+    raise RuntimeError("the sandbox has no clock before it serves: give it one, `Sandbox(clock=...)`")

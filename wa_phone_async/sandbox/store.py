@@ -1,0 +1,146 @@
+"""The accounts and their numbers: the one part of the sandbox that remembers."""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from wa_phone_async.sandbox.data import (
+    EMPTY_WABA,
+    LARGE_WABA,
+    SMALL_WABA,
+    Row,
+    account_ordinal,
+    created_row,
+    digits_of,
+    number_id,
+    seeded_rows,
+)
+
+
+@attrs.frozen
+class Created:
+    """One number that a POST made."""
+
+    waba_id: str
+    id: str
+    phone_number: str
+    """Its digits, country code included."""
+
+
+class Account:
+    """One WABA: a recipe for its rows until something changes them, and the rows from then on."""
+
+    __slots__ = ("_digits", "_is_registered", "_rows", "_seeded", "_serial", "id", "ordinal", "version")
+
+    def __init__(self, waba_id: str, ordinal: int, numbers: int | Iterable[Mapping[str, Any]]) -> None:
+        self.id = waba_id
+        self.ordinal = ordinal
+        self.version = 0
+        self._seeded = numbers if isinstance(numbers, int) else 0
+        self._serial = self._seeded
+        self._rows: list[Row] | None = None
+        # Known once asked for, until a row changes: both are asked at every call.
+        self._is_registered: bool | None = None
+        self._digits: set[str] | None = None
+        if not isinstance(numbers, int):
+            self._rows = [{"id": self._next_id(), **row} for row in numbers]
+
+    def rows(self) -> Iterator[Row]:
+        """Give the rows in the order in which they were made."""
+        return seeded_rows(self.ordinal, self._seeded) if self._rows is None else iter(self._rows)
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether it has a registered number, and so the larger budget (RL)."""
+        if self._is_registered is None:
+            self._is_registered = any(row.get("status") == "CONNECTED" for row in self.rows())
+        return self._is_registered
+
+    def has(self, digits: str) -> bool:
+        """Say whether a number of these digits is here."""
+        return digits in self._known_digits()
+
+    def create(self, digits: str, verified_name: str, *, preverified: bool) -> str:
+        """Add a number and give its id."""
+        row = created_row(self._next_id(), digits, verified_name, preverified=preverified)
+        self._changeable().append(row)
+        self._known_digits().add(digits)
+        return str(row["id"])
+
+    def update(self, number: str, changes: Row) -> None:
+        """Change members of a number, `KeyError` if it is not here."""
+        self._find(number).update(changes)
+
+    def remove(self, number: str) -> None:
+        """Take a number out, `KeyError` if it is not here."""
+        row = self._find(number)
+        self._changeable().remove(row)
+
+    def _find(self, number: str) -> Row:
+        """Find a row that is about to change."""
+        self._is_registered = self._digits = None
+        for row in self._changeable():
+            if row["id"] == number:
+                return row
+        raise KeyError(number)
+
+    def _known_digits(self) -> set[str]:
+        if self._digits is None:
+            self._digits = {digits_of(row.get("display_phone_number") or "") for row in self.rows()}
+        return self._digits
+
+    def _changeable(self) -> list[Row]:
+        self.version += 1
+        if self._rows is None:
+            self._rows = list(self.rows())
+        return self._rows
+
+    def _next_id(self) -> str:
+        self._serial += 1
+        return number_id(self.ordinal, self._serial - 1)
+
+
+class Store:
+    """All accounts by id, the three seeded ones first."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, Account] = {}
+        self.created: list[Created] = []
+        for waba_id, count in ((EMPTY_WABA, 0), (SMALL_WABA, 3), (LARGE_WABA, 250)):
+            self.add(waba_id, count)
+
+    def add(self, waba_id: str, numbers: int | Iterable[Mapping[str, Any]]) -> None:
+        """Add an account, or put another in the place of one."""
+        self._accounts[waba_id] = Account(waba_id, self._ordinal(waba_id), numbers)
+
+    def account(self, waba_id: str) -> Account | None:
+        """Find an account."""
+        return self._accounts.get(waba_id)
+
+    def is_number(self, node: str) -> bool:
+        """Say whether an id is that of a phone number, which no list hangs on."""
+        return 0 <= account_ordinal(node) < len(self._accounts)
+
+    def create(self, account: Account, digits: str, verified_name: str, *, preverified: bool) -> str:
+        """Add a number to an account and give its id."""
+        number = account.create(digits, verified_name, preverified=preverified)
+        self.created.append(Created(account.id, number, digits))
+        return number
+
+    def numbers(self, waba_id: str) -> list[dict[str, Any]]:
+        """Copy the rows of an account out, in the order in which they were made."""
+        return [copy.deepcopy(row) for row in self._accounts[waba_id].rows()]
+
+    def update(self, waba_id: str, number: str, changes: Row) -> None:
+        """Change members of a number."""
+        self._accounts[waba_id].update(number, changes)
+
+    def remove(self, waba_id: str, number: str) -> None:
+        """Take a number out of an account."""
+        self._accounts[waba_id].remove(number)
+
+    def _ordinal(self, waba_id: str) -> int:
+        known = self._accounts.get(waba_id)
+        return len(self._accounts) if known is None else known.ordinal
