@@ -1,0 +1,159 @@
+"""The command line as a process: pipes, signals, and a real terminal."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
+
+pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+termios = pytest.importorskip("termios", reason="there are no pseudo-terminals here")
+
+COMMAND = (sys.executable, "-W", "error", "-m", "wa_phone_async")
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, graph_sandbox: Sandbox) -> None:
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "WA_API_VERSION", "WA_APP_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("WA_ACCESS_TOKEN", "any-token")
+    monkeypatch.setenv("WA_BASE_URL", graph_sandbox.url)
+
+
+def start(*arguments: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    return subprocess.Popen((*COMMAND, *arguments), stdout=stdout, stderr=stderr, text=True, encoding="utf-8")
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_reader_who_leaves_ends_it_quietly(form: str) -> None:
+    with start("list", LARGE_WABA, "--limit", "1", "--format", form) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_help_to_a_reader_who_has_left() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start("--help", stdout=writing) as process:
+        os.close(writing)
+        assert process.stderr
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_ctrl_c_ends_a_call(graph_sandbox: Sandbox) -> None:
+    graph_sandbox.plan(Fault.delay(30), times=9)
+    with start("list", SMALL_WABA) as process:
+        while not graph_sandbox.requests:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.communicate() == ("", "")
+    assert process.returncode == 130
+
+
+def test_ctrl_c_in_a_create_says_that_it_may_have_happened(graph_sandbox: Sandbox) -> None:
+    graph_sandbox.plan(Fault.delay_answer(30))
+    with start("create", SMALL_WABA, "--phone-number", "16315551000", "--verified-name", "Acme") as process:
+        while not graph_sandbox.created:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert (process.returncode, out, err.count("\n")) == (130, "", 1)
+    assert re.match(r"wa-phone: POST .* may have happened", err)
+
+
+@pytest.mark.parametrize("temper", ["live", "reference"])
+def test_the_sandbox_serves_until_ctrl_c(temper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with start("sandbox", "--temper", temper) as process:
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in range(5)]
+        script = tmp_path / "exports"
+        script.write_text("".join(lines))
+        assert re.fullmatch(r"export WA_BASE_URL=http://127\.0\.0\.1:\d+\n", lines[0])
+        assert lines[1] == "export WA_ACCESS_TOKEN=any-token\n"
+        assert lines[2:] == [f"# WABA 100200300400{count:03}: {count} numbers\n" for count in (0, 3, 250)]
+        monkeypatch.delenv("WA_BASE_URL")
+        monkeypatch.delenv("WA_ACCESS_TOKEN")
+        listing = subprocess.run(
+            ["sh", "-c", f'. {script}; "$@"', "sh", *COMMAND, "list", LARGE_WABA, "--format", "csv"],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert listing.stdout.count("\n") == 251
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert err == "serving until Ctrl-C; run the lines above in another shell\n"
+
+
+def on_terminal(width: int, *arguments: str) -> tuple[str, int]:
+    """What a terminal of this width gets, and the exit status."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, width))
+    with start(*arguments, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        seen = b""
+        try:
+            while chunk := os.read(master, 65536):
+                seen += chunk
+        except OSError:  # how Linux says that the other side was closed
+            pass
+    os.close(master)
+    return seen.decode().replace("\r\n", "\n"), process.returncode
+
+
+def without_colour(text: str) -> str:
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_terminal_gets_colour_and_a_table_that_fits(width: int) -> None:
+    screen, status = on_terminal(width, "list", LARGE_WABA)
+    assert status == 0
+    assert "\x1b[32mCONNECTED" in screen
+    plain = without_colour(screen)
+    lines = plain.splitlines()
+    assert max(map(len, lines[:-1])) <= width
+    assert len(set(re.findall(r"^\d{15}(?=  \S)", plain, re.MULTILINE))) == 250
+    assert lines[-1].startswith("250 numbers, 3 calls")
+
+
+def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen, _ = on_terminal(80, "list", LARGE_WABA)
+    assert not re.search(r"\x1b\[[\d;]*3\d", screen)
+
+
+def test_a_pipe_gets_no_colour_and_a_line_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with start("list", LARGE_WABA) as process:
+        out, _ = process.communicate()
+    assert "\x1b" not in out
+    assert out.count("\n") == 251
+
+
+def test_a_terminal_gets_no_control_character_from_a_csv(graph_sandbox: Sandbox) -> None:
+    number = graph_sandbox.numbers(SMALL_WABA)[0]
+    graph_sandbox.update_number(SMALL_WABA, number["id"], verified_name="\x1b]0;Evil\x07")
+    screen, _ = on_terminal(80, "list", SMALL_WABA, "--format", "csv")
+    assert r"\x1b]0;Evil\x07" in screen
+    assert screen.endswith("3 numbers, 1 call\n")  # people are there to read it
+
+
+def test_help_on_a_terminal() -> None:
+    screen, status = on_terminal(80, "list", "--help")
+    assert status == 0
+    assert max(map(len, without_colour(screen).splitlines())) <= 80
+    assert "\x1b[1m  --fields NAMES" in screen

@@ -1,0 +1,422 @@
+"""`PhoneNumberClient` against the embedded Graph API: lists, settings, and calls that cost nothing."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Unpack
+
+import pytest
+
+from wa_phone_async import (
+    ALL_FIELDS,
+    AccountMode,
+    AsyncPaginator,
+    BadRequestError,
+    CreatedPhoneNumber,
+    Filter,
+    GraphSession,
+    InvalidArgumentError,
+    PhoneNumber,
+    PhoneNumberClient,
+    PhoneNumberStatus,
+    RetryPolicy,
+    Sort,
+    WaPhoneError,
+)
+from wa_phone_async.client import Settings
+from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Sandbox
+from wa_phone_async.sandbox.tempers import TemperName
+
+TOKEN = "an-invented-token"
+NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
+QUICK = RetryPolicy(first_wait=0.001)
+
+both_tempers = pytest.mark.parametrize("temper", ["reference", "live"])
+
+
+@asynccontextmanager
+async def serving(
+    temper: TemperName = "live", **settings: Unpack[Settings]
+) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
+    async with Sandbox(temper=temper, quota=None) as sandbox:
+        settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
+        async with PhoneNumberClient(TOKEN, **settings) as client:
+            yield sandbox, client
+
+
+def ids(rows: list[PhoneNumber]) -> list[str]:
+    return [row.id for row in rows]
+
+
+# Lists
+
+
+@both_tempers
+@pytest.mark.parametrize(("waba_id", "size"), [(EMPTY_WABA, 0), (SMALL_WABA, 3), (LARGE_WABA, 250)])
+async def test_the_list_of_every_account_is_exact_for_each_page_size(
+    waba_id: str, size: int, temper: TemperName
+) -> None:
+    async with serving(temper) as (sandbox, client):
+        expected = [
+            row["id"]
+            for row in sorted(
+                sandbox.numbers(waba_id), key=lambda row: (row.get("last_onboarded_time", ""), row["id"]), reverse=True
+            )
+        ]
+        assert len(expected) == size
+
+        async def walk(limit: int) -> None:
+            assert ids(await client.list_phone_numbers(waba_id, fields="id", limit=limit)) == expected
+
+        await asyncio.gather(*map(walk, range(1, 101)))
+        assert len(sandbox.requests) == sum(max(1, -(-size // limit)) for limit in range(1, 101))
+
+
+@both_tempers
+@pytest.mark.parametrize(("waba_id", "size"), [(SMALL_WABA, 3), (LARGE_WABA, 250)])
+async def test_going_back_the_list_is_exact_for_each_page_size(waba_id: str, size: int, temper: TemperName) -> None:
+    async with serving(temper) as (sandbox, client):
+        forwards = client.list_phone_numbers(waba_id, fields="id")
+        *expected, last = ids(await forwards)
+        assert len([*expected, last]) == size
+        sandbox.requests.clear()
+
+        async def walk(limit: int) -> None:
+            paginator = client.list_phone_numbers(waba_id, fields="id", limit=limit, before=forwards.cursor)
+            pages = [ids(list(page)) async for page in paginator.pages()]
+            assert [row for page in reversed(pages) for row in page] == expected
+
+        await asyncio.gather(*map(walk, range(1, 101)))
+        assert len(sandbox.requests) == sum(-(-(size - 1) // limit) for limit in range(1, 101))
+
+
+async def test_a_page_has_100_rows_unless_told() -> None:
+    async with serving() as (sandbox, client):
+        assert len(await client.list_phone_numbers(LARGE_WABA)) == 250
+    assert [request.query["limit"] for request in sandbox.requests] == ["100", "100", "100"]
+
+
+async def test_the_ways_to_ask_for_a_list_agree() -> None:
+    async with serving() as (sandbox, client):
+        paginator = client.list_phone_numbers(LARGE_WABA, fields=["display_phone_number", "status"])
+        assert isinstance(paginator, AsyncPaginator)
+        assert aiter(paginator) is paginator
+        rows = [number async for number in paginator]
+        assert all(type(number.status) is PhoneNumberStatus for number in rows)
+        assert await client.list_phone_numbers(LARGE_WABA, fields="display_phone_number,status") == rows
+        assert await client.list_phone_numbers(LARGE_WABA, fields="display_phone_number,status").collect() == rows
+        sandbox.requests.clear()
+        page = await client.list_phone_numbers(LARGE_WABA, fields="display_phone_number,status").first_page()
+        assert (list(page), page.has_next, len(sandbox.requests)) == (rows[:100], True, 1)
+
+
+async def test_fields_unless_told_are_the_apis_own_default() -> None:
+    async with serving("live") as (sandbox, client):
+        [number, *_] = await client.list_phone_numbers(SMALL_WABA)
+        assert number.status is None
+    assert "fields" not in sandbox.requests[0].query
+
+
+@both_tempers
+async def test_all_fields_asks_for_every_one_that_the_api_has(temper: TemperName) -> None:
+    async with serving(temper) as (sandbox, client):
+        numbers = await client.list_phone_numbers(LARGE_WABA, fields=ALL_FIELDS)
+        *refused, _, _, _ = sandbox.requests
+        assert all(request.status == 400 for request in refused)
+        assert all(number.status for number in numbers)
+        sandbox.requests.clear()
+        assert await client.list_phone_numbers(LARGE_WABA, fields=ALL_FIELDS) == numbers
+        assert [request.status for request in sandbox.requests] == [200, 200, 200]  # what it lacks is remembered
+
+
+async def test_a_field_that_the_caller_named_is_not_left_out() -> None:
+    async with serving("live") as (sandbox, client):
+        with pytest.raises(BadRequestError, match="unified_cert_status"):
+            await client.list_phone_numbers(SMALL_WABA, fields="id,unified_cert_status")
+        assert len(sandbox.requests) == 1
+
+
+@both_tempers
+@pytest.mark.parametrize("sort", Sort)
+async def test_a_sort_works_in_both_spellings_and_the_right_one_is_remembered(sort: Sort, temper: TemperName) -> None:
+    async with serving(temper) as (sandbox, client):
+        field, _, way = sort.partition(".")
+        rows = sandbox.numbers(LARGE_WABA)
+        rows.sort(key=lambda row: (row.get(field) or "", row["id"]), reverse=way == "desc")
+        for refused in (1 if temper == "reference" else 0, 0):
+            sandbox.requests.clear()
+            assert ids(await client.list_phone_numbers(LARGE_WABA, sort=sort)) == [row["id"] for row in rows]
+            assert [request.status for request in sandbox.requests] == [400] * refused + [200] * 3
+
+
+async def test_a_plain_string_for_sort_goes_out_as_it_is() -> None:
+    async with serving("live") as (sandbox, client):
+        with pytest.raises(BadRequestError, match=r"Cannot sort by creation_time\.asc"):
+            await client.list_phone_numbers(SMALL_WABA, sort="creation_time.asc")
+        assert [request.query["sort"] for request in sandbox.requests] == ["creation_time.asc"]
+
+
+@both_tempers
+async def test_filters_are_applied_and_filtered_pages_end_nothing(temper: TemperName) -> None:
+    async with serving(temper) as (sandbox, client):
+        numbers = await client.list_phone_numbers(
+            LARGE_WABA,
+            fields=["account_mode", "is_official_business_account"],
+            filtering=[Filter("account_mode", AccountMode.LIVE), Filter("is_official_business_account", True)],  # noqa: FBT003 - the filter's value
+            limit=5,
+        )
+        expected = [
+            row["id"]
+            for row in sandbox.numbers(LARGE_WABA)
+            if row["account_mode"] == "LIVE" and row["is_official_business_account"]
+        ]
+        assert sorted(ids(numbers)) == sorted(expected)
+        assert len(expected) > 1
+        assert len(sandbox.requests) == 50
+
+
+@both_tempers
+@pytest.mark.parametrize("cut", [1, 99, 100, 101, 249])
+async def test_a_later_run_goes_on_at_the_cursor(cut: int, temper: TemperName) -> None:
+    async with serving(temper) as (_, client):
+        everything = ids(await client.list_phone_numbers(LARGE_WABA))
+        first = client.list_phone_numbers(LARGE_WABA)
+        begun = [(await anext(first)).id for _ in range(cut)]
+        rest = ids(await client.list_phone_numbers(LARGE_WABA, after=first.cursor))
+    assert everything[:cut] == begun
+    assert everything[(cut - 1) // 100 * 100 :] == rest
+
+
+async def test_a_server_without_links_is_walked_by_cursors_alone() -> None:
+    async with Sandbox(links=False) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+        assert len(await client.list_phone_numbers(LARGE_WABA)) == 100  # only `next` says that there is more
+        assert len(await client.list_phone_numbers(LARGE_WABA, follow="after")) == 250
+
+
+async def test_next_is_never_followed_and_every_page_has_our_own_parameters() -> None:
+    secret = "an-invented-app-secret"
+    async with serving(app_secret=secret, api_version="v22.0") as (sandbox, client):
+        await client.list_phone_numbers(LARGE_WABA, fields="id", sort=Sort.CREATION_TIME_ASC)
+    proof = hmac.new(secret.encode(), TOKEN.encode(), hashlib.sha256).hexdigest()
+    assert len(sandbox.requests) == 3  # `next` names a host that is not here
+    for request in sandbox.requests:
+        own = {name: value for name, value in request.query.items() if name != "after"}
+        assert own == {"fields": "id", "sort": "creation_time_ascending", "limit": "100", "appsecret_proof": proof}
+        assert request.path == f"/v22.0/{LARGE_WABA}/phone_numbers"
+        assert request.headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+async def test_the_app_secret_proves_the_token() -> None:
+    async with Sandbox(app_secret="an-invented-app-secret") as sandbox:
+        async with PhoneNumberClient(TOKEN, base_url=sandbox.url, app_secret="an-invented-app-secret") as client:
+            assert len(await client.list_phone_numbers(LARGE_WABA)) == 250
+            assert await client.create_phone_number(SMALL_WABA, **NUMBER)
+        async with PhoneNumberClient(TOKEN, base_url=sandbox.url, app_secret="another") as client:
+            with pytest.raises(BadRequestError, match="Invalid appsecret_proof"):
+                await client.list_phone_numbers(LARGE_WABA)
+
+
+# Creates
+
+
+@both_tempers
+async def test_what_was_created_is_in_the_list(temper: TemperName) -> None:
+    async with serving(temper) as (_, client):
+        created = await client.create_phone_number(EMPTY_WABA, **NUMBER)
+        assert isinstance(created, CreatedPhoneNumber)
+        [number] = await client.list_phone_numbers(EMPTY_WABA)
+        assert number.id == created.id
+
+
+async def test_a_migration_needs_no_name() -> None:
+    async with serving() as (sandbox, client):
+        created = await client.create_phone_number(
+            EMPTY_WABA, phone_number="16315551000", migrate_phone_number=True, preverified_id="77"
+        )
+        assert sandbox.created[0].id == created.id
+        assert sandbox.requests[0].json() == {
+            "phone_number": "16315551000",
+            "migrate_phone_number": True,
+            "preverified_id": "77",
+        }
+
+
+# Bad calls cost nothing
+
+
+async def no_list(client: PhoneNumberClient, *, waba_id: Any = SMALL_WABA, **arguments: Any) -> None:
+    await client.list_phone_numbers(waba_id, **arguments)
+
+
+async def no_create(client: PhoneNumberClient, *, waba_id: Any = SMALL_WABA, **arguments: Any) -> None:
+    await client.create_phone_number(waba_id, **{**NUMBER, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "text"),
+    [
+        *(
+            (call, {"waba_id": waba_id}, "waba_id must be Meta's id of it, a string of digits")
+            for call in (no_list, no_create)
+            for waba_id in ("../me", "1?x=1", "", 5, None, "12\n", "٣", "me", " 1")
+        ),
+        *(
+            (no_list, {"limit": limit}, "limit must be a whole number from 1 to 100")
+            for limit in (0, 101, -1, True, 2.0, "5")
+        ),
+        (no_list, {"max_items": -1}, "max_items must be a whole number from 0 up"),
+        (no_list, {"after": "A", "before": "B"}, "after and before exclude each other"),
+        (no_list, {"after": ""}, "after must be a cursor"),
+        (no_list, {"before": 5}, "before must be a cursor"),
+        (no_list, {"follow": "links"}, "follow must be 'next' or 'after'"),
+        (no_list, {"fields": ""}, "fields must be names"),
+        (no_list, {"fields": []}, "fields must be names"),
+        (no_list, {"fields": "id,,status"}, "fields must be names"),
+        (no_list, {"fields": "owner{id"}, "fields must be names"),
+        (no_list, {"fields": ["id", 5]}, "fields must be names"),
+        (no_list, {"filtering": []}, "filtering must be one Filter or several"),
+        (no_list, {"filtering": {"field": "account_mode"}}, "filtering must be one Filter or several"),
+        (no_list, {"sort": ""}, "sort must be a Sort"),
+        (no_list, {"total_timeout": 0}, "total_timeout must be a number of seconds above 0"),
+        (no_create, {"total_timeout": -1}, "total_timeout must be a number of seconds above 0"),
+        (no_create, {"phone_number": "+16315551000"}, "phone_number must be 7 to 15 digits"),
+        (no_create, {"phone_number": "1 631 555 1000"}, "phone_number must be 7 to 15 digits"),
+        (no_create, {"phone_number": "06315551000"}, "phone_number must be 7 to 15 digits"),
+        (no_create, {"phone_number": 16315551000}, "phone_number must be 7 to 15 digits"),
+        (no_create, {"verified_name": "A"}, "verified_name must have 2 to 75 characters"),
+        (no_create, {"verified_name": "A" * 76}, "verified_name must have 2 to 75 characters"),
+        (no_create, {"verified_name": None}, "verified_name is missing"),
+        (no_create, {"cc": "+1"}, "cc must be a country's dial code of 1 to 3 digits"),
+        (no_create, {"cc": 1}, "cc must be a country's dial code of 1 to 3 digits"),
+        (no_create, {"migrate_phone_number": "yes"}, "migrate_phone_number must be True or False"),
+        (no_create, {"preverified_id": "x"}, "preverified_id must be Meta's id of it"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else ascii(value) if isinstance(value, dict) else "",
+)
+async def test_a_bad_call_says_what_would_be_right_and_sends_nothing(
+    call: Callable[..., Any], arguments: dict[str, Any], text: str
+) -> None:
+    async with serving() as (sandbox, client):
+        with pytest.raises(InvalidArgumentError) as caught:
+            await call(client, **arguments)
+        assert text in str(caught.value)
+        assert isinstance(caught.value, ValueError)
+        assert sandbox.requests == []
+
+
+def test_a_bad_list_is_refused_before_it_is_walked() -> None:
+    with pytest.raises(InvalidArgumentError):
+        PhoneNumberClient(TOKEN).list_phone_numbers("../me")
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"api_version": "23.0"}, "api_version must be of the form 'v23.0'"),
+        ({"api_version": "v23"}, "api_version must be of the form 'v23.0'"),
+        ({"api_version": "v23.0/../me"}, "api_version must be of the form 'v23.0'"),
+        ({"api_version": 23.0}, "api_version must be of the form 'v23.0'"),
+        ({"base_url": "graph.facebook.com"}, "base_url must be http:// or https://"),
+        ({"base_url": "ftp://graph.facebook.com"}, "base_url must be http:// or https://"),
+        ({"base_url": "https://"}, "base_url must be http:// or https://"),
+        ({"base_url": "https://user:word@graph.facebook.com"}, "no user"),
+        ({"base_url": "https://graph.facebook.com?x=1"}, "base_url must be http:// or https://"),
+        ({"base_url": "https://graph.facebook.com:port"}, "base_url must be http:// or https://"),
+        ({"base_url": None}, "base_url must be http:// or https://"),
+        ({"app_secret": ""}, "app_secret must be a string that is not empty"),
+        ({"app_secret": "a b"}, "app_secret has blanks"),
+        ({"access_token": ""}, "access_token must be a string that is not empty"),
+        ({"access_token": None}, "access_token must be a string that is not empty"),
+        ({"access_token": b"bytes"}, "access_token must be a string that is not empty"),
+        ({"access_token": "two words"}, "access_token has blanks"),
+        ({"access_token": "line\n"}, "access_token has blanks, line breaks"),
+        ({"access_token": "line\r\nX-Other: header"}, "access_token has blanks, line breaks"),
+        ({"access_token": "tökén"}, "characters that no token has"),
+    ],
+    ids=str,
+)
+def test_a_bad_setting_says_what_would_be_right(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        PhoneNumberClient(**{"access_token": TOKEN, **settings})
+    assert text in str(caught.value)
+    assert "word" not in str(caught.value)
+
+
+def test_an_unknown_setting_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="colour"):
+        PhoneNumberClient(TOKEN, colour="blue")  # type: ignore[call-arg]  # what is tested
+
+
+# Settings of the environment
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("WA_ACCESS_TOKEN", "WA_API_VERSION", "WA_BASE_URL", "WA_APP_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+async def test_settings_are_read_from_the_environment(environment: pytest.MonkeyPatch) -> None:
+    async with Sandbox(tokens=["from-the-environment"], app_secret="shh") as sandbox:
+        environment.setenv("WA_ACCESS_TOKEN", "from-the-environment")
+        environment.setenv("WA_API_VERSION", "v22.0")
+        environment.setenv("WA_BASE_URL", sandbox.url)
+        environment.setenv("WA_APP_SECRET", "shh")
+        async with PhoneNumberClient.from_env() as client:
+            assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
+    assert sandbox.requests[0].path.startswith("/v22.0/")
+
+
+def test_what_is_passed_comes_before_the_environment(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WA_ACCESS_TOKEN", TOKEN)
+    environment.setenv("WA_API_VERSION", "v22.0")
+    environment.setenv("WA_BASE_URL", "")
+    client = PhoneNumberClient.from_env(api_version="v24.0", app_secret="shh")
+    assert (client.session.api_version, client.session.base_url) == ("v24.0", "https://graph.facebook.com")
+    assert PhoneNumberClient.from_env().session.api_version == "v22.0"
+    environment.delenv("WA_API_VERSION")
+    assert PhoneNumberClient.from_env().session.api_version == "v23.0"
+
+
+@pytest.mark.parametrize("token", [None, ""], ids=["not set", "empty"])
+def test_without_a_token_in_the_environment_the_error_names_it(
+    environment: pytest.MonkeyPatch, token: str | None
+) -> None:
+    if token is not None:
+        environment.setenv("WA_ACCESS_TOKEN", token)
+    with pytest.raises(InvalidArgumentError, match="WA_ACCESS_TOKEN is not set"):
+        PhoneNumberClient.from_env()
+
+
+# Lending
+
+
+async def test_a_lent_graph_session_serves_several_clients_and_stays_open() -> None:
+    async with Sandbox() as sandbox, GraphSession(TOKEN, base_url=sandbox.url) as session:
+        for _ in range(2):
+            async with PhoneNumberClient(session=session) as client:
+                assert client.session is session
+                assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
+            with pytest.raises(RuntimeError, match="this client is closed"):
+                client.list_phone_numbers(SMALL_WABA)
+        assert await session.get(f"{SMALL_WABA}/phone_numbers", {"fields": "id", "limit": "1"})
+
+
+@pytest.mark.parametrize("more", [{"access_token": TOKEN}, {"api_version": "v24.0"}], ids=str)
+def test_a_lent_graph_session_is_given_alone(more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match="give it alone"):
+        PhoneNumberClient(session=GraphSession(TOKEN), **more)
+
+
+def test_a_repr_says_where_and_hides_who() -> None:
+    client = PhoneNumberClient(TOKEN, app_secret="shh")
+    assert repr(client) == (
+        "PhoneNumberClient(session=GraphSession(base_url='https://graph.facebook.com', api_version='v23.0'))"
+    )
+
+
+def test_one_base_of_all_errors() -> None:
+    assert issubclass(InvalidArgumentError, WaPhoneError)

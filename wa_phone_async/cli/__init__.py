@@ -1,0 +1,15 @@
+"""The command line `wa-phone`, installed with the extra `cli`: one file for each command, and what they share.
+
+    app.py          the commands together, and how a run ends: exit status, errors
+    listing.py      wa-phone list
+    creating.py     wa-phone create
+    serving.py      wa-phone sandbox
+    connection.py   the options that say where a command runs, and the client made of them
+    help.py         how --help looks
+    output.py       stdout and stderr: what may be written to a terminal
+    formats.py      phone numbers as JSON, JSON Lines and CSV
+    table.py        phone numbers as a table that fits its terminal
+
+It is built on the front door of the library alone. A new command is a function in a file of its own, registered in
+`app.py`; it writes its data with `output`, and raises what goes wrong.
+"""

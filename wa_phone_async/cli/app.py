@@ -1,0 +1,110 @@
+"""The commands together, and how a run of one ends."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from cyclopts import App, CycloptsError, Group
+
+from wa_phone_async import __version__
+
+from . import creating, listing, serving
+from .errors import INTERRUPTED, exit_status, sentence
+from .help import HelpConsole, ManualPage
+from .output import complain, drop_stdout
+
+HELP: Final = """\
+Phone numbers of WhatsApp Business Accounts (WABA), through Meta's Graph API.
+
+The access token is read from WA_ACCESS_TOKEN or --token-file, never from an argument. With --sandbox, commands run
+against an embedded Graph API with invented accounts: try them there.
+
+Data goes to stdout, all else to stderr. The exit status is 0; 1 when the API refused or was not reached; 2 for misuse;
+130 for Ctrl-C. Colour is for terminals, and NO_COLOR turns it off.
+"""
+
+EXAMPLES: Final = """\
+wa-phone list --sandbox
+wa-phone list $WABA_ID --format csv > numbers.csv
+wa-phone list --help
+"""
+
+
+def _epilogue(examples: str) -> str:
+    return f"EXAMPLES\n{textwrap.indent(examples, '  ').rstrip()}"
+
+
+app: Final = App(
+    name="wa-phone",
+    usage="wa-phone COMMAND [OPTIONS]",
+    help=HELP,
+    help_epilogue=_epilogue(EXAMPLES),
+    help_format="plaintext",
+    help_formatter=ManualPage(),
+    version=__version__,
+    group_parameters=Group("Options", sort_key=1),
+    exit_on_error=False,
+    print_error=False,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+for flag in ("--help", "--version"):
+    app[flag].group = "Options"
+
+COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # in the order in which --help lists them
+    ("list", listing.list_numbers, listing.USAGE, listing.EXAMPLES),
+    ("create", creating.create_number, creating.USAGE, creating.EXAMPLES),
+    ("sandbox", serving.serve_sandbox, serving.USAGE, serving.EXAMPLES),
+)
+for place, (name, command, usage, examples) in enumerate(COMMANDS):
+    app.command(command, name=name, usage=usage, help_epilogue=_epilogue(examples), sort_key=place)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command to its end.
+
+    Args:
+        arguments: What follows `wa-phone` on the command line.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        with _warnings_shown():
+            status = app(arguments, console=HelpConsole())
+            sys.stdout.flush()  # here, where a broken pipe is still caught
+            return status or 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader has seen enough, which is no failure
+        drop_stdout()
+        return 0
+    except Exception as error:  # noqa: BLE001 - people get a sentence, whatever it is
+        # What was misused is in the sentence; a traceback would add nothing but every argument, a secret perhaps.
+        if "--debug" in arguments and not isinstance(error, CycloptsError):
+            traceback.print_exception(error)
+        complain(sentence(error))
+        return exit_status(error)
+
+
+class _ToStderr(logging.Handler):
+    """Shows what the library logs as this command's own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
+
+
+@contextmanager
+def _warnings_shown() -> Generator[None]:
+    logger, handler = logging.getLogger("wa_phone_async"), _ToStderr(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

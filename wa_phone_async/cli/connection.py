@@ -1,0 +1,145 @@
+"""Where a command runs: the options that all commands share, and the client that is made of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import attrs
+from cyclopts import Group, Parameter
+
+from wa_phone_async import InvalidArgumentError, PhoneNumberClient
+
+from .output import reason
+
+GROUP: Final = Group("Connection", sort_key=2)
+
+
+@Parameter(name="*", group=GROUP, negative=(), show_default=False)
+@attrs.frozen(kw_only=True)
+class Connection:
+    """Options that say where a command runs, and as whom."""
+
+    sandbox: Annotated[
+        bool, Parameter(help="Run against an embedded Graph API with invented accounts: no token, no network.")
+    ] = False
+    token_file: Annotated[
+        Path | None,
+        Parameter(help="File that holds the access token. [env, the token itself: WA_ACCESS_TOKEN]", metavar="FILE"),
+    ] = None
+    app_secret_file: Annotated[
+        Path | None,
+        Parameter(
+            help="File that holds the app secret, with which calls carry appsecret_proof. "
+            "[env, the secret itself: WA_APP_SECRET]",
+            metavar="FILE",
+        ),
+    ] = None
+    api_version: Annotated[
+        str | None, Parameter(help="Version of the Graph API. [env: WA_API_VERSION; default: v23.0]", metavar="vN.N")
+    ] = None
+    base_url: Annotated[
+        str | None,
+        Parameter(help="Where the API lives. [env: WA_BASE_URL; default: https://graph.facebook.com]", metavar="URL"),
+    ] = None
+    debug: Annotated[bool, Parameter(help="Show a traceback with an error.")] = False
+
+
+HERE: Final = Connection()
+"""The options as they are where none is given."""
+
+
+class CountedToken:
+    """The access token, and how often it was asked for: once for each call, since each attempt asks.
+
+    Args:
+        token: What to give.
+    """
+
+    calls = 0
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, node_id: str, rejected: str | None) -> str:
+        """Give the token."""
+        del node_id, rejected
+        self.calls += 1
+        return self._token
+
+
+@attrs.frozen
+class Link:
+    """A client, and the calls that it made."""
+
+    client: PhoneNumberClient
+    _token: CountedToken
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made, repeated ones included."""
+        return self._token.calls
+
+
+@asynccontextmanager
+async def connect(connection: Connection) -> AsyncGenerator[Link]:
+    """Open a client as the options and the environment say; with `--sandbox`, to a sandbox of its own.
+
+    Raises:
+        InvalidArgumentError: There is no token, or an option is wrong.
+    """
+    async with AsyncExitStack() as stack:
+        if connection.sandbox:
+            if connection.base_url is not None:
+                raise InvalidArgumentError("--sandbox and --base-url exclude each other: give one of them")
+            from wa_phone_async.sandbox import Sandbox  # noqa: PLC0415 - a web server, which few commands need
+
+            sandbox = await stack.enter_async_context(Sandbox())
+            token = CountedToken("sandbox")
+            client = PhoneNumberClient(token, base_url=sandbox.url, **_given(connection.api_version, None))
+        else:
+            token = CountedToken(_read_token(connection))
+            base_url = connection.base_url or os.environ.get("WA_BASE_URL")
+            client = PhoneNumberClient(
+                token, app_secret=_read_app_secret(connection), **_given(connection.api_version, base_url)
+            )
+        yield Link(await stack.enter_async_context(client), token)
+
+
+def _given(api_version: str | None, base_url: str | None) -> dict[str, Any]:
+    """The settings that were given somewhere, the others being the client's to choose; an empty one is not set."""
+    found = {"api_version": api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
+    return {name: value for name, value in found.items() if value}
+
+
+def _read_token(connection: Connection) -> str:
+    if connection.token_file is not None:
+        return _read_secret("--token-file", connection.token_file)
+    if token := os.environ.get("WA_ACCESS_TOKEN"):
+        return token
+    raise InvalidArgumentError(
+        "no access token: export WA_ACCESS_TOKEN, or give --token-file FILE, or try it with --sandbox"
+    )
+
+
+def _read_app_secret(connection: Connection) -> str | None:
+    if connection.app_secret_file is not None:
+        return _read_secret("--app-secret-file", connection.app_secret_file)
+    return os.environ.get("WA_APP_SECRET") or None
+
+
+def _read_secret(option: str, file: Path) -> str:
+    """What the file holds, without the line break at its end.
+
+    The file's name is in no message, since it is the secret itself where someone took the option for another one.
+    """
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        problem = reason(error)
+    except ValueError:
+        problem = "it is no text"
+    raise InvalidArgumentError(f"cannot read {option}: {problem}; it wants the name of a file")

@@ -1,0 +1,106 @@
+"""What a command writes: data to stdout, all else to stderr, and no control character to a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import unicodedata
+from typing import Final
+
+_JOINER: Final = "\N{ZERO WIDTH JOINER}"  # it makes one emoji of several
+
+
+def printable(text: str) -> str:
+    r"""The text on one line, as a terminal may have it: `\x1b` and the like are spelled out.
+
+    Control characters in a name could move the cursor, change colours or rename the window; those that change the
+    direction of writing could make one number look like another.
+    """
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable() or character == _JOINER:
+        return character
+    if character in "\n\t" or unicodedata.category(character) == "Zs":
+        return " "
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def escape_json(text: str) -> str:
+    """The same JSON with what no terminal should see as an escape: what JSON itself leaves, and allows in strings."""
+    return re.sub(r"[^ -~\n]", _escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    character = found[0]
+    if character.isprintable() or character == _JOINER:
+        return character
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i] << 8 | units[i + 1]:04x}" for i in range(0, len(units), 2))
+
+
+def write(text: str) -> None:
+    """Write data to stdout, at once.
+
+    Raises:
+        BrokenPipeError: Nobody reads it any more.
+    """
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Write a line for people to stderr."""
+    sys.stderr.write(f"{printable(text)}\n")
+    sys.stderr.flush()
+
+
+def complain(text: str) -> None:
+    """Write to stderr what went wrong, with the command's name in front, as is the custom."""
+    say(f"wa-phone: {text}")
+
+
+def use_utf8() -> None:
+    """Write data for programs in UTF-8, whatever the terminal has."""
+    _encode(encoding="utf-8")
+
+
+def _encode(**how: str) -> None:
+    """Change how stdout encodes text. What it cannot, such as half of a surrogate pair, then becomes an escape."""
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):  # another stream may stand in its place
+        reconfigure(errors="backslashreplace", **how)
+
+
+def spell_out_unknown() -> None:
+    """Write what the terminal's own encoding lacks as an escape instead of failing."""
+    _encode()
+
+
+def drop_stdout() -> None:
+    """Let Python's own flush at the end go nowhere, after the reader of a pipe has left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    finally:
+        os.close(nowhere)
+
+
+def terminal_width() -> int | None:
+    """The columns that a table may take, or `None` where a line may be as long as it is: in a pipe or a file.
+
+    `COLUMNS` counts wherever it is set, as `watch` and people do.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):  # no terminal; `ValueError` is also io.UnsupportedOperation
+        return None
+
+
+def reason(error: OSError) -> str:
+    """What went wrong, in the system's words, without the name of any file: it may have been a secret."""
+    return error.strerror or type(error).__name__

@@ -1,0 +1,177 @@
+"""Phone numbers as a table that fits its terminal: ids and numbers are never cut, names are folded, columns give way.
+
+Pages show as they come: the first decides which columns there are, and later ones make them wider. Should they then no
+longer fit, they are chosen anew, under a new header.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import attrs
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from wa_phone_async import PhoneNumber
+
+from .formats import cells
+from .output import printable, spell_out_unknown, terminal_width, write
+
+TITLES: Final[Mapping[str, str]] = {
+    "waba_id": "WABA",
+    "id": "ID",
+    "display_phone_number": "NUMBER",
+    "verified_name": "NAME",
+    "status": "STATUS",
+    "quality_rating": "QUALITY",
+    "messaging_limit_tier": "LIMIT",
+    "account_mode": "MODE",
+    "code_verification_status": "VERIFICATION",
+}
+"""What stands above a column; above any other, the field's name."""
+
+_WHOLE: Final = frozenset({"waba_id", "id", "display_phone_number"})
+_KEPT: Final = {*_WHOLE, "verified_name"}
+_LEAST_WIDTH: Final = 8
+_GAP: Final = 2
+
+_STYLES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("CONNECTED", "LINKED", "GREEN", "VERIFIED", "APPROVED"), "green"),
+    **dict.fromkeys(
+        ("PENDING", "FLAGGED", "RATE_LIMITED", "YELLOW", "PENDING_REVIEW", "NAME_PENDING_REVIEW"), "yellow"
+    ),
+    **dict.fromkeys(("BANNED", "RESTRICTED", "DISCONNECTED", "RED", "DECLINED", "NAME_NOT_APPROVED"), "red"),
+}
+
+
+@attrs.define
+class Column:
+    """A column, whose width grows with what it shows."""
+
+    name: str
+    is_whole: bool
+    """Whether its values are never folded."""
+    width: int = 0
+
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        return TITLES.get(self.name, self.name.upper().replace("_", " "))
+
+    @property
+    def least(self) -> int:
+        """How narrow it may become."""
+        return self.width if self.is_whole else min(self.width, _LEAST_WIDTH)
+
+
+def fit(columns: Sequence[Column], total: int | None) -> list[int] | None:
+    """The widths with which columns fit into a total: the widest gives way first. `None` where there is no way."""
+    widths = [column.width for column in columns]
+    if total is None:
+        return widths
+    surplus = sum(widths) + _GAP * (len(columns) - 1) - total
+    while surplus > 0:
+        spare, index = max((widths[i] * (widths[i] > column.least), i) for i, column in enumerate(columns))
+        if not spare:
+            return None
+        widths[index] -= 1
+        surplus -= 1
+    return widths
+
+
+class PlainTable:
+    """A table without lines, one number a row; where it is too wide for that, one field a row.
+
+    Args:
+        fields: The fields to show.
+        with_waba_id: Whether each row begins with the account that it is from.
+        may_drop: Whether the last columns may be left out where the terminal is narrow.
+    """
+
+    def __init__(self, fields: Sequence[str], *, with_waba_id: bool, may_drop: bool) -> None:
+        names = ("waba_id", *fields) if with_waba_id else tuple(fields)
+        # Columns that may be left out are not folded before: a folded status is harder to read than none.
+        self._columns = [
+            Column(name, is_whole=name in _WHOLE or (may_drop and name != "verified_name"))
+            for name in dict.fromkeys(names)
+        ]
+        self._may_drop = may_drop
+        self._total = terminal_width()
+        self._is_begun = False
+        self._needs_header = False
+        self._as_records = False
+        self.left_out: Sequence[str] = ()
+        is_terminal = sys.stdout.isatty()
+        self._console = Console(file=sys.stdout, force_terminal=is_terminal, highlight=False, markup=False, emoji=False)
+        spell_out_unknown()
+
+    def page(self, waba_id: str, numbers: Sequence[PhoneNumber]) -> None:
+        """Write one page of an account."""
+        names = [column.name for column in self._columns]
+        rows = [[printable(text) for text in cells(number, names)] for number in numbers]
+        if not rows:
+            return
+        if names[0] == "waba_id":
+            rows = [[waba_id, *row[1:]] for row in rows]
+        for index, column in enumerate(self._columns):
+            column.width = max(column.width, *(cell_len(row[index]) for row in rows))
+        if not self._is_begun or (not self._as_records and fit(self._columns, self._total) is None):
+            self._arrange()
+        if self._as_records:
+            for row in rows:
+                self._write_record(row)
+        else:
+            self._write_rows(rows)
+        self._is_begun = True
+
+    def end(self) -> None:
+        """Nothing ends a table."""
+
+    def _arrange(self) -> None:
+        """Decide which columns there are, and whether there are columns at all; a header says it then."""
+        self._needs_header = True
+        for column in self._columns:
+            words = [column.title] if self._total is None else column.title.split()
+            column.width = max(column.width, *map(cell_len, words))
+        shown = list(self._columns)
+        while fit(shown, self._total) is None and self._may_drop and shown[-1].name not in _KEPT:
+            shown.pop()
+        self._as_records = fit(shown, self._total) is None
+        if not self._as_records:
+            self.left_out = [*(column.title for column in self._columns[len(shown) :]), *self.left_out]
+            self._columns = shown
+
+    def _write_rows(self, rows: Sequence[Sequence[str]]) -> None:
+        widths = fit(self._columns, self._total) or []
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=self._needs_header)
+        self._needs_header = False
+        for column, width in zip(self._columns, widths, strict=True):
+            table.add_column(column.title, width=width, overflow="fold", header_style="bold", vertical="top")
+        for row in rows:
+            table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in row[: len(widths)]))
+        self._write(table, sum(widths) + _GAP * len(widths))
+
+    def _write_record(self, row: Sequence[str]) -> None:
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=False)
+        labels = max(cell_len(column.title) for column in self._columns)
+        values = max(cell_len(text) for text in row)
+        whole = [cell_len(text) for column, text in zip(self._columns, row, strict=True) if column.name in _WHOLE]
+        room = (self._total or values) - labels - _GAP
+        table.add_column(width=labels, style="bold")
+        table.add_column(width=max(min(values, room), _LEAST_WIDTH, *whole), overflow="fold")
+        for column, text in zip(self._columns, row, strict=True):
+            table.add_row(column.title, Text(text, style=_STYLES.get(text, "")))
+        if self._is_begun:
+            write("\n")
+        self._is_begun = True
+        self._write(table, labels + values + 2 * _GAP)
+
+    def _write(self, table: Table, width: int) -> None:
+        self._console.width = width
+        with self._console.capture() as capture:
+            self._console.print(table)
+        write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
