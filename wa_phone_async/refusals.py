@@ -105,7 +105,7 @@ def lost_outcome(error: WaPhoneError) -> str | None:
         return "the connection broke before the answer"
     if isinstance(error, DecodeError):
         return f"an answer that cannot be read (HTTP {error.http_status})"
-    if isinstance(error, GraphAPIError) and not isinstance(error, RateLimitError):
+    if isinstance(error, GraphAPIError) and not isinstance(error, RateLimitError | AuthenticationError):
         unsure = error.code is None or error.code == UNKNOWN_ERROR or error.code in _PASSES
         if error.is_transient or (unsure and not 300 <= error.http_status < 500):
             return f"an error that does not say whether it happened: {error}"

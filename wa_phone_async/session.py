@@ -23,7 +23,6 @@ from .answers import read_answer
 from .decoding import read_model
 from .errors import (
     AuthenticationError,
-    DecodeError,
     GraphAPIError,
     OutcomeUnknownError,
     RequestTimeoutError,
@@ -339,8 +338,6 @@ class GraphSession:
             return call.read(payload, answer.http_status)
         except WaPhoneError as error:
             result = error.with_traceback(None)  # its frames hold the answer as it came, with any token in it
-        except RecursionError:
-            result = DecodeError("the answer is nested too deep to be read", http_status=answer.http_status)
         return result
 
     def _url(self, request: Request, token: Secret) -> URL:

@@ -16,6 +16,8 @@ TokenProvider = Callable[[str, str | None], str | Awaitable[str]]
 """Called positionally as `provider(node_id, rejected)`: the id at the head of the path, and the token that the API has
 just rejected in this call, or `None`. It gives the token, or an awaitable of it."""
 
+_Question = tuple[asyncio.AbstractEventLoop, str]
+
 
 class TokenSource:
     """Gives the token of a call, and asks a provider one question at a time for each id.
@@ -28,7 +30,7 @@ class TokenSource:
         if isinstance(access_token, Secret):
             check_secret("access_token", access_token)
         self._access_token = access_token
-        self._questions: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._questions: weakref.WeakValueDictionary[_Question, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def token(self, node_id: str, rejected: str | None) -> Secret:
         """The token for calls on a node.
@@ -38,7 +40,8 @@ class TokenSource:
         """
         if isinstance(self._access_token, Secret):
             return self._access_token
-        lock = self._questions.setdefault(node_id, asyncio.Lock())  # it lives as long as somebody asks
+        question = (asyncio.get_running_loop(), node_id)  # a loop that ended may have left one open
+        lock = self._questions.setdefault(question, asyncio.Lock())  # it lives as long as somebody asks
         async with lock:
             answer = self._access_token(node_id, rejected)
             token = conceal(await answer if inspect.isawaitable(answer) else answer)

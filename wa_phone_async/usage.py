@@ -160,7 +160,7 @@ def _reading(entry: _Json) -> Reading:
     return Reading(
         _number(entry.get("call_count")),
         max(_number(entry.get("total_time")) or 0.0, _number(entry.get("total_cputime")) or 0.0),
-        max(minutes * 60.0, _number(entry.get("reset_time_duration")) or 0.0),
+        max(_number(minutes * 60.0) or 0.0, _number(entry.get("reset_time_duration")) or 0.0),
     )
 
 

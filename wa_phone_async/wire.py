@@ -7,6 +7,7 @@ an error of our own; nothing is raised from inside an `except`, so that no chain
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -87,8 +88,10 @@ class Wire:
         """Close what was opened here, and open no more."""
         self._is_closed = True
         own, self._own = self._own, {}
-        for http in own.values():
-            await http.close()
+        with contextlib.suppress(RuntimeError):  # nobody can wait for what belongs to a loop that stopped unclosed
+            async with contextlib.AsyncExitStack() as closing:  # a cancellation in one leaves no other open
+                for http in own.values():
+                    closing.push_async_callback(http.close)
 
     async def exchange(
         self, request: Request, url: URL, token: Secret, *, limits: aiohttp.ClientTimeout, max_body: int

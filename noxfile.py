@@ -1,0 +1,113 @@
+"""The checks: `nox -s tests`, `nox -s coverage lint typing build` before a change goes in, `nox -s full` for all."""
+
+import json
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"  # uv where it is installed: each environment takes a second
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # on CI too: interpreters are used as found
+nox.options.sessions = ["tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+ALL_EXTRAS = ("-e", ".[cli]")
+NO_EXTRAS = ("-e", ".")
+# The maintained fork has the same import name, so it is installed instead of `backoff`, never beside it.
+NO_BACKOFF = [name for name in PROJECT["project"]["dependencies"] if "backoff" not in name]
+OTHER_BACKOFF = (*NO_BACKOFF, "python-backoff>=3", *PROJECT["project"]["optional-dependencies"]["cli"])
+
+OWN = None  # the interpreter that runs nox
+RUNS = {
+    "3.11": ("3.11", ALL_EXTRAS),
+    "3.12": ("3.12", ALL_EXTRAS),
+    "3.13": ("3.13", ALL_EXTRAS),
+    "3.14": ("3.14", ALL_EXTRAS),
+    "no extras": (OWN, NO_EXTRAS),
+    "python-backoff": (OWN, OTHER_BACKOFF),
+}
+
+
+def group(name: str) -> list[str]:
+    """What a dependency group of pyproject.toml names; pip itself knows groups only since 25.1."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+@nox.session
+@nox.parametrize("python, packages", [nox.param(*RUNS[run], id=run) for run in RUNS])
+def tests(session, packages):
+    """All tests: on each interpreter that is found, without the extras, and on the fork of backoff."""
+    session.install(*packages, *group("test"))
+    if packages is OTHER_BACKOFF:
+        session.install("--no-deps", "-e", ".")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def coverage(session):
+    """The tests, which must take every branch of the package, in processes that they start as well."""
+    session.install(*ALL_EXTRAS, *group("test"), *group("coverage"))
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def lint(session):
+    """Style and likely mistakes."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session):
+    """Two type checkers, and whether every public name has a complete type."""
+    session.install(*ALL_EXTRAS, *group("test"), *group("typing"))
+    session.run("mypy")
+    session.run("pyright")
+    session.run("pyright", "--verifytypes", "wa_phone_async", "--ignoreexternal")
+
+
+@nox.session
+def build(session):
+    """Both archives, checked; then `bare` installs the wheel."""
+    session.install(*group("build"), *PROJECT["build-system"]["requires"])
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--no-isolation")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    session.run("check-wheel-contents", "dist")
+    session.notify("bare")
+
+
+@nox.session
+def bare(session):
+    """The wheel without any extra: it imports, and `wa-phone` says in one line what to install."""
+    session.install(*map(str, Path("dist").glob("*.whl")))
+    with session.chdir(session.create_tmp()):  # away from the sources, so that the wheel is what is imported
+        session.run("python", "-W", "error", "-c", "import wa_phone_async")
+        said = session.run("wa-phone", "list", success_codes=[2], silent=True).strip()
+    if "\n" in said or "wa_phone_async[cli]" not in said:
+        session.error(f"Without the extra, wa-phone said: {said}")
+
+
+@nox.session
+def mutation(session):
+    """Small mistakes put into the deciding modules, one at a time: which of them does no test notice?"""
+    session.install(*ALL_EXTRAS, *group("test"), *group("mutation"))
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "results")
+    session.run("mutmut", "export-cicd-stats", silent=True)
+    counts = json.loads(Path("mutants/mutmut-cicd-stats.json").read_text(encoding="utf-8"))
+    session.log(f"{counts['killed']} of {counts['total']} mutants were noticed: {counts}")
+
+
+@nox.session(python=False)
+def full(session):
+    """Everything."""
+    for name in (*(f"tests({run})" for run in RUNS), "coverage", "lint", "typing", "build", "mutation"):
+        session.notify(name)

@@ -1,0 +1,20 @@
+"""What every test has: the embedded Graph API as the fixture `graph_sandbox`, and time to think for properties."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+from wa_phone_async import decoding
+
+pytest_plugins = ["pytester", "wa_phone_async.sandbox.pytest_plugin"]
+
+# A shared machine may be slow for a moment, which is no failure. All else stays Hypothesis' own profile.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+
+@pytest.fixture(autouse="MUTANT_UNDER_TEST" in os.environ)
+def _fresh_converter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The converter keeps the hooks that it has made, which would hide a mistake put into what makes them."""
+    monkeypatch.setattr(decoding, "_converter", decoding._make_converter())

@@ -1,0 +1,151 @@
+"""A raw TCP server that answers with exactly the bytes it is told, or misbehaves: `answer`, `hang`, `hang_up`, `reset`.
+
+async with RawServer([answer(b"{}"), hang_up]) as server:
+    ...  # the first request is answered, all others are hung up on
+    assert len(server.requests) == 2
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Self
+
+import attrs
+
+Play = Callable[["Connection"], Awaitable[None]]
+"""What is done with one request that came whole."""
+
+_ABORT = struct.pack("ii", 1, 0)  # linger for no time: closing sends RST
+
+
+@attrs.frozen
+class Heard:
+    """One request as it came."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    connection: int
+    """The ordinal of the connection it came over, from 0."""
+
+
+@attrs.frozen
+class Connection:
+    """The client's end of the line."""
+
+    writer: asyncio.StreamWriter
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    def hang_up(self, *, reset: bool = False) -> None:
+        if reset:
+            sock: socket.socket = self.writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+            self.writer.transport.abort()
+        else:
+            self.writer.close()
+
+
+def answer(body: bytes | str = b"", *, status: str = "200 OK", headers: str = "", then_close: bool = False) -> Play:
+    """A whole HTTP answer; `headers` are lines that end in CRLF."""
+    content = body.encode() if isinstance(body, str) else body
+    return raw(
+        f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{headers}\r\n".encode() + content,
+        then_close=then_close,
+    )
+
+
+def raw(data: bytes, *, then_close: bool = True) -> Play:
+    """These bytes, whatever they mean."""
+
+    async def play(connection: Connection) -> None:
+        await connection.send(data)
+        if then_close:
+            connection.hang_up()
+
+    return play
+
+
+async def hang(_: Connection) -> None:
+    """Never answer."""
+    await asyncio.Event().wait()
+
+
+async def hang_up(connection: Connection) -> None:
+    """Close the connection in an orderly way (FIN)."""
+    connection.hang_up()
+
+
+async def reset(connection: Connection) -> None:
+    """Break the connection (RST)."""
+    connection.hang_up(reset=True)
+
+
+class RawServer:
+    """Plays its script request by request; the last play is for all that follow."""
+
+    def __init__(self, plays: Sequence[Play]) -> None:
+        self.requests: list[Heard] = []
+        self.heard = asyncio.Event()
+        self.url = ""
+        self._plays = plays
+        self._writers: list[asyncio.StreamWriter] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.url = "http://127.0.0.1:{}".format(self._server.sockets[0].getsockname()[1])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.close_connections()
+        await self._server.wait_closed()
+
+    @property
+    def connections(self) -> int:
+        """How many connections were made so far."""
+        return len(self._writers)
+
+    def close_connections(self) -> None:
+        """Close every connection, idle ones too."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer, len(self._writers)))
+        self._writers.append(writer)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        try:
+            while heard := await _read_request(reader, number):
+                play = self._plays[min(len(self.requests), len(self._plays) - 1)]
+                self.requests.append(heard)
+                self.heard.set()
+                await play(Connection(writer))
+        except ConnectionError:
+            pass  # the client hung up first
+        finally:
+            writer.close()
+
+
+async def _read_request(reader: asyncio.StreamReader, number: int) -> Heard | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    except asyncio.IncompleteReadError:
+        return None
+    first, *lines = head.strip().split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Heard(method, target, headers, body, number)

@@ -1,0 +1,190 @@
+"""The error tree: each branch is something else to do for the caller, and every error travels whole."""
+
+import contextlib
+import copy
+import inspect
+import pickle
+from collections.abc import AsyncIterator, Callable
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wa_phone_async import errors
+from wa_phone_async.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
+    GraphAPIError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PaginationError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    TransportError,
+    UnprocessableEntityError,
+    WaPhoneError,
+)
+
+BASES: dict[type[WaPhoneError], tuple[type[Exception], ...]] = {
+    InvalidArgumentError: (WaPhoneError, ValueError),
+    TransportError: (WaPhoneError,),
+    RequestTimeoutError: (TransportError, TimeoutError),
+    OutcomeUnknownError: (WaPhoneError,),
+    DecodeError: (WaPhoneError,),
+    PaginationError: (WaPhoneError,),
+    GraphAPIError: (WaPhoneError,),
+    BadRequestError: (GraphAPIError,),
+    AuthenticationError: (GraphAPIError,),
+    PermissionDeniedError: (GraphAPIError,),
+    NotFoundError: (GraphAPIError,),
+    ConflictError: (GraphAPIError,),
+    UnprocessableEntityError: (GraphAPIError,),
+    RateLimitError: (GraphAPIError,),
+    ServerError: (GraphAPIError,),
+}
+REFUSALS = [kind for kind in BASES if issubclass(kind, GraphAPIError)]
+
+
+def pickled(protocol: int) -> Callable[[WaPhoneError], WaPhoneError]:
+    def duplicate(error: WaPhoneError) -> WaPhoneError:
+        return cast("WaPhoneError", pickle.loads(pickle.dumps(error, protocol)))
+
+    return duplicate
+
+
+COPIES: dict[str, Callable[[WaPhoneError], WaPhoneError]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{f"pickle {protocol}": pickled(protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)},
+}
+
+
+def refusal(kind: type[GraphAPIError] = GraphAPIError) -> GraphAPIError:
+    """A refusal of which every attribute is set."""
+    return kind(
+        "Too many calls",
+        http_status=400,
+        code=80008,
+        error_subcode=2446079,
+        type="OAuthException",
+        fbtrace_id="AbC",
+        is_transient=True,
+        error_user_title="Demais",
+        error_user_msg="Espere um pouco",
+        error_data={"details": ["a", 1]},
+        retry_after=90.0,
+    )
+
+
+def samples() -> list[WaPhoneError]:
+    """An error of every class, made anew."""
+    return [
+        WaPhoneError("it failed"),
+        InvalidArgumentError("limit must be a whole number"),
+        TransportError("no answer", sent=False),
+        RequestTimeoutError("no answer in time", sent=False),
+        OutcomeUnknownError("unknown", waba_id="1", phone_number="16315551000", reason="no answer in time"),
+        DecodeError("not JSON", http_status=200, garbled=True),
+        PaginationError("a circle", cursor="QVFI"),
+        *map(refusal, REFUSALS),
+    ]
+
+
+@pytest.fixture(params=range(len(samples())), ids=[type(error).__name__ for error in samples()])
+def error(request: pytest.FixtureRequest) -> WaPhoneError:
+    number: int = request.param
+    return samples()[number]
+
+
+def test_every_error_class_has_its_place_in_the_tree_and_a_sample() -> None:
+    classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)}
+    assert classes == {WaPhoneError, *BASES} == {type(error) for error in samples()}
+
+
+@pytest.mark.parametrize(("kind", "bases"), BASES.items(), ids=[kind.__name__ for kind in BASES])
+def test_the_tree_is_the_documented_one(kind: type[WaPhoneError], bases: tuple[type[Exception], ...]) -> None:
+    assert kind.__bases__ == bases
+    assert kind.__name__ in (errors.__doc__ or "")
+
+
+def test_an_unknown_outcome_is_no_time_out() -> None:
+    assert not issubclass(OutcomeUnknownError, TimeoutError)
+
+
+@pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
+def test_errors_are_copied_and_pickled_whole(
+    error: WaPhoneError, duplicate: Callable[[WaPhoneError], WaPhoneError]
+) -> None:
+    error.attempts, error.repeatable, error.seconds_left = 3, True, 1.5
+    error.add_note("while listing")
+    other = duplicate(error)
+    assert other is not error
+    assert (type(other), other.args, str(other)) == (type(error), error.args, str(error))
+    assert vars(other) == vars(error)
+    assert other.__notes__ == ["while listing"]
+
+
+async def test_errors_pass_an_async_context_manager(error: WaPhoneError) -> None:
+    @contextlib.asynccontextmanager
+    async def manager() -> AsyncIterator[None]:
+        yield
+
+    with pytest.raises(type(error)) as caught:
+        async with manager():
+            raise error
+    assert caught.value is error
+
+
+def test_errors_say_at_once_that_nothing_is_known_of_the_call(error: WaPhoneError) -> None:
+    assert (error.attempts, error.repeatable, error.seconds_left) == (0, False, None)
+
+
+def test_a_request_may_have_been_sent_unless_told_otherwise() -> None:
+    assert TransportError("no answer").sent
+    assert RequestTimeoutError("no answer in time").sent
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_a_refusal_keeps_every_fact(kind: type[GraphAPIError]) -> None:
+    error = refusal(kind)
+    assert error.message == "Too many calls"
+    assert (error.http_status, error.code, error.error_subcode) == (400, 80008, 2446079)
+    assert (error.type, error.fbtrace_id, error.is_transient) == ("OAuthException", "AbC", True)
+    assert (error.error_user_title, error.error_user_msg) == ("Demais", "Espere um pouco")
+    assert error.error_data == {"details": ["a", 1]}
+    assert error.retry_after == 90.0
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (refusal(), "Too many calls (HTTP 400, code 80008/2446079, retry after 90 s, trace AbC)"),
+        (GraphAPIError("No", http_status=500), "No (HTTP 500)"),
+        (GraphAPIError("No", http_status=400, code=0), "No (HTTP 400, code 0)"),
+        (GraphAPIError("No", http_status=400, error_subcode=7), "No (HTTP 400)"),
+        (GraphAPIError("No", http_status=429, retry_after=0.5), "No (HTTP 429, retry after 0.5 s)"),
+    ],
+    ids=["all", "status only", "code 0", "a subcode says nothing without a code", "part of a second"],
+)
+def test_a_refusal_is_one_sentence_with_its_trace(error: GraphAPIError, sentence: str) -> None:
+    assert str(error) == sentence
+
+
+@given(
+    message=st.text(),
+    code=st.none() | st.integers(),
+    trace=st.none() | st.text(),
+    retry_after=st.none() | st.floats(min_value=0, allow_nan=False),
+)
+def test_any_refusal_can_be_said_and_pickled(
+    message: str, code: int | None, trace: str | None, retry_after: float | None
+) -> None:
+    error = GraphAPIError(message, http_status=400, code=code, fbtrace_id=trace, retry_after=retry_after)
+    assert message in str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

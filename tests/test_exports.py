@@ -1,0 +1,86 @@
+"""The front door: what is public, whole, sorted and described."""
+
+import importlib
+import inspect
+from enum import StrEnum
+from types import ModuleType
+
+import attrs
+import pytest
+
+import wa_phone_async
+
+CONTRACT = """
+    PhoneNumberClient GraphSession AsyncPaginator Page PhoneNumber CreatedPhoneNumber Filter Sort RetryPolicy ALL_FIELDS
+    PhoneNumberStatus QualityRating CodeVerificationStatus UnifiedCertStatus AccountMode HostPlatform
+    MessagingLimitTier NameStatus
+    WaPhoneError InvalidArgumentError TransportError RequestTimeoutError OutcomeUnknownError DecodeError PaginationError
+    GraphAPIError BadRequestError AuthenticationError PermissionDeniedError NotFoundError ConflictError
+    UnprocessableEntityError RateLimitError ServerError
+    to_dict from_dict
+"""
+NAMES = wa_phone_async.__all__
+CALLABLES = [
+    name
+    for name in NAMES
+    if inspect.isclass(getattr(wa_phone_async, name)) or inspect.isfunction(getattr(wa_phone_async, name))
+]
+
+
+@pytest.mark.parametrize("name", CONTRACT.split())
+def test_the_contract_is_kept(name: str) -> None:
+    assert name in NAMES
+    assert hasattr(wa_phone_async, name)
+
+
+def test_all_is_sorted_without_doubles_and_importable() -> None:
+    assert sorted(set(NAMES)) == NAMES
+    assert [name for name in NAMES if not hasattr(wa_phone_async, name)] == []
+
+
+def test_nothing_public_is_missing_from_all() -> None:
+    public = {
+        name
+        for name, value in vars(wa_phone_async).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert public == {name for name in NAMES if not name.startswith("_")}
+
+
+def test_every_error_and_enum_of_the_core_is_public() -> None:
+    for module in ("errors", "models", "query"):
+        for name, value in inspect.getmembers(importlib.import_module(f"wa_phone_async.{module}"), inspect.isclass):
+            if issubclass(value, wa_phone_async.WaPhoneError | StrEnum) and value is not StrEnum:
+                assert name in NAMES
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_every_public_name_is_described_in_a_summary_line(name: str) -> None:
+    summary = (getattr(wa_phone_async, name).__doc__ or "").partition("\n")[0]
+    assert summary.endswith(".")
+    assert not summary.startswith(f"{name}(")  # what attrs or dataclasses would write
+
+
+@pytest.mark.parametrize("name", [name for name in CALLABLES if inspect.isclass(getattr(wa_phone_async, name))])
+def test_every_public_method_is_described(name: str) -> None:
+    for member, value in vars(getattr(wa_phone_async, name)).items():
+        described = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        if not member.startswith("_") and inspect.isfunction(described):
+            assert described.__doc__, f"{name}.{member}"
+
+
+@pytest.mark.parametrize(
+    "name", ["PhoneNumber", "CreatedPhoneNumber", "Page", "Cursors", "Throughput", "Filter", "RetryPolicy"]
+)
+def test_every_field_has_a_string_under_it(name: str) -> None:
+    model = getattr(wa_phone_async, name)
+    source = inspect.getsource(model)
+    for field in attrs.fields(model):
+        _, found, after = source.partition(f"\n    {field.name}: ")
+        assert found
+        assert after.partition("\n")[2].lstrip().startswith('"""'), f"{name}.{field.name}"
+
+
+def test_the_front_door_says_what_it_is_and_which_version() -> None:
+    assert "async with PhoneNumberClient" in (wa_phone_async.__doc__ or "")
+    assert wa_phone_async.__version__.partition(".")[0].isdigit()

@@ -1,0 +1,103 @@
+"""Secrets: no text that people read shows one, and no data is touched."""
+
+import base64
+import pickle
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wa_phone_async.redaction import HIDDEN, Secret, conceal, redact
+
+TOKEN = "EAAGm0PX4ZCps|BAJ+9/x=longer"
+APP_SECRET = "0123456789abcdef0123456789abcdef"
+SECRETS = (TOKEN, APP_SECRET)
+FORMS = [form for secret in SECRETS for form in (secret, quote(secret, safe=""))]
+
+texts = st.text() | st.lists(st.text() | st.sampled_from(FORMS)).map("".join)
+payloads = st.recursive(
+    st.none() | st.booleans() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def test_a_secret_is_a_string_that_no_repr_shows() -> None:
+    secret = Secret(TOKEN)
+    assert secret == TOKEN
+    assert isinstance(secret, str)
+    assert f"Bearer {secret}" == f"Bearer {TOKEN}"
+    for shown in (repr(secret), repr({"token": secret}), repr((secret,)), f"{secret!r}"):
+        assert TOKEN not in shown
+        assert HIDDEN in shown
+
+
+def test_a_secret_stays_one_through_pickle() -> None:
+    other = pickle.loads(pickle.dumps(Secret(TOKEN)))
+    assert type(other) is Secret
+    assert other == TOKEN
+
+
+@pytest.mark.parametrize("value", [TOKEN, Secret(TOKEN)], ids=["text", "secret"])
+def test_what_is_concealed_is_a_secret(value: str) -> None:
+    concealed = conceal(value)
+    assert type(concealed) is Secret
+    assert concealed == TOKEN
+
+
+@pytest.mark.parametrize("value", [None, 5, b"EAAG", ["EAAG"], {1}], ids=repr)
+def test_what_is_no_string_is_concealed_as_an_empty_one(value: object) -> None:
+    assert conceal(value) == ""
+    assert type(conceal(value)) is Secret
+
+
+@given(payloads)
+def test_no_secret_stays_in_any_string_however_deep(payload: Any) -> None:
+    shown = repr(redact(payload, SECRETS))
+    assert not [form for form in FORMS if form in shown]
+
+
+@given(payloads)
+def test_without_a_secret_in_it_a_value_stays_as_it_is(payload: Any) -> None:
+    assert redact(payload, ("never" * 9,)) == payload
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"token {TOKEN} is bad", f"token {HIDDEN} is bad"),
+        (f"{TOKEN}{TOKEN}", f"{HIDDEN}{HIDDEN}"),
+        (f"?access_token={quote(TOKEN, safe='')}&a=1", f"?access_token={HIDDEN}&a=1"),
+        (f"Basic {base64.b64encode(TOKEN.encode()).decode()}", f"Basic {HIDDEN}"),
+        (f"{APP_SECRET}|{TOKEN}", f"{HIDDEN}|{HIDDEN}"),
+    ],
+    ids=["plain", "twice", "in a URL", "Base64", "two secrets"],
+)
+def test_a_secret_is_hidden_in_each_form(text: str, shown: str) -> None:
+    assert redact(text, SECRETS).rstrip("=") == shown
+
+
+@pytest.mark.parametrize("value", [None, True, 5, 1.5, "", [], {}], ids=repr)
+def test_what_is_no_string_has_no_secret(value: Any) -> None:
+    assert redact(value, SECRETS) == value
+
+
+def test_what_is_passed_is_not_changed() -> None:
+    payload = {"a": [TOKEN]}
+    assert redact(payload, SECRETS) == {"a": [HIDDEN]}
+    assert payload == {"a": [TOKEN]}
+
+
+@pytest.mark.parametrize("deep", ["list", "dict"])
+def test_what_lies_too_deep_to_be_searched_is_hidden_whole(deep: str) -> None:
+    value: Any = TOKEN
+    for _ in range(900):
+        value = [value] if deep == "list" else {"a": value}
+    shown = repr(redact({"near": "x", "far": value}, SECRETS))
+    assert TOKEN not in shown
+    assert HIDDEN in shown
+    assert "'near': 'x'" in shown
+    assert redact([[["x", TOKEN]]], SECRETS, levels=3) == [[["x", HIDDEN]]]
+    assert redact([[["x", TOKEN]]], SECRETS, levels=2) == [[HIDDEN]]

@@ -1,0 +1,393 @@
+"""Neither token nor app secret is in anything that people read, whatever goes wrong and whatever the API echoes."""
+
+import asyncio
+import base64
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
+
+from wa_phone_async import (
+    GraphAPIError,
+    GraphSession,
+    InvalidArgumentError,
+    PhoneNumberClient,
+    RetryPolicy,
+    TokenProvider,
+    WaPhoneError,
+)
+from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
+
+TOKEN = "EAAcanary+/token=="
+SECRET = "canary&app?secret"
+NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
+QUICK = RetryPolicy(first_wait=0.001, max_attempts=2)
+FORMS = [
+    form
+    for secret in (TOKEN, SECRET)
+    for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("="))
+]
+
+
+def assert_silent(text: str) -> None:
+    for form in FORMS:
+        assert form not in text, f"a secret was said: …{text[max(0, text.index(form) - 300) : text.index(form)]}…"
+
+
+def all_that_is_said(error: BaseException) -> Iterator[str]:
+    """What a crash reporter shows: the whole chain with its frames' local variables, and the errors' own facts."""
+    yield "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    pending: list[BaseException | None] = [error]
+    while pending:
+        link = pending.pop()
+        if link is not None:
+            yield f"{link!s} {link!r} {link.args!r} {vars(link)!r}"
+            yield from locals_of(link.__traceback__)
+            pending += [link.__cause__, link.__context__]
+
+
+def locals_of(frames: TracebackType | None) -> Iterator[str]:
+    while frames is not None:
+        for name, value in frames.tb_frame.f_locals.items():
+            yield f"{frames.tb_frame.f_code.co_qualname}: {name}={value!r}"
+            if type(value).__module__.startswith("wa_phone_async"):
+                yield from (f"{name}.{member}" for member in members_of(value))
+        frames = frames.tb_next
+
+
+def members_of(value: object) -> Iterator[str]:
+    """One level deeper than a `repr`, as some reporters go."""
+    for name, member in getattr(value, "__dict__", {}).items():
+        yield f"{name}={member!r}"
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No log record of any logger at any level says a secret, in asyncio's debug mode too."""
+    caplog.set_level(1)
+    yield
+    for record in [*caplog.get_records("setup"), *caplog.get_records("call")]:
+        assert_silent(f"{record.getMessage()} {vars(record)!r}")
+
+
+@asynccontextmanager
+async def debugging() -> AsyncIterator[None]:
+    """asyncio's debug mode at its most talkative: every callback is a slow one, and is printed."""
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.0
+    yield
+    loop.set_debug(False)
+
+
+@asynccontextmanager
+async def client_of(url: str, token: str | TokenProvider = TOKEN, **settings: Any) -> AsyncIterator[PhoneNumberClient]:
+    async with (
+        debugging(),
+        PhoneNumberClient(token, base_url=url, app_secret=SECRET, retry=QUICK, **settings) as client,
+    ):
+        yield client
+
+
+async def read(client: PhoneNumberClient) -> object:
+    return await client.list_phone_numbers(SMALL_WABA, fields="id")
+
+
+async def write(client: PhoneNumberClient) -> object:
+    return await client.create_phone_number(SMALL_WABA, **NUMBER)
+
+
+Call = Callable[[PhoneNumberClient], Any]
+reads_and_writes = pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
+
+
+async def error_of(call: Call, client: PhoneNumberClient) -> BaseException:
+    """The error in which a call ends."""
+    try:
+        await call(client)
+    except BaseException as error:  # noqa: BLE001 - a cancellation is one too
+        return error
+    raise AssertionError("it went well")
+
+
+ECHO = f"{TOKEN} {SECRET} {quote(TOKEN, safe='')} {base64.b64encode(TOKEN.encode()).decode()}"
+
+
+@reads_and_writes
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+@pytest.mark.parametrize("code", [None, 100, 190, 80008, 2])
+async def test_what_the_api_echoes_is_hidden_in_every_text(code: int | None, status: int, call: Call) -> None:
+    fault = Fault.error(
+        code,
+        f"Malformed access token {ECHO}",
+        status=status,
+        type=ECHO,
+        user_title=ECHO,
+        user_msg=f"Sie senden {ECHO}",
+        data={"details": ECHO, "deeper": [{ECHO: [ECHO]}], "number": 5},
+    )
+    with Sandbox() as sandbox:
+        sandbox.plan(fault, times=9)
+        async with client_of(sandbox.url) as client:
+            error = await error_of(call, client)
+        assert isinstance(error, WaPhoneError)
+        for text in all_that_is_said(error):
+            assert_silent(text)
+        if isinstance(error, GraphAPIError):
+            assert error.message.startswith("Malformed access token [hidden] [hidden]")
+            assert error.error_data
+
+
+@reads_and_writes
+async def test_an_error_that_is_a_mere_text_is_hidden_too(call: Call) -> None:
+    with Sandbox() as sandbox:
+        sandbox.plan(Fault.raw(f'{{"error":"no {ECHO}"}}', status=400), times=9)
+        async with client_of(sandbox.url) as client:
+            for text in all_that_is_said(await error_of(call, client)):
+                assert_silent(text)
+
+
+@pytest.mark.graph_sandbox(tokens=["another"])
+async def test_the_sandboxes_own_echo_is_hidden(graph_sandbox: Sandbox) -> None:
+    async with client_of(graph_sandbox.url) as client:
+        error = await error_of(read, client)
+    assert "Malformed access token [hidden]" in str(error)
+    for text in all_that_is_said(error):
+        assert_silent(text)
+
+
+NEXT = f'"paging":{{"next":"https://graph.intern.facebook.com/?access_token={quote(TOKEN, safe="")}"}}'
+
+
+@reads_and_writes
+@pytest.mark.parametrize(
+    "play",
+    [
+        pytest.param(hang_up, id="closed"),
+        pytest.param(reset, id="reset"),
+        pytest.param(hang, id="time-out"),
+        pytest.param(raw(f"HTTP/1.1 {ECHO}\r\n\r\n".encode()), id="garbage"),
+        pytest.param(answer(f"<html>{ECHO}</html>"), id="html"),
+        pytest.param(answer(f'{{"data":[],{NEXT}'), id="cut cleanly"),
+        pytest.param(answer(f'{{"data":[{{}}],{NEXT}}}'), id="a row without id"),
+        pytest.param(answer(f'{{"data":5,{NEXT}}}'), id="another shape"),
+        pytest.param(answer(f'{{"data":[{{"id":"{TOKEN}","status":5}}],{NEXT}}}'), id="a wrong type"),
+        pytest.param(answer(f'{{"data":[],{NEXT}}}'), id="next without a cursor"),
+        pytest.param(answer(b"\xff" + ECHO.encode()), id="no utf-8"),
+        pytest.param(answer(ECHO * 100), id="larger than max_body"),
+        pytest.param(answer(ECHO, headers="Content-Encoding: gzip\r\n"), id="damaged gzip"),
+        pytest.param(answer(f'["{ECHO}",' + "[" * 1500), id="nested too deep"),
+        pytest.param(answer(status="302 Found", headers=f"Location: https://x/?t={TOKEN}\r\n"), id="a redirect"),
+        pytest.param(
+            answer(status="400 Bad Request", headers=f'WWW-Authenticate: OAuth "{ECHO}"\r\nSet-Cookie: t={TOKEN}\r\n'),
+            id="headers",
+        ),
+    ],
+)
+async def test_no_misbehaviour_makes_a_secret_visible(play: Play, call: Call) -> None:
+    async with RawServer([play]) as server, client_of(server.url, timeout=0.1, max_body=5000) as client:
+        error = await error_of(call, client)
+        assert isinstance(error, WaPhoneError)
+        for text in all_that_is_said(error):
+            assert_silent(text)
+        assert_silent(repr([request.target for request in server.requests]))
+
+
+@reads_and_writes
+async def test_nobody_there_makes_no_secret_visible(call: Call) -> None:
+    async with RawServer([hang]) as server:
+        url = server.url
+    async with client_of(url) as client:
+        for text in all_that_is_said(await error_of(call, client)):
+            assert_silent(text)
+
+
+@reads_and_writes
+async def test_a_cancellation_makes_no_secret_visible(call: Call) -> None:
+    async with RawServer([hang]) as server, client_of(server.url) as client:
+        task = asyncio.create_task(error_of(call, client))
+        await server.heard.wait()
+        task.cancel()
+        error = await task
+        assert isinstance(error, asyncio.CancelledError)
+        for text in all_that_is_said(error):
+            assert_silent(text)
+
+
+async def test_a_cancellation_during_a_wait_makes_no_secret_visible() -> None:
+    refused = answer(f'{{"error":{{"message":"{TOKEN}","code":2}}}}', status="503 Service Unavailable")
+    async with RawServer([refused]) as server, debugging():
+        patient = RetryPolicy(first_wait=60)
+        async with PhoneNumberClient(TOKEN, base_url=server.url, app_secret=SECRET, retry=patient) as client:
+            task = asyncio.create_task(error_of(read, client))
+            await server.heard.wait()
+            await asyncio.sleep(0.05)
+            task.cancel()
+            error = await task
+            assert isinstance(error, asyncio.CancelledError)
+            for text in all_that_is_said(error):
+                assert_silent(text)
+
+
+async def test_closing_makes_no_secret_visible() -> None:
+    async with RawServer([hang]) as server, client_of(server.url) as client:
+        task = asyncio.create_task(error_of(read, client))
+        await server.heard.wait()
+        await client.aclose()
+        for error in (await task, await error_of(read, client)):
+            for text in all_that_is_said(error):
+                assert_silent(text)
+
+
+async def test_a_closed_borrowed_session_makes_no_secret_visible() -> None:
+    async with aiohttp.ClientSession() as http:
+        client = PhoneNumberClient(TOKEN, session=http, app_secret=SECRET)
+    for text in all_that_is_said(await error_of(read, client)):
+        assert_silent(text)
+
+
+# Arguments and providers
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"access_token": TOKEN.encode()},
+        {"access_token": f"{TOKEN}\n"},
+        {"access_token": f"two {TOKEN}"},
+        {"access_token": [TOKEN]},
+        {"access_token": TOKEN, "app_secret": SECRET.encode()},
+        {"access_token": TOKEN, "app_secret": f"{SECRET} "},
+        {"access_token": TOKEN, "app_secret": SECRET, "api_version": "23"},
+        {"access_token": TOKEN, "app_secret": SECRET, "base_url": "ftp://x"},
+        {"access_token": TOKEN, "app_secret": SECRET, "timeout": 0},
+        {"access_token": TOKEN, "app_secret": SECRET, "max_body": 0},
+        {"access_token": TOKEN, "app_secret": SECRET, "session": "none"},
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("kind", [PhoneNumberClient, GraphSession])
+def test_a_bad_setting_makes_no_secret_visible(kind: type[Any], arguments: dict[str, Any]) -> None:
+    error = refusal_of(lambda: kind(**arguments))
+    for text in all_that_is_said(error):
+        assert_silent(text)
+
+
+def refusal_of(make: Callable[[], object]) -> InvalidArgumentError:
+    """The error without the frames of this module, whose variables are the caller's own."""
+    try:
+        make()
+    except InvalidArgumentError as error:
+        frames = error.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+            frames = frames.tb_next
+        return error.with_traceback(frames)
+    raise AssertionError("it was taken")
+
+
+def test_from_env_makes_no_secret_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WA_ACCESS_TOKEN", TOKEN)
+    monkeypatch.setenv("WA_APP_SECRET", SECRET)
+    monkeypatch.setenv("WA_API_VERSION", "none")
+    makes: list[Callable[[], object]] = [
+        PhoneNumberClient.from_env,
+        lambda: PhoneNumberClient.from_env(app_secret=f"{SECRET} "),
+        lambda: PhoneNumberClient.from_env(app_secret=SECRET, timeout=0),
+    ]
+    for make in makes:
+        for text in all_that_is_said(refusal_of(make)):
+            assert_silent(text)
+    monkeypatch.setenv("WA_ACCESS_TOKEN", "")
+    for text in all_that_is_said(refusal_of(makes[2])):
+        assert_silent(text)
+
+
+async def plain_and_late(*_: object) -> str:
+    await asyncio.sleep(0)
+    return f"{TOKEN}\n"
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        pytest.param(lambda *_: f"{TOKEN}\n", id="a line break"),
+        pytest.param(lambda *_: TOKEN.encode(), id="bytes"),
+        pytest.param(plain_and_late, id="async"),
+    ],
+)
+@reads_and_writes
+async def test_a_provider_that_gives_no_token_makes_no_secret_visible(provider: TokenProvider, call: Call) -> None:
+    async with client_of("http://127.0.0.1:9", provider) as client:
+        error = await error_of(call, client)
+    assert isinstance(error, InvalidArgumentError)
+    for text in all_that_is_said(error):
+        assert_silent(text)
+
+
+async def test_a_provider_that_fails_after_a_rejection_makes_no_secret_visible() -> None:
+    def provide(_: str, rejected: str | None) -> str:
+        if rejected is not None:
+            raise LookupError("no other token")
+        return TOKEN
+
+    with Sandbox(tokens=["another"]) as sandbox:
+        async with client_of(sandbox.url, provide) as client:
+            error = await error_of(read, client)
+    assert isinstance(error, LookupError)
+    for text in all_that_is_said(error):
+        assert_silent(text)
+
+
+@pytest.mark.parametrize("arguments", [{"limit": 0}, {"fields": ""}, {"after": "A", "before": "B"}], ids=str)
+async def test_a_bad_argument_makes_no_secret_visible(arguments: dict[str, Any]) -> None:
+    async with client_of("http://127.0.0.1:9") as client:
+        with pytest.raises(InvalidArgumentError) as caught:
+            client.list_phone_numbers(SMALL_WABA, **arguments)
+        for text in all_that_is_said(caught.value):
+            assert_silent(text)
+
+
+# When all goes well
+
+
+async def test_no_url_holds_a_secret_and_no_repr_shows_one() -> None:
+    urls: list[str] = []
+
+    async def note(_session: object, _context: object, params: aiohttp.TraceRequestStartParams) -> None:
+        urls.append(f"{params.url} {params.headers!r}")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(note)
+    with Sandbox(app_secret=SECRET) as sandbox:
+        async with client_of(sandbox.url, trace_configs=[trace]) as client:
+            paginator = client.list_phone_numbers(LARGE_WABA)
+            page = await paginator.first_page()
+            await paginator
+            created = await write(client)
+            rows: object = await client.session.get(f"{LARGE_WABA}/phone_numbers", {"limit": "1"})
+            for thing in (client, client.session, paginator, page, created, rows):
+                assert_silent(f"{thing!r} {thing!s}")
+        for request in sandbox.requests:
+            assert_silent(f"{request.path} {dict(request.query)!r}")
+    assert len(urls) == len(sandbox.requests)
+    assert_silent(" ".join(urls))
+
+
+async def test_the_token_goes_to_our_own_host_alone() -> None:
+    async with RawServer([answer('{"data":[]}')]) as other:
+        for status in ("301 Moved", "307 Temporary"):
+            moved = answer(status=status, headers=f"Location: {other.url}/\r\n")
+            async with RawServer([moved]) as server, client_of(server.url) as client:
+                for call in (read, write):
+                    assert isinstance(await error_of(call, client), WaPhoneError)
+        linked = answer(f'{{"data":[],"paging":{{"cursors":{{"after":"A"}},"next":"{other.url}/?after=A"}}}}')
+        async with RawServer([linked, answer('{"data":[]}')]) as server, client_of(server.url) as client:
+            assert await read(client) == []
+            assert len(server.requests) == 2
+    assert other.connections == 0

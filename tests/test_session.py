@@ -1,0 +1,635 @@
+"""`GraphSession`: tokens, repeated calls, calls asked differently, time, and the life of a session."""
+
+import asyncio
+import gc
+import logging
+import warnings
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Unpack
+
+import aiohttp
+import pytest
+from misbehaving import Connection, Play, RawServer, answer, hang, hang_up
+
+from wa_phone_async import (
+    ALL_FIELDS,
+    AuthenticationError,
+    BadRequestError,
+    DecodeError,
+    GraphAPIError,
+    GraphSession,
+    InvalidArgumentError,
+    PermissionDeniedError,
+    PhoneNumberClient,
+    RateLimitError,
+    RequestTimeoutError,
+    RetryPolicy,
+    ServerError,
+    Sort,
+    TokenProvider,
+    TransportError,
+    WaPhoneError,
+)
+from wa_phone_async.client import Settings
+from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
+
+TOKEN = "an-invented-token"
+EMPTY_LIST = '{"data":[]}'
+QUICK = RetryPolicy(first_wait=0.001)
+PLEASE_LESS = Fault.error(1, "Please reduce the amount of data you're asking for, then retry your request")
+
+
+@asynccontextmanager
+async def serving(
+    access_token: str | TokenProvider = TOKEN, **settings: Unpack[Settings]
+) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
+    async with Sandbox(quota=None) as sandbox:
+        settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
+        async with PhoneNumberClient(access_token, **settings) as client:
+            yield sandbox, client
+
+
+@asynccontextmanager
+async def against(*plays: Play, **settings: Unpack[Settings]) -> AsyncIterator[tuple[RawServer, PhoneNumberClient]]:
+    async with RawServer(plays) as server:
+        settings = {"base_url": server.url, "retry": QUICK, **settings}
+        async with PhoneNumberClient(TOKEN, **settings) as client:
+            yield server, client
+
+
+def tokens(sandbox: Sandbox) -> list[str]:
+    return [request.headers["Authorization"].removeprefix("Bearer ") for request in sandbox.requests]
+
+
+# Tokens
+
+
+async def test_a_provider_is_asked_for_each_attempt() -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def provide(node_id: str, rejected: str | None, /) -> str:
+        asked.append((node_id, rejected))
+        return f"token-{len(asked)}"
+
+    async with serving(provide) as (sandbox, client):
+        sandbox.plan(Fault.status(503), times=2)
+        await client.list_phone_numbers(LARGE_WABA)
+        assert asked == [(LARGE_WABA, None)] * 5
+        assert tokens(sandbox) == [f"token-{number}" for number in range(1, 6)]
+
+
+async def test_each_account_can_have_its_own_token() -> None:
+    async def provide(node_id: str, _: str | None) -> str:
+        await asyncio.sleep(0)
+        return f"token-of-{node_id}"
+
+    async with serving(provide) as (sandbox, client):
+        await asyncio.gather(client.list_phone_numbers(SMALL_WABA), client.list_phone_numbers(EMPTY_WABA))
+        for request, token in zip(sandbox.requests, tokens(sandbox), strict=True):
+            assert token == f"token-of-{request.node}"
+
+
+async def test_a_provider_is_asked_one_question_at_a_time_for_each_id() -> None:
+    asking: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+
+    async def provide(node_id: str, _: str | None) -> str:
+        asking[node_id] += 1
+        asking["all"] += 1
+        most.update({name: max(0, asking[name] - most[name]) for name in (node_id, "all")})
+        await asyncio.sleep(0.005)
+        asking[node_id] -= 1
+        asking["all"] -= 1
+        return TOKEN
+
+    async with serving(provide) as (_, client):
+        calls = [client.list_phone_numbers(waba_id) for waba_id in (SMALL_WABA, EMPTY_WABA) for _ in range(3)]
+        await asyncio.gather(*calls)
+    assert most == {SMALL_WABA: 1, EMPTY_WABA: 1, "all": 2}
+
+
+async def test_a_rejected_token_is_asked_for_anew_once_a_call() -> None:
+    asked: list[str | None] = []
+
+    def provide(_: str, rejected: str | None) -> str:
+        asked.append(rejected)
+        return "old" if rejected is None else "new"
+
+    async with serving(provide) as (sandbox, client):
+        sandbox.revoke("old")
+        assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
+        assert asked == [None, "old"]
+        assert await client.create_phone_number(SMALL_WABA, phone_number="16315551000", verified_name="Acme")
+        assert tokens(sandbox) == ["old", "new"] * 2
+
+
+async def test_a_second_rejection_is_an_error() -> None:
+    def provide(_: str, rejected: str | None) -> str:
+        return "old" if rejected is None else f"{rejected}er"
+
+    async with serving(provide) as (sandbox, client):
+        sandbox.revoke("old")
+        sandbox.revoke("older")
+        with pytest.raises(AuthenticationError) as caught:
+            await client.list_phone_numbers(SMALL_WABA)
+        assert tokens(sandbox) == ["old", "older"]
+        assert caught.value.attempts == 2
+
+
+@pytest.mark.parametrize("access_token", ["old", lambda *_: "old"], ids=["a string", "a provider"])
+async def test_the_same_token_again_is_an_error(access_token: str | TokenProvider) -> None:
+    async with serving(access_token) as (sandbox, client):
+        sandbox.revoke("old")
+        with pytest.raises(AuthenticationError) as caught:
+            await client.list_phone_numbers(SMALL_WABA)
+        assert tokens(sandbox) == ["old"]
+        assert (caught.value.code, caught.value.attempts) == (190, 1)
+
+
+async def test_a_token_that_a_provider_should_not_give_is_an_error_of_ours() -> None:
+    async with serving(lambda *_: "two words") as (sandbox, client):
+        with pytest.raises(InvalidArgumentError, match=r"the token that access_token\(\) gave has blanks"):
+            await client.list_phone_numbers(SMALL_WABA)
+        assert sandbox.requests == []
+
+
+async def test_a_providers_own_failure_comes_through_and_is_not_repeated() -> None:
+    asked = 0
+
+    async def provide(*_: object) -> str:
+        nonlocal asked
+        asked += 1
+        raise TimeoutError("the vault is slow")
+
+    async with serving(provide) as (_, client):
+        with pytest.raises(TimeoutError, match="the vault is slow"):
+            await client.list_phone_numbers(SMALL_WABA, total_timeout=5)
+    assert asked == 1
+
+
+async def test_a_slow_provider_does_not_use_up_the_time_of_an_attempt() -> None:
+    async def provide(*_: object) -> str:
+        await asyncio.sleep(0.3)
+        return TOKEN
+
+    async with serving(provide, timeout=0.25) as (_, client):
+        assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
+
+
+# Asked again
+
+
+async def test_reads_are_repeated_and_the_error_says_how_often() -> None:
+    async with serving(retry=RetryPolicy(first_wait=0.001, max_attempts=3)) as (sandbox, client):
+        sandbox.plan(Fault.status(503), times=2)
+        assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
+        sandbox.requests.clear()
+        sandbox.plan(Fault.status(503), times=3)
+        with pytest.raises(ServerError) as caught:
+            await client.list_phone_numbers(SMALL_WABA)
+        assert (len(sandbox.requests), caught.value.attempts) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "requests"),
+    [
+        pytest.param(Fault.error(80008), RateLimitError, 3, id="throttled as 400"),
+        pytest.param(Fault.error(4, status=400), RateLimitError, 3, id="the app is throttled"),
+        pytest.param(Fault.status(429), RateLimitError, 3, id="429 without a body"),
+        pytest.param(Fault.error(2), ServerError, 3, id="code 2"),
+        pytest.param(Fault.error(1), ServerError, 3, id="code 1 with 500"),
+        pytest.param(Fault.html(), ServerError, 3, id="a proxy's page"),
+        pytest.param(Fault.html(200), DecodeError, 3, id="a page in a 200"),
+        pytest.param(Fault.cut(), TransportError, 3, id="a cut 200"),
+        pytest.param(Fault.cut(clean=True), DecodeError, 3, id="a cut 200 of honest length"),
+        pytest.param(Fault.raw(b""), DecodeError, 3, id="an empty 200"),
+        pytest.param(Fault.error(2, status=200), ServerError, 3, id="an error in a 200"),
+        pytest.param(Fault.raw("{}"), DecodeError, 1, id="JSON of the wrong shape"),
+        pytest.param(Fault.raw('{"data":[{}]}'), DecodeError, 1, id="a row without id"),
+        pytest.param(Fault.status(302), DecodeError, 1, id="a redirect"),
+        pytest.param(Fault.error(100), BadRequestError, 1, id="a bad parameter"),
+        pytest.param(Fault.error(3), PermissionDeniedError, 1, id="code 3 with 500"),
+        pytest.param(Fault.error(368), PermissionDeniedError, 1, id="a policy block"),
+        pytest.param(Fault.error(131048), RateLimitError, 1, id="a block that calls prolong"),
+        pytest.param(Fault.status(418), BadRequestError, 1, id="a teapot"),
+    ],
+)
+async def test_reads_are_repeated_where_it_helps(fault: Fault, error: type[WaPhoneError], requests: int) -> None:
+    async with serving(retry=RetryPolicy(first_wait=0.001, max_attempts=3)) as (sandbox, client):
+        sandbox.plan(fault, times=9)
+        with pytest.raises(error) as caught:
+            await client.list_phone_numbers(SMALL_WABA)
+        assert type(caught.value) is error
+        assert len(sandbox.requests) == requests
+
+
+async def test_a_servers_wait_beyond_max_wait_raises_at_once_with_the_wait() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.error(80008, headers={"Retry-After": "3600"}))
+        with pytest.raises(RateLimitError, match="retry after 3600 s") as caught:
+            await client.list_phone_numbers(SMALL_WABA)
+        assert (caught.value.retry_after, len(sandbox.requests)) == (3600, 1)
+
+
+async def test_a_servers_wait_is_a_floor() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.error(80008, headers={"Retry-After": "0.2"}))
+        await client.list_phone_numbers(SMALL_WABA)
+        first, second = sandbox.requests
+        assert second.at - first.at >= 0.2
+
+
+@pytest.mark.parametrize("fault", [Fault.status(503), Fault.error(80008), Fault.raw("{}")], ids=["503", "429", "200"])
+async def test_after_an_error_the_same_iterator_goes_on(fault: Fault) -> None:
+    async with serving(retry=RetryPolicy(max_attempts=1)) as (sandbox, client):
+        paginator = client.list_phone_numbers(LARGE_WABA)
+        rows = [await anext(paginator) for _ in range(100)]
+        sandbox.plan(fault)
+        with pytest.raises(WaPhoneError):
+            await anext(paginator)
+        rows += await paginator
+        assert [row.id for row in rows] == [row.id for row in await client.list_phone_numbers(LARGE_WABA)]
+
+
+async def test_errors_have_no_hidden_context() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.drop_before(), times=99)
+        with pytest.raises(TransportError) as caught:
+            await client.list_phone_numbers(SMALL_WABA)
+        assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
+# Asked differently
+
+
+@pytest.mark.parametrize("refusals", [1, 3, 6])
+async def test_a_page_that_is_too_large_is_halved_for_the_rest_of_the_walk(refusals: int) -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(PLEASE_LESS, times=refusals)
+        numbers = await client.list_phone_numbers(LARGE_WABA)
+        assert len({number.id for number in numbers}) == 250
+        limits = [int(request.query["limit"]) for request in sandbox.requests]
+        assert limits[: refusals + 1] == [100, 50, 25, 12, 6, 3, 1][: refusals + 1]
+        assert set(limits[refusals:]) == {limits[refusals]}
+
+
+async def test_halving_ends_at_1_and_nothing_is_repeated_unchanged() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(PLEASE_LESS, times=99)
+        paginator = client.list_phone_numbers(LARGE_WABA)
+        with pytest.raises(ServerError, match="reduce the amount of data"):
+            await paginator
+        limits = [request.query["limit"] for request in sandbox.requests]
+        assert limits == ["100", "50", "25", "12", "6", "3", "1"]
+
+
+@pytest.mark.parametrize("fault", [Fault.error(100), Fault.cut()], ids=["refused", "cut"])
+async def test_a_smaller_page_is_kept_although_another_error_came(fault: Fault) -> None:
+    async with serving(retry=RetryPolicy(max_attempts=1)) as (sandbox, client):
+        sandbox.plan(PLEASE_LESS, times=2)
+        sandbox.plan(fault)
+        paginator = client.list_phone_numbers(LARGE_WABA)
+        with pytest.raises(WaPhoneError):
+            await paginator
+        sandbox.requests.clear()
+        assert len(await paginator) == 250
+        assert {request.query["limit"] for request in sandbox.requests} == {"25"}
+
+
+async def test_halving_begins_at_what_was_asked_for_and_ends_with_the_walk() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(PLEASE_LESS, times=1)
+        assert len(await client.session.paginate(f"{LARGE_WABA}/phone_numbers")) == 250
+        assert [request.query.get("limit") for request in sandbox.requests[:3]] == [None, "12", "12"]
+        sandbox.requests.clear()
+        await client.list_phone_numbers(LARGE_WABA)
+        assert {request.query["limit"] for request in sandbox.requests} == {"100"}
+
+
+async def test_each_refusal_has_its_own_remedy_in_one_call() -> None:
+    def provide(_: str, rejected: str | None) -> str:
+        return "a-new-invented-token" if rejected else "an-old-invented-token"
+
+    async with Sandbox(temper="reference") as sandbox:
+        sandbox.revoke("an-old-invented-token")
+        async with PhoneNumberClient(provide, base_url=sandbox.url, retry=QUICK) as client:
+            sandbox.plan(Fault.status(503))
+            numbers = await client.list_phone_numbers(SMALL_WABA, fields=ALL_FIELDS, sort=Sort.CREATION_TIME_ASC)
+        assert [number.id for number in numbers] == [row["id"] for row in sandbox.numbers(SMALL_WABA)]
+
+
+# Time
+
+
+async def test_total_timeout_bounds_attempts_and_waits() -> None:
+    policy = RetryPolicy(first_wait=0.02, max_wait=0.02, max_attempts=10_000)
+    async with serving(retry=policy) as (sandbox, client):
+        sandbox.plan(Fault.status(503), times=10_000)
+        with pytest.raises(ServerError) as caught:
+            await client.list_phone_numbers(SMALL_WABA, total_timeout=0.2)
+        assert 1 < caught.value.attempts < 12
+
+
+async def test_total_timeout_cuts_a_running_attempt() -> None:
+    async with against(hang) as (server, client):
+        with pytest.raises(RequestTimeoutError, match=r"in time \(0\.0\d+ s\)") as caught:
+            await client.list_phone_numbers("1234", total_timeout=0.05)
+    assert (len(server.requests), caught.value.attempts) == (1, 1)
+
+
+async def test_total_timeout_of_the_policy_holds_unless_told() -> None:
+    async with against(hang, retry=RetryPolicy(total_timeout=0.05)) as (_, client):
+        with pytest.raises(RequestTimeoutError):
+            await client.list_phone_numbers("1234")
+        with pytest.raises(RequestTimeoutError):
+            await client.session.get("1234")
+
+
+async def test_total_timeout_is_for_each_page() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.delay_answer(0.2), times=3)
+        assert len(await client.list_phone_numbers(LARGE_WABA, total_timeout=0.5)) == 250  # 0.6 in all
+
+
+async def test_total_timeout_counts_the_wait_for_a_token() -> None:
+    async def provide(*_: object) -> str:
+        await asyncio.sleep(60)
+        return TOKEN
+
+    async with serving(provide) as (sandbox, client):
+        with pytest.raises(RequestTimeoutError, match="total_timeout ran out before the call could be sent") as caught:
+            await client.list_phone_numbers(SMALL_WABA, total_timeout=0.02)
+        assert not caught.value.sent
+        assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("write", [False, True], ids=["read", "write"])
+async def test_total_timeout_that_is_over_sends_nothing(*, write: bool) -> None:
+    async with serving() as (sandbox, client):
+        call: Awaitable[object] = client.list_phone_numbers(SMALL_WABA, total_timeout=1e-9)
+        if write:
+            call = client.create_phone_number(
+                SMALL_WABA, phone_number="16315551000", verified_name="Acme", total_timeout=1e-9
+            )
+        with pytest.raises(RequestTimeoutError, match="before the call could be sent") as caught:
+            await call
+        assert (caught.value.attempts, caught.value.sent, sandbox.requests) == (0, False, [])
+
+
+# Many calls at once
+
+
+async def test_200_calls_at_once_go_through_one_client() -> None:
+    async with serving() as (sandbox, client):
+        lists = await asyncio.gather(*(client.list_phone_numbers(SMALL_WABA) for _ in range(200)))
+        assert [len(numbers) for numbers in lists] == [3] * 200
+        assert len(sandbox.requests) == 200
+        assert len({request.peer_port for request in sandbox.requests}) <= 100
+
+
+async def test_calls_in_flight_are_bounded_before_their_time_runs() -> None:
+    async def slow(connection: Connection) -> None:
+        await asyncio.sleep(0.1)
+        await answer(EMPTY_LIST)(connection)
+
+    async with against(slow, timeout=2.0, retry=RetryPolicy(max_attempts=1)) as (server, client):
+        assert await asyncio.gather(*(client.list_phone_numbers("1234") for _ in range(250))) == [[]] * 250
+        assert server.connections == 100
+
+
+async def test_no_slot_is_held_during_a_wait() -> None:
+    async with serving(retry=RetryPolicy(first_wait=60)) as (sandbox, client):
+        sandbox.plan(Fault.status(503), times=150, node=SMALL_WABA)
+        waiting = [asyncio.create_task(client.list_phone_numbers(SMALL_WABA).collect()) for _ in range(150)]
+        while len(sandbox.requests) < 150:
+            await asyncio.sleep(0.01)
+        assert len(await client.list_phone_numbers(LARGE_WABA)) == 250
+        await cancelled(waiting)
+
+
+async def test_who_gives_up_waiting_for_a_slot_keeps_nobody_else_from_one() -> None:
+    release = asyncio.Event()
+
+    async def held(connection: Connection) -> None:
+        await release.wait()
+        await answer(EMPTY_LIST)(connection)
+
+    async with against(held) as (server, client):
+        calls = [asyncio.create_task(client.list_phone_numbers("1234").collect()) for _ in range(300)]
+        while len(server.requests) < 100:
+            await asyncio.sleep(0.01)
+        impatient = asyncio.gather(
+            *(client.list_phone_numbers("1234", total_timeout=0.01).collect() for _ in range(20)),
+            return_exceptions=True,
+        )
+        assert {type(result) for result in await impatient} == {RequestTimeoutError}
+        given_up = calls[50:250]  # some in flight, some waiting
+        for call in given_up:
+            call.cancel()
+        release.set()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert results[:50] + results[250:] == [[]] * 100
+        assert all(isinstance(result, asyncio.CancelledError) for result in results[50:250])
+        assert await client.list_phone_numbers("1234") == []
+
+
+async def cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# Versions
+
+
+async def test_another_version_than_asked_for_is_logged_once_a_client(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(api_version="v3.0") as (_, client):
+        for _ in range(2):
+            await client.list_phone_numbers(SMALL_WABA)
+        with pytest.raises(GraphAPIError):
+            await client.list_phone_numbers("1234")
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("wa_phone_async", logging.WARNING)
+    assert record.getMessage() == "asked for Graph API v3.0 and was served v21.0: is it still supported?"
+
+
+async def test_the_version_asked_for_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "wa_phone_async")
+    async with serving() as (_, client):
+        await client.list_phone_numbers(SMALL_WABA)
+    assert [record for record in caplog.records if record.name.startswith("wa_phone_async")] == []
+
+
+# Other edges
+
+
+async def test_any_node_can_be_read_and_links_stay_out() -> None:
+    body = '{"id":"1234","phone_numbers":{"data":[],"paging":{"next":"https://x/?access_token=t","cursors":{}}}}'
+    async with against(answer(body)) as (server, client):
+        node = await client.session.get("1234", {"fields": "id,phone_numbers"})
+        assert node == {"id": "1234", "phone_numbers": {"data": [], "paging": {"cursors": {}}}}
+        await client.session.get("1234")
+    assert [request.target for request in server.requests] == [
+        "/v23.0/1234?fields=id%2Cphone_numbers",
+        "/v23.0/1234",
+    ]
+
+
+async def test_any_list_can_be_walked_as_plain_json() -> None:
+    async with serving() as (sandbox, client):
+        rows: list[dict[str, Any]] = await client.session.paginate(
+            f"{SMALL_WABA}/phone_numbers", {"fields": "id"}, limit=2
+        )
+        assert [set(row) for row in rows] == [{"id"}] * 3
+        assert len(sandbox.requests) == 2
+
+
+@pytest.mark.parametrize("path", ["", "/1234", "1234/", "../me", "1234?x=1", "https://x/1", "a b", 5], ids=repr)
+async def test_a_path_is_checked(path: str) -> None:
+    session = GraphSession(TOKEN)
+    with pytest.raises(InvalidArgumentError, match="path must be relative"):
+        session.paginate(path)
+    with pytest.raises(InvalidArgumentError, match="path must be relative"):
+        await session.get(path)
+
+
+# The life of a session
+
+
+async def test_a_client_opens_on_first_use_and_says_when_it_is_closed() -> None:
+    async with Sandbox() as sandbox:
+        client = PhoneNumberClient(TOKEN, base_url=sandbox.url)
+        paginator = client.list_phone_numbers(LARGE_WABA)
+        await anext(paginator)
+        await client.aclose()
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="this client is closed"):
+            client.list_phone_numbers(SMALL_WABA)
+        with pytest.raises(RuntimeError, match="this client is closed"):
+            await client.create_phone_number(SMALL_WABA, phone_number="16315551000", verified_name="Acme")
+        with pytest.raises(RuntimeError, match="this client is closed"):
+            await client.session.get(SMALL_WABA)
+        with pytest.raises(RuntimeError, match="this client is closed"):
+            await paginator
+        assert len(sandbox.requests) == 1
+
+
+async def test_entered_again_it_opens_again() -> None:
+    async with Sandbox() as sandbox:
+        client = PhoneNumberClient(TOKEN, base_url=sandbox.url)
+        for _ in range(2):
+            async with client:
+                assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
+        assert len({request.peer_port for request in sandbox.requests}) == 2
+
+
+async def test_a_client_that_was_never_used_opened_nothing() -> None:
+    async with PhoneNumberClient(TOKEN):
+        pass
+    await PhoneNumberClient(TOKEN).aclose()
+
+
+async def test_a_borrowed_session_stays_open() -> None:
+    async with Sandbox() as sandbox, aiohttp.ClientSession() as http:
+        for _ in range(2):
+            async with PhoneNumberClient(TOKEN, base_url=sandbox.url, session=http) as client:
+                await client.list_phone_numbers(SMALL_WABA)
+            assert not http.closed
+
+
+@pytest.mark.parametrize("stage", ["token", "slot"])
+async def test_who_waited_while_the_client_closed_opens_nothing(stage: str) -> None:
+    gate = asyncio.Event()
+
+    async def provide(node_id: str, _: str | None) -> str:
+        if node_id == "1":
+            await gate.wait()
+        return TOKEN
+
+    async with RawServer([hang]) as server:
+        client = PhoneNumberClient(provide if stage == "token" else TOKEN, base_url=server.url, retry=QUICK)
+        others = [asyncio.create_task(client.session.get("2")) for _ in range(100)]
+        while len(server.requests) < 100:
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(client.session.get("1"))
+        await asyncio.sleep(0.01)
+        await client.aclose()
+        gate.set()
+        with pytest.raises(RuntimeError, match="this client is closed"):
+            await waiting
+        await asyncio.gather(*others, return_exceptions=True)
+        assert len(server.requests) == 100
+
+
+def test_used_bare_in_a_new_loop_after_the_old_one_ended_it_opens_anew() -> None:
+    with Sandbox() as sandbox:
+        client = PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=RetryPolicy(max_attempts=1))
+
+        async def use(number: int) -> None:
+            assert len(await client.list_phone_numbers(SMALL_WABA)) == 3 + number
+            created = await client.create_phone_number(
+                SMALL_WABA, phone_number=f"1631555100{number}", verified_name="Acme", cc="1"
+            )
+            assert created.id in {row.id for row in await client.list_phone_numbers(SMALL_WABA)}
+
+        with warnings.catch_warnings():
+            # Python's own, of the connections that an ended loop leaves behind.
+            warnings.filterwarnings("ignore", "unclosed (transport|<socket)", ResourceWarning)
+            for number in range(3):
+                asyncio.run(use(number))
+            asyncio.run(client.aclose())
+            gc.collect()
+
+
+@pytest.mark.parametrize("then", ["read on", "close"])
+def test_a_loop_that_stopped_unclosed_has_ended_too(then: str) -> None:
+    with Sandbox() as sandbox:
+        client = PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=RetryPolicy(max_attempts=1))
+        first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+        first.run_until_complete(client.list_phone_numbers(SMALL_WABA).collect())
+        if then == "read on":
+            assert len(second.run_until_complete(client.list_phone_numbers(SMALL_WABA).collect())) == 3
+        second.run_until_complete(client.aclose())
+        first.run_until_complete(asyncio.sleep(0))  # in which what was closed meanwhile ends
+        for loop in (first, second):
+            loop.close()
+
+
+async def test_in_a_second_loop_while_the_first_runs_it_says_so() -> None:
+    async with serving() as (_, client):
+        await client.list_phone_numbers(SMALL_WABA)
+        with pytest.raises(RuntimeError, match="in use by another running event loop"):
+            await asyncio.to_thread(asyncio.run, client.list_phone_numbers(SMALL_WABA).collect())
+        assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
+
+
+def test_a_borrowed_session_cannot_change_loops() -> None:
+    with Sandbox() as sandbox:
+
+        async def begin() -> PhoneNumberClient:
+            async with aiohttp.ClientSession() as http:
+                client = PhoneNumberClient(TOKEN, base_url=sandbox.url, session=http)
+                await client.list_phone_numbers(SMALL_WABA)
+                return client
+
+        client = asyncio.run(begin())
+        with pytest.raises(RuntimeError, match="the borrowed aiohttp session belongs to another event loop"):
+            asyncio.run(client.list_phone_numbers(SMALL_WABA).collect())
+
+
+async def test_a_borrowed_session_that_is_closed_says_so() -> None:
+    async with Sandbox() as sandbox:
+        async with aiohttp.ClientSession() as http:
+            client = PhoneNumberClient(TOKEN, base_url=sandbox.url, session=http)
+        with pytest.raises(RuntimeError, match="Session is closed"):
+            await client.list_phone_numbers(SMALL_WABA)
+
+
+async def test_a_server_that_went_away_is_a_transport_error_after_all_attempts() -> None:
+    async with against(hang_up) as (server, client):
+        with pytest.raises(TransportError) as caught:
+            await client.list_phone_numbers("1234")
+        assert caught.value.attempts == 5
+        assert len(server.requests) == 10  # aiohttp puts a GET once more by itself

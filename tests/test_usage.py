@@ -1,0 +1,197 @@
+"""Usage headers: whatever they hold, a value or `None`, and no wait below what they say."""
+
+import json
+import math
+from email.utils import format_datetime
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wa_phone_async.usage import Reading, Usage, read_server_wait, read_usage
+
+BUC = "X-Business-Use-Case-Usage"
+APP = "X-App-Usage"
+
+
+def buc(document: object, node_id: str = "7") -> Reading | None:
+    usage = read_usage({BUC: json.dumps(document)}, node_id)
+    return usage.waba if usage else None
+
+
+def entry(calls: object = 0, minutes: object = 0, **more: object) -> dict[str, object]:
+    return {"type": "whatsapp", "call_count": calls, "estimated_time_to_regain_access": minutes} | more
+
+
+def test_no_headers_say_nothing() -> None:
+    assert read_usage({"Content-Type": "application/json"}, "7") is None
+
+
+def test_both_headers_are_read() -> None:
+    headers = {
+        BUC: json.dumps({"7": [entry(28, 3, total_time=25, total_cputime=26)]}),
+        APP: '{"call_count":1,"total_time":3,"total_cputime":2}',
+    }
+
+    assert read_usage(headers, "7") == Usage(Reading(28.0, 26.0, 180.0), Reading(1.0, 3.0, 0.0))
+
+
+@pytest.mark.parametrize("name", [BUC, BUC.lower(), BUC.upper()])
+def test_names_have_any_case_in_a_dict(name: str) -> None:
+    assert read_usage({name: json.dumps({"7": [entry(5)]})}, "7") == Usage(Reading(5.0))
+
+
+def test_a_mapping_that_ignores_case_is_asked_directly() -> None:
+    headers = MappingProxyType({"x-app-usage": '{"call_count": 9}'})
+
+    assert read_usage(headers, "7") == Usage(app=Reading(9.0))
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        pytest.param({"7": [entry(1), entry(90)]}, Reading(90.0), id="the second entry is fuller"),
+        pytest.param({"7": [entry(3)], "8": [entry(90)]}, Reading(3.0), id="own id wins"),
+        pytest.param({"9": [entry(3)], "8": [entry(90)]}, Reading(90.0), id="else all ids"),
+        pytest.param({"7": entry(12)}, Reading(12.0), id="an entry without a list"),
+        pytest.param({"7": [entry(130.5)]}, Reading(130.5), id="above 100, and a fraction"),
+        pytest.param({"7": [entry("44")]}, Reading(44.0), id="a text"),
+        pytest.param({"7": [{"total_time": 99}]}, Reading(None, 99.0), id="load alone"),
+        pytest.param({"7": [{"total_time": 99, "type": 5, "new": {}}]}, Reading(None, 99.0), id="unknown keys"),
+        pytest.param({"7": [entry(50), entry(1, total_time=60)]}, Reading(50.0, 60.0), id="each by itself"),
+        pytest.param({"7": [entry(1, 2), entry(2, 1)]}, Reading(2.0, 0.0, 120.0), id="the longest wait"),
+        pytest.param({"7": [{"reset_time_duration": 30}]}, Reading(None, 0.0, 30.0), id="seconds"),
+        pytest.param({"7": [entry(calls=True, minutes=None)]}, None, id="neither bool nor null is a number"),
+        pytest.param({"7": [entry(-1)]}, None, id="negative"),
+        pytest.param({"7": [entry(math.nan)]}, None, id="not a number"),
+        pytest.param({"7": [entry(math.inf)]}, None, id="infinite"),
+        pytest.param({"7": [entry(10**400)]}, None, id="too large"),
+        pytest.param({"7": [entry(1, 1e308)]}, Reading(1.0), id="minutes beyond all seconds"),
+        pytest.param({"7": [entry("many")]}, None, id="a word"),
+        pytest.param({"7": ["x", None, 3]}, None, id="no entry is an object"),
+        pytest.param({"7": None}, None, id="null"),
+        pytest.param([entry(5)], None, id="a list"),
+        pytest.param({}, None, id="empty"),
+    ],
+)
+def test_entries(document: object, expected: Reading | None) -> None:
+    assert buc(document) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"7": [{"call_count": 80}], "7": [{"call_count": 5}]}', 80.0),
+        ('{"7": [{"call_count": 5}], "7": [{"call_count": 80}]}', 80.0),
+        ('{"7": [{"call_count": 80, "call_count": 5}]}', 80.0),
+        ('{"7": [{"call_count": 5, "call_count": 80}]}', 80.0),
+        ('{"7": [{"call_count": 80, "call_count": null}]}', 80.0),
+    ],
+)
+def test_a_key_that_comes_twice_hides_nothing(text: str, expected: float) -> None:
+    usage = read_usage({BUC: text}, "7")
+
+    assert usage is not None
+    assert usage.waba == Reading(expected)
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", '{"call_count": 5, // a comment\n}', "[" * 100_000])
+def test_what_is_broken_says_nothing(text: str) -> None:
+    assert read_usage({BUC: text, APP: text}, "7") is None
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "date", "expected"),
+    [
+        ("120", None, 120.0),
+        ("1.5", None, 1.5),
+        ("Sun, 22 Nov 2026 10:02:00 GMT", "Sun, 22 Nov 2026 10:00:00 GMT", 120.0),
+        ("Sun, 22 Nov 2026 09:00:00 GMT", "Sun, 22 Nov 2026 10:00:00 GMT", 0.0),
+        ("Sun, 22 Nov 2026 10:02:00 GMT", None, None),
+        ("soon", "Sun, 22 Nov 2026 10:00:00 GMT", None),
+        ("Sun, 22 Nov 2026 10:02:00 GMT", "Sun, 22 Nov 2026 10:00:00 -0000", None),
+    ],
+)
+def test_retry_after_is_seconds(retry_after: str, date: str | None, expected: float | None) -> None:
+    usage = read_usage({"Retry-After": retry_after} | ({"Date": date} if date else {}), "7")
+
+    assert (usage and usage.retry_after_seconds) == expected
+
+
+def test_the_same_texts_give_the_same_object() -> None:
+    headers = {APP: '{"call_count": 1}'}
+
+    assert read_usage(headers, "7") is read_usage(dict(headers), "7")
+
+
+def test_percent_is_the_fullest() -> None:
+    assert (Reading(5.0, 9.0).percent, Reading(9.0, 5.0).percent, Reading().percent) == (9.0, 9.0, 0.0)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(
+                ["7", "call_count", "total_time", "estimated_time_to_regain_access", "reset_time_duration"]
+            ),
+            inner,
+        )
+    ),
+)
+documents = st.text() | JSON.map(json.dumps)
+dates = st.datetimes().map(format_datetime) | st.text()
+HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        BUC: documents,
+        APP: documents,
+        "Retry-After": dates | (st.integers() | st.floats()).map(str),
+        "Date": dates,
+    },
+)
+
+
+@given(HEADERS)
+def test_any_headers_give_finite_numbers_or_nothing(headers: dict[str, str]) -> None:
+    usage = read_usage(headers, "7") or Usage()
+    readings = [reading for reading in (usage.waba, usage.app) if reading is not None]
+    numbers = [number for reading in readings for number in (reading.percent, reading.regain_seconds)]
+    assert all(0.0 <= number < math.inf for number in [*numbers, usage.retry_after_seconds or 0.0])
+
+
+@given(HEADERS)
+def test_no_wait_is_below_what_the_server_says(headers: dict[str, str]) -> None:
+    usage = read_usage(headers, "7") or Usage()
+    readings = [reading for reading in (usage.waba, usage.app) if reading is not None]
+    wait = read_server_wait(headers, "7", is_throttled=True)
+    said = [usage.retry_after_seconds or 0.0, *(reading.regain_seconds for reading in readings)]
+    assert (wait or 0.0) == max(said)
+    assert wait != 0.0
+
+
+REGAIN = {BUC: json.dumps({"7": [entry(100, 2)]})}
+APP_REGAIN = {APP: '{"call_count": 100, "estimated_time_to_regain_access": 3}'}
+
+
+@pytest.mark.parametrize(
+    ("headers", "throttled", "otherwise"),
+    [
+        pytest.param({}, None, None, id="nothing"),
+        pytest.param({"Content-Type": "text/html"}, None, None, id="nothing of it"),
+        pytest.param({APP: '{"call_count": 100}'}, None, None, id="usage without a wait"),
+        pytest.param({"Retry-After": "0"}, None, None, id="no wait"),
+        pytest.param({"Retry-After": "7"}, 7.0, 7.0, id="a wait"),
+        pytest.param(REGAIN, 120.0, None, id="the budget of the account"),
+        pytest.param(APP_REGAIN, 180.0, None, id="the budget of the app"),
+        pytest.param(REGAIN | APP_REGAIN | {"Retry-After": "150"}, 180.0, 150.0, id="the longest counts"),
+        pytest.param(REGAIN | {"Retry-After": "150"}, 150.0, 150.0, id="the longest is the wait"),
+    ],
+)
+def test_estimates_count_only_where_the_refusal_throttles(
+    headers: dict[str, str], throttled: float | None, otherwise: float | None
+) -> None:
+    assert read_server_wait(headers, "7", is_throttled=True) == throttled
+    assert read_server_wait(headers, "7", is_throttled=False) == otherwise
