@@ -28,7 +28,10 @@ def _environment(monkeypatch: pytest.MonkeyPatch, graph_sandbox: Sandbox) -> Non
 
 
 def start(*arguments: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
-    return subprocess.Popen((*COMMAND, *arguments), stdout=stdout, stderr=stderr, text=True, encoding="utf-8")
+    environment = dict(os.environ)  # and not what readline adds behind Python's back: COLUMNS=80
+    return subprocess.Popen(
+        (*COMMAND, *arguments), stdout=stdout, stderr=stderr, text=True, encoding="utf-8", env=environment
+    )
 
 
 @pytest.mark.parametrize("form", ["table", "json"])

@@ -107,7 +107,7 @@ def test_fields_that_were_asked_for_are_folded_and_not_left_out(
     table = PlainTable(["id", "verified_name", "name_status", "throughput"], with_waba_id=True, may_drop=False)
     table.page(SMALL_WABA, numbers()[:1])
     assert capsys.readouterr().out == FOLDED
-    assert table.left_out == ()
+    assert not table.left_out
 
 
 def test_a_later_page_that_is_wider_is_arranged_anew(

@@ -339,6 +339,22 @@ async def test_cancelling_a_create_that_was_not_sent_says_nothing(stage: str, ca
     assert caplog.records == []
 
 
+async def test_at_whatever_step_it_is_cancelled_there_is_a_warning_if_and_only_if_it_was_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with against(hang) as (server, client):
+        for moment in range(40):
+            creating = asyncio.create_task(client.create_phone_number("1234", **NUMBER))
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            creating.cancel()
+            await asyncio.gather(creating, return_exceptions=True)
+            assert creating.cancelled()
+        await asyncio.sleep(0.1)  # in which the server hears the rest
+        assert 0 < len(server.requests) < 40
+        assert len(caplog.records) == len(server.requests)
+
+
 async def test_cancelling_a_read_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with against(hang) as (server, client):
         reading = asyncio.create_task(client.list_phone_numbers("1234").collect())

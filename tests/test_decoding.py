@@ -34,7 +34,9 @@ from wa_phone_async.models import (
 
 SECRET = "EAAGsecretsecretsecret"
 
-any_text = st.text(st.characters() | st.characters(categories=["Cs"]))  # half characters too, which JSON can escape
+any_text = st.lists(st.characters(exclude_categories=["Cs"]) | st.just("\ud800"), max_size=20).map(
+    "".join
+)  # half characters too, which JSON can escape
 scalars = (
     st.none()
     | st.booleans()
@@ -72,7 +74,6 @@ pages = st.fixed_dictionaries(
     },
 )
 DEEP = "[" * 50_000 + "]" * 50_000
-DEEPER_THAN_PYTHON_FOLLOWS = "[" * 900 + "]" * 900
 
 MODELS = (PhoneNumber, CreatedPhoneNumber, Throughput, Cursors, Page, Page[PhoneNumber], list[PhoneNumber], dict)
 
@@ -355,8 +356,11 @@ def test_a_path_begins_where_it_is_told_to() -> None:
 
 @pytest.mark.parametrize("model", [PhoneNumber, dict, Page], ids=str)
 def test_what_python_cannot_follow_is_told(model: type[Any]) -> None:
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
     with pytest.raises(DecodeError) as caught:
-        from_dict(model, {"id": "1", "extra": {"a": json.loads(DEEPER_THAN_PYTHON_FOLLOWS)}})
+        from_dict(model, {"id": "1", "extra": {"a": deep}})
     assert str(caught.value).startswith("nested too deep to be read @ $")
 
 

@@ -298,6 +298,15 @@ async def test_a_kept_connection_that_died_costs_a_read_nothing() -> None:
     assert [request.connection for request in server.requests] == [0, 0, 1]
 
 
+async def test_cookies_are_not_kept() -> None:
+    async with RawServer([answer(EMPTY_LIST, headers="Set-Cookie: wanted=1\r\n")]) as server:
+        url = server.url.replace("127.0.0.1", "localhost")  # of bare addresses aiohttp keeps none anyway
+        async with PhoneNumberClient(TOKEN, base_url=url) as client:
+            for _ in range(2):
+                await client.list_phone_numbers("1234")
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
+
+
 # Borrowed sessions
 
 

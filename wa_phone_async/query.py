@@ -265,4 +265,10 @@ def _check_count(name: str, value: object, lowest: int, highest: int | None) -> 
 
 def _check_match(name: str, value: object, pattern: str, right: str) -> None:
     if not (isinstance(value, str) and re.fullmatch(pattern, value)):
-        raise InvalidArgumentError(f"{name} must be {right}, not {value!r}")
+        raise InvalidArgumentError(f"{name} must be {right}, not {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    """A wrong value as it may be shown: a long one could be a token in the wrong place."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"something {len(text)} characters long"
