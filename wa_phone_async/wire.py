@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,7 +28,7 @@ from .query import check_seconds
 from .redaction import Secret
 from .request import Request
 
-_USER_AGENT: Final = f"wa_phone_async/{'.'.join(__version__.split('.')[:3])}"
+_USER_AGENT: Final = re.sub(r"^(\d+\.\d+\.\d+).*", r"wa_phone_async/\1", __version__)  # no suffix of a pre-release
 _MAX_IN_FLIGHT: Final = 100
 
 CLOSED: Final = "this client is closed: enter it again with 'async with', or make a new one"
