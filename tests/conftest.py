@@ -1,5 +1,6 @@
 """What every test has: the embedded Graph API as the fixture `graph_sandbox`, and time to think for properties."""
 
+import asyncio
 import os
 
 import pytest
@@ -8,6 +9,9 @@ from hypothesis import settings
 from wa_phone_async import decoding
 
 pytest_plugins = ["pytester", "wa_phone_async.sandbox.pytest_plugin"]
+
+# pytest-asyncio asks for the current loop, and Python 3.11 then makes one that nobody closes, unless none is wanted.
+asyncio.set_event_loop(None)
 
 # A shared machine may be slow for a moment, which is no failure. All else stays Hypothesis' own profile.
 settings.register_profile("patient", deadline=None)
