@@ -43,7 +43,7 @@ def tests(session, packages):
     session.install(*packages, *group("test"))
     if packages is OTHER_BACKOFF:
         session.install("--no-deps", "-e", ".")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
 
 
 @nox.session
@@ -51,7 +51,7 @@ def coverage(session):
     """The tests, which must take every branch of the package, in processes that they start as well."""
     session.install(*ALL_EXTRAS, *group("test"), *group("coverage"))
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-n", "auto", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

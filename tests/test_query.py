@@ -347,7 +347,7 @@ def test_a_list_without_wishes_sends_no_parameter() -> None:
         (" id , status ", "id,status"),
         (["id", "status"], "id,status"),
         (("id",), "id"),
-        (iter(["id", "status"]), "id,status"),
+        pytest.param(iter(["id", "status"]), "id,status", id="an iterator of names"),
         ({"id": 1, "status": 2}, "id,status"),
         (["id,status", " owner{id}"], "id,status,owner{id}"),
         ("owner{id,name}", "owner{id,name}"),

@@ -64,8 +64,8 @@ class Wire:
     """
 
     def __init__(self, borrowed: aiohttp.ClientSession | None, trace_configs: Sequence[aiohttp.TraceConfig]) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.slots: asyncio.Semaphore = asyncio.Semaphore(_MAX_IN_FLIGHT)
         self._borrowed = borrowed
         self._trace_configs = list(trace_configs)
         self._own: dict[bool, aiohttp.ClientSession] = {}

@@ -62,8 +62,8 @@ COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # in 
     ("create", creating.create_number, creating.USAGE, creating.EXAMPLES),
     ("sandbox", serving.serve_sandbox, serving.USAGE, serving.EXAMPLES),
 )
-for place, (name, command, usage, examples) in enumerate(COMMANDS):
-    app.command(command, name=name, usage=usage, help_epilogue=_epilogue(examples), sort_key=place)
+for _place, (_name, _command, _usage, _examples) in enumerate(COMMANDS):
+    app.command(_command, name=_name, usage=_usage, help_epilogue=_epilogue(_examples), sort_key=_place)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -59,7 +59,7 @@ class CountedToken:
         token: What to give.
     """
 
-    calls = 0
+    calls: int = 0
 
     def __init__(self, token: str) -> None:
         self._token = token

@@ -22,10 +22,10 @@ class Api:
     """
 
     def __init__(self, temper: Temper, access: Access, meter: Meter, *, with_links: bool) -> None:
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self.requests: list[Request] = []
-        self.plan = Plan()
-        self.store = Store()
+        self.plan: Plan = Plan()
+        self.store: Store = Store()
         self.access = access
         self.meter = meter
         self._graph = Graph(self.store, temper, access, meter, with_links=with_links)

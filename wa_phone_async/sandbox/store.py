@@ -35,9 +35,9 @@ class Account:
     __slots__ = ("_digits", "_is_registered", "_rows", "_seeded", "_serial", "id", "ordinal", "version")
 
     def __init__(self, waba_id: str, ordinal: int, numbers: int | Iterable[Mapping[str, Any]]) -> None:
-        self.id = waba_id
-        self.ordinal = ordinal
-        self.version = 0
+        self.id: str = waba_id
+        self.ordinal: int = ordinal
+        self.version: int = 0
         self._seeded = numbers if isinstance(numbers, int) else 0
         self._serial = self._seeded
         self._rows: list[Row] | None = None
