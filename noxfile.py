@@ -20,6 +20,8 @@ NO_EXTRAS = ("-e", ".")
 NO_BACKOFF = [name for name in PROJECT["project"]["dependencies"] if "backoff" not in name]
 OTHER_BACKOFF = (*NO_BACKOFF, "python-backoff>=3", *PROJECT["project"]["optional-dependencies"]["cli"])
 
+PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")  # `-- -n 0` for one process
+
 OWN = None  # the interpreter that runs nox
 RUNS = {
     "3.11": ("3.11", ALL_EXTRAS),
@@ -43,7 +45,7 @@ def tests(session, packages):
     session.install(*packages, *group("test"))
     if packages is OTHER_BACKOFF:
         session.install("--no-deps", "-e", ".")
-    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
+    session.run("python", "-m", *PYTEST, *session.posargs)
 
 
 @nox.session
@@ -51,7 +53,7 @@ def coverage(session):
     """The tests, which must take every branch of the package, in processes that they start as well."""
     session.install(*ALL_EXTRAS, *group("test"), *group("coverage"))
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-n", "auto", *session.posargs)
+    session.run("coverage", "run", "-m", *PYTEST, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

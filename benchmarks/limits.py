@@ -1,0 +1,498 @@
+"""The rolling hour, simulated: how many calls are refused, and how much longer it takes than it must.
+
+    python benchmarks/limits.py            every case; a minute or two
+    python benchmarks/limits.py --seeds 5  more of each
+    python benchmarks/limits.py shared     the cases whose name contains a word
+
+A discrete-event simulation in virtual time, of one process on one thread. The server counts every attempt,
+refused ones too, in an exact window of 3,600 s, and refuses above the quota. Round trips take 0.1-0.5 s. The
+client under test sees only what a real one would: answers, codes, headers. "Last" is the time of the last
+admission divided by that of an oracle which sees the server's own window and sends whenever it may; both have
+the same workers. "Mean" is the same for the mean time at which calls were done. "Never" is over 40 hours,
+or three refusals for each call. Nothing was compared with the live service.
+"""
+
+import argparse
+import heapq
+import itertools
+import math
+import random
+import statistics
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import attrs
+
+from wa_phone_async.budget import BudgetBook
+from wa_phone_async.usage import Reading, Usage
+
+HOUR = 3600.0
+NEVER_SECONDS = 40 * HOUR
+NEVER_REFUSALS = 3  # for each call that was to be made
+
+
+# ---- the server: written for itself, so that it can disagree ----
+
+
+@attrs.frozen
+class Headers:
+    """How exact the usage headers are, how often they come (0: never), and by how many seconds they lag."""
+
+    step: int = 1
+    rounded: bool = False
+    every: int = 1
+    lag: float = 0.0
+
+    def percent(self, count: int, quota: int) -> float:
+        steps = 100.0 * count / quota / self.step
+        return float(self.step * (round(steps) if self.rounded else math.floor(steps)))
+
+
+class Window:
+    """The attempts that one limit still counts."""
+
+    def __init__(self, quota: int, strangers: Iterator[float] | None = None) -> None:
+        self.quota = quota
+        self.times: deque[float] = deque()
+        self.fresh: deque[float] = deque()
+        self.strangers = strangers or iter(())
+        self.next_stranger = next(self.strangers, math.inf)
+
+    def advance(self, now: float) -> None:
+        while self.next_stranger <= now:
+            self.times.append(self.next_stranger)
+            self.fresh.append(self.next_stranger)
+            self.next_stranger = next(self.strangers, math.inf)
+        while self.times and self.times[0] <= now - HOUR:
+            self.times.popleft()
+
+    def hit(self, now: float) -> bool:
+        """Count one attempt; true if it is within the quota."""
+        self.advance(now)
+        self.times.append(now)
+        self.fresh.append(now)
+        return len(self.times) <= self.quota
+
+    def regain_minutes(self, now: float) -> int:
+        surplus = len(self.times) - self.quota
+        return math.ceil((self.times[surplus] + HOUR - now) / 60.0) if surplus >= 0 else 0
+
+    def seen(self, now: float, lag: float) -> int:
+        """What a header that lags behind would count."""
+        while self.fresh and self.fresh[0] <= now - lag:
+            self.fresh.popleft()
+        return len(self.times) - len(self.fresh)
+
+
+class Server:
+    def __init__(self, quotas: dict[str, int], app_quota: int | None, headers: Headers) -> None:
+        self.windows = {key: Window(quota) for key, quota in quotas.items()}
+        self.app = Window(app_quota or sys.maxsize)
+        self.says_app = app_quota is not None
+        self.headers = headers
+        self.answers = itertools.count()
+
+    def call(self, key: str, now: float) -> tuple[int | None, Usage | None]:
+        """Count one call and give the error code, if any, and what the headers say."""
+        window = self.windows[key]
+        within_app, within = self.app.hit(now), window.hit(now)
+        code = None if within and within_app else 80008 if within_app else 4
+        if not self.headers.every or next(self.answers) % self.headers.every:
+            return code, None
+        waba = Reading(self.percent(window, now), 0.0, 60.0 * window.regain_minutes(now))
+        return code, Usage(waba, Reading(self.percent(self.app, now)) if self.says_app else None)
+
+    def percent(self, window: Window, now: float) -> float:
+        return self.headers.percent(window.seen(now, self.headers.lag), window.quota)
+
+
+def poisson(rate: float, rng: random.Random, start: float = -HOUR) -> Iterator[float]:
+    """Give the times of somebody else's calls, `rate` an hour."""
+    at = start
+    while True:
+        at += rng.expovariate(rate / HOUR)
+        yield at
+
+
+# ---- the clients ----
+
+
+class Client:
+    """What decides when to send. This one always sends, and repeats at once."""
+
+    def __init__(self, server: Server, rng: random.Random) -> None:
+        self.server = server
+        self.rng = rng
+
+    def admit(self, _key: str, now: float) -> float:
+        return now
+
+    def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
+        pass
+
+    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _code: int, _tries: int) -> float:
+        """Say when this call may be tried again."""
+        return now
+
+
+class Log(Client):
+    """The rule of this library."""
+
+    quota: float | None = None
+
+    def __init__(self, server: Server, rng: random.Random) -> None:
+        super().__init__(server, rng)
+        self.book = BudgetBook(quota=self.quota)
+
+    def admit(self, key: str, now: float) -> float:
+        return self.book.admit(key, now)
+
+    def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
+        self.book.answered(key, now, usage, sent=sent)
+
+    def refused(self, key: str, now: float, usage: Usage | None, sent: float, code: int, _tries: int) -> float:
+        return self.book.refused(key, now, usage, code=code, sent=sent)
+
+
+class Oracle(Client):
+    """Sees the server's windows, and what is on its way to them."""
+
+    def __init__(self, server: Server, rng: random.Random) -> None:
+        super().__init__(server, rng)
+        self.flying = dict.fromkeys(server.windows, 0)
+        self.flying_all = 0
+
+    def admit(self, key: str, now: float) -> float:
+        when = max(
+            self._free_at(self.server.windows[key], self.flying[key], now),
+            self._free_at(self.server.app, self.flying_all, now),
+        )
+        if when <= now:
+            self.flying[key] += 1
+            self.flying_all += 1
+        return when
+
+    @staticmethod
+    def _free_at(window: Window, flying: int, now: float) -> float:
+        window.advance(now)
+        surplus = len(window.times) + flying - window.quota
+        if surplus < 0:
+            return now
+        return window.times[surplus] + HOUR if surplus < len(window.times) else now + 1.0
+
+    def arrived(self, key: str) -> None:
+        self.flying[key] -= 1
+        self.flying_all -= 1
+
+
+class Backoff(Client):
+    """Exponential backoff with full jitter for each call by itself, at most 60 s."""
+
+    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _code: int, tries: int) -> float:
+        return now + self.rng.uniform(0.5, 1.0) * min(60.0, 2.0 ** min(tries, 10))
+
+
+class Pause(Client):
+    """Two minutes of rest when the header says 85 %, ten at 95 % and after a refusal."""
+
+    def __init__(self, server: Server, rng: random.Random) -> None:
+        super().__init__(server, rng)
+        self.until: dict[str, float] = {}
+
+    def admit(self, key: str, now: float) -> float:
+        return max(now, self.until.get(key, 0.0))
+
+    def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
+        del sent
+        percent = max(r.percent for r in (usage.waba, usage.app) if r) if usage and usage.waba else 0.0
+        seconds = 600.0 if percent >= 95.0 else 120.0 if percent >= 85.0 else 0.0
+        self.until[key] = max(self.until.get(key, 0.0), now + seconds)
+
+    def refused(self, key: str, now: float, _usage: Usage | None, _sent: float, _code: int, _tries: int) -> float:
+        self.until[key] = max(self.until.get(key, 0.0), now + 600.0)
+        return self.until[key]
+
+
+class Bucket(Client):
+    """A token bucket that adapts as the AWS SDKs' adaptive mode: CUBIC, beta 0.7, 0.5 a second at least."""
+
+    BETA, SCALE, LEAST = 0.7, 0.4, 0.5
+
+    def __init__(self, server: Server, rng: random.Random) -> None:
+        super().__init__(server, rng)
+        self.tokens, self.filled_at = 1.0, 0.0
+        self.rate = self.LEAST
+        self.last_max, self.throttled_at, self.window = 0.0, 0.0, 0.0
+        self.measured, self.bucket, self.count = 0.0, 0.0, 0
+        self.enabled = False
+
+    def admit(self, _key: str, now: float) -> float:
+        if not self.enabled:
+            return now
+        self.tokens = min(max(self.rate, 1.0), self.tokens + (now - self.filled_at) * self.rate)
+        self.filled_at = now
+        if self.tokens < 1.0:
+            return now + (1.0 - self.tokens) / self.rate + 1e-6
+        self.tokens -= 1.0
+        return now
+
+    def measure(self, now: float) -> None:
+        self.count += 1
+        half = math.floor(now * 2.0) / 2.0
+        if half > self.bucket:
+            self.measured = 0.8 * self.count / (half - self.bucket) + 0.2 * self.measured
+            self.bucket, self.count = half, 0
+
+    def set_rate(self, rate: float) -> None:
+        self.rate = max(self.LEAST, min(rate, 2.0 * self.measured))
+
+    def answered(self, _key: str, now: float, _usage: Usage | None, _sent: float) -> None:
+        self.measure(now)
+        self.window = (self.last_max * (1.0 - self.BETA) / self.SCALE) ** (1.0 / 3.0)
+        self.set_rate(self.SCALE * (now - self.throttled_at - self.window) ** 3 + self.last_max)
+
+    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _code: int, tries: int) -> float:
+        self.measure(now)
+        self.last_max = min(self.measured, self.rate) if self.enabled else self.measured
+        self.throttled_at, self.enabled = now, True
+        self.set_rate(self.BETA * self.last_max)
+        return now + self.rng.random() * min(20.0, 2.0 ** min(tries, 10))
+
+
+# ---- the simulation ----
+
+
+@attrs.define
+class Queue:
+    """The calls of one WABA: each as the number of times that it was refused."""
+
+    calls: deque[int]
+    idle: int
+    wake_at: float = math.inf
+
+
+@attrs.frozen
+class Outcome:
+    refused: int
+    last: float
+    mean: float
+    mean_by_key: dict[str, float]
+    never: bool = False
+
+
+class Simulation:
+    def __init__(self, server: Server, client: Client, calls: dict[str, int], workers: int, seed: int) -> None:
+        self.server, self.client = server, client
+        self.queues = {key: Queue(deque([0] * count), workers) for key, count in calls.items()}
+        self.left = self.total = sum(calls.values())
+        self.rng = random.Random(seed)
+        self.events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
+        self.order = itertools.count()
+        self.refused = 0
+        self.last = 0.0
+        self.done: dict[str, list[float]] = {key: [] for key in calls}
+
+    def at(self, when: float, do: Callable[..., None], *args: object) -> None:
+        heapq.heappush(self.events, (when, next(self.order), do, args))
+
+    def run(self) -> Outcome:
+        for key in self.queues:
+            self.pump(key, 0.0)
+        now = 0.0
+        while self.left and now < NEVER_SECONDS and self.refused < NEVER_REFUSALS * self.total:
+            now, _, do, args = heapq.heappop(self.events)
+            do(*args, now)
+        everything = [at for times in self.done.values() for at in times]
+        by_key = {key: statistics.fmean(times) for key, times in self.done.items() if times}
+        return Outcome(self.refused, self.last, statistics.fmean(everything or [0.0]), by_key, self.left > 0)
+
+    def pump(self, key: str, now: float) -> None:
+        """Send from the front of the queue while there are workers and the client admits."""
+        queue = self.queues[key]
+        while queue.calls and queue.idle:
+            when = self.client.admit(key, now)
+            if when > now:
+                if not now < queue.wake_at <= when:
+                    queue.wake_at = when
+                    self.at(when, self.wake, key)
+                return
+            queue.idle -= 1
+            self.last = now
+            self.at(now + self.rng.uniform(0.05, 0.25), self.arrive, key, queue.calls.popleft(), now)
+
+    def wake(self, key: str, now: float) -> None:
+        queue = self.queues[key]
+        if queue.wake_at == now:
+            queue.wake_at = math.inf
+            self.pump(key, now)
+
+    def arrive(self, key: str, tries: int, sent: float, now: float) -> None:
+        code, usage = self.server.call(key, now)
+        if isinstance(self.client, Oracle):
+            self.client.arrived(key)
+        self.at(now + self.rng.uniform(0.05, 0.25), self.answer, key, tries, sent, code, usage)
+
+    def answer(  # noqa: PLR0917 - the schedule passes on what it was given
+        self, key: str, tries: int, sent: float, code: int | None, usage: Usage | None, now: float
+    ) -> None:
+        if code is None:
+            self.left -= 1
+            self.done[key].append(now)
+            self.client.answered(key, now, usage, sent)
+            self.queues[key].idle += 1
+        else:
+            self.refused += 1
+            again = self.client.refused(key, now, usage, sent, code, tries + 1)
+            self.at(max(now, again), self.again, key, tries + 1)
+        self.pump(key, now)
+
+    def again(self, key: str, tries: int, now: float) -> None:
+        self.queues[key].idle += 1
+        self.queues[key].calls.appendleft(tries)
+        self.pump(key, now)
+
+
+# ---- the cases ----
+
+GOOD = Headers()
+KINDS = {
+    "good": GOOD,
+    "coarse": Headers(step=5, rounded=True),
+    "every tenth": Headers(rounded=True, every=10),
+}
+"""Whole percentages, floored, on each answer; in steps of five, rounded; whole and rounded on each tenth."""
+
+WORSE = {
+    "steps of 5, floored": Headers(step=5),
+    "30 s late": Headers(lag=30.0),
+    "never": Headers(every=0),
+}
+"""Worse than the goals ask for, to see what happens."""
+
+
+@attrs.frozen
+class Case:
+    name: str
+    calls: dict[str, int]
+    quotas: dict[str, int]
+    workers: int
+    headers: Headers = GOOD
+    app_quota: int | None = None
+    strangers: float = 0.0
+    """Calls an hour by somebody else, as a part of the quota."""
+    before: Callable[[int, random.Random], list[float]] | None = None
+    """Times of calls that were made before the start."""
+    goal: str = ""
+
+    def play(self, make: type[Client], seed: int) -> Outcome:
+        rng = random.Random(seed)
+        server = Server(self.quotas, self.app_quota, self.headers)
+        for window in server.windows.values():
+            if self.strangers:
+                window.strangers = poisson(self.strangers * window.quota, random.Random(seed + 1))
+                window.next_stranger = next(window.strangers)
+            if self.before:
+                window.times.extend(sorted(self.before(window.quota, random.Random(seed + 2))))
+        return Simulation(server, make(server, rng), self.calls, self.workers, seed).run()
+
+
+def spread(quota: int, rng: random.Random) -> list[float]:
+    return [rng.uniform(-HOUR, 0.0) for _ in range(quota)]
+
+
+def clump(quota: int, rng: random.Random) -> list[float]:
+    return [rng.uniform(-1800.0, -1740.0) for _ in range(quota)]
+
+
+def fifty() -> Case:
+    quotas = {f"w{i:02}": 5000 if i % 2 else 200 for i in range(50)}
+    calls = {key: 700 if quota == 5000 else 57 for key, quota in quotas.items()}
+    calls["w00"] = 1050
+    return Case("50 WABAs, one hot", calls, quotas, 8, goal="0, 1.05")
+
+
+def the_app() -> Case:
+    ten = [f"w{i}" for i in range(10)]
+    calls, quotas = dict.fromkeys(ten, 2500), dict.fromkeys(ten, 5000)
+    return Case("the app's 10,000/h, 10 WABAs", calls, quotas, 16, app_quota=10_000, goal="0, 1.03")
+
+
+def one(name: str, quota: int, workers: int, kind: str, goal: str) -> Case:
+    """One WABA and 5.25 hours of calls: a multiple of the quota would hide an hour, or add one."""
+    return Case(
+        f"{name} {quota:,}/h, {workers} workers, headers {kind}",
+        {"a": quota * 21 // 4},
+        {"a": quota},
+        workers,
+        (KINDS | WORSE)[kind],
+        goal=goal if kind in KINDS else "",
+    )
+
+
+def cases() -> Iterator[Case]:
+    for quota in (200, 5000):
+        for workers in (1, 8, 64):
+            for kind in [*KINDS, *WORSE] if workers == 64 else KINDS:
+                yield one("one WABA,", quota, workers, kind, "0, 1.03")
+    yield fifty()
+    yield the_app()
+    for quota, goal in ((200, "31, 1.35"), (5000, "131, 1.35")):
+        for workers in (1, 64):
+            for kind in [*KINDS, *WORSE] if workers == 64 else KINDS:
+                yield attrs.evolve(one("others spend half,", quota, workers, kind, goal), strangers=0.5)
+    for quota, goal in ((200, "40"), (5000, "0")):
+        for how in (spread, clump):
+            case = one(f"the hour used before ({how.__name__}),", quota, 64, "good", goal)
+            yield attrs.evolve(case, before=how)
+
+
+CLIENTS: dict[str, type[Client]] = {
+    "log": Log,
+    "backoff": Backoff,
+    "pause": Pause,
+    "bucket": Bucket,
+}
+
+
+def cell(outcomes: list[Outcome], best: list[Outcome]) -> str:
+    if any(outcome.never for outcome in outcomes):
+        return "never"
+    refused = statistics.fmean(outcome.refused for outcome in outcomes)
+    last = statistics.fmean(o.last / b.last for o, b in zip(outcomes, best, strict=True))
+    mean = statistics.fmean(o.mean / b.mean for o, b in zip(outcomes, best, strict=True))
+    return f"{round(refused, 1):g}, {last:.3f}, {mean:.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("word", nargs="?", default="")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--only", choices=CLIENTS)
+    options = parser.parse_args()
+    began = time.perf_counter()
+    clients = {name: make for name, make in CLIENTS.items() if options.only in (None, name)}
+    print("| refused, last, mean | goal |", " | ".join(clients), "| s |")
+    print("|---|---|" + "---|" * (len(clients) + 1))
+    for case in cases():
+        if options.word not in case.name:
+            continue
+        start = time.perf_counter()
+        best = [case.play(Oracle, seed) for seed in range(options.seeds)]
+        row = [cell([case.play(make, seed) for seed in range(options.seeds)], best) for make in clients.values()]
+        print(
+            "|",
+            case.name,
+            "|",
+            case.goal,
+            "|",
+            " | ".join(row),
+            f"| {time.perf_counter() - start:.1f} |",
+            flush=True,
+        )
+    print(f"\nseeds {options.seeds}, {time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
