@@ -18,7 +18,7 @@ ALL_EXTRAS = ("-e", ".[cli]")
 NO_EXTRAS = ("-e", ".")
 # The maintained fork has the same import name, so it is installed instead of `backoff`, never beside it.
 NO_BACKOFF = [name for name in PROJECT["project"]["dependencies"] if "backoff" not in name]
-OTHER_BACKOFF = (*NO_BACKOFF, "python-backoff>=3", *PROJECT["project"]["optional-dependencies"]["cli"])
+OTHER_BACKOFF = (*NO_BACKOFF, "python-backoff>=3")
 
 PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")  # `-- -n 0` for one process
 
