@@ -75,9 +75,9 @@ class CallLog:
     def __init__(self) -> None:
         self._times = array("d")
         self._head = 0
-        self.oldest = math.inf
+        self.oldest: float = math.inf
         """When the oldest call that is kept was answered; infinity when there is none."""
-        self.size = 0
+        self.size: int = 0
         """How many calls are kept."""
 
     def nth(self, index: int) -> float:
@@ -422,9 +422,9 @@ class BudgetBook:
     app: Budget = attrs.field(init=False)
     """The budget of the app as a whole."""
 
-    _wabas: dict[str, Budget] = attrs.field(init=False, factory=dict)
-    _tokens: dict[Hashable, Budget] = attrs.field(init=False, factory=dict)
-    _usages: dict[str, Usage] = attrs.field(init=False, factory=dict)
+    _wabas: dict[str, Budget] = attrs.field(init=False, factory=dict[str, Budget])
+    _tokens: dict[Hashable, Budget] = attrs.field(init=False, factory=dict[Hashable, Budget])
+    _usages: dict[str, Usage] = attrs.field(init=False, factory=dict[str, Usage])
     _crowded_at: int = attrs.field(init=False)
     _sweep_at: float = attrs.field(init=False, default=-math.inf)
 
