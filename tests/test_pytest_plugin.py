@@ -2,6 +2,15 @@ import pytest
 
 CONFTEST = 'pytest_plugins = ["wa_phone_async.sandbox.pytest_plugin"]'
 
+ASYNC_PLUGIN = (
+    "-p",
+    "pytest_asyncio.plugin",
+    "-o",
+    "asyncio_mode=auto",
+    "-o",
+    "asyncio_default_fixture_loop_scope=function",
+)
+
 CALLING = """
     import asyncio
 
@@ -56,12 +65,7 @@ def test_an_async_test_can_take_it(pytester: pytest.Pytester) -> None:
         graph_sandbox.revoke("any")
         assert (await get(graph_sandbox))[0] == 401
     """,
-        "-p",
-        "pytest_asyncio.plugin",
-        "-o",
-        "asyncio_mode=auto",
-        "-o",
-        "asyncio_default_fixture_loop_scope=function",
+        *ASYNC_PLUGIN,
     )
     result.assert_outcomes(passed=1)
 
@@ -76,6 +80,36 @@ def test_the_marker_passes_options(pytester: pytest.Pytester) -> None:
     """,
     )
     result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("with_plugin", [False, True], ids=["without", "with"])
+def test_a_day_takes_no_time_with_or_without_a_plugin_for_async(
+    pytester: pytest.Pytester, *, with_plugin: bool
+) -> None:
+    result = run(
+        pytester,
+        """
+    from wa_phone_async.sandbox import Sandbox
+
+    async def a_day():
+        async with Sandbox(quota=1) as sandbox:
+            statuses = []
+            for _ in range(24):
+                statuses += [(await get(sandbox))[0] for _ in range(2)]
+                await asyncio.sleep(3600)
+            return statuses, asyncio.get_running_loop().time()
+
+    def test_a_day(virtual_time):
+        statuses, seconds = virtual_time.run(a_day())
+        assert statuses == [200, 400] * 24
+        assert seconds == 86400
+
+    def test_it_is_new_for_each_test(virtual_time):
+        assert virtual_time.get_loop().time() == 0
+    """,
+        *(ASYNC_PLUGIN if with_plugin else ()),
+    )
+    result.assert_outcomes(passed=2)
 
 
 def test_pytest_knows_the_marker(pytester: pytest.Pytester) -> None:

@@ -21,6 +21,7 @@ from wa_phone_async.sandbox.faults import Fault
 from wa_phone_async.sandbox.messages import Answer, GraphError, Request
 from wa_phone_async.sandbox.sandbox import Sandbox
 from wa_phone_async.sandbox.store import Created
+from wa_phone_async.sandbox.virtual_time import VirtualTimeLoop
 
 __all__ = [
     "BUSINESS_ID",
@@ -33,4 +34,5 @@ __all__ = [
     "GraphError",
     "Request",
     "Sandbox",
+    "VirtualTimeLoop",
 ]

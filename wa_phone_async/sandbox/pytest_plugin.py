@@ -10,14 +10,26 @@ any async test plugin or none will do:
         assert len(graph_sandbox.requests) == 1
 
 The marker passes what `Sandbox` takes: `@pytest.mark.graph_sandbox(temper="reference", quota=3)`.
+
+A test that takes `virtual_time` gets an `asyncio.Runner` whose loop lets hours of waiting pass at once. A `Sandbox`
+that it serves from the same loop lives in the same hours:
+
+    def test_the_next_hour(virtual_time):
+        async def main():
+            async with Sandbox(quota=1) as sandbox:
+                await my_code(sandbox.url)
+
+        virtual_time.run(main())
 """
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from wa_phone_async.sandbox.sandbox import Sandbox
+from wa_phone_async.sandbox.virtual_time import VirtualTimeLoop
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,3 +44,10 @@ def graph_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     options: dict[str, Any] = {} if marker is None else marker.kwargs
     with Sandbox(**options) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def virtual_time() -> Iterator[asyncio.Runner]:
+    """A runner of an event loop with a clock of its own, which begins at 0 seconds and jumps over every wait."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        yield runner
