@@ -13,6 +13,7 @@ from wa_phone_async.decoding import Json
 from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError, ServerError, WaPhoneError
 from wa_phone_async.models import CreatedPhoneNumber, PhoneNumber
 from wa_phone_async.paginator import read_listing
+from wa_phone_async.usage import read_usage
 
 WABA_ID = "102290129340398"
 TOKEN = "EAAGsecretsecretsecretsecret"
@@ -21,7 +22,7 @@ DEEPER_THAN_PYTHON_FOLLOWS = b"[" * 900 + b"]" * 900
 
 
 def answer(body: bytes, http_status: int = 200, headers: dict[str, str] | None = None) -> Json:
-    value: Json = read_answer(body, http_status=http_status, headers=headers or {}, node_id=WABA_ID, secrets=(TOKEN,))
+    value: Json = read_answer(body, http_status=http_status, usage=read_usage(headers or {}, WABA_ID), secrets=(TOKEN,))
     return value
 
 

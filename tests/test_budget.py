@@ -255,6 +255,37 @@ def test_holds_without_a_hint_double_up_to_32_minutes_and_start_again_after_a_su
     assert budget.held_until == pytest.approx(now + 60.1)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "reading", "hold"),
+    [
+        pytest.param(None, None, 60.0, id="nothing is said"),
+        pytest.param(None, Reading(100.0), 60.0, id="no estimate"),
+        pytest.param(0.0, None, 0.0, id="go on at once"),
+        pytest.param(0.0, Reading(100.0, 0.0, 120.0), 120.0, id="the estimate is longer"),
+        pytest.param(7.0, None, 7.0, id="a wait"),
+    ],
+)
+def test_a_hold_is_as_long_as_the_server_says(seconds: float | None, reading: Reading | None, hold: float) -> None:
+    budget = Budget()
+    budget.admit(1.0)
+
+    budget.refused(1.5, reading, 1.0, seconds)
+
+    assert budget.held_until == 1.5 + hold
+
+
+def test_a_wait_that_the_server_named_ends_in_a_probe_though_the_log_is_full() -> None:
+    budget, sent, starts = Budget(), 0.0, list[float]()
+    for _ in range(6):
+        assert budget.admit(sent) == sent
+        starts.append(sent)
+        budget.refused(sent + 0.5, Reading(150.0), sent, 7.0)
+        sent = budget.peek(budget.held_until)
+
+    assert starts[:5] == pytest.approx([0.0, 7.5, 15.0, 22.5, 30.0])
+    assert starts[5] > 300.0  # said again and again, it is believed no more
+
+
 def test_refusals_of_one_burst_are_one_hold() -> None:
     budget = Budget()
     call(budget, 0.0)

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import aiohttp
 import pytest
 from misbehaving import Connection, Play, RawServer, answer, hang, raw
+from unthrottled import Unthrottled
 
 from wa_phone_async import PhoneNumberClient, RetryPolicy, WaPhoneError
 from wa_phone_async.client import Settings
@@ -135,7 +136,7 @@ async def test_cancelling_a_call_in_flight_leaves_nothing_and_the_client_goes_on
 @reads_and_writes
 async def test_cancelling_a_wait_for_the_next_try_leaves_nothing(call: Call) -> None:
     async with serving(retry=PATIENT) as (sandbox, client):
-        sandbox.plan(Fault.error(80008))
+        sandbox.plan(Fault.error(80008, headers={"Retry-After": "0"}))  # which holds no other call
         task = asyncio.ensure_future(call(client))
         while not sandbox.requests or sandbox.requests[0].status is None:
             await asyncio.sleep(0.005)
@@ -163,7 +164,7 @@ async def test_cancelling_the_wait_for_a_token_leaves_nothing(call: Call) -> Non
 
 
 async def test_cancelling_a_wait_for_a_slot_leaves_nothing() -> None:
-    async with against(hang) as (server, client):
+    async with against(hang, throttle=Unthrottled()) as (server, client):
         tasks = [asyncio.ensure_future(read(client)) for _ in range(120)]
         while len(server.requests) < 100:
             await asyncio.sleep(0.005)
@@ -216,7 +217,7 @@ async def test_after_a_cancellation_the_same_iterator_goes_on() -> None:
     async with serving(retry=PATIENT) as (sandbox, client):
         paginator = client.list_phone_numbers(LARGE_WABA)
         begun = [await anext(paginator) for _ in range(100)]
-        sandbox.plan(Fault.error(80008))
+        sandbox.plan(Fault.error(80008, headers={"Retry-After": "0"}))  # which holds no other call
         sandbox.requests.clear()
         task = asyncio.ensure_future(anext(paginator))
         while not sandbox.requests or sandbox.requests[0].status is None:
@@ -240,7 +241,7 @@ async def test_a_borrowed_session_is_left_clean_too(call: Call) -> None:
 
 
 async def test_closing_while_calls_are_in_flight_leaves_nothing() -> None:
-    async with against(hang) as (server, client):
+    async with against(hang, throttle=Unthrottled()) as (server, client):
         tasks = [asyncio.ensure_future(call(client)) for call in (read, write, read, write)]
         while len(server.requests) < 4:
             await asyncio.sleep(0.005)

@@ -9,9 +9,10 @@ import pytest
 import wa_phone_async
 
 LAYERS = (  # each imports only from the lines above it
-    {"_version", "errors", "models", "redaction", "usage"},
-    {"decoding", "events", "query"},
-    {"budget", "request", "retry", "throttle", "tokens"},
+    {"usage"},
+    {"_version", "errors", "models", "redaction"},
+    {"decoding", "events", "query", "budget"},
+    {"request", "retry", "throttle", "tokens"},
     {"refusals", "wire"},
     {"answers", "paginator"},
     {"session"},

@@ -162,11 +162,15 @@ class Attempts:
         return "done"
 
 
+def no_matter(*_: object, error: WaPhoneError, seconds: float) -> None:
+    """Nobody wants to know of a wait."""
+
+
 def persistent(policy: RetryPolicy, attempt: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
     async def call() -> str:
         return await attempt()
 
-    return retrying(policy)(call)
+    return retrying(policy, no_matter)(call)
 
 
 async def test_failed_attempts_are_repeated_until_one_succeeds() -> None:
@@ -243,7 +247,7 @@ async def test_calls_at_once_do_not_count_each_others_attempts() -> None:
             raise errors.pop()
         return "done"
 
-    call = retrying(QUICK)(attempt)
+    call = retrying(QUICK, no_matter)(attempt)
     assert await asyncio.gather(*(call([failure() for _ in range(3)]) for _ in range(5))) == ["done"] * 5
 
 
@@ -260,6 +264,6 @@ async def test_the_decorated_function_keeps_its_name_and_arguments() -> None:
         """Put a question."""
         return f"{question} {politely}"
 
-    call = retrying(QUICK)(ask)
+    call = retrying(QUICK, no_matter)(ask)
     assert (call.__name__, call.__doc__) == ("ask", "Put a question.")
     assert await call("why", politely=True) == "why True"

@@ -131,6 +131,7 @@ async def test_what_the_api_echoes_is_hidden_in_every_text(code: int | None, sta
         user_title=ECHO,
         user_msg=f"Sie senden {ECHO}",
         data={"details": ECHO, "deeper": [{ECHO: [ECHO]}], "number": 5},
+        headers={"Retry-After": "0"},
     )
     with Sandbox() as sandbox:
         sandbox.plan(fault, times=9)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from wa_phone_async.errors import InvalidArgumentError
+from wa_phone_async import tokens
+from wa_phone_async.errors import AuthenticationError, InvalidArgumentError
 from wa_phone_async.redaction import Secret
 from wa_phone_async.tokens import TokenProvider, TokenSource, appsecret_proof
 
@@ -212,6 +213,98 @@ async def test_what_is_no_token_is_refused_and_never_shown(bad: Any, *, is_async
     ]
     assert "EAAG" not in "".join(repr(frame.f_locals) for frame, _ in ours)
     assert "EAAG" not in str(caught.value)
+
+
+class Renewing:
+    """A provider with a new token for each that was rejected, which notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = list[tuple[str, str | None]]()
+        self.token = "token-0"
+
+    async def __call__(self, node_id: str, rejected: str | None) -> str:
+        self.asked.append((node_id, rejected))
+        await asyncio.sleep(0)
+        if rejected is not None:
+            self.token = f"token-{len(self.asked)}"
+        return self.token
+
+
+async def test_of_many_with_the_same_rejected_token_the_first_asks_for_all() -> None:
+    provider = Renewing()
+    source = TokenSource(provider)
+    tokens = await asyncio.gather(*(source.token(WABA, "token-0") for _ in range(9)))
+    assert set(tokens) == {"token-1"}
+    assert {type(token) for token in tokens} == {Secret}
+    assert provider.asked == [(WABA, "token-0")]
+
+
+async def test_what_came_in_its_place_can_be_rejected_too() -> None:
+    provider = Renewing()
+    source = TokenSource(provider)
+    tokens = [await source.token(WABA, rejected) for rejected in ("token-0", "token-1", "token-1", None)]
+    assert tokens == ["token-1", "token-2", "token-2", "token-2"]
+    assert provider.asked == [(WABA, "token-0"), (WABA, "token-1"), (WABA, None)]
+
+
+async def test_each_id_has_its_own() -> None:
+    provider = Renewing()
+    source = TokenSource(provider)
+    for node_id in (WABA, OTHER_WABA):
+        await source.token(node_id, "token-0")
+    assert provider.asked == [(WABA, "token-0"), (OTHER_WABA, "token-0")]
+
+
+async def test_a_rejected_token_that_is_given_again_is_asked_about_again() -> None:
+    provider = Renewing()
+    source = TokenSource(provider)
+    await source.token(WABA, "token-0")
+    provider.token = "token-0"
+    for rejected in (None, "token-0"):
+        await source.token(WABA, rejected)
+    assert provider.asked == [(WABA, "token-0"), (WABA, None), (WABA, "token-0")]
+
+
+# --- what was rejected
+
+
+def rejection() -> AuthenticationError:
+    return AuthenticationError("Session has expired", http_status=401, code=190, fbtrace_id="trace")
+
+
+def test_a_rejection_is_for_what_began_before_it() -> None:
+    source = TokenSource(Secret(TOKEN))
+    assert source.rejection(Secret(TOKEN), after=0) is None
+    source.reject(Secret(TOKEN), rejection())
+    assert source.rejection(Secret(TOKEN), after=source.rejections_so_far) is None
+    assert source.rejection(Secret("another"), after=0) is None
+    error = source.rejection(Secret(TOKEN), after=0)
+    assert (str(error), vars(error)) == (str(rejection()), vars(rejection()))
+
+
+def test_each_call_gets_a_rejection_of_its_own_without_a_traceback() -> None:
+    source = TokenSource(Secret(TOKEN))
+    try:
+        raise rejection()
+    except AuthenticationError as error:
+        source.reject(Secret(TOKEN), error)
+    one, other = (source.rejection(Secret(TOKEN), after=0) for _ in range(2))
+    assert one is not other
+    assert one is not None
+    assert one.__traceback__ is None
+
+
+async def test_only_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_MAX_REMEMBERED", 3)
+    source = TokenSource(Renewing())
+    for number in range(9):
+        source.reject(Secret(f"token-{number}"), rejection())
+        await source.token(str(number), "token-0")
+    assert list(source._rejections) == ["token-6", "token-7", "token-8"]
+    assert list(source._successors) == ["6", "7", "8"]
+
+
+# --- memory and loops
 
 
 async def test_nothing_is_kept_of_an_id_that_nobody_asks_about() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.usage import Reading, Usage, read_server_wait, read_usage
+from wa_phone_async.usage import Reading, Usage, read_usage, server_wait
 
 BUC = "X-Business-Use-Case-Usage"
 APP = "X-App-Usage"
@@ -166,7 +166,7 @@ def test_any_headers_give_finite_numbers_or_nothing(headers: dict[str, str]) -> 
 def test_no_wait_is_below_what_the_server_says(headers: dict[str, str]) -> None:
     usage = read_usage(headers, "7") or Usage()
     readings = [reading for reading in (usage.waba, usage.app) if reading is not None]
-    wait = read_server_wait(headers, "7", is_throttled=True)
+    wait = server_wait(read_usage(headers, "7"), is_throttled=True)
     said = [usage.retry_after_seconds or 0.0, *(reading.regain_seconds for reading in readings)]
     assert (wait or 0.0) == max(said)
     assert wait != 0.0
@@ -193,5 +193,5 @@ APP_REGAIN = {APP: '{"call_count": 100, "estimated_time_to_regain_access": 3}'}
 def test_estimates_count_only_where_the_refusal_throttles(
     headers: dict[str, str], throttled: float | None, otherwise: float | None
 ) -> None:
-    assert read_server_wait(headers, "7", is_throttled=True) == throttled
-    assert read_server_wait(headers, "7", is_throttled=False) == otherwise
+    assert server_wait(read_usage(headers, "7"), is_throttled=True) == throttled
+    assert server_wait(read_usage(headers, "7"), is_throttled=False) == otherwise

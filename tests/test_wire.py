@@ -26,7 +26,8 @@ from wa_phone_async import (
     WaPhoneError,
 )
 from wa_phone_async.client import Settings
-from wa_phone_async.wire import within
+from wa_phone_async.sandbox.virtual_time import VirtualTimeLoop
+from wa_phone_async.wire import _before
 
 TOKEN = "an-invented-token"
 EMPTY_LIST = '{"data":[]}'
@@ -222,7 +223,13 @@ def test_a_time_out_is_checked(timeout: float) -> None:
     [(30.0, None, 30.0), (30.0, 10.0, 10.0), (10.0, 30.0, 10.0), (None, 10.0, 10.0), (30.0, -1.0, 0.001)],
 )
 def test_an_attempt_takes_no_longer_than_the_call_has(total: float | None, left: float | None, expected: float) -> None:
-    limits = within(aiohttp.ClientTimeout(total=total, sock_read=5), left)
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:  # whose clock stands still while code runs
+        now = runner.get_loop().time()
+
+        async def limit() -> aiohttp.ClientTimeout:
+            return _before(None if left is None else now + left, aiohttp.ClientTimeout(total=total, sock_read=5))
+
+        limits = runner.run(limit())
     assert (limits.total, limits.sock_read) == (expected, 5)
 
 

@@ -35,6 +35,7 @@ from .errors import (
     UnprocessableEntityError,
     WaPhoneError,
 )
+from .events import CallFinished, Event, HoldBegan, HoldEnded, RetryPlanned
 from .models import (
     ALL_FIELDS,
     AccountMode,
@@ -57,7 +58,9 @@ from .paginator import AsyncPaginator
 from .query import Filter, Sort
 from .retry import RetryPolicy
 from .session import GraphSession
+from .throttle import BudgetKeeper, Throttle
 from .tokens import TokenProvider
+from .usage import Reading, Usage
 
 __all__ = [
     "ALL_FIELDS",
@@ -65,15 +68,20 @@ __all__ = [
     "AsyncPaginator",
     "AuthenticationError",
     "BadRequestError",
+    "BudgetKeeper",
+    "CallFinished",
     "CodeVerificationStatus",
     "ConflictError",
     "CreatedPhoneNumber",
     "Cursors",
     "DecodeError",
+    "Event",
     "Extra",
     "Filter",
     "GraphAPIError",
     "GraphSession",
+    "HoldBegan",
+    "HoldEnded",
     "HostPlatform",
     "InvalidArgumentError",
     "MessagingLimitTier",
@@ -88,16 +96,20 @@ __all__ = [
     "PhoneNumberStatus",
     "QualityRating",
     "RateLimitError",
+    "Reading",
     "RequestTimeoutError",
+    "RetryPlanned",
     "RetryPolicy",
     "ServerError",
     "Sort",
+    "Throttle",
     "Throughput",
     "ThroughputLevel",
     "TokenProvider",
     "TransportError",
     "UnifiedCertStatus",
     "UnprocessableEntityError",
+    "Usage",
     "WaPhoneError",
     "__version__",
     "from_dict",

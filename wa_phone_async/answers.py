@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from .decoding import Json, read_json
 from .errors import DecodeError, RateLimitError
 from .refusals import read_refusal
-from .usage import read_server_wait
+from .usage import Usage, server_wait
 
 
-def read_answer(
-    body: bytes, *, http_status: int, headers: Mapping[str, str], node_id: str, secrets: tuple[str, ...]
-) -> Any:
+def read_answer(body: bytes, *, http_status: int, usage: Usage | None, secrets: tuple[str, ...]) -> Any:
     """The JSON of an answer that is no refusal.
 
     Args:
         body: The answer's body, decompressed.
         http_status: Its status.
-        headers: Its headers, whose names ignore case.
-        node_id: The id at the head of the path that was asked for: whose usage the headers tell.
+        usage: What its headers say about the budgets.
         secrets: What to hide in every text of a refusal, should the API echo it.
 
     Raises:
@@ -37,7 +33,9 @@ def read_answer(
     else:
         payload = _read_json_if_any(body)
     refusal = read_refusal(payload, http_status=http_status, secrets=secrets)
-    refusal.retry_after = read_server_wait(headers, node_id, is_throttled=isinstance(refusal, RateLimitError))
+    refusal.retry_after = server_wait(usage, is_throttled=isinstance(refusal, RateLimitError))
+    if isinstance(refusal, RateLimitError):
+        refusal.usage = usage
     raise refusal
 
 

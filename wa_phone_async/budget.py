@@ -151,6 +151,7 @@ class Budget:
 
     _held_until: float = attrs.field(init=False, default=-math.inf)
     _held_from: float = attrs.field(init=False, default=-math.inf)
+    _told_until: float = attrs.field(init=False, default=-math.inf)  # the end of a hold that the server itself named
     _holds: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
@@ -237,6 +238,8 @@ class Budget:
 
     def _next_probe(self) -> float:
         """Say when one call beyond the budget may find out whether there is more than we think."""
+        if self._told_until >= self._held_until > self._last_sent and self._holds < _HOLD_DOUBLINGS:
+            return self._told_until  # the server said when, whatever our log says; not when it said so again and again
         if self._others:
             # Room was seen, so that asking again is no risk; or none was, and a refusal would count as well.
             room = (self._percent or 0.0) <= _ROOM_PERCENT
@@ -290,12 +293,16 @@ class Budget:
             sent: When it was admitted.
             seconds: How long the server said to wait; without it, holds last 1, 2, 4 … 32 minutes.
         """
-        told = max(seconds or 0.0, reading.regain_seconds if reading else 0.0)
+        regain = reading.regain_seconds if reading else 0.0
+        told = max(seconds or 0.0, regain)
         if sent > self._held_from:
             # The other calls that were in flight when the hold began only tell the same again.
-            self._hold(now, told or _HOLD_SECONDS * 2**self._holds)
+            is_told = seconds is not None or regain > 0.0  # `Retry-After: 0` says to go on at once
+            self._hold(now, told if is_told else _HOLD_SECONDS * 2**self._holds)
             self._holds = min(self._holds + 1, _HOLD_DOUBLINGS)
         self._held_until = max(self._held_until, now + told)
+        if told:
+            self._told_until = self._held_until
         if reading is not None and reading.calls_percent is not None:
             self._proven = self._news = 0.0
         self.counted(now, reading, sent)

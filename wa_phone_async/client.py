@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self, TypedDict, Unpack
 
 import aiohttp
 
 from .errors import InvalidArgumentError, OutcomeUnknownError
+from .events import Listener
 from .models import CreatedPhoneNumber, PhoneNumber
 from .paginator import AsyncPaginator, Follow
 from .query import MAX_PAGE_SIZE, Filter, Sort, check_node_id, create_body, list_params
 from .redaction import conceal
 from .retry import RetryPolicy
 from .session import GraphSession
+from .throttle import BudgetKeeper
 from .tokens import TokenProvider
+from .usage import Usage
 from .wire import CLOSED
 
 
@@ -29,6 +32,8 @@ class Settings(TypedDict, total=False):
     timeout: float | aiohttp.ClientTimeout
     trace_configs: Sequence[aiohttp.TraceConfig]
     max_body: int
+    throttle: BudgetKeeper | None
+    on_event: Listener | None
 
 
 class PhoneNumberClient:
@@ -52,6 +57,8 @@ class PhoneNumberClient:
         session: An `aiohttp.ClientSession` or a `GraphSession` to borrow. It stays open when the client closes.
         trace_configs: Passed on to aiohttp for the sessions that are opened here.
         max_body: Bytes that an answer may have after decompression; 64 MiB unless told.
+        throttle: The app's budgets, such as a `Throttle` that clients of one app share; unless told, one of its own.
+        on_event: Told what happens to calls, as values of `wa_phone_async.events`; plain or async.
 
     Raises:
         InvalidArgumentError: A setting is wrong; the text says which, and what would be right.
@@ -123,6 +130,14 @@ class PhoneNumberClient:
         self._is_closed = True
         if self._owns_session:
             await self.session.aclose()
+
+    def last_usage(self, waba_id: str) -> Usage | None:
+        """What the last answer for an account said about its budget and the app's, in percent, or `None`."""
+        return self.session.last_usage(waba_id)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Add a listener to what happens to calls, as `on_event=` does; gives what removes it."""
+        return self.session.subscribe(listener)
 
     def list_phone_numbers(
         self,

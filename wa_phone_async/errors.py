@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .usage import Usage
+
 
 class WaPhoneError(Exception):
     """The base of every error that this library raises on purpose.
@@ -126,7 +128,8 @@ class GraphAPIError(WaPhoneError):
 
     Attributes:
         message: What Meta says, for developers. Its wording is not stable: decide by `code`.
-        http_status: The status of the answer. Throttling often arrives as 400, and an error even as 200.
+        http_status: The status of the answer. Throttling often arrives as 400, and an error even as 200. `None` only in
+            a `RateLimitError` for a call that was not sent.
         code: Meta's error code, or `None`.
         error_subcode: Meta's subcode, or `None`.
         type: Meta's error type, such as `OAuthException`. It says little: even a bad parameter has that one.
@@ -141,7 +144,7 @@ class GraphAPIError(WaPhoneError):
         self,
         message: str,
         *,
-        http_status: int,
+        http_status: int | None,
         code: int | None = None,
         error_subcode: int | None = None,
         type: str | None = None,  # noqa: A002 - the API's own name for it
@@ -166,7 +169,7 @@ class GraphAPIError(WaPhoneError):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        facts = [f"HTTP {self.http_status}"]
+        facts = [] if self.http_status is None else [f"HTTP {self.http_status}"]
         if self.code is not None:
             subcode = "" if self.error_subcode is None else f"/{self.error_subcode}"
             facts.append(f"code {self.code}{subcode}")
@@ -202,7 +205,16 @@ class UnprocessableEntityError(GraphAPIError):
 
 
 class RateLimitError(GraphAPIError):
-    """Too many calls: `retry_after` says for how many seconds, where Meta said it."""
+    """Too many calls: `retry_after` says for how many seconds, where that is known.
+
+    Attributes:
+        refused: Whether the API refused the call. `False` means that it was not sent, since the budget has no room for
+            it within the time that the caller allows; there is no `http_status` then.
+        usage: What the last answer said about the budgets, or `None`.
+    """
+
+    refused: bool = True
+    usage: Usage | None = None
 
 
 class ServerError(GraphAPIError):

@@ -107,7 +107,7 @@ def lost_outcome(error: WaPhoneError) -> str | None:
         return f"an answer that cannot be read (HTTP {error.http_status})"
     if isinstance(error, GraphAPIError) and not isinstance(error, RateLimitError | AuthenticationError):
         unsure = error.code is None or error.code == UNKNOWN_ERROR or error.code in _PASSES
-        if error.is_transient or (unsure and not 300 <= error.http_status < 500):
+        if error.is_transient or (unsure and not 300 <= (error.http_status or 0) < 500):
             return f"an error that does not say whether it happened: {error}"
     return None
 
@@ -124,7 +124,7 @@ def _is_throttled(error: GraphAPIError) -> bool:
 def _passes(error: GraphAPIError) -> bool:
     if error.code in _NEVER_REPEATED or asks_for_less(error):
         return False
-    server_trouble = error.http_status >= 500 and error.code in {None, UNKNOWN_ERROR}
+    server_trouble = (error.http_status or 0) >= 500 and error.code in {None, UNKNOWN_ERROR}
     if error.is_transient is None:
         return server_trouble or error.code in _PASSES
     return error.is_transient or error.code in _PASSES or (server_trouble and error.code == UNKNOWN_ERROR)

@@ -47,6 +47,16 @@ class RetryPolicy:
         if self.total_timeout is not None:
             check_seconds("total_timeout", self.total_timeout)
 
+    @classmethod
+    def batch(cls) -> RetryPolicy:
+        """For jobs that have all night: waits for the next hour's budget, a little over an hour at a time."""
+        return cls(max_attempts=10, max_wait=3_900.0, first_wait=1.0)
+
+    @classmethod
+    def interactive(cls) -> RetryPolicy:
+        """For somebody who waits for the answer: gives up within seconds, and says how long it would have taken."""
+        return cls(max_attempts=3, max_wait=3.0, first_wait=0.2, total_timeout=20.0)
+
 
 def waits(policy: RetryPolicy, *, draw: Callable[[], float] = random.random) -> Generator[float, Any, None]:
     """Decide, error by error: yield the seconds to wait before the next try, or return to give up.
@@ -67,10 +77,19 @@ def waits(policy: RetryPolicy, *, draw: Callable[[], float] = random.random) -> 
 
 
 def retrying(
-    policy: RetryPolicy,
+    policy: RetryPolicy, on_wait: Callable[..., None]
 ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
-    """Decorate a coroutine function, once and for all its calls, so that failed attempts are repeated."""
-    persistent = backoff.on_exception(waits, WaPhoneError, jitter=None, logger=None, policy=policy)
+    """Decorate a coroutine function, once and for all its calls, so that failed attempts are repeated.
+
+    Args:
+        policy: How patient to be.
+        on_wait: Told before each wait: what the call was given, and as `error` and `seconds` why and how long.
+    """
+
+    def tell(details: Any) -> None:
+        on_wait(*details["args"], error=details["exception"], seconds=details["wait"])
+
+    persistent = backoff.on_exception(waits, WaPhoneError, jitter=None, logger=None, on_backoff=tell, policy=policy)
 
     def decorate(attempt: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         call = persistent(attempt)

@@ -4,7 +4,7 @@ A call is one question of the caller's; an attempt is one time that it is put. F
 
     _call           asks, and asks differently where a refusal says how (`request.amend`)
     _attempt        one attempt and its verdict; the backoff decorator stands around it
-    _try            the token, a slot, and the request on the wire (`wire.Wire.exchange`)
+    _try            the token, room in the budgets, and the request on the wire (`wire.Wire.exchange`)
     _judge          the value of the answer, or the error that it is (`answers.read_answer`)
 """
 
@@ -25,9 +25,10 @@ from .errors import (
     AuthenticationError,
     GraphAPIError,
     OutcomeUnknownError,
-    RequestTimeoutError,
+    RateLimitError,
     WaPhoneError,
 )
+from .events import Announcer, CallFinished, HoldBegan, HoldEnded, Listener, RetryPlanned
 from .paginator import AsyncPaginator, Follow, Listing, Walk, read_listing
 from .query import (
     check_api_version,
@@ -43,8 +44,10 @@ from .redaction import Secret, conceal
 from .refusals import lost_outcome, repeatable
 from .request import Dialect, Request, amend
 from .retry import RetryPolicy, retrying
+from .throttle import BudgetKeeper, Lease, Report, Throttle, token_digest
 from .tokens import TokenProvider, TokenSource, appsecret_proof
-from .wire import CLOSED, Answer, Wire, check_borrowed, read_timeout, within
+from .usage import Usage, read_usage
+from .wire import CLOSED, Answer, Wire, check_borrowed, out_of_time, read_timeout
 
 T = TypeVar("T")
 
@@ -61,11 +64,15 @@ class _Call(Generic[T]):
     request: Request
     read: Callable[[Any, int], T]
     deadline: float | None
+    rejections_before: int
     unknown: Callable[[str], OutcomeUnknownError] | None = None
     attempts: int = 0
     token: Secret | None = None
     rejected: Secret | None = None
-    rejection: AuthenticationError | None = None
+    was_throttled: bool = False
+    began: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
+    seconds_waited: float = 0.0
+    http_status: int | None = None
 
     def seconds_left(self) -> float | None:
         """Seconds until the deadline on the loop's clock, or `None` without one."""
@@ -89,6 +96,8 @@ class GraphSession:
         session: An aiohttp session to borrow. It stays open, and its connections are reused for writes too.
         trace_configs: Passed on to aiohttp for the sessions that are opened here.
         max_body: Bytes that an answer may have after decompression.
+        throttle: The app's budgets. Clients of one app may share one; without it, a client has its own.
+        on_event: Told what happens to calls, as values of `wa_phone_async.events`; plain or async.
 
     Raises:
         InvalidArgumentError: A setting is wrong; the text says which, and what would be right.
@@ -111,6 +120,8 @@ class GraphSession:
         session: aiohttp.ClientSession | None = None,
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
         max_body: int = 64 * 2**20,
+        throttle: BudgetKeeper | None = None,
+        on_event: Listener | None = None,
     ) -> None:
         access_token = access_token if callable(access_token) else conceal(access_token)
         app_secret = None if app_secret is None else conceal(app_secret)
@@ -127,8 +138,14 @@ class GraphSession:
         self._trace_configs = trace_configs
         check_at_least_one("max_body", max_body)
         self._max_body = max_body
+        self._throttle: BudgetKeeper = Throttle() if throttle is None else throttle
         self._retry = RetryPolicy() if retry is None else retry
-        self._persistent_attempt = retrying(self._retry)(self._attempt)
+        self._persistent_attempt = retrying(self._retry, self._tell_retry)(self._attempt)
+        self._events = Announcer()
+        if on_event is not None:
+            self._events.subscribe(on_event)
+        self._held: set[str] = set()
+        self._waiting: set[tuple[Secret, asyncio.Timeout]] = set()
         self._dialect = Dialect()
         self._wire: Wire | None = None
         self._is_closed = False
@@ -150,6 +167,15 @@ class GraphSession:
         wire, self._wire = self._wire, None
         if wire is not None:
             await wire.close()
+        await self._events.aclose()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Add a listener to what happens to calls; gives what removes it."""
+        return self._events.subscribe(listener)
+
+    def last_usage(self, node_id: str) -> Usage | None:
+        """What the last answer for a node, such as an account, said about its budget and the app's, or `None`."""
+        return self._throttle.last_usage(node_id)
 
     async def get(
         self, path: str, params: Mapping[str, str] | None = None, *, total_timeout: float | None = None
@@ -261,24 +287,91 @@ class GraphSession:
         _check_total_timeout(total_timeout)
         limit = self._retry.total_timeout if total_timeout is None else total_timeout
         deadline = None if limit is None else asyncio.get_running_loop().time() + limit
-        return _Call(attrs.evolve(request, dialect=self._dialect), read, deadline, unknown)
+        request = attrs.evolve(request, dialect=self._dialect)
+        return _Call(request, read, deadline, self._tokens.rejections_so_far, unknown)
 
     async def _call(self, call: _Call[T]) -> T:
+        """Ask until there is an answer or an error, and tell how it ended."""
+        try:
+            value = await self._ask(call)
+        except BaseException as error:
+            self._tell_end(call, error)
+            raise
+        self._tell_end(call, None)
+        return value
+
+    async def _ask(self, call: _Call[T]) -> T:
         """Ask until there is an answer, or a refusal that asking differently does not remedy."""
         while True:
             try:
                 value: T = await self._persistent_attempt(call)
             except GraphAPIError as error:
+                if isinstance(error, AuthenticationError):
+                    self._reject(call, error)
                 amended = amend(call.request, error)
                 if amended is None:
                     raise
                 call.request = amended
-                if isinstance(error, AuthenticationError):
-                    call.rejected, call.rejection = call.token, error
             else:
                 if call.request.amended:
                     self._dialect = self._dialect.learn(call.request)
                 return value
+
+    def _reject(self, call: _Call[Any], error: AuthenticationError) -> None:
+        """A rejected token is of no use to the calls that wait with it either: they end their waiting now."""
+        call.rejected = call.token
+        if call.token is None or self._rejection(call) is not None:  # which is where this one came from
+            return
+        self._tokens.reject(call.token, error)
+        for token, waiting in self._waiting:
+            if token == call.token and not waiting.expired():
+                waiting.reschedule(asyncio.get_running_loop().time())
+
+    def _rejection(self, call: _Call[Any]) -> AuthenticationError | None:
+        """Why a call's token is of no use any more, if it was rejected since the call began."""
+        return None if call.token is None else self._tokens.rejection(call.token, after=call.rejections_before)
+
+    def _tell_end(self, call: _Call[Any], error: BaseException | None) -> None:
+        if self._events.is_heard:
+            self._events.tell(
+                CallFinished(
+                    method=call.request.method,
+                    path=call.request.path,
+                    node_id=call.request.node_id,
+                    error=None if error is None else type(error).__name__,
+                    http_status=call.http_status,
+                    trace_id=getattr(error, "fbtrace_id", None),
+                    attempts=call.attempts,
+                    seconds=asyncio.get_running_loop().time() - call.began,
+                    seconds_waited=call.seconds_waited,
+                    usage=self._throttle.last_usage(call.request.node_id),
+                )
+            )
+
+    def _tell_retry(self, call: _Call[Any], *, error: WaPhoneError, seconds: float) -> None:
+        call.seconds_waited += seconds
+        if self._events.is_heard:
+            self._events.tell(
+                RetryPlanned(
+                    method=call.request.method,
+                    path=call.request.path,
+                    node_id=call.request.node_id,
+                    error=type(error).__name__,
+                    attempt=call.attempts,
+                    seconds=seconds,
+                )
+            )
+
+    def _tell_hold(self, node_id: str, report: Report, seconds: float) -> None:
+        """A hold begins with a refusal, and has ended when a call for the same id is answered again."""
+        if report.fate == "refused" and node_id not in self._held:
+            self._held.add(node_id)
+            if self._events.is_heard:
+                self._events.tell(HoldBegan(node_id=node_id, code=report.code, seconds=seconds))
+        elif report.fate == "answered" and node_id in self._held:
+            self._held.discard(node_id)
+            if self._events.is_heard:
+                self._events.tell(HoldEnded(node_id=node_id))
 
     async def _attempt(self, call: _Call[T]) -> T:
         """Send the request once, and give its value or raise what went wrong with all that is known of it."""
@@ -286,6 +379,7 @@ class GraphSession:
         result = await self._try(wire, call)
         if not isinstance(result, WaPhoneError):
             return result
+        call.was_throttled = isinstance(result, RateLimitError) and result.refused
         is_write = call.request.is_write
         reason = lost_outcome(result) if is_write else None
         error = call.unknown(reason) if reason and call.unknown else result
@@ -295,50 +389,76 @@ class GraphSession:
         raise error
 
     async def _try(self, wire: Wire, call: _Call[T]) -> T | WaPhoneError:
-        """Wait for what an attempt needs, a token and a slot, and make it."""
+        """Wait for what an attempt needs, a token and room in the budgets, and make it."""
         if (left := call.seconds_left()) is not None and left <= 0:
-            return _out_of_time()
+            return out_of_time()
         waiting = asyncio.timeout_at(call.deadline)
         try:
             async with waiting:
                 call.token = await self._tokens.token(call.request.node_id, call.rejected)
-                if call.rejection is not None and call.token == call.rejected:
-                    return call.rejection
-                await wire.slots.acquire()
+                if rejection := self._rejection(call):
+                    return rejection
+                lease = await self._admit(call, call.token, waiting)
         except TimeoutError:
             if not waiting.expired():
                 raise  # the provider's own
-            return _out_of_time()
+            return (self._rejection(call) if call.token != call.rejected else None) or out_of_time()
+        if isinstance(lease, RateLimitError):
+            return lease
         call.attempts += 1
+        report = Report("lost")  # where it is cancelled
         try:
+            url = self._url(call.request, call.token)
             answer = await wire.exchange(
-                call.request,
-                self._url(call.request, call.token),
-                call.token,
-                limits=within(self._timeout, call.seconds_left()),
-                max_body=self._max_body,
+                call.request, url, call.token, deadline=call.deadline, veto=lambda: self._rejection(call)
+            )
+            verdict = self._judge(answer, call, call.token)
+            result, report = verdict
+        finally:
+            hold = self._throttle.report(lease, report)
+            self._tell_hold(lease.waba_id, report, hold)
+        if report.fate == "refused" and isinstance(result, RateLimitError):
+            result.retry_after = max(hold, result.retry_after or 0.0)
+        return result
+
+    async def _admit(self, call: _Call[T], token: Secret, waiting: asyncio.Timeout) -> Lease | RateLimitError:
+        """Wait until the budgets have room for the call, or say at once that this would take too long."""
+        node_id, left, began = call.request.node_id, call.seconds_left(), asyncio.get_running_loop().time()
+        patience = self._retry.max_wait if left is None else min(self._retry.max_wait, left)
+        self._waiting.add((token, waiting))
+        try:
+            lease = await self._throttle.admit(
+                node_id, token_digest(token), patience=patience, is_probe=call.was_throttled
             )
         finally:
-            wire.slots.release()
-        if isinstance(answer, WaPhoneError):
-            return answer
-        return self._judge(answer, call, call.token)
+            self._waiting.discard((token, waiting))
+            call.seconds_waited += asyncio.get_running_loop().time() - began
+        if isinstance(lease, Lease):
+            return lease
+        text = f"{call.request} was not sent: the budget of {node_id} has no room for it in time"
+        error = RateLimitError(text, http_status=None, retry_after=lease)
+        error.refused = False
+        error.usage = self._throttle.last_usage(node_id)
+        return error
 
-    def _judge(self, answer: Answer, call: _Call[T], token: Secret) -> T | WaPhoneError:
-        """The value of an answer, or the error that it is."""
+    def _judge(self, answer: Answer | WaPhoneError, call: _Call[T], token: Secret) -> tuple[T | WaPhoneError, Report]:
+        """The value of an answer, or the error that it is, and what the budgets should know of it."""
+        if isinstance(answer, WaPhoneError):
+            is_vetoed = isinstance(answer, GraphAPIError)
+            was_sent = not is_vetoed and getattr(answer, "sent", True)
+            return answer, Report("lost" if was_sent else "unsent")
+        call.http_status = answer.http_status
         self._check_version(answer)
+        usage = read_usage(answer.headers, call.request.node_id)
         try:
-            payload = read_answer(
-                answer.body,
-                http_status=answer.http_status,
-                headers=answer.headers,
-                node_id=call.request.node_id,
-                secrets=tuple(filter(None, (token, self._app_secret, self._proof(token)))),
-            )
-            return call.read(payload, answer.http_status)
+            secrets = tuple(filter(None, (token, self._app_secret, self._proof(token))))
+            payload = read_answer(answer.body, http_status=answer.http_status, usage=usage, secrets=secrets)
+            return call.read(payload, answer.http_status), Report("answered", usage)
         except WaPhoneError as error:
             result = error.with_traceback(None)  # its frames hold the answer as it came, with any token in it
-        return result
+        if isinstance(result, RateLimitError) and repeatable(result, is_write=call.request.is_write):
+            return result, Report("refused", usage, result.code)  # a block for hours holds nobody else
+        return result, Report("answered", usage)
 
     def _url(self, request: Request, token: Secret) -> URL:
         query = request.query_string()
@@ -367,7 +487,7 @@ class GraphSession:
                 raise RuntimeError("this client is in use by another running event loop: give each loop its own client")
             ended, self._wire = self._wire, None
         if self._wire is None:
-            self._wire = Wire(self._borrowed, self._trace_configs)
+            self._wire = Wire(self._borrowed, self._trace_configs, self._timeout, self._max_body)
         if ended is not None:
             await ended.close()
         return self._wire
@@ -375,10 +495,6 @@ class GraphSession:
 
 def _read_object(payload: Any, http_status: int) -> dict[str, Any]:
     return cast("dict[str, Any]", read_model(payload, dict, http_status=http_status))
-
-
-def _out_of_time() -> RequestTimeoutError:
-    return RequestTimeoutError("total_timeout ran out before the call could be sent", sent=False)
 
 
 def _check_total_timeout(total_timeout: float | None) -> None:

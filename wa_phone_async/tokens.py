@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import hmac
 import inspect
 import weakref
 from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
+from .errors import AuthenticationError
 from .query import check_secret
 from .redaction import Secret, conceal
 
@@ -16,11 +19,19 @@ TokenProvider = Callable[[str, str | None], str | Awaitable[str]]
 """Called positionally as `provider(node_id, rejected)`: the id at the head of the path, and the token that the API has
 just rejected in this call, or `None`. It gives the token, or an awaitable of it."""
 
+K = TypeVar("K")
+T = TypeVar("T")
+
+_MAX_REMEMBERED: Final = 10_000
+
 _Question = tuple[asyncio.AbstractEventLoop, str]
 
 
 class TokenSource:
-    """Gives the token of a call, and asks a provider one question at a time for each id.
+    """Gives the token of a call, and remembers which were rejected.
+
+    A provider is asked one question at a time for each id. Of many calls for an id whose token was rejected, the
+    first asks for another, and all get its answer.
 
     Raises:
         InvalidArgumentError: The access token is neither a callable nor a string that could be one.
@@ -31,6 +42,10 @@ class TokenSource:
             check_secret("access_token", access_token)
         self._access_token = access_token
         self._questions: weakref.WeakValueDictionary[_Question, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._successors: dict[str, tuple[str, Secret]] = {}  # of an id: what was rejected, and what came for it
+        self._rejections: dict[Secret, tuple[int, AuthenticationError]] = {}  # of a token: which one, and what it is
+        self.rejections_so_far = 0
+        """How many rejections have been told."""
 
     async def token(self, node_id: str, rejected: str | None) -> Secret:
         """The token for calls on a node.
@@ -43,11 +58,39 @@ class TokenSource:
         question = (asyncio.get_running_loop(), node_id)  # a loop that ended may have left one open
         lock = self._questions.setdefault(question, asyncio.Lock())  # it lives as long as somebody asks
         async with lock:
+            known, successor = self._successors.get(node_id, (None, None))
+            if rejected is not None and rejected == known and successor is not None:
+                return successor
             answer = self._access_token(node_id, rejected)
             token = conceal(await answer if inspect.isawaitable(answer) else answer)
             del answer  # it may be the token, and no traceback shows that
-        check_secret("the token that access_token() gave", token)
-        return token
+            check_secret("the token that access_token() gave", token)
+            if rejected is not None:
+                _remember(self._successors, node_id, (rejected, token))
+            elif token == known:
+                del self._successors[node_id]  # given again, it is asked about again
+            return token
+
+    def reject(self, token: Secret, error: AuthenticationError) -> None:
+        """Tell that the API has rejected a token."""
+        self.rejections_so_far += 1
+        _remember(self._rejections, token, (self.rejections_so_far, copy.copy(error)))  # without its traceback
+
+    def rejection(self, token: Secret, *, after: int) -> AuthenticationError | None:
+        """Why a token is of no use any more to a call that began `after` so many rejections, if it is not.
+
+        A call that begins later tries again: what was rejected may be accepted by then.
+        """
+        number, error = self._rejections.get(token, (0, None))
+        return copy.copy(error) if number > after else None  # each call raises its own
+
+
+def _remember(memory: dict[K, T], key: K, value: T) -> None:
+    """Write down what is newest, and forget what is oldest when there is too much."""
+    memory.pop(key, None)
+    memory[key] = value
+    if len(memory) > _MAX_REMEMBERED:
+        del memory[next(iter(memory))]
 
 
 def appsecret_proof(token: str, app_secret: str) -> Secret:

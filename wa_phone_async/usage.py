@@ -190,14 +190,12 @@ def _delay(text: str, date: str | None) -> float | None:
     return max(0.0, delay.total_seconds())
 
 
-def read_server_wait(headers: Mapping[str, str], node_id: str, *, is_throttled: bool) -> float | None:
+def server_wait(usage: Usage | None, *, is_throttled: bool) -> float | None:
     """Seconds that a refusal asks to wait: the longest that its headers say, or `None` where they say nothing.
 
     The estimates until access comes back count only where the refusal is one of throttling.
     """
-    usage = read_usage(headers, node_id)
     if usage is None:
         return None
     readings = [reading for reading in (usage.waba, usage.app) if reading is not None and is_throttled]
-    waits = [usage.retry_after_seconds or 0.0, *(reading.regain_seconds for reading in readings)]
-    return max(waits) or None
+    return max(usage.retry_after_seconds or 0.0, *(reading.regain_seconds for reading in readings), 0.0) or None

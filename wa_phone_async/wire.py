@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import aiohttp
@@ -63,10 +63,18 @@ class Wire:
     that no call waits for a connection while its time runs.
     """
 
-    def __init__(self, borrowed: aiohttp.ClientSession | None, trace_configs: Sequence[aiohttp.TraceConfig]) -> None:
+    def __init__(
+        self,
+        borrowed: aiohttp.ClientSession | None,
+        trace_configs: Sequence[aiohttp.TraceConfig],
+        timeout: aiohttp.ClientTimeout,
+        max_body: int,
+    ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self.slots: asyncio.Semaphore = asyncio.Semaphore(_MAX_IN_FLIGHT)
+        self._slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
         self._borrowed = borrowed
+        self._timeout = timeout
+        self._max_body = max_body
         self._trace_configs = list(trace_configs)
         self._own: dict[bool, aiohttp.ClientSession] = {}
         self._is_closed = False
@@ -95,20 +103,40 @@ class Wire:
                     closing.push_async_callback(http.close)
 
     async def exchange(
-        self, request: Request, url: URL, token: Secret, *, limits: aiohttp.ClientTimeout, max_body: int
+        self,
+        request: Request,
+        url: URL,
+        token: Secret,
+        *,
+        deadline: float | None,
+        veto: Callable[[], WaPhoneError | None],
     ) -> Answer | WaPhoneError:
-        """Send a request once and read its answer whole.
+        """Wait for a free slot, send a request once, and read its answer whole.
 
         Args:
             request: What is asked.
             url: Where, with the query.
             token: The access token.
-            limits: How long it may take.
-            max_body: Bytes that the answer may have after decompression.
+            deadline: When the whole call ends, on the loop's clock; `None` is never.
+            veto: Asked when the slot is there: the error that makes sending pointless by now, or `None`.
 
         Returns:
             The answer, or the error that took its place.
         """
+        waiting = asyncio.timeout_at(deadline)
+        try:
+            async with waiting:
+                await self._slots.acquire()
+        except TimeoutError:
+            return out_of_time()
+        try:
+            return veto() or await self._exchange(request, url, token, _before(deadline, self._timeout))
+        finally:
+            self._slots.release()
+
+    async def _exchange(
+        self, request: Request, url: URL, token: Secret, limits: aiohttp.ClientTimeout
+    ) -> Answer | WaPhoneError:
         body = None if request.body is None else _Body(json.dumps(request.body).encode())
         try:
             async with self._http(for_write=request.is_write).request(
@@ -121,9 +149,9 @@ class Wire:
                 raise_for_status=False,
                 auto_decompress=True,
             ) as response:
-                content = await _read_body(response, max_body)
+                content = await _read_body(response, self._max_body)
                 if content is None:
-                    text = f"the answer is larger than max_body ({max_body} bytes)"
+                    text = f"the answer is larger than max_body ({self._max_body} bytes)"
                     return DecodeError(text, http_status=response.status)
                 return Answer(response.status, response.headers, content)
         except TimeoutError:
@@ -186,11 +214,19 @@ def read_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeou
     return aiohttp.ClientTimeout(total=timeout)
 
 
-def within(timeout: aiohttp.ClientTimeout, seconds_left: float | None) -> aiohttp.ClientTimeout:
-    """The time-out of an attempt that may not take longer than the whole call still has."""
-    if seconds_left is None or (timeout.total and timeout.total <= seconds_left):
+def _before(deadline: float | None, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    """The time-outs of an attempt that may not take longer than the whole call still has."""
+    if deadline is None:
         return timeout
-    return attrs.evolve(timeout, total=max(seconds_left, 0.001))  # 0 would mean for ever
+    left = deadline - asyncio.get_running_loop().time()
+    if timeout.total and timeout.total <= left:
+        return timeout
+    return attrs.evolve(timeout, total=max(left, 0.001))  # 0 would mean for ever
+
+
+def out_of_time() -> RequestTimeoutError:
+    """The error of a call whose time ran out before it could be sent."""
+    return RequestTimeoutError("total_timeout ran out before the call could be sent", sent=False)
 
 
 def check_borrowed(session: object, trace_configs: Sequence[aiohttp.TraceConfig]) -> None:

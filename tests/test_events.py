@@ -1,0 +1,346 @@
+"""Events: what happens to calls, told in order to whoever listens, and harmless whatever a listener does."""
+
+import asyncio
+import base64
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, Unpack
+from urllib.parse import quote
+
+import pytest
+
+from wa_phone_async import (
+    CallFinished,
+    Event,
+    Filter,
+    HoldBegan,
+    HoldEnded,
+    OutcomeUnknownError,
+    PhoneNumberClient,
+    RateLimitError,
+    RetryPlanned,
+    RetryPolicy,
+    session,
+)
+from wa_phone_async.client import Settings
+from wa_phone_async.events import Announcer, Listener
+from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
+from wa_phone_async.usage import Reading, Usage
+
+T = TypeVar("T")
+
+TOKEN = "EAAG+invented/token="
+PATH = f"{SMALL_WABA}/phone_numbers"
+ENDED = HoldEnded(node_id=SMALL_WABA)
+TOLD = Fault.error(80008, headers={"Retry-After": "90"})
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run in virtual time, which begins at 0."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(main)
+
+
+@asynccontextmanager
+async def serving(
+    listener: Listener | None = None, **settings: Unpack[Settings]
+) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
+    async with Sandbox(quota=10, latency=0.25) as sandbox:
+        settings = {"base_url": sandbox.url, "retry": RetryPolicy(max_wait=100), "on_event": listener, **settings}
+        async with PhoneNumberClient(TOKEN, **settings) as client:
+            yield sandbox, client
+
+
+async def create(client: PhoneNumberClient) -> None:
+    await client.create_phone_number(SMALL_WABA, phone_number="16315551000", verified_name="Acme")
+
+
+# What is told
+
+
+def test_a_call_that_went_well() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append) as (_, client):
+            await client.list_phone_numbers(SMALL_WABA)
+        assert events == [
+            CallFinished(
+                method="GET",
+                path=PATH,
+                node_id=SMALL_WABA,
+                error=None,
+                http_status=200,
+                trace_id=None,
+                attempts=1,
+                seconds=0.25,
+                seconds_waited=0.0,
+                usage=Usage(Reading(10.0, 5.0)),
+            )
+        ]
+
+    run(main())
+
+
+def test_each_page_of_a_list_is_a_call() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append) as (_, client):
+            await client.list_phone_numbers(LARGE_WABA)
+        assert [type(event) for event in events] == [CallFinished] * 3
+
+    run(main())
+
+
+def test_a_throttled_call_is_a_hold_and_a_retry() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append) as (sandbox, client):
+            sandbox.plan(TOLD)
+            await client.list_phone_numbers(SMALL_WABA)
+        assert events[:3] == [
+            HoldBegan(node_id=SMALL_WABA, code=80008, seconds=90.0),
+            RetryPlanned(method="GET", path=PATH, node_id=SMALL_WABA, error="RateLimitError", attempt=1, seconds=90.0),
+            ENDED,
+        ]
+        finished = events[3]
+        assert isinstance(finished, CallFinished)
+        assert (finished.attempts, finished.seconds, finished.seconds_waited) == (2, 90.5, 90.0)
+
+    run(main())
+
+
+def test_a_call_that_was_refused_for_good() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append) as (sandbox, client):
+            sandbox.plan(Fault.error(100, status=400))
+            with pytest.raises(Exception, match="planned") as caught:
+                await create(client)
+        [finished] = events
+        assert isinstance(finished, CallFinished)
+        assert (finished.method, finished.error, finished.http_status) == ("POST", type(caught.value).__name__, 400)
+        assert finished.trace_id is not None
+        assert finished.trace_id == getattr(caught.value, "fbtrace_id", None)
+
+    run(main())
+
+
+def test_a_call_that_was_not_sent() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append, retry=RetryPolicy.interactive()) as (sandbox, client):
+            sandbox.plan(TOLD)
+            for _ in range(2):
+                with pytest.raises(RateLimitError):
+                    await create(client)
+        began, _, finished = events
+        assert isinstance(began, HoldBegan)
+        assert isinstance(finished, CallFinished)
+        assert (finished.error, finished.attempts, finished.http_status) == ("RateLimitError", 0, None)
+        assert finished.seconds == 0
+
+    run(main())
+
+
+def test_an_unknown_outcome_is_a_write_that_failed() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append) as (sandbox, client):
+            sandbox.plan(Fault.drop_after())
+            with pytest.raises(OutcomeUnknownError):
+                await create(client)
+        [finished] = events
+        assert isinstance(finished, CallFinished)
+        assert (finished.method, finished.error, finished.attempts) == ("POST", "OutcomeUnknownError", 1)
+
+    run(main())
+
+
+def test_a_call_that_was_cancelled_has_finished_too() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append) as (sandbox, client):
+            sandbox.plan(TOLD)
+            refused = asyncio.create_task(client.list_phone_numbers(SMALL_WABA).collect())
+            await asyncio.sleep(1)
+            waiting = asyncio.create_task(client.list_phone_numbers(SMALL_WABA).collect())
+            await asyncio.sleep(9)
+            for call in (waiting, refused):
+                call.cancel()
+            await asyncio.gather(refused, waiting, return_exceptions=True)
+        ends = [event for event in events if isinstance(event, CallFinished)]
+        assert {event.error for event in ends} == {"CancelledError"}
+        assert {(event.attempts, event.seconds) for event in ends} == {(0, 9.0), (1, 10.0)}
+        assert {event.seconds_waited for event in ends} == {9.0, 90.0}  # the retry's wait was planned whole
+
+    run(main())
+
+
+def test_a_hold_is_told_once_however_many_calls_it_refuses() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append) as (sandbox, client):
+            await client.list_phone_numbers(SMALL_WABA)
+            sandbox.plan(TOLD, times=5)
+            await asyncio.gather(*(client.list_phone_numbers(SMALL_WABA).collect() for _ in range(5)))
+        kinds = [type(event) for event in events]
+        assert (kinds.count(HoldBegan), kinds.count(HoldEnded), kinds.count(RetryPlanned)) == (1, 1, 5)
+
+    run(main())
+
+
+# Who listens
+
+
+def test_a_listener_is_added_and_removed() -> None:
+    async def main() -> None:
+        first, second = list[Event](), list[Event]()
+        async with serving(first.append) as (_, client):
+            unsubscribe = client.subscribe(second.append)
+            await client.list_phone_numbers(SMALL_WABA)
+            unsubscribe()
+            unsubscribe()
+            await client.list_phone_numbers(SMALL_WABA)
+        assert (len(first), len(second)) == (2, 1)
+
+    run(main())
+
+
+def test_all_hear_the_same_in_the_same_order() -> None:
+    async def main() -> None:
+        heard = list[tuple[str, type[Event]]]()
+        async with serving() as (sandbox, client):
+            client.subscribe(lambda event: heard.append(("first", type(event))))
+            client.subscribe(lambda event: heard.append(("second", type(event))))
+            sandbox.plan(TOLD)
+            await client.list_phone_numbers(SMALL_WABA)
+        kinds = (HoldBegan, RetryPlanned, HoldEnded, CallFinished)
+        assert heard == [(who, kind) for kind in kinds for who in ("first", "second")]
+
+    run(main())
+
+
+def test_closing_waits_for_what_async_listeners_do_and_calls_do_not() -> None:
+    async def main() -> None:
+        heard = list[Event]()
+
+        async def listen(event: Event) -> None:
+            await asyncio.sleep(60)
+            heard.append(event)
+
+        async with serving(listen) as (_, client):
+            await client.list_phone_numbers(SMALL_WABA)
+            assert (heard, asyncio.get_running_loop().time()) == ([], 0.25)
+        assert len(heard) == 1
+
+    run(main())
+
+
+def failing(_: Event) -> None:
+    raise ValueError("a listener's own mistake")
+
+
+async def failing_later(_: Event) -> None:
+    await asyncio.sleep(0)
+    raise ValueError("a listener's own mistake")
+
+
+@pytest.mark.parametrize("listener", [failing, failing_later])
+def test_a_listener_that_fails_is_logged_and_harms_nobody(listener: Listener, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(listener) as (_, client):
+            client.subscribe(events.append)
+            assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
+        assert len(events) == 1
+
+    run(main())
+    [record] = caplog.records
+    assert (record.name, record.levelno, record.getMessage()) == (
+        "wa_phone_async",
+        logging.ERROR,
+        "a listener has failed",
+    )
+
+
+async def test_a_listener_may_close_what_tells_it() -> None:
+    announcer, closed = Announcer(), asyncio.Event()
+
+    async def close(_: Event) -> None:
+        await announcer.aclose()
+        closed.set()
+
+    announcer.subscribe(close)
+    announcer.tell(ENDED)
+    await asyncio.wait_for(closed.wait(), 5)
+    await announcer.aclose()
+
+
+def test_what_a_loop_left_undone_is_not_waited_for_in_another() -> None:
+    announcer, ended = Announcer(), asyncio.new_event_loop()
+    announcer.subscribe(lambda _: asyncio.sleep(0))
+
+    async def tell() -> None:
+        announcer.tell(ENDED)
+
+    ended.run_until_complete(tell())
+    asyncio.run(announcer.aclose())
+    ended.run_until_complete(announcer.aclose())
+    assert not announcer._tasks
+    ended.close()
+
+
+# What is logged, and what it costs
+
+
+def test_the_log_says_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "wa_phone_async")
+
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append) as (sandbox, client):
+            sandbox.plan(TOLD)
+            await client.list_phone_numbers(SMALL_WABA)
+        records = [record for record in caplog.records if record.name == "wa_phone_async"]
+        assert [record.getMessage() for record in records] == [str(event) for event in events]
+        assert [record.levelname for record in records] == ["INFO", "INFO", "INFO", "DEBUG"]
+
+    run(main())
+    assert logging.getLogger("wa_phone_async").handlers == []
+
+
+def test_no_event_and_no_line_holds_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def main() -> str:
+        events = list[Event]()
+        async with serving(events.append, app_secret="an+invented/secret") as (sandbox, client):
+            sandbox.plan(TOLD)
+            await client.list_phone_numbers(SMALL_WABA, filtering=Filter("account_mode", "LIVE"))
+            sandbox.plan(Fault.error(190, f"Malformed access token {TOKEN}"))
+            for _ in range(2):
+                await asyncio.gather(create(client), return_exceptions=True)
+        return "".join(map(repr, events))
+
+    told = run(main())
+    ours = "".join(str(vars(record)) for record in caplog.records if record.name.startswith("wa_phone_async"))
+    assert "CallFinished" in ours
+    for text in (TOKEN, "an+invented/secret", "appsecret_proof", "account_mode", "16315551000", "Acme"):
+        for shape in (text, quote(text, safe=""), base64.b64encode(text.encode()).decode()):
+            assert shape not in told + ours
+
+
+def test_where_nobody_listens_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(**_: object) -> None:
+        raise AssertionError("an event was made for nobody")
+
+    for kind in (CallFinished, RetryPlanned, HoldBegan, HoldEnded):
+        monkeypatch.setattr(session, kind.__name__, forbidden)
+
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.plan(TOLD)
+            assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
+
+    run(main())

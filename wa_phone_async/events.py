@@ -1,0 +1,140 @@
+"""What happens to calls, as frozen values, for whoever listens: `on_event=` of a client, or `client.subscribe`.
+
+Each names the account or number that it concerns, and none holds a token, a query or a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import attrs
+
+from .usage import Usage
+
+_log: Final = logging.getLogger("wa_phone_async")
+
+
+@attrs.frozen(kw_only=True)
+class CallFinished:
+    """A call has its answer, or has failed for good. For a list, each page is a call."""
+
+    method: str
+    """`GET` or `POST`."""
+    path: str
+    """What was called, below the API's version and without a query."""
+    node_id: str
+    """The id at the head of the path: an account, or a number."""
+    error: str | None
+    """The name of the error's class, or `None` where it went well."""
+    http_status: int | None
+    """The status of the last answer; `None` where there was none."""
+    trace_id: str | None
+    """The id that Meta's support asks for, where the API refused."""
+    attempts: int
+    """How many times it was sent."""
+    seconds: float
+    """How long it took in all."""
+    seconds_waited: float
+    """How much of that was waiting: for the budgets, and before it was made again."""
+    usage: Usage | None
+    """What the last answer for this node said about the budgets."""
+
+
+@attrs.frozen(kw_only=True)
+class RetryPlanned:
+    """An attempt has failed, and the call will be made again."""
+
+    method: str
+    """`GET` or `POST`."""
+    path: str
+    """What was called."""
+    node_id: str
+    """The id at the head of the path."""
+    error: str
+    """The name of the error's class: why."""
+    attempt: int
+    """Which attempt failed, from 1."""
+    seconds: float
+    """How long it waits first."""
+
+
+@attrs.frozen(kw_only=True)
+class HoldBegan:
+    """The API has throttled a call, and calls wait."""
+
+    node_id: str
+    """The id whose call was refused."""
+    code: int | None
+    """Why: 4 holds the app, 17 the token, 80007 and 80008 the account."""
+    seconds: float
+    """How long, as far as is known."""
+
+
+@attrs.frozen(kw_only=True)
+class HoldEnded:
+    """A call for a node that was held has been answered again."""
+
+    node_id: str
+    """The id whose calls go on."""
+
+
+Event = CallFinished | RetryPlanned | HoldBegan | HoldEnded
+"""Anything that a listener is told."""
+
+Listener = Callable[[Any], Awaitable[None] | None]
+"""Takes an `Event`; plain or async. What it raises is logged and never reaches a call."""
+
+
+class Announcer:
+    """Tells events to all who listen, at once and in order; what an async listener does goes on beside the calls."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether it is worth making an event."""
+        return bool(self._listeners) or _log.isEnabledFor(logging.INFO)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Add a listener; gives what removes it."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def tell(self, event: Event) -> None:
+        """Tell an event to everybody. Plain listeners have heard it when this returns."""
+        level = logging.DEBUG if isinstance(event, CallFinished) else logging.INFO
+        _log.log(level, "%s", event)
+        for listener in tuple(self._listeners):
+            try:
+                answer = listener(event)
+            except Exception:  # noqa: BLE001 - a listener may raise anything, and nothing of it may reach a call
+                _log.exception("a listener has failed")
+            else:
+                if inspect.isawaitable(answer):
+                    task = asyncio.ensure_future(_await(answer))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+
+    async def aclose(self) -> None:
+        """Wait for what async listeners have begun in this loop; one of them may be who closes."""
+        loop, closing = asyncio.get_running_loop(), asyncio.current_task()
+        while tasks := {task for task in self._tasks if task.get_loop() is loop and task is not closing}:
+            await asyncio.wait(tasks)
+
+
+async def _await(answer: Awaitable[None]) -> None:
+    try:
+        await answer
+    except Exception:  # noqa: BLE001 - the same
+        _log.exception("a listener has failed")

@@ -1,0 +1,197 @@
+"""Waiting for the budget: who goes when, in one process. What may go is decided in `budget`; here it is waited for.
+
+Calls of one account go in the order in which they came; accounts do not wait for each other. Nothing is held while a
+call waits, and a call that would wait longer than its caller allows is told so before it waits.
+
+All time is the running loop's, so a loop with a virtual clock drives it. Holds are numbers on that clock and outlive a
+loop, since all of asyncio's loops read one monotonic clock; waiters belong to theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import weakref
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, nullcontext
+from typing import Literal, Protocol
+
+import attrs
+
+from .budget import BudgetBook
+from .query import check_at_least_one
+from .usage import Usage
+
+Fate = Literal["answered", "refused", "lost", "unsent"]
+"""What became of a call: answered, refused as throttled, sent without an answer, or provably never sent."""
+
+
+@attrs.frozen
+class Lease:
+    """The right to send one call now. Whoever has it owes one report."""
+
+    waba_id: str
+    """The account whose budget it takes."""
+    token: str
+    """A digest that stands for the access token."""
+    since: float
+    """When it was given, in seconds on the loop's clock."""
+
+
+@attrs.frozen
+class Report:
+    """What became of a call that had a lease."""
+
+    fate: Fate
+    """What happened to it."""
+    usage: Usage | None = None
+    """What its answer's headers said of the budgets."""
+    code: int | None = None
+    """The code of a refusal, which says what is held: 4 the app, 17 the token, 80007 and 80008 the account."""
+
+
+class BudgetKeeper(Protocol):
+    """What a client asks before each call: `Throttle` is one for a process, `RedisThrottle` one for many."""
+
+    async def admit(self, waba_id: str, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
+        """Wait until a call may be sent.
+
+        Args:
+            waba_id: The account that is called.
+            token: A digest that stands for the access token.
+            patience: Seconds that the call would wait at most.
+            is_probe: Whether the call was refused and has waited for the end of that hold: it goes before the others.
+
+        Returns:
+            A lease; or, at once, the seconds that the call would have to wait, if they are more than `patience`.
+        """
+        ...
+
+    def report(self, lease: Lease, report: Report) -> float:
+        """Tell what became of a call, without waiting.
+
+        Returns:
+            The seconds until a call for the same account may be sent again: how long a refused call has to wait.
+        """
+        ...
+
+    def last_usage(self, waba_id: str) -> Usage | None:
+        """What the last answer for an account said about its budget and the app's, or `None`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what it opened itself. It can be used again."""
+        ...
+
+
+def token_digest(token: str) -> str:
+    """What stands for a token where the token itself must not be kept."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
+
+
+class _Queue:
+    """The calls of one account that wait, in one loop, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._lock = asyncio.Lock()
+        self._answered = asyncio.Event()
+
+    @asynccontextmanager
+    async def turn(self, *, is_probe: bool) -> AsyncGenerator[None]:
+        """The head of the queue. A call that has waited for the end of a hold stands beside it at once."""
+        self.length += 1
+        try:
+            async with nullcontext() if is_probe else self._lock:
+                yield
+        finally:
+            self.length -= 1
+
+    async def answer(self, *, before: float) -> None:
+        """Wait for the next answer to any call of the account, or until `before` on the loop's clock."""
+        self._answered.clear()
+        try:
+            async with asyncio.timeout_at(before):
+                await self._answered.wait()
+        except TimeoutError:
+            await asyncio.sleep(0)  # a refused call, whose wait ends at the same instant, goes first
+
+    def wake(self) -> None:
+        """Tell that an answer came, which may have changed what may be sent."""
+        self._answered.set()
+
+
+class Throttle:
+    """The budgets of one app, for this process. Clients of one app may share it.
+
+    Args:
+        quota: Calls an hour of each account, where you know it; `None` finds out (200, or 5,000).
+        app_quota: Calls an hour of the app as a whole, where you know it; `None` finds out.
+
+    Raises:
+        InvalidArgumentError: A quota is no whole number from 1 up.
+    """
+
+    def __init__(self, *, quota: int | None = None, app_quota: int | None = None) -> None:
+        for name, value in (("quota", quota), ("app_quota", app_quota)):
+            if value is not None:
+                check_at_least_one(name, value)
+        self._book = BudgetBook(quota, app_quota)
+        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Queue]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    async def admit(self, waba_id: str, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
+        """Wait until a call may be sent: see `BudgetKeeper.admit`."""
+        loop = asyncio.get_running_loop()
+        queues = self._queues.setdefault(loop, {})
+        queue = queues.setdefault(waba_id, _Queue())
+        now = loop.time()
+        try:
+            wait = self._book.peek(waba_id, now, token, ahead=0 if is_probe else queue.length) - now
+            if wait > patience:
+                return wait
+            async with queue.turn(is_probe=is_probe):
+                return await self._wait_at_head(queue, waba_id, token, now + patience)
+        finally:
+            if not queue.length:
+                queues.pop(waba_id, None)
+
+    async def _wait_at_head(self, queue: _Queue, waba_id: str, token: str, until: float) -> Lease | float:
+        """Ask again at the time that the budget names, or as soon as an answer came."""
+        loop = asyncio.get_running_loop()
+        while (when := self._book.admit(waba_id, now := loop.time(), token)) > now:
+            if when > until:
+                return when - now
+            await queue.answer(before=when)
+        return Lease(waba_id, token, now)
+
+    def report(self, lease: Lease, report: Report) -> float:
+        """Tell what became of a call: see `BudgetKeeper.report`."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        when = self._tell(lease, report, now)
+        queue = self._queues.get(loop, {}).get(lease.waba_id)
+        if queue is not None:
+            queue.wake()
+        return max(0.0, when - now)
+
+    def _tell(self, lease: Lease, report: Report, now: float) -> float:
+        key, token, sent = lease.waba_id, lease.token, lease.since
+        match report.fate:
+            case "refused":
+                return self._book.refused(key, now, report.usage, code=report.code, sent=sent, token=token)
+            case "answered":
+                self._book.answered(key, now, report.usage, sent=sent, token=token)
+            case "lost":
+                self._book.abandoned(key, now, token=token)
+            case _:  # unsent
+                self._book.unsent(key, now, token=token)
+        return now
+
+    def last_usage(self, waba_id: str) -> Usage | None:
+        """The last reading: see `BudgetKeeper.last_usage`."""
+        return self._book.last_usage(waba_id)
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
