@@ -1,0 +1,653 @@
+"""Every fault that the client is held against, what each must become, and the page of the docs that says so.
+
+`GROUPS` is the one table: `test_fault_matrix.py` plays each line of it, and `python tests/faults.py` writes it out as
+docs/fault-matrix.md. Each fault meets one call, a list of one page (GET) or a create (POST), in two ways: `once`,
+after which the server is well again, and `always`.
+"""
+
+import asyncio
+import gzip
+import json
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from typing import Any, Literal, TypeAlias
+
+import attrs
+from misbehaving import Connection, Play, answer, hang, hang_up, raw, reset
+
+from wa_phone_async import (
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTimeoutError,
+    RetryPolicy,
+    ServerError,
+    TransportError,
+    UnprocessableEntityError,
+    WaPhoneError,
+)
+from wa_phone_async.sandbox.virtual_time import VirtualTimeLoop
+
+POLICY = RetryPolicy(max_attempts=3, first_wait=0.5, max_wait=100)
+TIMEOUT = 4.0
+MAX_BODY = 2**20
+
+Method = Literal["GET", "POST"]
+Often = Literal["once", "always"]
+
+
+# --- what a fault becomes
+
+
+@attrs.frozen
+class Ending:
+    """How one call ended, and what that cost."""
+
+    error: type[WaPhoneError] | None
+    """What it raised; `None` where it was answered after all."""
+    tries: int = 1
+    seconds: tuple[float, float] = (0.0, 0.0)
+    """The least and the most that it took: what is between is the jitter of our own waits."""
+    retry_after: float | None = None
+    requests: int = attrs.Factory(lambda self: self.tries, takes_self=True)
+    """How many the server saw: one for each try, unless told."""
+
+    def effects(self, method: Method, *, is_done: bool) -> int:
+        """The numbers created. Where the outcome is unknown, that is what the server did, and it was asked once."""
+        if method == "GET":
+            return 0
+        return int(self.error is None or (is_done and self.error is OutcomeUnknownError))
+
+
+@attrs.frozen
+class Course:
+    """How a call ends when its fault comes once, and when it always comes."""
+
+    once: Ending | None
+    """`None` where the fault is no passing one."""
+    always: Ending
+
+
+def ends(error: type[WaPhoneError], *, after: float = 0.0, retry_after: float | None = None) -> Course:
+    """It is not repeated."""
+    ending = Ending(error, 1, (after, after), retry_after)
+    return Course(ending, ending)
+
+
+def repeated(error: type[WaPhoneError], *, each: float = 0.0) -> Course:
+    """It is repeated after our own waits of 0.5 to 1 s and of 1 to 2 s; each failed try takes `each` seconds."""
+    return Course(
+        Ending(None, 2, (each + 0.5, each + 1.0)),
+        Ending(error, 3, (3 * each + 1.5, 3 * each + 3.0)),
+    )
+
+
+def unheard(course: Course) -> Course:
+    """None of the tries reached the server while the fault was there."""
+    once = course.once and attrs.evolve(course.once, requests=course.once.tries - 1)
+    return Course(once, attrs.evolve(course.always, requests=0))
+
+
+def told(error: type[WaPhoneError], seconds: float) -> Course:
+    """It is repeated after exactly the wait that the server names."""
+    return Course(
+        Ending(None, 2, (seconds, seconds)),
+        Ending(error, 3, (2 * seconds, 2 * seconds), retry_after=seconds),
+    )
+
+
+TWICE = Course(Ending(None, requests=2), Ending(TransportError, 3, (1.5, 3.0), requests=6))
+"""aiohttp sends a GET once more by itself, and at once, when it finds the connection broken before an answer."""
+
+ANSWERED = Course(Ending(None), Ending(None))
+
+UNKNOWN = ends(OutcomeUnknownError)
+"""A write whose answer was lost is never sent again."""
+
+HELD = Course(Ending(None, 2, (60.0, 60.0)), Ending(RateLimitError, 2, (60.0, 60.0), retry_after=120.0))
+"""Throttled without a hint, the account is left alone for one minute, then for two: longer than `max_wait`."""
+
+HALVED = Course(Ending(None, 2), Ending(ServerError, 7))
+"""Pages of 100, 50, 25, 12, 6, 3 and 1."""
+
+
+def never(course: Course) -> Course:
+    """A fault that does not pass."""
+    return attrs.evolve(course, once=None)
+
+
+# --- what the server does
+
+
+@attrs.frozen
+class Scene:
+    """Where a fault is played."""
+
+    connection: Connection
+    elsewhere: str
+    """The address of another server, which must not hear of the call."""
+
+
+Act: TypeAlias = Callable[[Scene], Awaitable[None]]
+
+
+def plainly(play: Play) -> Act:
+    async def act(scene: Scene) -> None:
+        await play(scene.connection)
+
+    return act
+
+
+def page(status: str) -> Act:
+    """A page of a proxy."""
+    return plainly(answer("<html><h1>Sorry</h1></html>", status=status, headers="Content-Type: text/html\r\n"))
+
+
+def says(
+    code: int | None,
+    status: int,
+    message: str = "A planned error",
+    *,
+    headers: str = "",
+    **facts: str | bool | int,
+) -> Act:
+    """An error of the Graph API, with as much of it as is given."""
+    error: dict[str, Any] = {"message": message, "type": "OAuthException", "fbtrace_id": "AbC", **facts}
+    if code is not None:
+        error["code"] = code
+    return plainly(answer(json.dumps({"error": error}), status=f"{status} Status", headers=headers))
+
+
+def gives(body: bytes | str, *, headers: str = "", status: str = "200 OK") -> Act:
+    return plainly(answer(body, headers=headers, status=status))
+
+
+def sends(data: bytes, *, then_close: bool = True) -> Act:
+    return plainly(raw(data, then_close=then_close))
+
+
+def regain(minutes: int) -> str:
+    """A usage header with two entries, of which the second one counts."""
+    entries = [
+        {"type": "whatsapp", "call_count": 3, "total_cputime": 1, "total_time": 1},
+        {"type": "whatsapp_business_management", "call_count": 101, "estimated_time_to_regain_access": minutes},
+    ]
+    return "X-Business-Use-Case-Usage: " + json.dumps({"1234": entries}) + "\r\n"
+
+
+def redirects(status: str) -> Act:
+    async def act(scene: Scene) -> None:
+        location = f"Location: {scene.elsewhere}/v23.0/1234/phone_numbers\r\n"
+        await scene.connection.send(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n{location}\r\n".encode())
+
+    return act
+
+
+def pours(head: bytes, piece: bytes) -> Act:
+    """A body without an end."""
+
+    async def act(scene: Scene) -> None:
+        await scene.connection.send(head)
+        while True:
+            await scene.connection.send(piece)
+
+    return act
+
+
+def sends_and_stalls(data: bytes) -> Act:
+    async def act(scene: Scene) -> None:
+        await scene.connection.send(data)
+        await hang(scene.connection)
+
+    return act
+
+
+async def drips(scene: Scene) -> None:
+    """One byte a second: never silent for long, and never done in time."""
+    await scene.connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n")
+    for byte in b'{"data":[]}':
+        await scene.connection.send(bytes([byte]))
+        await asyncio.sleep(1)
+
+
+async def breaks_in_the_body(scene: Scene) -> None:
+    await scene.connection.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"id":')
+    await asyncio.sleep(0.25)  # so that the client has read it before the reset takes it away
+    await reset(scene.connection)
+
+
+def the_clock() -> VirtualTimeLoop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    return loop
+
+
+async def falls_asleep(scene: Scene) -> None:
+    """The machine is put to sleep for three hours while the call is under way."""
+    the_clock().jump(10_800)
+    await hang(scene.connection)
+
+
+async def answers_after_a_long_second(scene: Scene) -> None:
+    """The clock jumps by a second and a half while the answer comes."""
+    the_clock().jump(1.5)
+    await answer('{"data":[],"id":"7"}')(scene.connection)
+
+
+async def throttles_and_sleeps(scene: Scene) -> None:
+    """Seven seconds are to be waited, and the machine sleeps for two hours after three of them."""
+    the_clock().call_later(3, the_clock().jump, 7_200)
+    await says(80008, 400, headers=AFTER_7)(scene)
+
+
+# --- the way to the server
+
+Way: TypeAlias = Callable[[], AbstractAsyncContextManager[Callable[[], Awaitable[int]]]]
+"""Looks the server's name up, in vain or as the port of a place where nobody answers as it should."""
+
+
+def leads_to(place: Callable[[], AbstractAsyncContextManager[int]]) -> Way:
+    @asynccontextmanager
+    async def way() -> AsyncIterator[Callable[[], Awaitable[int]]]:
+        async with place() as port:
+
+            async def look_up() -> int:
+                return port
+
+            yield look_up
+
+    return way
+
+
+@asynccontextmanager
+async def nowhere() -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    async def look_up() -> int:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    yield look_up
+
+
+@asynccontextmanager
+async def silence() -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    async def look_up() -> int:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing sets it")
+
+    yield look_up
+
+
+@asynccontextmanager
+async def closed_port() -> AsyncIterator[int]:
+    with closing(socket.socket()) as nobody:  # bound, so that nobody else gets the port, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        yield nobody.getsockname()[1]
+
+
+@asynccontextmanager
+async def full_port() -> AsyncIterator[int]:
+    """A server that is too busy to accept anybody, with a queue that is full."""
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as busy:
+        waiting = [socket.socket() for _ in range(2)]
+        for client in waiting:
+            client.settimeout(0)
+            client.connect_ex(busy.getsockname())
+        yield busy.getsockname()[1]
+        for client in waiting:
+            client.close()
+
+
+@asynccontextmanager
+async def mute_port() -> AsyncIterator[int]:
+    """A server that accepts, and never says a word."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as mute:
+        yield mute.getsockname()[1]
+
+
+@asynccontextmanager
+async def plain_port() -> AsyncIterator[int]:
+    """A server of another protocol, which speaks first."""
+
+    def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 this is no TLS\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def port_without_certificate() -> AsyncIterator[int]:
+    """A TLS server with which no handshake succeeds."""
+
+    def ignore(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        raise AssertionError("the handshake failed")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    async with await asyncio.start_server(ignore, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+# --- the table
+
+
+@attrs.frozen
+class Fault:
+    """One line of the table."""
+
+    name: str
+    act: Act | None
+    """What the server does with the request; `None` where there is none."""
+    get: Course
+    post: Course
+    way: Way | None = None
+    """What is wrong on the way to the server, where it is not the server itself."""
+    scheme: Literal["http", "https"] = "http"
+    renews: bool = False
+    """Whether the token comes from a provider that has another one."""
+
+    def course(self, method: Method) -> Course:
+        return self.get if method == "GET" else self.post
+
+
+@attrs.frozen
+class Group:
+    """Faults of a kind, under a heading."""
+
+    name: str
+    faults: tuple[Fault, ...]
+
+
+def on_the_way(name: str, way: Way, course: Course, *, scheme: Literal["http", "https"] = "http") -> Fault:
+    """Nothing was sent, so a create may be repeated like any other call."""
+    return Fault(name, None, unheard(course), unheard(course), way, scheme)
+
+
+def same(name: str, act: Act, course: Course) -> Fault:
+    """A fault that means the same for both methods: a plain refusal, or one that came before anything was done."""
+    return Fault(name, act, course, course)
+
+
+def lost(name: str, act: Act, get: Course, *, after: float = 0.0) -> Fault:
+    """A fault after which nobody knows whether a create was done."""
+    return Fault(name, act, get, ends(OutcomeUnknownError, after=after))
+
+
+NEW_ADDRESS = "301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"
+OK = '{"data":[],"id":"7"}'
+DEEP = "[" * 50_000
+CODING, TYPE = "Content-Encoding", "Content-Type"
+GZIP = f"{CODING}: gzip\r\n"
+BOMB = gzip.compress(b" " * 2**24)
+OLD_DATE = "Date: Sat, 01 Jan 2000 00:00:00 GMT\r\nRetry-After: Sat, 01 Jan 2000 00:00:07 GMT\r\n"
+AFTER_7 = "Retry-After: 7\r\n"
+TOLD_7, TOLD_60 = told(RateLimitError, 7), told(RateLimitError, 60)
+TOO_LONG = ends(RateLimitError, retry_after=120)
+TIMED = repeated(RequestTimeoutError, each=TIMEOUT)
+AGAIN = repeated(TransportError)
+RENEWED = Course(Ending(None, 2), Ending(AuthenticationError, 2))
+LATE = Ending(None, 1, (1.5, 1.5))
+SLEPT = Course(Ending(None, 2, (7_203, 7_203)), Ending(RateLimitError, 3, (14_406, 14_406), 7))
+LESS = "Please reduce the amount of data you're asking for, then retry your request"
+LINE = b"HTTP/1.1 200 OK\r\n"
+HEAD = LINE + b"Content-Length: 100\r\n"
+CHUNKED = LINE + b"Transfer-Encoding: chunked\r\n\r\n"
+GOOD = LINE + b"Content-Length: 20\r\n\r\n" + OK.encode()
+TERABYTE = LINE + b"Content-Length: 1099511627776\r\n\r\n"
+BLANKS = b" " * 2**16
+ZIPPED = gzip.compress(OK.encode())
+BROKEN_USAGE = "X-App-Usage: {\r\nX-Business-Use-Case-Usage: [[\r\n"
+
+THROTTLED = Group(
+    "The API throttles",
+    (
+        same("80008 as HTTP 400", says(80008, 400), HELD),
+        same("80008 as HTTP 400, `Retry-After: 7`", says(80008, 400, headers=AFTER_7), TOLD_7),
+        same("80007 as HTTP 429", says(80007, 429), HELD),
+        same("80007 as HTTP 429, `Retry-After: 7`", says(80007, 429, headers=AFTER_7), TOLD_7),
+        same("80008, usage headers say 1 minute", says(80008, 400, headers=regain(1)), TOLD_60),
+        same("80008, usage headers say 2 minutes", says(80008, 400, headers=regain(2)), TOO_LONG),
+        same("80008, `Retry-After: 120`", says(80008, 400, headers="Retry-After: 120\r\n"), TOO_LONG),
+        same("80008, `Retry-After` a date, by a clock years off", says(80008, 400, headers=OLD_DATE), TOLD_7),
+        same("80008, `Retry-After: soon`", says(80008, 400, headers="Retry-After: soon\r\n"), HELD),
+        same("80008, `Retry-After: -7`", says(80008, 400, headers="Retry-After: -7\r\n"), HELD),
+        same("80008, `Retry-After: 1e999`", says(80008, 400, headers="Retry-After: 1e999\r\n"), HELD),
+        same("80008 as HTTP 500", says(80008, 500), HELD),
+        same("80008 in an HTTP 200", says(80008, 200), HELD),
+        same("4, the app's limit, as HTTP 400, transient", says(4, 400, is_transient=True), HELD),
+        same("17, the token's limit, as HTTP 400", says(17, 400), HELD),
+        same("613 as HTTP 422", says(613, 422), HELD),
+        same("HTTP 429 with a proxy's page", page("429 Too Many Requests"), HELD),
+        same("131048, a block for spam", says(131048, 400), ends(RateLimitError)),
+        same("133016, a block for 72 hours", says(133016, 400), ends(RateLimitError)),
+    ),
+)
+
+REFUSED = Group(
+    "The API refuses",
+    (
+        same("190 as HTTP 401", says(190, 401), ends(AuthenticationError)),
+        same("190 as HTTP 400", says(190, 400), ends(AuthenticationError)),
+        Fault("190, and there is a new token", says(190, 401), RENEWED, RENEWED, renews=True),
+        same("3 as HTTP 500", says(3, 500), ends(PermissionDeniedError)),
+        same("10 as HTTP 403", says(10, 403), ends(PermissionDeniedError)),
+        same("200 as HTTP 403", says(200, 403), ends(PermissionDeniedError)),
+        same("368, a block by policy", says(368, 403), ends(PermissionDeniedError)),
+        same("HTTP 403 without a body", gives("", status="403 Forbidden"), ends(PermissionDeniedError)),
+        same("100 as HTTP 400", says(100, 400), ends(BadRequestError)),
+        same("100 in an HTTP 200", says(100, 200), ends(BadRequestError)),
+        same("100/33 as HTTP 400", says(100, 400, error_subcode=33), ends(NotFoundError)),
+        same("803 as HTTP 404", says(803, 404), ends(NotFoundError)),
+        same("100 as HTTP 409: it is there already", says(100, 409), ends(ConflictError)),
+        same("2388012 as HTTP 400: it is there already", says(2388012, 400), ends(ConflictError)),
+        same("100 as HTTP 422", says(100, 422), ends(UnprocessableEntityError)),
+        same("an unknown code as HTTP 400", says(987654, 400), ends(BadRequestError)),
+        same("an unknown code as HTTP 500", says(987654, 500), ends(ServerError)),
+        same("an error without a code, HTTP 400", says(None, 400), ends(BadRequestError)),
+        same("HTTP 418 without a body", gives("", status="418 I'm a teapot"), ends(BadRequestError)),
+        same("1 as HTTP 400", says(1, 400), ends(ServerError)),
+        same("131045 as HTTP 500", says(131045, 500), ends(ServerError)),
+        same("133000 as HTTP 500", says(133000, 500), ends(ServerError)),
+    ),
+)
+
+TROUBLED = Group(
+    "The API is in trouble",
+    (
+        lost("1 as HTTP 500", says(1, 500), repeated(ServerError)),
+        lost("1 as HTTP 500: reduce the amount of data", says(1, 500, LESS), HALVED),
+        lost("2 as HTTP 503, transient", says(2, 503, is_transient=True), repeated(ServerError)),
+        lost("2 in an HTTP 200", says(2, 200), repeated(ServerError)),
+        lost("131000 as HTTP 500", says(131000, 500), repeated(ServerError)),
+        lost("131016 as HTTP 500", says(131016, 500), repeated(ServerError)),
+        lost("131057 as HTTP 500", says(131057, 500), repeated(ServerError)),
+        lost("133004 as HTTP 503", says(133004, 503), repeated(ServerError)),
+        lost("100 as HTTP 400, transient", says(100, 400, is_transient=True), repeated(BadRequestError)),
+        lost("an error without a code, HTTP 500", says(None, 500), repeated(ServerError)),
+        lost("the same, and not transient", says(None, 500, is_transient=False), ends(ServerError)),
+        lost("an error without a code, HTTP 200", says(None, 200), ends(BadRequestError)),
+        lost("an error that is a text, HTTP 200", gives('{"error":"no"}'), ends(BadRequestError)),
+        lost("HTTP 500 without a body", gives("", status="500 Internal Server Error"), repeated(ServerError)),
+        lost("HTTP 502 with a proxy's page", page("502 Bad Gateway"), repeated(ServerError)),
+        lost("HTTP 503 with a proxy's page", page("503 Service Unavailable"), repeated(ServerError)),
+        Fault("HTTP 503, `Retry-After: 7`", gives("", status="503 No", headers=AFTER_7), told(ServerError, 7), UNKNOWN),
+        lost("HTTP 504 with a proxy's page", page("504 Gateway Timeout"), repeated(ServerError)),
+    ),
+)
+
+ELSEWHERE = Group(
+    "The API redirects to another host, which hears nothing",
+    (
+        *(lost(f"HTTP {status}", redirects(status), ends(DecodeError)) for status in NEW_ADDRESS),
+        lost("HTTP 304", gives("", status="304 Not Modified"), ends(DecodeError)),
+    ),
+)
+
+UNREADABLE = Group(
+    "The answer cannot be read",
+    (
+        lost("an empty body", gives(""), repeated(DecodeError)),
+        lost("HTTP 204", gives("", status="204 No Content"), repeated(DecodeError)),
+        lost("a body short of its length", sends(HEAD + b'\r\n{"data":[]}'), AGAIN),
+        lost("a chunked body without its end", sends(CHUNKED + b"5\r\n{}"), AGAIN),
+        lost("JSON cut in the middle, with a length to match", gives('{"data":[{"id":'), repeated(DecodeError)),
+        lost("a page of HTML as HTTP 200", page("200 OK"), repeated(DecodeError)),
+        lost("no UTF-8", gives(b'{"data":["\xff"],"id":"\xff"}'), repeated(DecodeError)),
+        lost("NaN", gives('{"data":[NaN],"id":NaN}'), repeated(DecodeError)),
+        lost("JSON 50,000 deep", gives(DEEP + "]" * 50_000), ends(DecodeError)),
+        lost("JSON 50,000 deep, and cut", gives(DEEP), ends(DecodeError)),
+        lost("JSON of another shape", gives('["data"]'), ends(DecodeError)),
+        lost("JSON that is null", gives("null"), ends(DecodeError)),
+        lost("a number or a page without an id", gives('{"data":[{}]}'), ends(DecodeError)),
+        lost("a body without an end", pours(LINE + b"\r\n", BLANKS), ends(DecodeError)),
+        lost("a body of an announced terabyte", pours(TERABYTE, BLANKS), ends(DecodeError)),
+        lost("a gzip bomb: 16 KiB become 16 MiB", gives(BOMB, headers=GZIP), ends(DecodeError)),
+        lost("an error page that is a gzip bomb", gives(BOMB, headers=GZIP, status="500 Error"), ends(DecodeError)),
+        lost("gzip that is none", gives(OK, headers=GZIP), AGAIN),
+        lost("gzip that is damaged", gives(ZIPPED[:-12] + bytes(12), headers=GZIP), AGAIN),
+        lost("gzip that is cut", gives(ZIPPED[:-12], headers=GZIP), repeated(DecodeError)),
+        same("plain JSON that names an unknown encoding", gives(OK, headers=f"{CODING}: klingon\r\n"), ANSWERED),
+        same("JSON as `text/javascript`", gives(OK, headers=f"{TYPE}: text/javascript; charset=UTF-8\r\n"), ANSWERED),
+        same("JSON as `image/png`", gives(OK, headers=f"{TYPE}: image/png\r\n"), ANSWERED),
+        same("JSON in an unknown charset", gives(OK, headers=f"{TYPE}: text/json; charset=klingon\r\n"), ANSWERED),
+        same("JSON with broken usage headers", gives(OK, headers=BROKEN_USAGE), ANSWERED),
+    ),
+)
+
+NO_HTTP = Group(
+    "The answer is no valid HTTP",
+    (
+        lost("9,000 headers", gives(OK, headers="X: a\r\n" * 9000), AGAIN),
+        lost("a header of 50,000 bytes", gives(OK, headers=f"X: {DEEP}\r\n"), AGAIN),
+        lost("a stream of headers without an end", pours(LINE, b"X: a\r\n" * 1000), AGAIN),
+        lost("garbage", sends(b"\0garbage\r\n\r\n"), AGAIN),
+        lost("another protocol", sends(b"HTTP/2 200\r\n\r\n"), AGAIN),
+        lost("a length that is no number", sends(LINE + b"Content-Length: ten\r\n\r\n{}"), AGAIN),
+        lost("two lengths", sends(LINE + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} "), AGAIN),
+        lost("a chunk of no size", sends(CHUNKED + b"xy\r\n"), AGAIN),
+        same("early hints before the answer", sends(b"HTTP/1.1 103 Early Hints\r\n\r\n" + GOOD), ANSWERED),
+        same("a second answer that nobody asked for", sends(GOOD + GOOD, then_close=False), ANSWERED),
+    ),
+)
+
+BROKEN = Group(
+    "The connection breaks after the request, before or after its effect",
+    (
+        lost("closed in an orderly way", plainly(hang_up), TWICE),
+        lost("reset", plainly(reset), TWICE),
+        lost("closed within the headers", sends(HEAD), TWICE),
+        lost("reset within the body", breaks_in_the_body, repeated(TransportError, each=0.25), after=0.25),
+    ),
+)
+
+STALLED = Group(
+    f"The server stalls, and each try may take {TIMEOUT:g} s",
+    (
+        lost("silent after the request", plainly(hang), TIMED, after=TIMEOUT),
+        lost("silent within the headers", sends_and_stalls(HEAD), TIMED, after=TIMEOUT),
+        lost("silent after the headers", sends_and_stalls(HEAD + b"\r\n"), TIMED, after=TIMEOUT),
+        lost("silent within the body", sends_and_stalls(HEAD + b'\r\n{"id":"7"'), TIMED, after=TIMEOUT),
+        lost("one byte a second", drips, TIMED, after=TIMEOUT),
+    ),
+)
+
+NOT_REACHED = Group(
+    "The server is not reached, so nothing was sent",
+    (
+        on_the_way("there is no such name (DNS)", nowhere, AGAIN),
+        on_the_way("the name server is silent", silence, TIMED),
+        on_the_way("the connection is refused", leads_to(closed_port), AGAIN),
+        on_the_way("the connection is never accepted", leads_to(full_port), TIMED),
+        on_the_way("the other side speaks no TLS", leads_to(plain_port), never(AGAIN), scheme="https"),
+        on_the_way("the TLS handshake fails", leads_to(port_without_certificate), never(AGAIN), scheme="https"),
+        on_the_way("the TLS handshake stalls", leads_to(mute_port), never(TIMED), scheme="https"),
+    ),
+)
+
+CLOCKS = Group(
+    "The clock jumps",
+    (
+        lost("by 3 hours, while nothing comes", falls_asleep, repeated(RequestTimeoutError, each=10_800), after=10_800),
+        same("by less than the time-out, as the answer comes", answers_after_a_long_second, Course(LATE, LATE)),
+        same("by 2 hours, 3 s into a wait of 7 s", throttles_and_sleeps, SLEPT),
+    ),
+)
+
+GROUPS = (THROTTLED, REFUSED, TROUBLED, ELSEWHERE, UNREADABLE, NO_HTTP, BROKEN, STALLED, NOT_REACHED, CLOCKS)
+
+FAULTS = [fault for group in GROUPS for fault in group.faults]
+
+
+# --- the page
+
+
+def write_page() -> str:
+    """The page of the docs, from the table."""
+    return "".join(line + "\n" for line in _page())
+
+
+def _page() -> Iterator[str]:
+    yield from INTRODUCTION.format(faults=len(FAULTS), policy=POLICY, timeout=TIMEOUT, max_body=MAX_BODY).split("\n")
+    for group in GROUPS:
+        yield ""
+        yield f"## {group.name}"
+        yield ""
+        yield "| Fault | GET, once | GET, always | POST, once | POST, always |"
+        yield "|---|---|---|---|---|"
+        for fault in group.faults:
+            courses = fault.get, fault.post
+            cells = [_cell(ending) for course in courses for ending in (course.once, course.always)]
+            yield f"| {' | '.join([fault.name, *cells])} |"
+
+
+def _cell(ending: Ending | None) -> str:
+    if ending is None:
+        return "it does not pass"
+    said = "answered" if ending.error is None else f"`{ending.error.__name__}`"
+    facts = [
+        f"{ending.tries} tries" if ending.tries > 1 else "",
+        _requests(ending.requests) if ending.requests != ending.tries else "",
+        _seconds(*ending.seconds),
+        "" if ending.retry_after is None else f"`retry_after` {ending.retry_after:,g}",
+    ]
+    return ", ".join([said, *filter(None, facts)])
+
+
+def _requests(number: int) -> str:
+    return "1 request" if number == 1 else f"{number or 'no'} requests"
+
+
+def _seconds(least: float, most: float) -> str:
+    if not most:
+        return ""
+    return f"{least:,g} s" if least == most else f"{least:,g} to {most:,g} s"
+
+
+INTRODUCTION = """\
+# The fault matrix
+
+What becomes of one call when something goes wrong: {faults} faults, each met by the list of a page (GET) and by a
+create (POST), once, after which the server is well again, and always. `python tests/faults.py` writes this page from
+the table that `tests/test_fault_matrix.py` plays, so each cell is what happens.
+
+The client has `RetryPolicy(max_attempts={policy.max_attempts}, first_wait={policy.first_wait:g}, \
+max_wait={policy.max_wait:g})`, `timeout={timeout:g}` and `max_body={max_body:_}`. Time is that of a virtual clock.
+
+- A cell without a number means one try, one request, and no time at all.
+- The server saw one request for each try, unless the cell says how many. aiohttp repeats a GET once by itself when it
+  finds the connection broken before an answer began.
+- A span of seconds is our own waits with their jitter, which only adds. One number is exact: a wait that was told.
+- **No effect happens twice.** A create that was answered made one number, and one that was refused, or could not be
+  sent, made none. `OutcomeUnknownError` is played with a server that had done it and with one that had not: it is
+  raised for both, after one request."""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(write_page())
