@@ -233,7 +233,8 @@ async def test_a_servers_wait_beyond_max_wait_raises_at_once_with_the_wait() -> 
         sandbox.plan(Fault.error(80008, headers={"Retry-After": "3600"}))
         with pytest.raises(RateLimitError, match="retry after 3600 s") as caught:
             await client.list_phone_numbers(SMALL_WABA)
-        assert (caught.value.retry_after, len(sandbox.requests)) == (3600, 1)
+        assert caught.value.retry_after == pytest.approx(3600)
+        assert len(sandbox.requests) == 1
 
 
 async def test_a_servers_wait_is_a_floor() -> None:
