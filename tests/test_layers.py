@@ -10,7 +10,7 @@ import wa_phone_async
 
 LAYERS = (  # each imports only from the lines above it
     {"usage"},
-    {"_version", "errors", "models", "redaction"},
+    {"_version", "errors", "models", "redaction", "turns"},
     {"decoding", "events", "query", "budget"},
     {"request", "retry", "throttle", "tokens"},
     {"refusals", "wire"},

@@ -275,7 +275,7 @@ def rejection() -> AuthenticationError:
 def test_a_rejection_is_for_what_began_before_it() -> None:
     source = TokenSource(Secret(TOKEN))
     assert source.rejection(Secret(TOKEN), after=0) is None
-    source.reject(Secret(TOKEN), rejection())
+    source.reject(Secret(TOKEN), rejection(), WABA)
     assert source.rejection(Secret(TOKEN), after=source.rejections_so_far) is None
     assert source.rejection(Secret("another"), after=0) is None
     error = source.rejection(Secret(TOKEN), after=0)
@@ -287,7 +287,7 @@ def test_each_call_gets_a_rejection_of_its_own_without_a_traceback() -> None:
     try:
         raise rejection()
     except AuthenticationError as error:
-        source.reject(Secret(TOKEN), error)
+        source.reject(Secret(TOKEN), error, WABA)
     one, other = (source.rejection(Secret(TOKEN), after=0) for _ in range(2))
     assert one is not other
     assert one is not None
@@ -298,10 +298,19 @@ async def test_only_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(tokens, "_MAX_REMEMBERED", 3)
     source = TokenSource(Renewing())
     for number in range(9):
-        source.reject(Secret(f"token-{number}"), rejection())
+        source.reject(Secret(f"token-{number}"), rejection(), WABA)
         await source.token(str(number), "token-0")
     assert list(source._rejections) == ["token-6", "token-7", "token-8"]
     assert list(source._successors) == ["6", "7", "8"]
+
+
+async def test_a_token_is_shared_when_it_is_the_only_one_or_was_rejected_for_another_node() -> None:
+    assert TokenSource(Secret(TOKEN)).is_shared(Secret(TOKEN), WABA)
+    source = TokenSource(Renewing())
+    assert not source.is_shared(Secret(TOKEN), WABA)
+    source.reject(Secret(TOKEN), rejection(), WABA)
+    assert not source.is_shared(Secret(TOKEN), WABA)
+    assert source.is_shared(Secret(TOKEN), "another")
 
 
 # --- memory and loops

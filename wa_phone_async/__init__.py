@@ -15,6 +15,7 @@ tomorrow is kept. `wa_phone_async.sandbox` is the same API in this process, to t
 """
 
 from ._version import __version__
+from .bulk import Listings, WabaListing
 from .client import PhoneNumberClient
 from .decoding import from_dict, to_dict
 from .errors import (
@@ -84,6 +85,7 @@ __all__ = [
     "HoldEnded",
     "HostPlatform",
     "InvalidArgumentError",
+    "Listings",
     "MessagingLimitTier",
     "NameStatus",
     "NotFoundError",
@@ -111,6 +113,7 @@ __all__ = [
     "UnprocessableEntityError",
     "Usage",
     "WaPhoneError",
+    "WabaListing",
     "__version__",
     "from_dict",
     "to_dict",

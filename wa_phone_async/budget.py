@@ -112,7 +112,7 @@ class CallLog:
         return max(0, bisect_left(self._times, before, head) - head)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, on_setattr=attrs.setters.NO_OP)
 class Budget:
     """What may still be sent within one quota.
 

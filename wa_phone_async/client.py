@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import Self, TypedDict, Unpack
 
 import aiohttp
 
+from .bulk import Listings
 from .errors import InvalidArgumentError, OutcomeUnknownError
 from .events import Listener
 from .models import CreatedPhoneNumber, PhoneNumber
@@ -188,6 +189,64 @@ class PhoneNumberClient:
             follow=follow,
             total_timeout=total_timeout,
         )
+
+    def list_many(
+        self,
+        waba_ids: Iterable[str] | AsyncIterable[str],
+        *,
+        concurrency: int = 32,
+        ordered: bool = False,
+        fields: Iterable[str] | str | None = None,
+        filtering: Filter | Iterable[Filter] | None = None,
+        sort: Sort | str | None = None,
+        limit: int = MAX_PAGE_SIZE,
+        max_items: int | None = None,
+        follow: Follow = "next",
+        total_timeout: float | None = None,
+    ) -> Listings:
+        """The phone numbers of many accounts at once, each account with its own error if it has one.
+
+            async with client.list_many(waba_ids) as listings:
+                async for listing in listings:
+                    print(listing.waba_id, len(listing.phone_numbers), listing.error)
+
+        An account that is held, or that has many pages, lets the others go first. While ten times `concurrency` of
+        them wait, or `concurrency` listings are unread, no more ids are read: memory is bounded, whatever their number.
+
+        Args:
+            waba_ids: The ids, of any number: an iterable, or an async one, read as needed. One that is given twice is
+                listed twice.
+            concurrency: Requests on the wire at once.
+            ordered: Whether listings come in the order of the ids. Then an account that is held at the head lets up to
+                ten times `concurrency` listings behind it wait, and nothing goes on beyond these.
+            fields: As for `list_phone_numbers`, and so are the arguments after it.
+            filtering: Conditions that a number must meet.
+            sort: The order of the numbers of an account.
+            limit: Numbers in a page, 1 to 100.
+            max_items: Numbers wanted of each account.
+            follow: What says that a list goes on.
+            total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
+
+        Raises:
+            InvalidArgumentError: An option is wrong; nothing was sent. A wrong id is the error of its own listing.
+        """
+        self._check_open()
+        params = list_params(fields=fields, filtering=filtering, sort=sort)
+
+        def lister(waba_id: str) -> AsyncPaginator[PhoneNumber]:
+            check_node_id("waba_id", waba_id)
+            return self.session.paginate(
+                f"{waba_id}/phone_numbers",
+                params,
+                PhoneNumber,
+                limit=limit,
+                max_items=max_items,
+                follow=follow,
+                total_timeout=total_timeout,
+            )
+
+        lister("0")  # whatever is wrong with the options is said here, and not in each listing
+        return Listings(lister, waba_ids, concurrency=concurrency, ordered=ordered)
 
     async def create_phone_number(
         self,

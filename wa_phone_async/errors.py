@@ -185,7 +185,14 @@ class BadRequestError(GraphAPIError):
 
 
 class AuthenticationError(GraphAPIError):
-    """The access token is missing, malformed, expired or revoked."""
+    """The access token is missing, malformed, expired or revoked.
+
+    Attributes:
+        is_shared: Whether it is the token of other accounts as well, as far as is known: so it is where the client has
+            one token for all, and where a provider gave for one account what was rejected for another.
+    """
+
+    is_shared: bool = False
 
 
 class PermissionDeniedError(GraphAPIError):

@@ -46,6 +46,7 @@ from .request import Dialect, Request, amend
 from .retry import RetryPolicy, retrying
 from .throttle import BudgetKeeper, Lease, Report, Throttle, token_digest
 from .tokens import TokenProvider, TokenSource, appsecret_proof
+from .turns import step_aside
 from .usage import Usage, read_usage
 from .wire import CLOSED, Answer, Wire, check_borrowed, out_of_time, read_timeout
 
@@ -320,9 +321,12 @@ class GraphSession:
     def _reject(self, call: _Call[Any], error: AuthenticationError) -> None:
         """A rejected token is of no use to the calls that wait with it either: they end their waiting now."""
         call.rejected = call.token
-        if call.token is None or self._rejection(call) is not None:  # which is where this one came from
+        if call.token is None:
             return
-        self._tokens.reject(call.token, error)
+        error.is_shared = self._tokens.is_shared(call.token, call.request.node_id)
+        if self._rejection(call) is not None:  # which is where this one came from
+            return
+        self._tokens.reject(call.token, error, call.request.node_id)
         for token, waiting in self._waiting:
             if token == call.token and not waiting.expired():
                 waiting.reschedule(asyncio.get_running_loop().time())
@@ -350,6 +354,7 @@ class GraphSession:
 
     def _tell_retry(self, call: _Call[Any], *, error: WaPhoneError, seconds: float) -> None:
         call.seconds_waited += seconds
+        step_aside()
         if self._events.is_heard:
             self._events.tell(
                 RetryPlanned(

@@ -10,6 +10,7 @@ loop, since all of asyncio's loops read one monotonic clock; waiters belong to t
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import weakref
 from collections.abc import AsyncGenerator
@@ -20,6 +21,7 @@ import attrs
 
 from .budget import BudgetBook
 from .query import check_at_least_one
+from .turns import step_aside
 from .usage import Usage
 
 Fate = Literal["answered", "refused", "lost", "unsent"]
@@ -84,6 +86,7 @@ class BudgetKeeper(Protocol):
         ...
 
 
+@functools.lru_cache
 def token_digest(token: str) -> str:
     """What stands for a token where the token itself must not be kept."""
     return hashlib.sha256(token.encode()).hexdigest()[:16]
@@ -100,6 +103,8 @@ class _Queue:
     @asynccontextmanager
     async def turn(self, *, is_probe: bool) -> AsyncGenerator[None]:
         """The head of the queue. A call that has waited for the end of a hold stands beside it at once."""
+        if self.length and not is_probe:
+            step_aside()
         self.length += 1
         try:
             async with nullcontext() if is_probe else self._lock:
@@ -109,6 +114,7 @@ class _Queue:
 
     async def answer(self, *, before: float) -> None:
         """Wait for the next answer to any call of the account, or until `before` on the loop's clock."""
+        step_aside()
         self._answered.clear()
         try:
             async with asyncio.timeout_at(before):
@@ -145,8 +151,10 @@ class Throttle:
         """Wait until a call may be sent: see `BudgetKeeper.admit`."""
         loop = asyncio.get_running_loop()
         queues = self._queues.setdefault(loop, {})
-        queue = queues.setdefault(waba_id, _Queue())
         now = loop.time()
+        if waba_id not in queues and self._book.admit(waba_id, now, token) <= now:
+            return Lease(waba_id, token, now)  # nobody waits, and there is room
+        queue = queues.setdefault(waba_id, _Queue())
         try:
             wait = self._book.peek(waba_id, now, token, ahead=0 if is_probe else queue.length) - now
             if wait > patience:

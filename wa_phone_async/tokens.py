@@ -9,7 +9,7 @@ import hmac
 import inspect
 import weakref
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from .errors import AuthenticationError
 from .query import check_secret
@@ -25,6 +25,15 @@ T = TypeVar("T")
 _MAX_REMEMBERED: Final = 10_000
 
 _Question = tuple[asyncio.AbstractEventLoop, str]
+
+
+class _Rejection(NamedTuple):
+    """Why a token was rejected last: the how-manieth rejection it was, for which node, and whether for others too."""
+
+    number: int
+    error: AuthenticationError
+    node_id: str
+    is_shared: bool
 
 
 class TokenSource:
@@ -43,7 +52,7 @@ class TokenSource:
         self._access_token = access_token
         self._questions: weakref.WeakValueDictionary[_Question, asyncio.Lock] = weakref.WeakValueDictionary()
         self._successors: dict[str, tuple[str, Secret]] = {}  # of an id: what was rejected, and what came for it
-        self._rejections: dict[Secret, tuple[int, AuthenticationError]] = {}  # of a token: which one, and what it is
+        self._rejections: dict[Secret, _Rejection] = {}
         self.rejections_so_far = 0
         """How many rejections have been told."""
 
@@ -71,18 +80,27 @@ class TokenSource:
                 del self._successors[node_id]  # given again, it is asked about again
             return token
 
-    def reject(self, token: Secret, error: AuthenticationError) -> None:
-        """Tell that the API has rejected a token."""
+    def reject(self, token: Secret, error: AuthenticationError, node_id: str) -> None:
+        """Tell that the API has rejected a token in a call on a node."""
         self.rejections_so_far += 1
-        _remember(self._rejections, token, (self.rejections_so_far, copy.copy(error)))  # without its traceback
+        is_shared = self.is_shared(token, node_id)
+        rejection = _Rejection(self.rejections_so_far, copy.copy(error), node_id, is_shared)  # no traceback in a copy
+        _remember(self._rejections, token, rejection)
 
     def rejection(self, token: Secret, *, after: int) -> AuthenticationError | None:
         """Why a token is of no use any more to a call that began `after` so many rejections, if it is not.
 
         A call that begins later tries again: what was rejected may be accepted by then.
         """
-        number, error = self._rejections.get(token, (0, None))
-        return copy.copy(error) if number > after else None  # each call raises its own
+        last = self._rejections.get(token)
+        return copy.copy(last.error) if last and last.number > after else None  # each call raises its own
+
+    def is_shared(self, token: Secret, node_id: str) -> bool:
+        """Whether a token is known to be that of other nodes too: the only one, or rejected for another already."""
+        last = self._rejections.get(token)
+        return isinstance(self._access_token, Secret) or (
+            last is not None and (last.is_shared or last.node_id != node_id)
+        )
 
 
 def _remember(memory: dict[K, T], key: K, value: T) -> None:

@@ -27,6 +27,7 @@ from .errors import DecodeError, InvalidArgumentError, RequestTimeoutError, Tran
 from .query import check_seconds
 from .redaction import Secret
 from .request import Request
+from .turns import current_turn
 
 _USER_AGENT: Final = re.sub(r"^(\d+\.\d+\.\d+).*", r"wa_phone_async/\1", __version__)  # no suffix of a pre-release
 _MAX_IN_FLIGHT: Final = 100
@@ -123,16 +124,16 @@ class Wire:
         Returns:
             The answer, or the error that took its place.
         """
-        waiting = asyncio.timeout_at(deadline)
+        slot = current_turn() or self._slots
         try:
-            async with waiting:
-                await self._slots.acquire()
+            async with contextlib.nullcontext() if deadline is None else asyncio.timeout_at(deadline):
+                await slot.acquire()
         except TimeoutError:
             return out_of_time()
         try:
             return veto() or await self._exchange(request, url, token, _before(deadline, self._timeout))
         finally:
-            self._slots.release()
+            slot.release()
 
     async def _exchange(
         self, request: Request, url: URL, token: Secret, limits: aiohttp.ClientTimeout
@@ -177,7 +178,7 @@ def _headers(token: Secret, body: _Body | None) -> dict[str, str]:
 async def _read_body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
     """The body, or `None` if it is longer than `most` bytes."""
     chunks, size = list[bytes](), 0
-    async for chunk in response.content.iter_any():
+    while chunk := await response.content.readany():
         size += len(chunk)
         if size > most:
             return None

@@ -8,6 +8,9 @@ from aiohttp import web
 from wa_phone_async.sandbox.api import Api
 from wa_phone_async.sandbox.wire import drop, read_request, respond
 
+_BACKLOG = 4096
+"""Connections that may wait to be accepted: with asyncio's 100, a burst of more would wait a second for its turn."""
+
 
 class Server:
     """Serves an `Api` from the loop in which it is started.
@@ -49,7 +52,7 @@ class Server:
             raise RuntimeError("the sandbox serves already: use a second one for a second port")
         loop = asyncio.get_running_loop()
         connections = web.Server(self._handle, access_log=None)  # such a log would print tokens sent in URLs
-        self._listener = await loop.create_server(connections, self._host, self._port)
+        self._listener = await loop.create_server(connections, self._host, self._port, backlog=_BACKLOG)
         self._connections = connections
         self.now = self._clock or loop.time
 
