@@ -488,12 +488,12 @@ def usage(percent: float, app: float | None = None, **more: float) -> Usage:
     return Usage(Reading(percent), None if app is None else Reading(app), **more)
 
 
-def book_call(book: BudgetBook, key: str, now: float, said: Usage | None = None, token: str = "t") -> None:
+def book_call(book: BudgetBook, key: str | None, now: float, said: Usage | None = None, token: str = "t") -> None:
     assert book.admit(key, now, token) == now
     book.answered(key, now, said, sent=now, token=token)
 
 
-def refuse(book: BudgetBook, key: str, now: float, code: int | None, said: Usage | None = None) -> float:
+def refuse(book: BudgetBook, key: str | None, now: float, code: int | None, said: Usage | None = None) -> float:
     assert book.admit(key, now, "t") == now
     return book.refused(key, now, said, code=code, sent=now, token="t")
 
@@ -509,14 +509,17 @@ def refuse(book: BudgetBook, key: str, now: float, code: int | None, said: Usage
         (None, 60.0, 0.0, 60.0),
     ],
 )
-def test_the_code_says_what_is_held(code: int | None, same: float, other_waba: float, other_token: float) -> None:
-    book = BudgetBook()
+@pytest.mark.parametrize("keys", [("a", "b"), ("a", None), (None, "b")], ids=str)
+def test_the_code_says_what_is_held(
+    keys: tuple[str | None, str | None], code: int | None, same: float, other_waba: float, other_token: float
+) -> None:
+    book, (key, other) = BudgetBook(), keys
 
-    assert refuse(book, "a", 0.0, code) == 60.0
+    assert refuse(book, key, 0.0, code) == 60.0
 
-    assert book.peek("a", 0.0, "t") == same
-    assert book.peek("b", 0.0, "t") == other_waba
-    assert book.peek("a", 0.0, "new") == other_token
+    assert book.peek(key, 0.0, "t") == same
+    assert book.peek(other, 0.0, "t") == other_waba
+    assert book.peek(key, 0.0, "new") == other_token
 
 
 def test_waits_do_not_add_up() -> None:
@@ -570,6 +573,36 @@ def test_the_quota_of_each_waba_can_be_given() -> None:
 
     assert book.peek("a", 0.0) == 3660.0
     assert book.peek("b", 0.0) == 0.0
+
+
+def test_what_is_no_waba_has_no_quota_but_the_apps() -> None:
+    book = BudgetBook(quota=1, app_quota=10_000)
+    for _ in range(10_000):
+        book_call(book, None, 0.0)
+
+    assert book.app.used(0.0) == 10_000
+    assert book.peek(None, 0.0) == book.peek("a", 0.0) == 3660.0
+    assert book.waba("a") is not None
+    assert len(book) == 1  # it is none of the WABAs
+
+
+def test_of_what_is_no_waba_only_readings_of_the_app_are_heeded() -> None:
+    book = BudgetBook()
+    for now in range(100):
+        book_call(book, None, float(now), Usage(Reading(100.0, 100.0, 900.0), Reading(50.0)))
+
+    assert book.peek(None, 100.0) == 100.0
+    assert book.app.quota < 1000
+    assert book.last_usage(None) == Usage(Reading(100.0, 100.0, 900.0), Reading(50.0))
+
+
+def test_calls_on_what_is_no_waba_are_abandoned_or_not_sent_as_any_other() -> None:
+    book = BudgetBook()
+    for report in (book.abandoned, book.unsent):
+        assert book.admit(None, 0.0) == 0.0
+        report(None, 0.0)
+
+    assert book.app.used(0.0) == 1
 
 
 def test_an_abandoned_call_counts_and_one_never_sent_does_not() -> None:

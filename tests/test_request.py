@@ -52,6 +52,20 @@ def test_a_request_knows_its_node_and_whether_it_writes() -> None:
     assert Request(path="1234").node_id == "1234"
 
 
+@pytest.mark.parametrize(
+    ("request_", "budget_id"),
+    [
+        (LIST, "102290129340398"),
+        (Request(path="1234", waba_id="5678"), "5678"),
+        (Request(path="1234", waba_id=None), None),
+    ],
+    ids=["head of the path", "told", "no account"],
+)
+def test_a_request_knows_whose_budget_it_takes(request_: Request, budget_id: str | None) -> None:
+    assert request_.budget_id == budget_id
+    assert attrs.evolve(request_, params={"limit": "1"}).budget_id == budget_id
+
+
 def test_no_repr_shows_the_body_of_a_write() -> None:
     assert "16315551000" not in repr(CREATE)
 

@@ -5,26 +5,38 @@ import gc
 import logging
 import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from types import EllipsisType
 from typing import Any, Unpack
 
 import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from misbehaving import Connection, Play, RawServer, answer, hang, hang_up
 from unthrottled import Unthrottled
+from yarl import URL
 
 from wa_phone_async import (
     ALL_FIELDS,
+    AsyncPaginator,
     AuthenticationError,
     BadRequestError,
+    CallFinished,
     DecodeError,
+    Event,
     GraphAPIError,
     GraphSession,
+    HoldBegan,
+    HoldEnded,
     InvalidArgumentError,
+    OutcomeUnknownError,
     PermissionDeniedError,
+    PhoneNumber,
     PhoneNumberClient,
     RateLimitError,
+    Reading,
     RequestTimeoutError,
     RetryPolicy,
     ServerError,
@@ -32,6 +44,7 @@ from wa_phone_async import (
     Throttle,
     TokenProvider,
     TransportError,
+    Usage,
     WaPhoneError,
 )
 from wa_phone_async.client import Settings
@@ -496,13 +509,158 @@ async def test_any_list_can_be_walked_as_plain_json() -> None:
         assert len(sandbox.requests) == 2
 
 
-@pytest.mark.parametrize("path", ["", "/1234", "1234/", "../me", "1234?x=1", "https://x/1", "a b", 5], ids=repr)
-async def test_a_path_is_checked(path: str) -> None:
+def unwritten(_: str) -> OutcomeUnknownError:
+    raise AssertionError("nothing was sent")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "/", "/1234", "1234/", "1234//5678", "//graph.example/1234", "https://graph.example/1234", "https:1234"),
+        *("..", "../me", "1234/..", "1234/../me", ".", "1234/.", "%2e%2e/me", "1234/%2E%2E", "1234%2fme", "1234/%00"),
+        *("1234?x=1", "1234?", "1234#x", "1234#", "1234;x=1", "1234&x=1", "me@graph.example", "1234:80"),
+        *(
+            "1234\\me",
+            "..\\me",
+            "\\\\graph.example",
+            "a b",
+            " 1234",
+            "1234 ",
+            "1234\t",
+            "1234\n",
+            "\n1234",
+            "1234\r\nX: y",
+        ),
+        *("\x00", "mé", "１２３４", "1234\u2028", "1234\ud800", 5, None, b"1234", ["1234"]),  # noqa: RUF001 - no digits of Meta's
+    ],
+    ids=ascii,
+)
+async def test_a_path_is_checked_before_anything_is_sent(path: Any) -> None:
+    async with serving() as (sandbox, client):
+        calls: tuple[Callable[[], Awaitable[Any]], ...] = (
+            lambda: client.session.paginate(path),
+            lambda: client.session.get(path),
+            lambda: client.session.post(path, {}, dict, unknown=unwritten),
+        )
+        for call in calls:
+            with pytest.raises(InvalidArgumentError, match="path must be relative and without a query"):
+                await call()
+        assert not sandbox.requests
+
+
+def test_a_list_of_a_bad_path_is_refused_before_it_is_walked() -> None:
+    with pytest.raises(InvalidArgumentError, match="path must be relative"):
+        GraphSession(TOKEN).paginate("../me")
+
+
+@given(st.text() | st.from_regex(r"[\w./%:?#\\@-]*", fullmatch=True))
+def test_whatever_passes_for_a_path_stays_below_the_version(path: str) -> None:
+    try:
+        GraphSession(TOKEN).paginate(path)
+    except InvalidArgumentError:
+        return
+    base = URL("https://graph.facebook.com/v23.0/")
+    joined = URL(f"{base}{path}")
+    assert (joined.origin(), joined.raw_path) == (base.origin(), f"/v23.0/{path}")
+    assert joined.raw_query_string == joined.raw_fragment == ""
+
+
+async def test_a_walk_has_the_token_the_retries_and_the_paging_of_every_list() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.status(503), times=2)
+        walk = client.session.paginate(f"{LARGE_WABA}/phone_numbers", model=PhoneNumber, limit=100)
+        assert [type(number) for number in await walk] == [PhoneNumber] * 250
+        assert [request.status for request in sandbox.requests] == [503, 503, 200, 200, 200]
+        assert set(tokens(sandbox)) == {TOKEN}
+
+
+# Whose budget
+
+
+@pytest.mark.parametrize("waba_id", ["me", "", 5, "../1", "1\n"], ids=repr)
+async def test_the_id_of_a_budget_is_checked(waba_id: Any) -> None:
     session = GraphSession(TOKEN)
-    with pytest.raises(InvalidArgumentError, match="path must be relative"):
-        session.paginate(path)
-    with pytest.raises(InvalidArgumentError, match="path must be relative"):
-        await session.get(path)
+    with pytest.raises(InvalidArgumentError, match="waba_id must be Meta's id of it"):
+        session.paginate("1234/edge", waba_id=waba_id)
+    with pytest.raises(InvalidArgumentError, match="waba_id must be Meta's id of it"):
+        await session.get("1234", waba_id=waba_id)
+
+
+PAGE_OF_FOUR = '{"data":[{"id":"1"}],"paging":{"cursors":{"after":"A"},"next":"https://x"}}'
+
+
+async def of_budgets(waba_id: str | EllipsisType | None, app_quota: int | None = None) -> list[bool]:
+    """Read a node twice and a list of two pages, with budgets of one call; say of each which was sent."""
+    sent = list[bool]()
+    throttle = Throttle(quota=1, app_quota=app_quota)
+    plays = [answer('{"id":"1234"}')] * 2 + [answer(PAGE_OF_FOUR), answer(EMPTY_LIST)]
+    async with against(*plays, throttle=throttle) as (_, client):
+        walk: AsyncPaginator[Any] = client.session.paginate("1234/edge", waba_id=waba_id)
+        reads = [client.session.get("1234", waba_id=waba_id) for _ in range(2)]
+        for call in (*reads, walk.next_page(), walk.next_page()):
+            try:
+                await call
+            except RateLimitError as error:
+                sent.append(error.refused)
+            else:
+                sent.append(True)
+    return sent
+
+
+async def test_a_call_takes_the_budget_of_the_id_at_the_head_of_its_path_unless_told() -> None:
+    assert await of_budgets(...) == await of_budgets("5678") == [True, False, False, False]
+
+
+async def test_a_call_that_is_on_no_account_takes_only_the_apps_budget() -> None:
+    assert await of_budgets(None) == [True, True, True, True]
+    assert await of_budgets(None, app_quota=2) == [True, True, False, False]
+
+
+async def test_a_write_takes_the_budget_that_it_is_told() -> None:
+    async with serving(throttle=Throttle(quota=1)) as (sandbox, client):
+        for number in range(3):
+            body = {"phone_number": f"1631555100{number}", "verified_name": "Acme"}
+            await client.session.post(
+                f"{EMPTY_WABA}/phone_numbers", body, dict, unknown=unwritten, waba_id=(None, SMALL_WABA)[number % 2]
+            )
+        assert len(sandbox.created) == 3
+        with pytest.raises(InvalidArgumentError, match="waba_id must be Meta's id of it"):
+            await client.session.post("1234", {}, dict, unknown=unwritten, waba_id="me")
+
+
+async def test_what_has_no_room_says_whose_budget_it_is() -> None:
+    async with serving(throttle=Throttle(app_quota=1)) as (_, client):
+        await client.session.get(f"{SMALL_WABA}/phone_numbers", waba_id=None)
+        with pytest.raises(RateLimitError, match="was not sent: the budget of the app has no room for it in time"):
+            await client.session.get(f"{SMALL_WABA}/phone_numbers", waba_id=None)
+        with pytest.raises(RateLimitError, match=f"was not sent: the budget of {SMALL_WABA} has no room"):
+            await client.session.get(f"{SMALL_WABA}/phone_numbers")
+
+
+async def test_the_usage_of_a_call_is_that_of_its_budget() -> None:
+    entries = '[{"type":"whatsapp_business_management","call_count":%d}]'
+    buc = f'{{"5678":{entries % 7},"9999":{entries % 90}}}'
+    headers = f'X-Business-Use-Case-Usage: {buc}\r\nX-App-Usage: {{"call_count":3}}\r\n'
+    async with against(answer('{"id":"1"}', headers=headers)) as (_, client):
+        events = list[Event]()
+        client.subscribe(events.append)
+        await client.session.get("1234", waba_id="5678")
+        assert client.last_usage("5678") == Usage(Reading(7.0), Reading(3.0))
+        assert client.last_usage("1234") is client.last_usage(None) is None
+        await client.session.get("1234", waba_id=None)
+        assert client.last_usage(None) == Usage(Reading(90.0), Reading(3.0))
+        usages = [event.usage for event in events if isinstance(event, CallFinished)]
+        assert usages == [client.last_usage("5678"), client.last_usage(None)]
+
+
+async def test_a_hold_of_what_is_no_account_is_told_by_the_id_that_was_called() -> None:
+    async with serving() as (sandbox, client):
+        events = list[Event]()
+        client.subscribe(events.append)
+        sandbox.plan(Fault.error(80008, headers=AT_ONCE))
+        await client.session.get(f"{SMALL_WABA}/phone_numbers", waba_id=None)
+        holds = [event for event in events if isinstance(event, HoldBegan | HoldEnded)]
+        assert holds == [HoldBegan(node_id=SMALL_WABA, code=80008, seconds=0.0), HoldEnded(node_id=SMALL_WABA)]
 
 
 # The life of a session

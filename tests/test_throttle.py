@@ -53,14 +53,14 @@ async def settle() -> None:
 
 
 async def admitted(
-    throttle: Throttle, waba_id: str = A, *, patience: float = 10 * HOUR, is_probe: bool = False
+    throttle: Throttle, waba_id: str | None = A, *, patience: float = 10 * HOUR, is_probe: bool = False
 ) -> Lease:
     lease = await throttle.admit(waba_id, "t", patience=patience, is_probe=is_probe)
     assert isinstance(lease, Lease)
     return lease
 
 
-async def call(throttle: Throttle, waba_id: str = A, *, usage: Usage | None = READ, token: str = "t") -> float:
+async def call(throttle: Throttle, waba_id: str | None = A, *, usage: Usage | None = READ, token: str = "t") -> float:
     """Make a call that is answered at once; gives when it was admitted."""
     lease = await throttle.admit(waba_id, token, patience=10 * HOUR)
     assert isinstance(lease, Lease)
@@ -92,6 +92,16 @@ def test_the_apps_quota_is_for_all_accounts() -> None:
     async def main() -> None:
         throttle = Throttle(app_quota=2)
         assert [await call(throttle, waba_id) for waba_id in (A, B, A, B)] == [0, 0, 3660, 3660]
+
+    run(main())
+
+
+def test_without_an_account_only_the_apps_quota_counts() -> None:
+    async def main() -> None:
+        throttle = Throttle(quota=1, app_quota=3)
+        assert [await call(throttle, waba_id) for waba_id in (None, None, A, None)] == [0, 0, 0, 3660]
+        assert await call(throttle, None) == 3660
+        assert throttle._queues == {asyncio.get_running_loop(): {}}
 
     run(main())
 

@@ -9,7 +9,7 @@ from wa_phone_async.usage import Usage
 class Unthrottled:
     """Lets every call go at once: a `BudgetKeeper` of a user's own."""
 
-    async def admit(self, waba_id: str, token: str, *, patience: float, is_probe: bool = False) -> Lease:
+    async def admit(self, waba_id: str | None, token: str, *, patience: float, is_probe: bool = False) -> Lease:
         del patience, is_probe
         return Lease(waba_id, token, asyncio.get_running_loop().time())
 
@@ -17,7 +17,7 @@ class Unthrottled:
         del lease, report
         return 0.0
 
-    def last_usage(self, waba_id: str) -> Usage | None:
+    def last_usage(self, waba_id: str | None) -> Usage | None:
         del waba_id
         return None
 

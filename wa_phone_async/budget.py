@@ -409,12 +409,20 @@ class Budget:
         self._most = self._quota * (_SHARED_FRACTION if self._others else 1.0) - self._others - 1.0
 
 
+def _holds_only() -> Budget:
+    """Make a budget without a limit, which a refusal can hold all the same."""
+    return Budget((), math.inf, certain=False)
+
+
 @attrs.define(eq=False)
 class BudgetBook:
     """Every budget of one app: one for each WABA, one for the app, and one for each token that was refused.
 
     A call goes when all that it is charged to have room, and so waits until the latest of their times: waits
     never add up. Each call that was told to go is owed one report under the same key and token.
+
+    The key `None` is for calls on what is no WABA, such as a business: only the app's budget counts for them, and
+    readings of any other are left alone. A refusal that is not of the app or the token holds all calls of this key.
     """
 
     quota: float | None = None
@@ -431,7 +439,8 @@ class BudgetBook:
 
     _wabas: dict[str, Budget] = attrs.field(init=False, factory=dict[str, Budget])
     _tokens: dict[Hashable, Budget] = attrs.field(init=False, factory=dict[Hashable, Budget])
-    _usages: dict[str, Usage] = attrs.field(init=False, factory=dict[str, Usage])
+    _unassigned: Budget = attrs.field(init=False, factory=_holds_only)
+    _usages: dict[str | None, Usage] = attrs.field(init=False, factory=dict[str | None, Usage])
     _crowded_at: int = attrs.field(init=False)
     _sweep_at: float = attrs.field(init=False, default=-math.inf)
 
@@ -448,38 +457,40 @@ class BudgetBook:
         """Give the budget of one WABA, or `None` if it is not remembered."""
         return self._wabas.get(key)
 
-    def last_usage(self, key: str) -> Usage | None:
-        """Give the last usage that an answer for this WABA said, or `None`."""
+    def last_usage(self, key: str | None) -> Usage | None:
+        """Give the last usage that an answer under this key said, or `None`."""
         return self._usages.get(key)
 
-    def admit(self, key: str, now: float, token: Hashable = None) -> float:
+    def admit(self, key: str | None, now: float, token: Hashable = None) -> float:
         """Ask to send one call; `now` means go, else the time at which to ask again (see `Budget.admit`).
 
         Args:
-            key: The WABA that is called.
+            key: The WABA that is called, or `None` where it is none.
             now: The present time.
             token: What stands for the access token, such as a digest; it need not be the token itself.
         """
         when = self.peek(key, now, token)
         if when <= now:
-            self._wabas[key].take(now)
+            self._waba(key, now).take(now)
             self.app.take(now)
             if token in self._tokens:
                 self._tokens[token].take(now)
         return when
 
-    def peek(self, key: str, now: float, token: Hashable = None, ahead: int = 0) -> float:
+    def peek(self, key: str | None, now: float, token: Hashable = None, ahead: int = 0) -> float:
         """Say what `admit` would, if `ahead` more calls of this WABA were to go before this one."""
         if now >= self._sweep_at:
             self._sweep(now)
         when = max(self._waba(key, now).peek(now, ahead), self.app.peek(now, ahead))
         return max(when, self._tokens[token].peek(now)) if token in self._tokens else when
 
-    def answered(self, key: str, now: float, usage: Usage | None, *, sent: float, token: Hashable = None) -> None:
+    def answered(
+        self, key: str | None, now: float, usage: Usage | None, *, sent: float, token: Hashable = None
+    ) -> None:
         """Report a call that was not throttled, whatever else came of it: see `Budget.answered`."""
         waba = app = None
         if usage is not None:
-            waba, app = usage.waba, usage.app
+            waba, app = None if key is None else usage.waba, usage.app
             self._usages[key] = usage
         self._waba(key, now).answered(now, waba, sent)
         self.app.answered(now, app, sent)
@@ -488,7 +499,7 @@ class BudgetBook:
 
     def refused(
         self,
-        key: str,
+        key: str | None,
         now: float,
         usage: Usage | None,
         *,
@@ -503,7 +514,7 @@ class BudgetBook:
         """
         scope = SCOPE_OF_CODE.get(code or 0, "waba")
         if scope == "token":
-            self._tokens.setdefault(token, Budget((), math.inf, certain=False))
+            self._tokens.setdefault(token, _holds_only())
         if usage is not None:
             self._usages[key] = usage
         said = usage or _UNSAID
@@ -515,23 +526,25 @@ class BudgetBook:
                 charged[name].refused_elsewhere(now, reading, sent)
         return max(now, *(budget.held_until for budget in charged.values()))
 
-    def abandoned(self, key: str, now: float, *, token: Hashable = None) -> None:
+    def abandoned(self, key: str | None, now: float, *, token: Hashable = None) -> None:
         """Report a call whose answer never came, or was not waited for: it counts as used."""
         for budget in self._charged(key, now, token).values():
             budget.counted(now, None, now)
 
-    def unsent(self, key: str, now: float, *, token: Hashable = None) -> None:
+    def unsent(self, key: str | None, now: float, *, token: Hashable = None) -> None:
         """Report a call that provably never reached the server: it gives its places back."""
         for budget in self._charged(key, now, token).values():
             budget.unsent()
 
-    def _charged(self, key: str, now: float, token: Hashable) -> dict[str, Budget]:
+    def _charged(self, key: str | None, now: float, token: Hashable) -> dict[str, Budget]:
         charged = {"waba": self._waba(key, now), "app": self.app}
         if token in self._tokens:
             charged["token"] = self._tokens[token]
         return charged
 
-    def _waba(self, key: str, now: float) -> Budget:
+    def _waba(self, key: str | None, now: float) -> Budget:
+        if key is None:
+            return self._unassigned
         return self._wabas.get(key) or self._open(key, now)
 
     def _open(self, key: str, now: float) -> Budget:

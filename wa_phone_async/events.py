@@ -67,7 +67,7 @@ class HoldBegan:
     """The API has throttled a call, and calls wait."""
 
     node_id: str
-    """The id whose call was refused."""
+    """The account whose call was refused, or the id that was called where no account's budget counts."""
     code: int | None
     """Why: 4 holds the app, 17 the token, 80007 and 80008 the account."""
     seconds: float

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from types import EllipsisType
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
 
@@ -53,6 +54,8 @@ class Request:
     """Query parameters; a `Sort` among them is spelled in the dialect."""
     body: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
     """The JSON of a write. It can hold codes and PINs, so no `repr` shows it."""
+    waba_id: str | EllipsisType | None = ...
+    """The account whose budget it takes: `...` is the id at the head of the path, `None` no account at all."""
     dialect: Dialect = Dialect()
     optional_fields: frozenset[str] = frozenset()
     """Those of the fields asked for that may be left out where the API does not have them."""
@@ -61,8 +64,13 @@ class Request:
 
     @property
     def node_id(self) -> str:
-        """The id at the head of the path: whose token, and whose budget."""
+        """The id at the head of the path: whose token."""
         return self.path.partition("/")[0]
+
+    @property
+    def budget_id(self) -> str | None:
+        """The account whose budget it takes beside the app's; `None` where only the app's counts."""
+        return self.node_id if self.waba_id is ... else self.waba_id
 
     @property
     def is_write(self) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from types import EllipsisType
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
 import aiohttp
@@ -33,6 +34,7 @@ from .paginator import AsyncPaginator, Follow, Listing, Walk, read_listing
 from .query import (
     check_api_version,
     check_at_least_one,
+    check_node_id,
     check_page,
     check_path,
     check_seconds,
@@ -174,25 +176,41 @@ class GraphSession:
         """Add a listener to what happens to calls; gives what removes it."""
         return self._events.subscribe(listener)
 
-    def last_usage(self, node_id: str) -> Usage | None:
-        """What the last answer for a node, such as an account, said about its budget and the app's, or `None`."""
-        return self._throttle.last_usage(node_id)
+    def last_usage(self, waba_id: str | None) -> Usage | None:
+        """What the last answer for an account said about its budget and the app's, or `None`.
+
+        Args:
+            waba_id: The account; `None` for the calls that belong to none, such as those on a business.
+        """
+        return self._throttle.last_usage(waba_id)
 
     async def get(
-        self, path: str, params: Mapping[str, str] | None = None, *, total_timeout: float | None = None
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        waba_id: str | EllipsisType | None = ...,
+        total_timeout: float | None = None,
     ) -> dict[str, Any]:
         """Read any node or edge once: `await session.get("1234", {"fields": "id,name"})`.
 
         Args:
             path: Below the API's version, relative and without a query.
             params: Query parameters.
+            waba_id: The account whose budget the call takes. Unless told, it is the id at the head of the path; `None`
+                where that is no account, such as a business: then only the app's budget counts.
             total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
 
         Returns:
             The JSON of the answer, without the links of lists in it.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            WaPhoneError: It was refused, or could not be had.
         """
         check_path(path)
-        request = Request(path=path, params=dict(params or {}))
+        _check_budget(waba_id)
+        request = Request(path=path, params=dict(params or {}), waba_id=waba_id)
         return await self._call(self._question(request, _read_object, total_timeout))
 
     def paginate(
@@ -206,6 +224,7 @@ class GraphSession:
         before: str | None = None,
         max_items: int | None = None,
         follow: Follow = "next",
+        waba_id: str | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[T]:
         """Walk any edge that is a list: `session.paginate(f"{waba_id}/message_templates")`.
@@ -219,12 +238,14 @@ class GraphSession:
             before: The cursor to go back from.
             max_items: Rows wanted in all; `None` for all.
             follow: `"next"` goes on while there is a `next` link, `"after"` while pages have rows and a cursor.
+            waba_id: The account whose budget each page takes; see `get`.
             total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
         """
         check_path(path)
+        _check_budget(waba_id)
         check_page(limit=limit, after=after, before=before, max_items=max_items)
         _check_total_timeout(total_timeout)
         walk = Walk[T](limit=limit, after=after, before=before, max_items=max_items, follow=follow)
@@ -237,6 +258,7 @@ class GraphSession:
             request = Request(
                 path=path,
                 params={**own_params, **place},
+                waba_id=waba_id,
                 optional_fields=optional_fields(own_params.get("fields")),
             )
             call = self._question(request, read, total_timeout)
@@ -255,6 +277,7 @@ class GraphSession:
         model: type[T],
         *,
         unknown: Callable[[str], OutcomeUnknownError],
+        waba_id: str | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> T:
         """Write once. It is repeated only when it has provably not happened.
@@ -264,17 +287,19 @@ class GraphSession:
             body: What to send as JSON.
             model: What the answer is read as.
             unknown: Makes the error to raise when the answer is lost, from the reason in a few words.
+            waba_id: The account whose budget the call takes; see `get`.
             total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
 
         Raises:
             OutcomeUnknownError: It was sent, and its answer was lost.
         """
         check_path(path)
+        _check_budget(waba_id)
 
         def read(payload: Any, http_status: int) -> T:
             return read_model(payload, model, http_status=http_status)
 
-        request = Request(method="POST", path=path, body=body)
+        request = Request(method="POST", path=path, body=body, waba_id=waba_id)
         return await self._call(self._question(request, read, total_timeout, unknown))
 
     def _question(
@@ -348,7 +373,7 @@ class GraphSession:
                     attempts=call.attempts,
                     seconds=asyncio.get_running_loop().time() - call.began,
                     seconds_waited=call.seconds_waited,
-                    usage=self._throttle.last_usage(call.request.node_id),
+                    usage=self._throttle.last_usage(call.request.budget_id),
                 )
             )
 
@@ -421,29 +446,29 @@ class GraphSession:
             result, report = verdict
         finally:
             hold = self._throttle.report(lease, report)
-            self._tell_hold(lease.waba_id, report, hold)
+            self._tell_hold(lease.waba_id or call.request.node_id, report, hold)
         if report.fate == "refused" and isinstance(result, RateLimitError):
             result.retry_after = max(hold, result.retry_after or 0.0)
         return result
 
     async def _admit(self, call: _Call[T], token: Secret, waiting: asyncio.Timeout) -> Lease | RateLimitError:
         """Wait until the budgets have room for the call, or say at once that this would take too long."""
-        node_id, left, began = call.request.node_id, call.seconds_left(), asyncio.get_running_loop().time()
+        waba_id, left, began = call.request.budget_id, call.seconds_left(), asyncio.get_running_loop().time()
         patience = self._retry.max_wait if left is None else min(self._retry.max_wait, left)
         self._waiting.add((token, waiting))
         try:
             lease = await self._throttle.admit(
-                node_id, token_digest(token), patience=patience, is_probe=call.was_throttled
+                waba_id, token_digest(token), patience=patience, is_probe=call.was_throttled
             )
         finally:
             self._waiting.discard((token, waiting))
             call.seconds_waited += asyncio.get_running_loop().time() - began
         if isinstance(lease, Lease):
             return lease
-        text = f"{call.request} was not sent: the budget of {node_id} has no room for it in time"
+        text = f"{call.request} was not sent: the budget of {waba_id or 'the app'} has no room for it in time"
         error = RateLimitError(text, http_status=None, retry_after=lease)
         error.refused = False
-        error.usage = self._throttle.last_usage(node_id)
+        error.usage = self._throttle.last_usage(waba_id)
         return error
 
     def _judge(self, answer: Answer | WaPhoneError, call: _Call[T], token: Secret) -> tuple[T | WaPhoneError, Report]:
@@ -454,7 +479,7 @@ class GraphSession:
             return answer, Report("lost" if was_sent else "unsent")
         call.http_status = answer.http_status
         self._check_version(answer)
-        usage = read_usage(answer.headers, call.request.node_id)
+        usage = read_usage(answer.headers, call.request.budget_id or call.request.node_id)
         try:
             secrets = tuple(filter(None, (token, self._app_secret, self._proof(token))))
             payload = read_answer(answer.body, http_status=answer.http_status, usage=usage, secrets=secrets)
@@ -500,6 +525,11 @@ class GraphSession:
 
 def _read_object(payload: Any, http_status: int) -> dict[str, Any]:
     return cast("dict[str, Any]", read_model(payload, dict, http_status=http_status))
+
+
+def _check_budget(waba_id: object) -> None:
+    if waba_id is not None and waba_id is not ...:
+        check_node_id("waba_id", waba_id)
 
 
 def _check_total_timeout(total_timeout: float | None) -> None:

@@ -32,8 +32,8 @@ Fate = Literal["answered", "refused", "lost", "unsent"]
 class Lease:
     """The right to send one call now. Whoever has it owes one report."""
 
-    waba_id: str
-    """The account whose budget it takes."""
+    waba_id: str | None
+    """The account whose budget it takes beside the app's; `None` where only the app's counts."""
     token: str
     """A digest that stands for the access token."""
     since: float
@@ -55,11 +55,11 @@ class Report:
 class BudgetKeeper(Protocol):
     """What a client asks before each call: `Throttle` is one for a process, `RedisThrottle` one for many."""
 
-    async def admit(self, waba_id: str, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
+    async def admit(self, waba_id: str | None, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
         """Wait until a call may be sent.
 
         Args:
-            waba_id: The account that is called.
+            waba_id: The account that is called; `None` where it is none, so that only the app's budget counts.
             token: A digest that stands for the access token.
             patience: Seconds that the call would wait at most.
             is_probe: Whether the call was refused and has waited for the end of that hold: it goes before the others.
@@ -77,8 +77,11 @@ class BudgetKeeper(Protocol):
         """
         ...
 
-    def last_usage(self, waba_id: str) -> Usage | None:
-        """What the last answer for an account said about its budget and the app's, or `None`."""
+    def last_usage(self, waba_id: str | None) -> Usage | None:
+        """What the last answer for an account said about its budget and the app's, or `None`.
+
+        Of `None`, the last answer of all calls for which only the app's budget counts.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -143,11 +146,11 @@ class Throttle:
             if value is not None:
                 check_at_least_one(name, value)
         self._book = BudgetBook(quota, app_quota)
-        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Queue]] = (
+        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, _Queue]] = (
             weakref.WeakKeyDictionary()
         )
 
-    async def admit(self, waba_id: str, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
+    async def admit(self, waba_id: str | None, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
         """Wait until a call may be sent: see `BudgetKeeper.admit`."""
         loop = asyncio.get_running_loop()
         queues = self._queues.setdefault(loop, {})
@@ -165,7 +168,7 @@ class Throttle:
             if not queue.length:
                 queues.pop(waba_id, None)
 
-    async def _wait_at_head(self, queue: _Queue, waba_id: str, token: str, until: float) -> Lease | float:
+    async def _wait_at_head(self, queue: _Queue, waba_id: str | None, token: str, until: float) -> Lease | float:
         """Ask again at the time that the budget names, or as soon as an answer came."""
         loop = asyncio.get_running_loop()
         while (when := self._book.admit(waba_id, now := loop.time(), token)) > now:
@@ -197,7 +200,7 @@ class Throttle:
                 self._book.unsent(key, now, token=token)
         return now
 
-    def last_usage(self, waba_id: str) -> Usage | None:
+    def last_usage(self, waba_id: str | None) -> Usage | None:
         """The last reading: see `BudgetKeeper.last_usage`."""
         return self._book.last_usage(waba_id)
 
