@@ -118,6 +118,39 @@ async def test_own_accounts_and_changes_from_outside(sandbox: Sandbox, session: 
     assert len(json.loads(body)["data"]) == 7
 
 
+async def test_a_business_of_any_number_of_accounts(session: aiohttp.ClientSession) -> None:
+    async with Sandbox(accounts=1_000_000, numbers_per_account=7) as sandbox:
+        sandbox.add_waba("123456789012345", 5)
+        ids = sandbox.waba_ids
+        assert (len(ids), ids[-1], len(set(ids[:1000]))) == (1_000_001, "123456789012345", 1000)
+        url = f"{sandbox.url}/v23.0/{sandbox.business_id}/owned_whatsapp_business_accounts"
+        async with session.get(url, params={"limit": "2"}) as answer:
+            assert [row["id"] for row in (await answer.json())["data"]] == ids[:2]
+        for waba_id, count in ((ids[0], 7), (ids[999_999], 7), (ids[-1], 5), (LARGE_WABA, 100)):
+            _, body = await get(session, sandbox, waba_id, limit="100")
+            assert len(json.loads(body)["data"]) == count
+
+
+def test_the_business_owns_the_three_accounts_unless_told() -> None:
+    assert list(Sandbox().waba_ids) == [EMPTY_WABA, SMALL_WABA, LARGE_WABA]
+    assert list(Sandbox(accounts=0).waba_ids) == []
+    assert len(Sandbox(accounts=1).numbers("110000000000000")) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"accounts": -1}, "accounts must be 0 or more, or None for the three that are always there, not -1"),
+        ({"numbers_per_account": -1}, "numbers_per_account must be from 0 to 999999, not -1"),
+        ({"numbers_per_account": 1_000_000}, "numbers_per_account must be from 0 to 999999, not 1000000"),
+    ],
+    ids=str,
+)
+def test_a_number_of_accounts_that_cannot_be(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        Sandbox(**options)
+
+
 @pytest.mark.parametrize("waba_id", ["", "me", "12x", "²"])
 def test_an_account_needs_an_id_of_digits(waba_id: str) -> None:
     with pytest.raises(ValueError, match="string of digits"):

@@ -1,11 +1,15 @@
 import re
+import tracemalloc
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA
+from wa_phone_async.sandbox.business import FIRST_WABA_ID, WabaIds
 from wa_phone_async.sandbox.data import account_ordinal, digits_of, number_id, seeded_rows
 from wa_phone_async.sandbox.store import Account, Created, Store
 
@@ -189,3 +193,115 @@ def test_many_accounts_cost_little(store: Store) -> None:
     for index in range(10_000):
         store.add(f"{10**15 + index}", 100)
     assert store.numbers(f"{10**15 + 9_999}")[99]["id"] == number_id(10_002, 99)
+
+
+# The accounts of the business
+
+
+@given(
+    st.integers(0, 5),
+    st.lists(st.from_regex(r"[0-9]{1,4}", fullmatch=True), unique=True, max_size=5),
+    st.slices(12),
+)
+def test_ids_of_accounts_are_a_sequence_like_any_other(generated: int, others: list[str], cut: slice) -> None:
+    ids = WabaIds(generated)
+    for other in others:
+        ids.add(other)
+    plain = [*(str(FIRST_WABA_ID + place) for place in range(generated)), *others]
+    assert list(ids) == plain
+    assert len(ids) == len(plain)
+    assert ids[cut] == plain[cut]
+    assert [ids.place(waba_id) for waba_id in plain] == list(range(len(plain)))
+    assert all(waba_id in ids for waba_id in plain)
+    assert repr(ids) == f"<{len(plain)} ids of accounts>"
+    if plain:
+        assert ids[-1] == plain[-1]
+    with pytest.raises(IndexError):
+        ids[len(plain)]
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    ["", "x", "１" * 15, "110000000000003", "109999999999999", "0110000000000001", "9" * 5000, 110000000000000],  # noqa: RUF001 - no digits of Meta's
+    ids=lambda stranger: ascii(stranger)[:20],
+)
+def test_an_id_that_is_none_of_the_accounts(stranger: Any) -> None:
+    ids = WabaIds(3, ["77"])
+    assert stranger not in ids
+    if isinstance(stranger, str):
+        with pytest.raises(KeyError):
+            ids.place(stranger)
+
+
+def test_the_business_owns_the_three_accounts_and_those_that_are_added(store: Store) -> None:
+    store.add("77", 1)
+    store.add(SMALL_WABA, 2)  # in the place of the one that is there
+    assert list(store.waba_ids) == [EMPTY_WABA, SMALL_WABA, LARGE_WABA, "77"]
+    assert list(store.accounts("client").cut(0, 9)) == []
+
+
+def test_generated_accounts_stand_in_the_place_of_the_three_which_are_shared() -> None:
+    store = Store(2, 4)
+    store.add("77", 1)
+    assert list(store.waba_ids) == ["110000000000000", "110000000000001", "77"]
+    assert [row["id"] for row in store.accounts("client").cut(0, 9)] == [EMPTY_WABA, SMALL_WABA, LARGE_WABA]
+    assert len(store.numbers(LARGE_WABA)) == 250
+    assert [len(store.numbers(waba_id)) for waba_id in store.waba_ids] == [4, 4, 1]
+    assert store.account("110000000000002") is None
+    with pytest.raises(KeyError):
+        store.numbers("110000000000002")
+
+
+def test_ids_of_generated_accounts_and_their_numbers_are_their_own() -> None:
+    store = Store(50, 20)
+    store.add("77", 20)
+    ids = [row["id"] for waba_id in (*store.waba_ids, LARGE_WABA) for row in store.numbers(waba_id)]
+    assert len(ids) == 51 * 20 + 250
+    assert is_distinct(ids)
+    assert is_distinct(row["name"] for row in store.accounts("owned").cut(0, 99))
+    assert all(store.is_number(each) for each in ids)
+    assert not any(store.is_number(waba_id) for waba_id in store.waba_ids)
+
+
+def test_a_generated_account_is_the_same_every_time_and_keeps_its_changes() -> None:
+    store, other = Store(3_000, 2), Store(3_000, 2)
+    first, last = store.waba_ids[0], store.waba_ids[-1]
+    for change in (
+        lambda: store.update(first, store.numbers(first)[0]["id"], {"status": "BANNED"}),
+        lambda: store.remove(first, store.numbers(first)[1]["id"]),
+        lambda: store.create(account_of(store, last), "16315551000", "Acme", preverified=False),
+    ):
+        change()
+        for waba_id in store.waba_ids[1:-1]:  # more than are remembered
+            assert store.account(waba_id) is not None
+    assert [row["status"] for row in store.numbers(first)] == ["BANNED"]
+    assert [row["display_phone_number"] for row in store.numbers(last)][2:] == ["16315551000"]
+    assert store.numbers(store.waba_ids[1500]) == other.numbers(store.waba_ids[1500])
+    assert store.account(first) is store.account(first)
+
+
+def account_of(store: Store, waba_id: str) -> Account:
+    account = store.account(waba_id)
+    assert account is not None
+    return account
+
+
+def test_a_generated_account_can_be_replaced_where_it_stands() -> None:
+    store = Store(3, 2)
+    store.add(store.waba_ids[1], 5)
+    assert [len(store.numbers(waba_id)) for waba_id in store.waba_ids] == [2, 5, 2]
+    assert store.numbers(store.waba_ids[1])[0]["id"] == number_id(4, 0)
+
+
+def test_a_million_accounts_cost_little_until_they_are_changed() -> None:
+    tracemalloc.start()
+    try:
+        store = Store(1_000_000, 100)
+        rows = store.accounts("owned")
+        for start in range(0, 1_000_000, 10_000):
+            assert len(rows.cut(start, start + 100)) == 100
+            assert len(store.numbers(store.waba_ids[start])) == 100
+        assert rows.place("110000000999999") == 999_999
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()

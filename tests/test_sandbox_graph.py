@@ -39,8 +39,9 @@ class World:
         tokens: tuple[str, ...] | None = None,
         app_secret: str | None = None,
         links: bool = True,
+        accounts: int | None = None,
     ) -> None:
-        self.store = Store()
+        self.store = Store(accounts, 2)
         self.access = Access(tokens, app_secret)
         meter = Meter(quota, app_quota, 1, "floor")
         self.graph = Graph(self.store, TEMPERS[temper], self.access, meter, with_links=links)
@@ -196,6 +197,108 @@ def test_a_cursor_dies_with_its_number(live: World) -> None:
 
 def test_two_cursors_at_once_are_refused(live: World) -> None:
     assert live.refused(after="x", before="y")[:2] == (400, 100)
+
+
+# The business
+
+
+OWNED, CLIENT = (f"/v23.0/{BUSINESS_ID}/{kind}_whatsapp_business_accounts" for kind in ("owned", "client"))
+DEFAULT = {"id", "name", "currency", "timezone_id", "message_template_namespace"}
+
+
+@pytest.mark.parametrize("temper", TEMPER_NAMES)
+def test_the_accounts_of_the_business_are_listed(temper: TemperName) -> None:
+    page = read(World(temper).ask(OWNED))
+    assert [row["id"] for row in page["data"]] == [EMPTY_WABA, SMALL_WABA, LARGE_WABA]
+    assert all(set(row) == DEFAULT for row in page["data"])
+    assert set(page["paging"]) == {"cursors"}
+    assert read(World(temper).ask(CLIENT)) == {"data": []}
+
+
+@pytest.mark.parametrize("temper", TEMPER_NAMES)
+@pytest.mark.parametrize("limit", [1, 3, 25, 100])
+def test_a_walk_over_accounts_gives_each_once_forward_and_backward(temper: TemperName, limit: int) -> None:
+    world = World(temper, accounts=100)
+    world.store.add("77", 0)
+    wanted, found, query = list(world.store.waba_ids), list[str](), {"limit": str(limit)}
+    for link, cursor, rest in (("next", "after", wanted), ("previous", "before", wanted[:-1])):
+        found.clear()
+        while True:
+            page = read(world.ask(OWNED, query=query))
+            rows = [row["id"] for row in page["data"]]
+            found = [*found, *rows] if cursor == "after" else [*rows, *found]
+            if link not in page["paging"]:
+                break
+            query = {"limit": str(limit), cursor: page["paging"]["cursors"][cursor]}
+        assert found == rest
+        query = {"limit": str(limit), "before": page["paging"]["cursors"]["after"]}
+
+
+def test_links_of_accounts_carry_the_token_and_another_host() -> None:
+    page = read(World(accounts=2).ask(OWNED, query={"limit": "1", "fields": "name", "appsecret_proof": "x"}))
+    link = urlsplit(page["paging"]["next"])
+    assert (link.netloc, link.path) == ("graph.intern.facebook.com", OWNED)
+    query = dict(parse_qsl(link.query))
+    assert query.pop("after")
+    assert query == {"access_token": "token", "fields": "name", "limit": "1", "pretty": "0"}
+    page = read(World(accounts=2, links=False).ask(OWNED, query={"limit": "1"}))
+    assert set(page["paging"]) == {"cursors"}
+
+
+def test_fields_of_accounts_are_their_own(live: World) -> None:
+    page = read(live.ask(OWNED, query={"fields": "account_review_status", "limit": "1"}))
+    assert page["data"] == [{"account_review_status": "APPROVED", "id": EMPTY_WABA}]
+    assert refusal(live.ask(OWNED, query={"fields": "id,verified_name"})) == (
+        400,
+        100,
+        "(#100) Tried accessing nonexisting field (verified_name)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"fields": "id,,name"}, 2500),
+        ({"limit": "0"}, 100),
+        ({"after": "x"}, 100),
+        ({"before": "QVFIOjk5"}, 100),
+        ({"after": "x", "before": "y"}, 100),
+    ],
+    ids=str,
+)
+def test_a_bad_list_of_accounts_is_refused(query: dict[str, str], code: int) -> None:
+    for temper in TEMPER_NAMES:
+        assert refusal(World(temper, accounts=2).ask(OWNED, query=query))[:2] == (400, code)
+
+
+def test_a_large_page_of_accounts_is_refused_by_the_reference_and_cut_live() -> None:
+    query = {"limit": "101"}
+    assert refusal(World("reference", accounts=200).ask(OWNED, query=query))[:2] == (400, 100)
+    assert len(read(World("live", accounts=200).ask(OWNED, query=query))["data"]) == 100
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_accounts_can_only_be_listed(live: World, method: str) -> None:
+    assert refusal(live.ask(OWNED, method)) == (400, 100, f"(#100) Unsupported {method.lower()} request")
+
+
+def test_a_call_on_the_business_counts_for_the_app_alone() -> None:
+    world = World(quota=1, app_quota=3)
+    answers = [world.ask(OWNED) for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 400]
+    assert refusal(answers[-1])[1] == 4
+    assert [json.loads(answer.headers["X-App-Usage"])["call_count"] for answer in answers] == [33, 66, 100, 133]
+    assert not any("X-Business-Use-Case-Usage" in answer.headers for answer in answers)
+    world.now = HOUR
+    assert world.ask(f"/v23.0/{SMALL_WABA}/phone_numbers").status == 200
+
+
+def test_the_numbers_of_a_generated_account_are_listed_and_added_to() -> None:
+    world = World(accounts=10)
+    waba_id = world.store.waba_ids[-1]
+    assert len(world.get(waba_id)["data"]) == 2
+    assert world.post({"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}, waba_id).status == 200
+    assert len(world.get(waba_id)["data"]) == 3
 
 
 # Fields
@@ -471,6 +574,16 @@ def test_a_number_that_is_there_is_refused(live: World, reference: World) -> Non
         ("reference", "/v23.0/999/phone_numbers", 404, 803, "999 was not found"),
         ("live", "/v23.0/me/phone_numbers", 404, 803, "aliases you requested do not exist: me"),
         ("live", f"/v23.0/{BUSINESS_ID}/phone_numbers", 400, 100, "(phone_numbers) on node type (Business)"),
+        ("live", f"/v23.0/{BUSINESS_ID}", 400, 100, "() on node type (Business)"),
+        (
+            "live",
+            f"/v23.0/{SMALL_WABA}/owned_whatsapp_business_accounts",
+            400,
+            100,
+            "(owned_whatsapp_business_accounts) on node type (WhatsAppBusinessAccount)",
+        ),
+        ("live", "/v23.0/999/owned_whatsapp_business_accounts", 400, 100, "Object with ID '999' does not exist"),
+        ("reference", "/v23.0/999/client_whatsapp_business_accounts", 404, 803, "999 was not found"),
         (
             "live",
             "/v23.0/300000001000000/phone_numbers",

@@ -21,14 +21,14 @@ class Api:
     too.
     """
 
-    def __init__(self, temper: Temper, access: Access, meter: Meter, *, with_links: bool) -> None:
+    def __init__(self, store: Store, temper: Temper, access: Access, meter: Meter, *, with_links: bool) -> None:
         self.lock: threading.Lock = threading.Lock()
         self.requests: list[Request] = []
         self.plan: Plan = Plan()
-        self.store: Store = Store()
+        self.store = store
         self.access = access
         self.meter = meter
-        self._graph = Graph(self.store, temper, access, meter, with_links=with_links)
+        self._graph = Graph(store, temper, access, meter, with_links=with_links)
 
     def receive(self, request: Request) -> Fault:
         """Record a request and say what is to go wrong with it."""

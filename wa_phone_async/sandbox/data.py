@@ -7,7 +7,7 @@ until it is read. The first 250 rows show every value of every enum, as Meta's O
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
 
@@ -27,11 +27,17 @@ SMALL_WABA = "100200300400003"
 LARGE_WABA = "100200300400250"
 """The id of the account of 250 numbers: three pages of 100."""
 
+SEEDED: Mapping[str, int] = {EMPTY_WABA: 0, SMALL_WABA: 3, LARGE_WABA: 250}
+"""The accounts that are always there, and how many numbers each has."""
+
 BUSINESS_ID = "200300400500600"
 """The id of the business that owns the accounts; no WABA, and refused as one."""
 
+NUMBERS_PER_ACCOUNT = 1_000_000
+"""How many numbers an account can have with ids of its own."""
+
 _FIRST_NUMBER_ID = 300_000_000_000_000
-_NUMBERS_PER_ACCOUNT = 1_000_000
+
 _CYCLE = 250
 
 _STATUSES = (
@@ -80,6 +86,9 @@ _PORTFOLIO_TIERS = (
 _PLATFORMS = ("CLOUD_API", "CLOUD_API", "ON_PREMISE")
 _OBA_STATUSES = ("NOT_STARTED", "PENDING", "APPROVED", "REJECTED")
 _HEALTH = ("AVAILABLE", "LIMITED", "BLOCKED")
+
+_CURRENCIES = ("USD", "BRL", "GBP", "INR", "BWP", "EUR", "CAD")
+_REVIEWS = ("APPROVED", "APPROVED", "PENDING", "REJECTED")
 
 _ADJECTIVES = ("Blue", "Café", "Corner", "Golden", "Harbour", "Little", "Old Mill", "Río", "Sunny", "Zürich")
 _TRADES = (
@@ -138,12 +147,25 @@ def seeded_rows(ordinal: int, count: int) -> Iterator[Row]:
 
 def number_id(ordinal: int, serial: int) -> str:
     """Give the id of a number: 15 digits that say its account and its place in it."""
-    return str(_FIRST_NUMBER_ID + ordinal * _NUMBERS_PER_ACCOUNT + serial)
+    return str(_FIRST_NUMBER_ID + ordinal * NUMBERS_PER_ACCOUNT + serial)
 
 
 def account_ordinal(number: str) -> int:
     """Give the ordinal of the account that a number's id belongs to; negative if it is no such id."""
-    return (int(number) - _FIRST_NUMBER_ID) // _NUMBERS_PER_ACCOUNT
+    return (int(number) - _FIRST_NUMBER_ID) // NUMBERS_PER_ACCOUNT
+
+
+def account_row(waba_id: str, ordinal: int) -> Row:
+    """Make what a business is told of an account. Its members were not checked against Meta's reference."""
+    shop = f"{_pick(_ADJECTIVES, ordinal)} {_pick(_TRADES, ordinal // len(_ADJECTIVES))}"
+    return {
+        "id": waba_id,
+        "name": f"{shop} {ordinal}",
+        "currency": _pick(_CURRENCIES, ordinal),
+        "timezone_id": str(1 + ordinal % 100),
+        "message_template_namespace": f"{ordinal:08x}_0000_0000_0000_000000000000",
+        "account_review_status": _pick(_REVIEWS, ordinal),
+    }
 
 
 def created_row(number: str, display: str, verified_name: str, *, preverified: bool) -> Row:

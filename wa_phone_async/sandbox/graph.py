@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import re
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -23,8 +24,8 @@ from wa_phone_async.sandbox.messages import (
 )
 from wa_phone_async.sandbox.numbers import read_new_number
 from wa_phone_async.sandbox.pages import LINK_HOST, Ordered, Page, make_page, order_rows, write_page
-from wa_phone_async.sandbox.query import read_query
-from wa_phone_async.sandbox.store import Account, Store
+from wa_phone_async.sandbox.query import read_account_query, read_query
+from wa_phone_async.sandbox.store import Account, AccountKind, Store
 from wa_phone_async.sandbox.tempers import Sort, Temper
 
 Version: TypeAlias = tuple[int, int]
@@ -33,6 +34,12 @@ DEFAULT_VERSION: Version = (23, 0)
 OLDEST_VERSION: Version = (21, 0)
 NEWEST_VERSION: Version = (26, 0)
 """Newest version known to answer (measured by others on 2026-09-09)."""
+
+BUSINESS_EDGES: Mapping[str, AccountKind] = {
+    "owned_whatsapp_business_accounts": "owned",
+    "client_whatsapp_business_accounts": "client",
+}
+"""The lists of accounts of a business."""
 
 
 @attrs.frozen
@@ -78,11 +85,12 @@ class Graph:
 
     def _serve(self, request: Request, target: Target, now: float, headers: dict[str, str]) -> bytes:
         token = self._access.check(request, self._temper.no_token)
-        account = self._account(request, target)
+        of_business = target.node == BUSINESS_ID and target.edge in BUSINESS_EDGES
+        account = None if of_business else self._account(request, target)
         self._charge(account, now, headers)
         if request.method == "GET":
             return self._list(request, target, account, token)
-        if request.method == "POST":
+        if request.method == "POST" and account is not None:
             return self._create(request, account)
         raise invalid(f"Unsupported {request.method.lower()} request", type="GraphMethodException")
 
@@ -102,20 +110,26 @@ class Graph:
             raise _no_field(edge, "WhatsAppBusinessPhoneNumber")
         raise self._temper.missing(request.method, node)
 
-    def _charge(self, account: Account, now: float, headers: dict[str, str]) -> None:
-        """Count the call, refused or not, and refuse it when it is one too many."""
-        app = self._meter.charge_app(now)
-        charge = self._meter.charge(account.id, now, is_registered=account.is_registered)
-        headers |= self._meter.headers(account.id, charge, app)
+    def _charge(self, account: Account | None, now: float, headers: dict[str, str]) -> None:
+        """Count the call, refused or not, and refuse it when it is one too many. A business has no quota."""
+        app, charge = self._meter.charge_app(now), None
+        if account is not None:
+            charge = self._meter.charge(account.id, now, is_registered=account.is_registered)
+        headers |= self._meter.headers(BUSINESS_ID if account is None else account.id, charge, app)
         if app is not None and app.is_refused:
             raise Refusal(self._temper.app_throttled)
         if charge is not None and charge.is_refused:
             raise Refusal(self._temper.throttled)
 
-    def _list(self, request: Request, target: Target, account: Account, token: str) -> bytes:
+    def _list(self, request: Request, target: Target, account: Account | None, token: str) -> bytes:
+        """List the numbers of an account, or without one the accounts of the business."""
         query = {name: value for name, value in request.query.items() if name != "access_token"}
-        page = self._page(account, account.version, tuple(query.items()))
-        link = f"{LINK_HOST}/{target.version}/{account.id}/phone_numbers"
+        if account is None:
+            rows = self._store.accounts(BUSINESS_EDGES[target.edge])
+            page = make_page(rows, read_account_query(query, self._temper))
+        else:
+            page = self._page(account, account.version, tuple(query.items()))
+        link = f"{LINK_HOST}/{target.version}/{target.node}/{target.edge}"
         return write_page(page, link, {"access_token": token, **query}, with_links=self._with_links)
 
     def _make_page(self, account: Account, version: int, query: tuple[tuple[str, str], ...]) -> Page:

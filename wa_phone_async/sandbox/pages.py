@@ -5,7 +5,7 @@ Meta's Graph guide to paging, read 2026-11-22.
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import attrs
@@ -22,12 +22,37 @@ _OTHER_NAMES = {"host_platform": "platform_type"}  # two names of one thing
 _NOT_IN_LINKS = frozenset({"after", "before", "appsecret_proof"})
 
 
+class Rows(Protocol):
+    """Rows in one order, of which pages are cut."""
+
+    def __len__(self) -> int: ...
+
+    def cut(self, start: int, end: int) -> Sequence[Row]:
+        """Give the rows from one place up to another."""
+        ...
+
+    def place(self, row_id: str) -> int:
+        """Give the place of a row, `KeyError` if it is not here."""
+        ...
+
+
 @attrs.frozen
 class Ordered:
     """The rows of an account in one order, and where each id stands in it."""
 
     rows: tuple[Row, ...]
     places: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def cut(self, start: int, end: int) -> Sequence[Row]:
+        """Give the rows from one place up to another."""
+        return self.rows[start:end]
+
+    def place(self, row_id: str) -> int:
+        """Give the place of a row, `KeyError` if it is not here."""
+        return self.places[row_id]
 
 
 @attrs.frozen
@@ -54,16 +79,16 @@ def order_rows(rows: Iterable[Row], sort: Sort) -> Ordered:
     return Ordered(tuple(ordered), {row["id"]: place for place, row in enumerate(ordered)})
 
 
-def make_page(ordered: Ordered, query: ListQuery) -> Page:
+def make_page(rows: Rows, query: ListQuery) -> Page:
     """Cut a page, then filter it: so a filtered page is short, or empty, with more behind it."""
-    start, end = _cut(ordered, query)
-    cut = ordered.rows[start:end]
+    start, end = _ends(rows, query)
+    cut = rows.cut(start, end)
     shown = [_project(row, query.fields) for row in cut if _matches(row, query.conditions)]
     return Page(
         data=dumps(shown),
         is_empty=not shown,
         cursors={"before": _cursor(cut[0]), "after": _cursor(cut[-1])} if cut else {},
-        has_next=bool(cut) and end < len(ordered.rows),
+        has_next=bool(cut) and end < len(rows),
         has_previous=bool(cut) and start > 0,
         is_backward=query.before is not None,
         limit=query.limit,
@@ -92,23 +117,23 @@ def _link(link: str, query: Mapping[str, str], page: Page, cursor: str) -> str:
     return f"{link}?{urlencode({**kept, 'pretty': 0, 'limit': page.limit, cursor: page.cursors[cursor]})}"
 
 
-def _cut(ordered: Ordered, query: ListQuery) -> tuple[int, int]:
+def _ends(rows: Rows, query: ListQuery) -> tuple[int, int]:
     if query.before is not None:
-        end = _place(ordered, query.before)
+        end = _place(rows, query.before)
         return max(0, end - query.limit), end
-    start = 0 if query.after is None else _place(ordered, query.after) + 1
-    return start, min(start + query.limit, len(ordered.rows))
+    start = 0 if query.after is None else _place(rows, query.after) + 1
+    return start, min(start + query.limit, len(rows))
 
 
 def _cursor(row: Row) -> str:
     return base64.urlsafe_b64encode(f"AQH:{row['id']}".encode()).decode()
 
 
-def _place(ordered: Ordered, cursor: str) -> int:
+def _place(rows: Rows, cursor: str) -> int:
     """Find the row of a cursor. A cursor dies with its row, as Meta warns."""
     try:
-        number = base64.urlsafe_b64decode(cursor).decode().removeprefix("AQH:")
-        return ordered.places[number]
+        row_id = base64.urlsafe_b64decode(cursor).decode().removeprefix("AQH:")
+        return rows.place(row_id)
     except (ValueError, KeyError):
         raise invalid("Invalid cursor: the item that it names does not exist") from None
 

@@ -1,16 +1,22 @@
 """What a GET asks for: its parameters read and checked, or the whole request refused."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from wa_phone_async.sandbox.messages import Refusal, invalid, is_array, is_object
-from wa_phone_async.sandbox.tempers import Sort, Temper
+from wa_phone_async.sandbox.tempers import NEWEST_FIRST, Sort, Temper
 
 LARGEST_PAGE = 100
 DEFAULT_PAGE = 25
+ACCOUNT_DEFAULT_FIELDS = ("id", "name", "currency", "timezone_id", "message_template_namespace")
+"""What is said of a business's accounts unasked. These names were not checked against Meta's reference."""
+
+ACCOUNT_FIELDS = frozenset({*ACCOUNT_DEFAULT_FIELDS, "account_review_status"})
+"""What can be asked for of them."""
+
 FILTER_FIELDS = ("account_mode", "messaging_limit_tier", "is_official_business_account")
 
 
@@ -35,21 +41,31 @@ class ListQuery:
     """The parameters of one GET."""
 
     fields: tuple[Field, ...]
-    conditions: tuple[Condition, ...]
-    sort: Sort
     limit: int
     after: str | None
     before: str | None
+    conditions: tuple[Condition, ...] = ()
+    sort: Sort = NEWEST_FIRST
 
 
 def read_query(query: Mapping[str, str], temper: Temper) -> ListQuery:
-    """Read the parameters of a list, or refuse the whole request."""
-    if "after" in query and "before" in query:
-        raise invalid("Use either the after or the before cursor, not both")
+    """Read the parameters of a list of numbers, or refuse the whole request."""
+    _check_cursors(query)
     return ListQuery(
-        fields=_read_known_fields(query.get("fields"), temper),
+        fields=_read_known_fields(query.get("fields"), temper.fields, temper.default_fields),
         conditions=_read_filtering(query.get("filtering"), temper),
         sort=temper.read_sort(query.get("sort")),
+        limit=_read_limit(query.get("limit"), temper),
+        after=query.get("after"),
+        before=query.get("before"),
+    )
+
+
+def read_account_query(query: Mapping[str, str], temper: Temper) -> ListQuery:
+    """Read the parameters of a list of accounts, which has one order and takes no filter."""
+    _check_cursors(query)
+    return ListQuery(
+        fields=_read_known_fields(query.get("fields"), ACCOUNT_FIELDS, ACCOUNT_DEFAULT_FIELDS),
         limit=_read_limit(query.get("limit"), temper),
         after=query.get("after"),
         before=query.get("before"),
@@ -64,12 +80,17 @@ def read_fields(text: str) -> tuple[Field, ...]:
     return fields
 
 
-def _read_known_fields(text: str | None, temper: Temper) -> tuple[Field, ...]:
+def _check_cursors(query: Mapping[str, str]) -> None:
+    if "after" in query and "before" in query:
+        raise invalid("Use either the after or the before cursor, not both")
+
+
+def _read_known_fields(text: str | None, known: frozenset[str], default: Sequence[str]) -> tuple[Field, ...]:
     if text is None:
-        return tuple(Field(name) for name in temper.default_fields)
+        return tuple(Field(name) for name in default)
     fields = read_fields(text)
     for field in fields:
-        if field.name not in temper.fields:
+        if field.name not in known:
             raise invalid(f"Tried accessing nonexisting field ({field.name})")
     return fields if Field("id") in fields else (*fields, Field("id"))  # id always comes
 

@@ -1,21 +1,22 @@
 """The sandbox itself: what a test or a program holds in its hand."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from wa_phone_async.sandbox.access import Access
 from wa_phone_async.sandbox.api import Api
 from wa_phone_async.sandbox.background import BackgroundLoop
 from wa_phone_async.sandbox.budget import Meter, Quota, Rounding
+from wa_phone_async.sandbox.data import BUSINESS_ID, NUMBERS_PER_ACCOUNT
 from wa_phone_async.sandbox.faults import Fault
 from wa_phone_async.sandbox.messages import Request
 from wa_phone_async.sandbox.server import Server
-from wa_phone_async.sandbox.store import Created
+from wa_phone_async.sandbox.store import Created, Store
 from wa_phone_async.sandbox.tempers import TEMPERS, TemperName
 
 
 class Sandbox:
-    """The Graph API on a local port, with three invented accounts.
+    """The Graph API on a local port, with three invented accounts and a business that owns them.
 
     `async with Sandbox() as sandbox` serves from the running loop; `with Sandbox() as sandbox` from a thread of
     its own, for code without a loop. All else here may be used from any thread, before, while and after it
@@ -35,11 +36,14 @@ class Sandbox:
         rounding: How a share becomes a whole percentage in them.
         latency: Seconds that every answer takes.
         links: Whether pages carry `next` and `previous`; without them there are cursors alone.
+        accounts: How many accounts the business owns, made up when they are read, so that a million cost little. The
+            three that are always there are not among them, but shared with it. `None` gives it those three alone.
+        numbers_per_account: How many numbers each of these accounts has, below a million.
         clock: What tells the time of the budgets, in seconds. The clock of the loop that serves unless told, so
             that a loop with virtual time passes its hours here too.
 
     Raises:
-        ValueError: For a temper that is none, or a quota below 1.
+        ValueError: For a temper that is none, a quota below 1, or a number of accounts or numbers that cannot be.
     """
 
     def __init__(
@@ -56,13 +60,22 @@ class Sandbox:
         rounding: Rounding = "floor",
         latency: float = 0.0,
         links: bool = True,
+        accounts: int | None = None,
+        numbers_per_account: int = 3,
         clock: Callable[[], float] | None = None,
     ) -> None:
         if temper not in TEMPERS:
             raise ValueError(f"temper must be one of {', '.join(TEMPERS)}, not {temper!r}")
+        if accounts is not None and accounts < 0:
+            raise ValueError(f"accounts must be 0 or more, or None for the three that are always there, not {accounts}")
+        if not 0 <= numbers_per_account < NUMBERS_PER_ACCOUNT:
+            raise ValueError(
+                f"numbers_per_account must be from 0 to {NUMBERS_PER_ACCOUNT - 1}, not {numbers_per_account}"
+            )
+        store = Store(accounts, numbers_per_account)
         access = Access(tokens, app_secret)
         meter = Meter(quota, app_quota, usage_every, rounding)
-        self._api = Api(TEMPERS[temper], access, meter, with_links=links)
+        self._api = Api(store, TEMPERS[temper], access, meter, with_links=links)
         self._server = Server(self._api, host, port, latency, clock)
         self._background: BackgroundLoop | None = None
 
@@ -150,8 +163,18 @@ class Sandbox:
 
     # The world
 
+    @property
+    def business_id(self) -> str:
+        """The id of the business, `BUSINESS_ID`: its lists are `owned_` and `client_whatsapp_business_accounts`."""
+        return BUSINESS_ID
+
+    @property
+    def waba_ids(self) -> Sequence[str]:
+        """The ids of the accounts that the business owns, oldest first. They are computed as they are read."""
+        return self._api.store.waba_ids
+
     def add_waba(self, waba_id: str, numbers: int | Iterable[Mapping[str, Any]] = 0) -> None:
-        """Add an account, or put it in the place of the one with this id.
+        """Add an account that the business owns, or put it in the place of the one with this id.
 
         Args:
             waba_id: Its id, decimal digits.

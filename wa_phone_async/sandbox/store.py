@@ -1,22 +1,26 @@
 """The accounts and their numbers: the one part of the sandbox that remembers."""
 
 import copy
+import functools
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from wa_phone_async.sandbox.business import AccountRows, WabaIds
 from wa_phone_async.sandbox.data import (
-    EMPTY_WABA,
-    LARGE_WABA,
-    SMALL_WABA,
+    SEEDED,
     Row,
     account_ordinal,
+    account_row,
     created_row,
     digits_of,
     number_id,
     seeded_rows,
 )
+
+AccountKind: TypeAlias = Literal["owned", "client"]
+"""How an account belongs to the business: it is its own, or shared with it."""
 
 
 @attrs.frozen
@@ -103,44 +107,92 @@ class Account:
 
 
 class Store:
-    """All accounts by id, the three seeded ones first."""
+    """All accounts by id: three seeded ones, generated ones, and those that are added.
 
-    def __init__(self) -> None:
-        self._accounts: dict[str, Account] = {}
+    Only what was added or changed is kept; a generated account is made anew when it is asked for again.
+
+    Args:
+        accounts: How many accounts are generated for the business, in the place of the seeded ones, which then are
+            shared with it; none if `None`.
+        numbers_per_account: How many numbers each of them has.
+    """
+
+    def __init__(self, accounts: int | None = None, numbers_per_account: int = 0) -> None:
         self.created: list[Created] = []
-        for waba_id, count in ((EMPTY_WABA, 0), (SMALL_WABA, 3), (LARGE_WABA, 250)):
-            self.add(waba_id, count)
+        self._business: dict[AccountKind, WabaIds] = {
+            "owned": WabaIds(accounts or 0, SEEDED if accounts is None else ()),
+            "client": WabaIds(0, () if accounts is None else SEEDED),
+        }
+        self._numbers_per_account = numbers_per_account
+        self._kept = {
+            waba_id: Account(waba_id, ordinal, count) for ordinal, (waba_id, count) in enumerate(SEEDED.items())
+        }
+        self._next_ordinal = len(SEEDED) + (accounts or 0)
+        # An account that is asked for again soon is the same one, so that its pages are known.
+        self._generated = functools.lru_cache(maxsize=1024)(self._generate)
+
+    @property
+    def waba_ids(self) -> WabaIds:
+        """The ids of the accounts that the business owns."""
+        return self._business["owned"]
+
+    def accounts(self, kind: AccountKind) -> AccountRows:
+        """Give the accounts of the business as the rows of a list."""
+        return AccountRows(self._business[kind], lambda waba_id: account_row(waba_id, self._ordinal(waba_id)))
 
     def add(self, waba_id: str, numbers: int | Iterable[Mapping[str, Any]]) -> None:
         """Add an account, or put another in the place of one."""
-        self._accounts[waba_id] = Account(waba_id, self._ordinal(waba_id), numbers)
+        account = Account(waba_id, self._ordinal(waba_id), numbers)
+        if account.ordinal == self._next_ordinal:
+            self._next_ordinal += 1
+            self.waba_ids.add(waba_id)
+        self._kept[waba_id] = account
 
     def account(self, waba_id: str) -> Account | None:
         """Find an account."""
-        return self._accounts.get(waba_id)
+        if waba_id in self._kept or self.waba_ids.generated_place(waba_id) is None:
+            return self._kept.get(waba_id)
+        return self._generated(waba_id)
 
     def is_number(self, node: str) -> bool:
         """Say whether an id is that of a phone number, which no list hangs on."""
-        return 0 <= account_ordinal(node) < len(self._accounts)
+        return 0 <= account_ordinal(node) < self._next_ordinal
 
     def create(self, account: Account, digits: str, verified_name: str, *, preverified: bool) -> str:
         """Add a number to an account and give its id."""
+        self._kept[account.id] = account
         number = account.create(digits, verified_name, preverified=preverified)
         self.created.append(Created(account.id, number, digits))
         return number
 
     def numbers(self, waba_id: str) -> list[dict[str, Any]]:
         """Copy the rows of an account out, in the order in which they were made."""
-        return [copy.deepcopy(row) for row in self._accounts[waba_id].rows()]
+        return [copy.deepcopy(row) for row in self._found(waba_id).rows()]
 
     def update(self, waba_id: str, number: str, changes: Row) -> None:
         """Change members of a number."""
-        self._accounts[waba_id].update(number, changes)
+        self._changing(waba_id).update(number, changes)
 
     def remove(self, waba_id: str, number: str) -> None:
         """Take a number out of an account."""
-        self._accounts[waba_id].remove(number)
+        self._changing(waba_id).remove(number)
+
+    def _found(self, waba_id: str) -> Account:
+        account = self.account(waba_id)
+        if account is None:
+            raise KeyError(waba_id)
+        return account
+
+    def _changing(self, waba_id: str) -> Account:
+        """Find an account, and keep it from now on."""
+        return self._kept.setdefault(waba_id, self._found(waba_id))
+
+    def _generate(self, waba_id: str) -> Account:
+        return Account(waba_id, self._ordinal(waba_id), self._numbers_per_account)
 
     def _ordinal(self, waba_id: str) -> int:
-        known = self._accounts.get(waba_id)
-        return len(self._accounts) if known is None else known.ordinal
+        """Give the ordinal of an account: the one that it has, or the next one that is free."""
+        if waba_id in self._kept:
+            return self._kept[waba_id].ordinal
+        place = self.waba_ids.generated_place(waba_id)
+        return self._next_ordinal if place is None else len(SEEDED) + place
