@@ -263,6 +263,9 @@ class TestMisuse:
             ("create 1 --phone-number 16315551000", "--verified-name is missing: 2 to 75 characters"),
             ("create 1 --phone-number 16315551000 --verified-name Ab --cc +1", "--cc must be a country's dial code"),
             ("sandbox --port 65536", 'Invalid value "65536" for --port.'),
+            ("sandbox --accounts -1", 'Invalid value "-1" for --accounts.'),
+            ("sandbox --accounts many", 'Invalid value for --accounts: unable to convert "many" into int.'),
+            ("sandbox --numbers-per-account 1000000", 'Invalid value "1000000" for --numbers-per-account.'),
         ],
     )
     def test_it_costs_no_call(self, run: Run, graph_sandbox: Sandbox, arguments: str, said: str) -> None:

@@ -80,12 +80,13 @@ def test_ctrl_c_in_a_create_says_that_it_may_have_happened(graph_sandbox: Sandbo
 def test_the_sandbox_serves_until_ctrl_c(temper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with start("sandbox", "--temper", temper) as process:
         assert process.stdout
-        lines = [process.stdout.readline() for _ in range(5)]
+        lines = [process.stdout.readline() for _ in range(6)]
         script = tmp_path / "exports"
         script.write_text("".join(lines))
         assert re.fullmatch(r"export WA_BASE_URL=http://127\.0\.0\.1:\d+\n", lines[0])
         assert lines[1] == "export WA_ACCESS_TOKEN=any-token\n"
-        assert lines[2:] == [f"# WABA 100200300400{count:03}: {count} numbers\n" for count in (0, 3, 250)]
+        assert lines[2:5] == [f"# WABA 100200300400{count:03}: {count} numbers\n" for count in (0, 3, 250)]
+        assert lines[5] == "# business 200300400500600: 3 accounts\n"
         monkeypatch.delenv("WA_BASE_URL")
         monkeypatch.delenv("WA_ACCESS_TOKEN")
         listing = subprocess.run(
@@ -99,6 +100,25 @@ def test_the_sandbox_serves_until_ctrl_c(temper: str, tmp_path: Path, monkeypatc
         out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
     assert err == "serving until Ctrl-C; run the lines above in another shell\n"
+
+
+def test_the_sandbox_serves_as_many_accounts_as_are_asked_for() -> None:
+    with start("sandbox", "--accounts", "1000000", "--numbers-per-account", "7") as process:
+        assert process.stdout
+        url, *_, owned = [process.stdout.readline() for _ in range(6)]
+        assert owned == (
+            "# business 200300400500600: 1000000 accounts of 7 numbers, WABA 110000000000000 to 110000000999999\n"
+        )
+        base_url = url.partition("=")[2].strip()
+        listing = subprocess.run(
+            [*COMMAND, "list", "110000000999999", "--base-url", base_url, "--format", "jsonl"],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert listing.stdout.count("\n") == 7
+        process.send_signal(signal.SIGINT)
+        process.communicate()
 
 
 def on_terminal(width: int, *arguments: str) -> tuple[str, int]:

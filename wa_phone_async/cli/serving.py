@@ -14,6 +14,7 @@ USAGE: Final = "wa-phone sandbox [OPTIONS]"
 EXAMPLES: Final = """\
 wa-phone sandbox
 wa-phone sandbox --port 8080 --temper reference
+wa-phone sandbox --accounts 1000 --numbers-per-account 20
 """
 
 
@@ -21,6 +22,8 @@ async def serve_sandbox(
     *,
     port: Annotated[int, Parameter(metavar="PORT", validator=Number(gte=0, lte=65535))] = 0,
     temper: Annotated[Literal["live", "reference"], Parameter(metavar="TEMPER")] = "live",
+    accounts: Annotated[int | None, Parameter(metavar="N", validator=Number(gte=0))] = None,
+    numbers_per_account: Annotated[int, Parameter(metavar="N", validator=Number(gte=0, lt=1_000_000))] = 3,
     debug: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
 ) -> None:
     """Serve an embedded Graph API with invented accounts, on this machine only, until Ctrl-C.
@@ -31,17 +34,23 @@ async def serve_sandbox(
     Args:
         port: The port to listen on; 0 takes a free one.
         temper: Answer as the live service is reported to, or as Meta's reference says.
+        accounts: Accounts that the business owns, made up when they are asked for; unless told, the three with which
+            every sandbox begins.
+        numbers_per_account: Numbers that each of these --accounts has.
         debug: Show a traceback with an error.
     """
     del debug  # the whole run heeds it
     # A web server, which no other command needs.
     from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Sandbox  # noqa: PLC0415 - see above
 
-    async with Sandbox(temper=temper, port=port) as sandbox:
-        accounts = "".join(
+    async with Sandbox(temper=temper, port=port, accounts=accounts, numbers_per_account=numbers_per_account) as sandbox:
+        seeded = "".join(
             f"# WABA {waba_id}: {len(sandbox.numbers(waba_id))} numbers\n"
             for waba_id in (EMPTY_WABA, SMALL_WABA, LARGE_WABA)
         )
-        write(f"export WA_BASE_URL={sandbox.url}\nexport WA_ACCESS_TOKEN=any-token\n{accounts}")
+        owned = f"# business {sandbox.business_id}: {len(sandbox.waba_ids)} accounts"
+        if accounts:
+            owned += f" of {numbers_per_account} numbers, WABA {sandbox.waba_ids[0]} to {sandbox.waba_ids[-1]}"
+        write(f"export WA_BASE_URL={sandbox.url}\nexport WA_ACCESS_TOKEN=any-token\n{seeded}{owned}\n")
         say("serving until Ctrl-C; run the lines above in another shell")
         await asyncio.Event().wait()
