@@ -14,6 +14,7 @@ from wa_phone_async import (
     AccountMode,
     AsyncPaginator,
     BadRequestError,
+    BusinessAccount,
     CreatedPhoneNumber,
     Filter,
     GraphSession,
@@ -21,12 +22,17 @@ from wa_phone_async import (
     PhoneNumber,
     PhoneNumberClient,
     PhoneNumberStatus,
+    RateLimitError,
+    Reading,
     RetryPolicy,
     Sort,
+    Usage,
     WaPhoneError,
+    from_dict,
+    to_dict,
 )
 from wa_phone_async.client import Settings
-from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Sandbox
+from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.sandbox.tempers import TemperName
 
 TOKEN = "an-invented-token"
@@ -218,6 +224,93 @@ async def test_the_app_secret_proves_the_token() -> None:
                 await client.list_phone_numbers(LARGE_WABA)
 
 
+# Accounts of a business
+
+
+@both_tempers
+async def test_the_accounts_of_a_business_are_listed_by_kind(temper: TemperName) -> None:
+    async with (
+        Sandbox(temper=temper, accounts=250) as sandbox,
+        PhoneNumberClient(TOKEN, base_url=sandbox.url) as client,
+    ):
+        paginator = client.list_business_accounts(sandbox.business_id)
+        assert isinstance(paginator, AsyncPaginator)
+        owned = await paginator
+        assert [account.id for account in owned] == list(sandbox.waba_ids)
+        assert all(type(account) is BusinessAccount and account.name for account in owned)
+        assert set(owned[0].extra) == {"currency", "timezone_id", "message_template_namespace"}
+        assert from_dict(BusinessAccount, to_dict(owned[0])) == owned[0]
+        assert await client.list_business_accounts(sandbox.business_id, "owned") == owned
+        shared = await client.list_business_accounts(sandbox.business_id, kind="client")
+        assert [account.id for account in shared] == [EMPTY_WABA, SMALL_WABA, LARGE_WABA]
+    assert [request.query for request in sandbox.requests[:1]] == [{"limit": "100"}]
+    paths = [request.path.rpartition("/")[2] for request in sandbox.requests]
+    assert paths == ["owned_whatsapp_business_accounts"] * 6 + ["client_whatsapp_business_accounts"]
+
+
+async def test_the_list_of_accounts_is_walked_like_any_other() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.add_waba("77", 1)
+        everything = list(sandbox.waba_ids)
+        walk = client.list_business_accounts(BUSINESS_ID, fields=["name"], limit=1)
+        assert [(await anext(walk)).id, (await anext(walk)).id] == everything[:2]
+        assert [dict(account.extra) for account in await walk] == [{}, {}]
+        rest = client.list_business_accounts(BUSINESS_ID, limit=2, after=walk.cursor)
+        assert await rest == []
+        back = client.list_business_accounts(BUSINESS_ID, limit=1, before=walk.cursor, max_items=2)
+        assert [account.id for account in await back] == everything[-2:-4:-1]
+        sandbox.plan(Fault.status(503))
+        assert len(await client.list_business_accounts(BUSINESS_ID, total_timeout=30)) == 4
+
+
+async def test_accounts_of_a_server_without_links_are_walked_by_cursors() -> None:
+    async with Sandbox(links=False, accounts=150) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+        assert len(await client.list_business_accounts(BUSINESS_ID, follow="after")) == 150
+
+
+async def test_the_accounts_of_a_business_and_all_their_numbers() -> None:
+    async with Sandbox(accounts=5, numbers_per_account=120) as sandbox:
+        async with PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+            numbers = [
+                number.id
+                async for account in client.list_business_accounts(sandbox.business_id)
+                async for number in client.list_phone_numbers(account.id)
+            ]
+        assert len(set(numbers)) == len(numbers) == 600
+
+
+async def test_a_list_of_accounts_takes_only_the_budget_of_the_app() -> None:
+    # given: more pages than the 200 calls an hour that an account of which nothing is known has
+    async with Sandbox(accounts=300) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+        # when
+        accounts = await client.list_business_accounts(BUSINESS_ID, limit=1)
+        # then
+        assert len(accounts) == len(sandbox.requests) == 300
+
+
+async def test_the_usage_of_a_list_of_accounts_is_that_of_the_app() -> None:
+    async with Sandbox(app_quota=10) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+        await client.list_business_accounts(BUSINESS_ID)
+        assert client.last_usage(None) == Usage(app=Reading(10.0, 5.0))
+        assert client.last_usage(BUSINESS_ID) is None
+
+
+async def test_a_full_app_ends_a_list_of_accounts_and_the_same_list_goes_on() -> None:
+    async with Sandbox(accounts=3) as sandbox:
+        retry = RetryPolicy(max_wait=0.5)
+        async with PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=retry) as client:
+            walk = client.list_business_accounts(BUSINESS_ID, limit=1)
+            assert (await anext(walk)).id == sandbox.waba_ids[0]
+            sandbox.plan(Fault.error(4, headers={"Retry-After": "1"}))
+            with pytest.raises(RateLimitError):
+                await anext(walk)
+            with pytest.raises(RateLimitError) as held:
+                await client.list_phone_numbers(SMALL_WABA)
+            assert not held.value.refused
+            await asyncio.sleep(held.value.retry_after or 0)
+            assert [account.id for account in await walk] == list(sandbox.waba_ids[1:])
+
+
 # Creates
 
 
@@ -254,9 +347,27 @@ async def no_create(client: PhoneNumberClient, *, waba_id: Any = SMALL_WABA, **a
     await client.create_phone_number(waba_id, **{**NUMBER, **arguments})
 
 
+async def no_accounts(client: PhoneNumberClient, *, business_id: Any = BUSINESS_ID, **arguments: Any) -> None:
+    await client.list_business_accounts(business_id, **arguments)
+
+
 @pytest.mark.parametrize(
     ("call", "arguments", "text"),
     [
+        *(
+            (no_accounts, {"business_id": business_id}, "business_id must be Meta's id of it, a string of digits")
+            for business_id in ("../me", "1?x=1", "", 5, None, "12\n", "me")
+        ),
+        *(
+            (no_accounts, {"kind": kind}, "kind must be 'owned' or 'client', not ")
+            for kind in ("", "Owned", "shared", None, 5, ["owned"])
+        ),
+        (no_accounts, {"limit": 101}, "limit must be a whole number from 1 to 100"),
+        (no_accounts, {"max_items": -1}, "max_items must be a whole number from 0 up"),
+        (no_accounts, {"after": "A", "before": "B"}, "after and before exclude each other"),
+        (no_accounts, {"follow": "links"}, "follow must be 'next' or 'after'"),
+        (no_accounts, {"fields": "id,,name"}, "fields must be names"),
+        (no_accounts, {"total_timeout": 0}, "total_timeout must be a number of seconds above 0"),
         *(
             (call, {"waba_id": waba_id}, "waba_id must be Meta's id of it, a string of digits")
             for call in (no_list, no_create)
@@ -402,6 +513,8 @@ async def test_a_lent_graph_session_serves_several_clients_and_stays_open() -> N
                 assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
             with pytest.raises(RuntimeError, match="this client is closed"):
                 client.list_phone_numbers(SMALL_WABA)
+            with pytest.raises(RuntimeError, match="this client is closed"):
+                client.list_business_accounts(BUSINESS_ID)
         assert await session.get(f"{SMALL_WABA}/phone_numbers", {"fields": "id", "limit": "1"})
 
 

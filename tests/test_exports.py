@@ -11,7 +11,8 @@ import pytest
 import wa_phone_async
 
 CONTRACT = """
-    PhoneNumberClient GraphSession AsyncPaginator Page PhoneNumber CreatedPhoneNumber Filter Sort RetryPolicy ALL_FIELDS
+    PhoneNumberClient GraphSession AsyncPaginator Page PhoneNumber CreatedPhoneNumber BusinessAccount
+    Filter Sort RetryPolicy ALL_FIELDS
     PhoneNumberStatus QualityRating CodeVerificationStatus UnifiedCertStatus AccountMode HostPlatform
     MessagingLimitTier NameStatus
     WaPhoneError InvalidArgumentError TransportError RequestTimeoutError OutcomeUnknownError DecodeError PaginationError
@@ -70,7 +71,8 @@ def test_every_public_method_is_described(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PhoneNumber", "CreatedPhoneNumber", "Page", "Cursors", "Throughput", "Filter", "RetryPolicy"]
+    "name",
+    ["PhoneNumber", "CreatedPhoneNumber", "BusinessAccount", "Page", "Cursors", "Throughput", "Filter", "RetryPolicy"],
 )
 def test_every_field_has_a_string_under_it(name: str) -> None:
     model = getattr(wa_phone_async, name)

@@ -40,6 +40,7 @@ from .events import CallFinished, Event, HoldBegan, HoldEnded, RetryPlanned
 from .models import (
     ALL_FIELDS,
     AccountMode,
+    BusinessAccount,
     CodeVerificationStatus,
     CreatedPhoneNumber,
     Cursors,
@@ -70,6 +71,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BudgetKeeper",
+    "BusinessAccount",
     "CallFinished",
     "CodeVerificationStatus",
     "ConflictError",

@@ -11,9 +11,18 @@ import aiohttp
 from .bulk import Listings
 from .errors import InvalidArgumentError, OutcomeUnknownError
 from .events import Listener
-from .models import CreatedPhoneNumber, PhoneNumber
+from .models import BusinessAccount, CreatedPhoneNumber, PhoneNumber
 from .paginator import AsyncPaginator, Follow
-from .query import MAX_PAGE_SIZE, Filter, Sort, check_node_id, create_body, list_params
+from .query import (
+    MAX_PAGE_SIZE,
+    AccountKind,
+    Filter,
+    Sort,
+    accounts_edge,
+    check_node_id,
+    create_body,
+    list_params,
+)
 from .redaction import conceal
 from .retry import RetryPolicy
 from .session import GraphSession
@@ -132,8 +141,12 @@ class PhoneNumberClient:
         if self._owns_session:
             await self.session.aclose()
 
-    def last_usage(self, waba_id: str) -> Usage | None:
-        """What the last answer for an account said about its budget and the app's, in percent, or `None`."""
+    def last_usage(self, waba_id: str | None) -> Usage | None:
+        """What the last answer for an account said about its budget and the app's, in percent, or `None`.
+
+        Args:
+            waba_id: The account; `None` for the calls that belong to none, such as those on a business.
+        """
         return self.session.last_usage(waba_id)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -247,6 +260,56 @@ class PhoneNumberClient:
 
         lister("0")  # whatever is wrong with the options is said here, and not in each listing
         return Listings(lister, waba_ids, concurrency=concurrency, ordered=ordered)
+
+    def list_business_accounts(
+        self,
+        business_id: str,
+        kind: AccountKind = "owned",
+        *,
+        fields: Iterable[str] | str | None = None,
+        limit: int = MAX_PAGE_SIZE,
+        after: str | None = None,
+        before: str | None = None,
+        max_items: int | None = None,
+        follow: Follow = "next",
+        total_timeout: float | None = None,
+    ) -> AsyncPaginator[BusinessAccount]:
+        """The WhatsApp Business Accounts of a business: iterate over them, or await them all as a list.
+
+        `GET /{business_id}/owned_whatsapp_business_accounts` or `GET /{business_id}/client_whatsapp_business_accounts`,
+        edges of the Graph API's node Business. A business is no account, so that only the app's budget counts.
+
+        Args:
+            business_id: Meta's id of the business, digits.
+            kind: `"owned"` for its own accounts, `"client"` for those of others that are shared with it.
+            fields: The fields to ask for: names, or one comma-separated text. `None` gives the API's default answer.
+                Whatever comes beside `id` and `name` is in `extra`.
+            limit: Accounts in a page, 1 to 100. A page is a call.
+            after: A cursor to begin after, such as an earlier paginator's `cursor`.
+            before: A cursor to go back from.
+            max_items: Accounts wanted in all; `None` for all.
+            follow: `"next"` goes on while there is a `next` link; `"after"` is for servers that never send one.
+            total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            WaPhoneError: While iterating, a page could not be had; the same paginator can go on with it.
+        """
+        self._check_open()
+        check_node_id("business_id", business_id)
+        params = list_params(fields=fields, filtering=None, sort=None)
+        return self.session.paginate(
+            f"{business_id}/{accounts_edge(kind)}",
+            params,
+            BusinessAccount,
+            limit=limit,
+            after=after,
+            before=before,
+            max_items=max_items,
+            follow=follow,
+            waba_id=None,
+            total_timeout=total_timeout,
+        )
 
     async def create_phone_number(
         self,

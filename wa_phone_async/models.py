@@ -221,6 +221,18 @@ ALL_FIELDS: tuple[str, ...] = tuple(field.name for field in attrs.fields(PhoneNu
 
 
 @attrs.frozen
+class BusinessAccount:
+    """A WhatsApp Business Account (WABA) of a business."""
+
+    id: str
+    """Meta's id of the account: the `waba_id` of all calls on it."""
+    name: str | None = None
+    """Its name, as the business manages it; customers see each number's `verified_name`."""
+    extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
+    """All other members, such as `currency`."""
+
+
+@attrs.frozen
 class CreatedPhoneNumber:
     """The answer to a create: the number exists now, unverified, and no code has been sent yet."""
 

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -23,6 +23,10 @@ MAX_PAGE_SIZE: Final = 100
 """Rows that one page may have."""
 DEFAULT_PAGE_SIZE: Final = 25
 """Rows of a page where no `limit` is sent."""
+
+
+AccountKind = Literal["owned", "client"]
+"""How an account belongs to a business: it is its own, or another's that is shared with it."""
 
 
 class Sort(StrEnum):
@@ -141,6 +145,19 @@ def _read_filters(filtering: Filter | Iterable[Filter]) -> str:
         raise InvalidArgumentError(f"filtering must be one Filter or several, not {filtering!r}")
     conditions = [{"field": f.field, "operator": f.operator, "value": f.value} for f in filters]
     return json.dumps(conditions, separators=(",", ":"))
+
+
+_ACCOUNTS_EDGES: Final = {
+    "owned": "owned_whatsapp_business_accounts",
+    "client": "client_whatsapp_business_accounts",
+}
+
+
+def accounts_edge(kind: object) -> str:
+    """The edge of a business that lists its accounts of one kind."""
+    if isinstance(kind, str) and kind in _ACCOUNTS_EDGES:
+        return _ACCOUNTS_EDGES[kind]
+    raise InvalidArgumentError(f"kind must be 'owned' or 'client', not {_shown(kind)}")
 
 
 def create_body(
