@@ -277,7 +277,8 @@ class PhoneNumberClient:
         """The WhatsApp Business Accounts of a business: iterate over them, or await them all as a list.
 
         `GET /{business_id}/owned_whatsapp_business_accounts` or `GET /{business_id}/client_whatsapp_business_accounts`,
-        edges of the Graph API's node Business. A business is no account, so that only the app's budget counts.
+        Meta's references of these edges, read 2026-11-22: the token needs `whatsapp_business_management`, and for owned
+        accounts `business_management` too. A business is no account, so that only the app's budget counts.
 
         Args:
             business_id: Meta's id of the business, digits.
