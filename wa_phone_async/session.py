@@ -210,7 +210,7 @@ class GraphSession:
         """
         check_path(path)
         _check_budget(waba_id)
-        request = Request(path=path, params=dict(params or {}), waba_id=waba_id)
+        request = Request(path=path, params=dict(params or {}), dialect=self._dialect, waba_id=waba_id)
         return await self._call(self._question(request, _read_object, total_timeout))
 
     def paginate(
@@ -258,6 +258,7 @@ class GraphSession:
             request = Request(
                 path=path,
                 params={**own_params, **place},
+                dialect=self._dialect,
                 waba_id=waba_id,
                 optional_fields=optional_fields(own_params.get("fields")),
             )
@@ -299,7 +300,7 @@ class GraphSession:
         def read(payload: Any, http_status: int) -> T:
             return read_model(payload, model, http_status=http_status)
 
-        request = Request(method="POST", path=path, body=body, waba_id=waba_id)
+        request = Request(method="POST", path=path, body=body, dialect=self._dialect, waba_id=waba_id)
         return await self._call(self._question(request, read, total_timeout, unknown))
 
     def _question(
@@ -313,7 +314,6 @@ class GraphSession:
         _check_total_timeout(total_timeout)
         limit = self._retry.total_timeout if total_timeout is None else total_timeout
         deadline = None if limit is None else asyncio.get_running_loop().time() + limit
-        request = attrs.evolve(request, dialect=self._dialect)
         return _Call(request, read, deadline, self._tokens.rejections_so_far, unknown)
 
     async def _call(self, call: _Call[T]) -> T:

@@ -103,7 +103,7 @@ _NOTHING = Usage()
 
 def _parse(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_fullest_of_same_name)
+        return _decoder.decode(text)
     except (ValueError, RecursionError):
         return None
 
@@ -117,6 +117,9 @@ def _fullest_of_same_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         members[name] = _fuller(members[name], value) if name in members else value
     return members
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_fullest_of_same_name)  # `loads` would make one for each answer
 
 
 def _fuller(one: _Json, other: _Json) -> _Json:
