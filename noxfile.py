@@ -14,7 +14,7 @@ nox.options.sessions = ["tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
-ALL_EXTRAS = ("-e", ".[cli]")
+ALL_EXTRAS = ("-e", ".[cli,arrow,parquet]")
 NO_EXTRAS = ("-e", ".")
 # The maintained fork has the same import name, so it is installed instead of `backoff`, never beside it.
 NO_BACKOFF = [name for name in PROJECT["project"]["dependencies"] if "backoff" not in name]
@@ -51,7 +51,7 @@ def tests(session, packages):
 @nox.session
 def coverage(session):
     """The tests, which must take every branch of the package, in processes that they start as well."""
-    session.install(*ALL_EXTRAS, *group("test"), *group("coverage"))
+    session.install(*ALL_EXTRAS, *group("test"), *group("tables"), *group("coverage"))
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", *PYTEST, *session.posargs)
     session.run("coverage", "combine", "--quiet")

@@ -17,6 +17,7 @@ from wa_phone_async.errors import (
     BadRequestError,
     ConflictError,
     DecodeError,
+    ExportError,
     GraphAPIError,
     InvalidArgumentError,
     NotFoundError,
@@ -38,6 +39,7 @@ BASES: dict[type[WaPhoneError], tuple[type[Exception], ...]] = {
     OutcomeUnknownError: (WaPhoneError,),
     DecodeError: (WaPhoneError,),
     PaginationError: (WaPhoneError,),
+    ExportError: (WaPhoneError, OSError),
     GraphAPIError: (WaPhoneError,),
     BadRequestError: (GraphAPIError,),
     AuthenticationError: (GraphAPIError,),
@@ -92,6 +94,7 @@ def samples() -> list[WaPhoneError]:
         OutcomeUnknownError("unknown", waba_id="1", phone_number="16315551000", reason="no answer in time"),
         DecodeError("not JSON", http_status=200, garbled=True),
         PaginationError("a circle", cursor="QVFI"),
+        ExportError("the disk is full", errno=28, filename="numbers.csv"),
         *map(refusal, REFUSALS),
     ]
 

@@ -19,11 +19,13 @@ LAYERS = (  # each imports only from the lines above it
     {"bulk", "onboarding", "watching"},
     {"client"},
     {"__init__", "sandbox"},
-    {"cache", "export", "extras", "report"},
+    {"extras"},
+    {"cache", "export", "report"},
     {"cli"},
     {"__main__"},
 )
 HOMES = {
+    "arro3": {"extras"},
     "aiohttp": {"wire", "session", "client", "sandbox"},  # session and client only name its types
     "backoff": {"retry"},
     "cattrs": {"decoding"},

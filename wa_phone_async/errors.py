@@ -7,6 +7,7 @@
     ├── OutcomeUnknownError                            a write whose answer was lost: look before repeating it
     ├── DecodeError                                    an answer that cannot be read
     ├── PaginationError                                a list that would never end, or cannot go on
+    ├── ExportError               (also OSError)       a file that could not be written whole
     └── GraphAPIError                                  the API's own refusal, with all that it said
         ├── BadRequestError                            a parameter is wrong
         ├── AuthenticationError                        the token is missing, expired or revoked
@@ -118,6 +119,24 @@ class PaginationError(WaPhoneError):
     def __init__(self, message: str, *, cursor: str | None = None) -> None:
         super().__init__(message)
         self.cursor = cursor
+
+
+class ExportError(WaPhoneError, OSError):
+    """A file could not be written whole, so that no part of it was left; the text says what is there instead.
+
+    Attributes:
+        errno: The system's number of what went wrong, such as `errno.ENOSPC`, or `None`.
+        filename: The file that was to be written.
+    """
+
+    # Names of our own: where `OSError` has its own ones, it speaks in its own way, and loses them when it is pickled.
+    errno: int | None = None
+    filename: str | None = None
+
+    def __init__(self, message: str, *, errno: int | None = None, filename: str | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
+        self.filename = filename
 
 
 class GraphAPIError(WaPhoneError):
