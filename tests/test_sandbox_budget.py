@@ -42,6 +42,17 @@ def test_a_call_after_the_wait_is_admitted_and_one_before_it_is_not(times: list[
         assert early.charge(at - 0.5, quota).is_refused
 
 
+def test_percents_can_be_coarse() -> None:
+    shares = [Charge(used, 200, 0.0) for used in (0, 4, 5, 10, 14, 199, 206)]
+    assert [share.percent("floor", 5) for share in shares] == [0, 0, 0, 5, 5, 95, 100]
+    assert [share.percent("round", 5) for share in shares] == [0, 0, 0, 5, 5, 100, 105]
+    coarse = Meter("meta", None, 1, "round", 5)
+    usage = json.loads(coarse.headers("1", Charge(6, 200, 0.0), None)["X-Business-Use-Case-Usage"])
+    assert usage["1"][1]["call_count"] == 5
+    with pytest.raises(ValueError, match="steps of 1 or more"):
+        Meter("meta", None, 1, "round", 0)
+
+
 def test_percents_are_floored_or_rounded_and_pass_100() -> None:
     assert Charge(199, 200, 0.0).percent("floor") == 99
     assert Charge(199, 200, 0.0).percent("round") == 100

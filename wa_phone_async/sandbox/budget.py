@@ -42,10 +42,10 @@ class Charge:
         """Whether the call was one too many."""
         return self.used > self.quota
 
-    def percent(self, rounding: Rounding) -> int:
-        """Give the share used in whole percents; above 100 where refused calls were counted."""
-        share = 100 * self.used / self.quota
-        return math.floor(share) if rounding == "floor" else round(share)
+    def percent(self, rounding: Rounding, step: int = 1) -> int:
+        """Give the share used in percent, a multiple of `step`; above 100 where refused calls were counted."""
+        steps = 100 * self.used / self.quota / step
+        return step * (math.floor(steps) if rounding == "floor" else round(steps))
 
 
 class RollingHour:
@@ -72,20 +72,25 @@ class RollingHour:
 class Meter:
     """The budgets of all WABAs and of the app, and the headers that say how full they are.
 
-    Headers come with every `usage_every`-th answer; 0 sends none.
+    Headers come with every `usage_every`-th answer; 0 sends none. Percentages in them are multiples of `step`.
 
     Raises:
-        ValueError: A quota is below 1.
+        ValueError: A quota or the step is below 1.
     """
 
-    def __init__(self, quota: Quota, app_quota: int | None, usage_every: int, rounding: Rounding) -> None:
+    def __init__(
+        self, quota: Quota, app_quota: int | None, usage_every: int, rounding: Rounding, step: int = 1
+    ) -> None:
         given = quota.values() if isinstance(quota, Mapping) else (quota,)
         if any(isinstance(each, int) and each < 1 for each in (*given, app_quota)):
             raise ValueError("a quota is 1 call an hour or more, or None for no limit")
+        if step < 1:
+            raise ValueError("percentages come in steps of 1 or more")
         self._quota = quota
         self._app_quota = app_quota
         self._usage_every = usage_every
         self._rounding: Rounding = rounding
+        self._step = step
         self._hours: dict[str, RollingHour] = {}
         self._app = RollingHour()
         self._answers = 0
@@ -113,14 +118,14 @@ class Meter:
         if charge is not None:
             headers["X-Business-Use-Case-Usage"] = self._business_usage(waba_id, charge)
         if app is not None:
-            percent = app.percent(self._rounding)
+            percent = app.percent(self._rounding, self._step)
             usage = {"call_count": percent, "total_time": percent // 2, "total_cputime": percent // 2}
             headers["X-App-Usage"] = dumps(usage).decode()
         return headers
 
     def _business_usage(self, waba_id: str, charge: Charge) -> str:
         """Write two entries under one id, as in Meta's example; the first is not the one that counts."""
-        percent = charge.percent(self._rounding)
+        percent = charge.percent(self._rounding, self._step)
         minutes = math.ceil(charge.wait / 60)
         entries = [
             _entry("whatsapp", percent // 10, 0),

@@ -34,6 +34,7 @@ class Sandbox:
         app_quota: Calls an hour for the app as a whole, no limit if `None`.
         usage_every: Usage headers come with every so many-th answer; 0 sends none.
         rounding: How a share becomes a whole percentage in them.
+        usage_step: Percentages in them are multiples of this: 5 makes them coarse.
         latency: Seconds that every answer takes.
         links: Whether pages carry `next` and `previous`; without them there are cursors alone.
         accounts: How many accounts the business owns, made up when they are read, so that a million cost little. The
@@ -43,7 +44,8 @@ class Sandbox:
             that a loop with virtual time passes its hours here too.
 
     Raises:
-        ValueError: For a temper that is none, a quota below 1, or a number of accounts or numbers that cannot be.
+        ValueError: For a temper that is none, a quota or a step below 1, or a number of accounts or numbers that cannot
+            be.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Sandbox:
         app_quota: int | None = None,
         usage_every: int = 1,
         rounding: Rounding = "floor",
+        usage_step: int = 1,
         latency: float = 0.0,
         links: bool = True,
         accounts: int | None = None,
@@ -74,7 +77,7 @@ class Sandbox:
             )
         store = Store(accounts, numbers_per_account)
         access = Access(tokens, app_secret)
-        meter = Meter(quota, app_quota, usage_every, rounding)
+        meter = Meter(quota, app_quota, usage_every, rounding, usage_step)
         self._api = Api(store, TEMPERS[temper], access, meter, with_links=links)
         self._server = Server(self._api, host, port, latency, clock)
         self._background: BackgroundLoop | None = None
