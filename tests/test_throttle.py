@@ -1,6 +1,7 @@
 """The throttle: who goes when, in virtual time; where it matters with a client and a server in the same loop."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, Unpack
@@ -263,6 +264,74 @@ def test_any_order_of_cancellations_leaves_it_usable(cancellations: list[tuple[i
     run(main())
 
 
+Deed = tuple[str, float, float]
+"""What becomes of a call, how long that takes, and the pause before the next one, in seconds."""
+
+FATES = ("answered", "lost", "unsent", "80008", "17", "no header")
+deeds = st.lists(
+    st.tuples(st.sampled_from(FATES), st.sampled_from([0.0, 0.3, 5.0]), st.sampled_from([0.0, 0.3, 700.0])),
+    min_size=1,
+    max_size=25,
+)
+
+
+async def act(throttle: Throttle, waba_id: str, course: list[Deed], *, patience: float = 10 * HOUR) -> list[float]:
+    """Make one call after the other; gives when each went, or minus the wait that it was told."""
+    went = list[float]()
+    for fate, seconds, pause in course:
+        lease = await throttle.admit(waba_id, f"token of {waba_id}", patience=patience)
+        if isinstance(lease, Lease):
+            went.append(lease.since)
+            await asyncio.sleep(seconds)
+            refused = fate.isdigit()
+            kind: Any = "refused" if refused else "answered" if fate == "no header" else fate
+            usage = None if refused or fate == "no header" else READ
+            throttle.report(lease, Report(kind, usage, int(fate) if refused else None))
+        else:
+            went.append(-lease)
+        await asyncio.sleep(pause)
+    return went
+
+
+@settings(max_examples=25)
+@given(st.lists(deeds, max_size=4), st.lists(deeds, min_size=1, max_size=3), st.sampled_from([1, 3, 200]))
+def test_whatever_happens_to_one_account_delays_no_other(
+    busy: list[list[Deed]], calm: list[list[Deed]], quota: int
+) -> None:
+    async def main(others: list[list[Deed]]) -> list[list[float]]:
+        throttle = Throttle(quota=quota)
+        around = [asyncio.create_task(act(throttle, A, course)) for course in others]
+        await settle()
+        went = await asyncio.gather(*(act(throttle, B, course) for course in calm))
+        for task in around:
+            task.cancel()
+        return went
+
+    beside, alone = run(main(busy)), run(main([]))
+    assert len(beside) == len(alone)
+    for one, other in zip(beside, alone, strict=True):
+        assert one == pytest.approx(other)
+
+
+@settings(max_examples=25)
+@given(st.lists(deeds, min_size=1, max_size=5), st.sampled_from([1, 3, 200]), st.sampled_from([0.0, 1.0, 100.0, 4000.0]))
+def test_no_call_waits_longer_than_its_patience(courses: list[list[Deed]], quota: int, patience: float) -> None:
+    async def ask(throttle: Throttle, course: list[Deed]) -> None:
+        for deed in course:
+            before = now()
+            (answer,) = await act(throttle, A, [("answered" if deed[0] == "unsent" else deed[0], 0.0, 0.0)], patience=patience)
+            assert now() - before <= patience + 1e-6
+            if answer < 0:
+                assert -answer > patience - (now() - before) - 1e-6  # and it was told no less than that
+            await asyncio.sleep(deed[2])
+
+    async def main() -> None:
+        throttle = Throttle(quota=quota)
+        await asyncio.gather(*(ask(throttle, course) for course in courses))
+
+    run(main())
+
+
 def test_queues_of_idle_accounts_are_forgotten() -> None:
     async def main() -> None:
         throttle = Throttle()
@@ -425,6 +494,41 @@ def test_the_refused_call_is_the_probe_and_all_others_wait_for_the_same_instant(
             assert probe.at == pytest.approx(100.2, abs=0.01)
             assert rest[0].at == pytest.approx(100.4, abs=0.01)
             assert [request.at for request in rest if request.query["limit"] == "100"] == [rest[0].at] * 5
+
+    run(main())
+
+
+@settings(max_examples=15)
+@given(
+    retry_after=st.none() | st.integers(0, 3000),
+    minutes=st.none() | st.integers(0, 50),
+    code=st.sampled_from([4, 17, 80007, 80008]),
+    times=st.integers(1, 3),
+    callers=st.integers(1, 5),
+)
+def test_no_call_goes_before_the_time_that_the_server_named(
+    retry_after: int | None, minutes: int | None, code: int, times: int, callers: int
+) -> None:
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    if minutes is not None:
+        entry = {"type": "whatsapp", "call_count": 100, "estimated_time_to_regain_access": minutes}
+        headers["X-Business-Use-Case-Usage"] = json.dumps({SMALL_WABA: [entry]})
+    hint = max(retry_after or 0, 60 * (minutes or 0))
+
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            await ask(client)
+            sandbox.plan(Fault.error(code, headers=headers), times=times)
+            began = now()
+            await asyncio.gather(*(ask(client) for _ in range(callers)))
+            _, *requests = sandbox.requests
+            assert len(requests) == callers + times
+            refused = [request for request in requests if request.status != 200]
+            for refusal in refused:
+                told_at = refusal.at + 0.2  # the server's latency
+                assert not [request for request in requests if told_at < request.at < told_at + hint - 1e-6]
+            # All callers wait together: one hint, or one doubled hold, for each refusal.
+            assert now() - began <= len(refused) * (max(hint, 240) + 65) + 3660
 
     run(main())
 
