@@ -109,6 +109,13 @@ def mutation(session):
     session.log(f"{noticed} of {counts['total']} mutants were noticed, {noticed / counts['total']:.1%}")
 
 
+@nox.session
+def soak(session):
+    """Ten minutes of listing and creating under faults; `-- --minutes 1 --seed 7` for another."""
+    session.install(*NO_EXTRAS)
+    session.run("python", "benchmarks/soak.py", *session.posargs)
+
+
 @nox.session(python=False)
 def full(session):
     """Everything."""

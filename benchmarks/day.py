@@ -3,8 +3,8 @@
     python benchmarks/day.py             every case; a quarter of an hour or so
     python benchmarks/day.py 200/h       the cases whose name contains a word
 
-`limits.py` simulates the same with the deciding core alone, and much more of it. Here real calls go over real sockets: a
-`PhoneNumberClient` as it comes, with `RetryPolicy.batch()`. Refusals are counted, and the last call that was answered
+`limits.py` simulates the same with the deciding core alone, and much more of it. Here real calls go over real sockets:
+a `PhoneNumberClient` as it comes, with `RetryPolicy.batch()`. Refusals are counted, and the last call that was answered
 is timed, by the sandbox's own record. "Last" is that time divided by that of an oracle, which is computed from the
 window alone: it knows what others will spend, needs no time to send, and always goes as soon as it may.
 """

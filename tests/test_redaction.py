@@ -79,6 +79,35 @@ def test_a_secret_is_hidden_in_each_form(text: str, shown: str) -> None:
     assert redact(text, SECRETS).rstrip("=") == shown
 
 
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=6), st.binary(max_size=4), st.binary(max_size=4))
+def test_a_secret_is_hidden_within_what_was_encoded_as_base64(secret: str, before: bytes, after: bytes) -> None:
+    for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
+        shown = redact(encode(before + secret.encode() + after).decode(), (secret,))
+        assert HIDDEN in shown
+        plain = shown.replace(HIDDEN, "")
+        assert len(plain) <= 2 + (len(before + after) + 5) * 4 // 3  # what was around it, and the characters shared
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: quote(text, safe=""),
+        lambda text: quote(text, safe="").lower(),
+        lambda text: quote(text, safe="/|"),
+        lambda text: quote(quote(text, safe=""), safe=""),
+        lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    ],
+    ids=["all", "lower case", "not all", "twice", "each character"],
+)
+def test_a_secret_is_hidden_however_a_url_encodes_it(encode: Any) -> None:
+    secret = "4711|+/=x"
+    assert redact(f"https://x/?a={encode(secret)}&b=1", (secret,)) == f"https://x/?a={HIDDEN}&b=1"
+
+
+def test_a_few_characters_of_base64_are_left_where_they_stand() -> None:
+    assert redact("Keeping YQ safe", ("ab",)) == "Keeping YQ safe"
+
+
 @pytest.mark.parametrize("value", [None, True, 5, 1.5, "", [], {}], ids=repr)
 def test_what_is_no_string_has_no_secret(value: Any) -> None:
     assert redact(value, SECRETS) == value

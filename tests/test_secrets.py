@@ -2,18 +2,27 @@
 
 import asyncio
 import base64
+import json
+import logging
+import pickle
+import re
+import string
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
 
 from wa_phone_async import (
+    Event,
     GraphAPIError,
     GraphSession,
     InvalidArgumentError,
@@ -22,7 +31,8 @@ from wa_phone_async import (
     TokenProvider,
     WaPhoneError,
 )
-from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
+from wa_phone_async.client import Settings
+from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 
 TOKEN = "EAAcanary+/token=="
 SECRET = "canary&app?secret"
@@ -251,6 +261,128 @@ async def test_a_closed_borrowed_session_makes_no_secret_visible() -> None:
         client = PhoneNumberClient(TOKEN, session=http, app_secret=SECRET)
     for text in all_that_is_said(await error_of(read, client)):
         assert_silent(text)
+
+
+# Any token, in any form
+
+
+Encode = Callable[[str], str]
+
+
+def percent(text: str) -> str:
+    return quote(text, safe="")
+
+
+def base64_within(before: int, after: int, encode: Callable[[bytes], bytes]) -> Encode:
+    """The token as a part of something longer: where it begins in a triple of bytes decides how it looks."""
+    return lambda text: encode(b"x" * before + text.encode() + b"yz"[:after]).decode()
+
+
+ENCODINGS: dict[str, Encode] = {
+    "raw": str,
+    "percent-encoded": percent,
+    "percent-encoded in lower case": lambda text: re.sub("%..", lambda escape: escape[0].lower(), percent(text)),
+    "percent-encoded but for slashes": quote,
+    "percent-encoded twice": lambda text: percent(percent(text)),
+    **{
+        f"Base64, {before} bytes before, {after} after, {encode.__name__}": base64_within(before, after, encode)
+        for before in range(3)
+        for after in range(3)
+        for encode in (base64.standard_b64encode, base64.urlsafe_b64encode)
+    },
+}
+CODES = (None, 2, 4, 100, 190, 80008)
+
+
+def forms_of(secret: str) -> Iterator[str]:
+    """What must be nowhere: the secret in each encoding, of Base64 what does not depend on its neighbours."""
+    for name, encode in ENCODINGS.items():
+        form = encode(secret)
+        yield form[4:-4] if name.startswith("Base64") else form
+
+
+def error_with(echo: str, code: int | None) -> Play:
+    error = {"message": echo, "type": echo, "code": code, "fbtrace_id": echo, "error_user_title": f"Sie senden {echo}"}
+    more = {"error_user_msg": echo, "is_transient": echo, "error_subcode": echo, "error_data": {echo: [echo]}}
+    challenge = f'WWW-Authenticate: OAuth "Facebook Platform" "invalid_token" "{echo}"\r\nRetry-After: 0\r\n'
+    return answer(json.dumps({"error": {**error, **more}}), status="400 Bad Request", headers=challenge)
+
+
+PLACES: dict[str, Callable[[str], Play]] = {
+    **{f"an error {code}": partial(error_with, code=code) for code in CODES},
+    "a text for an error": lambda echo: answer(json.dumps({"error": echo}), status="500 Oops"),
+    "an error's code": lambda echo: answer(json.dumps({"error": {"code": echo}}), status="400 No"),
+    "an HTML page": lambda echo: answer(f"<html>{echo}</html>", status="502 Bad Gateway"),
+    "the status line": lambda echo: answer("{}", status=f"401 {echo}"),
+    "no HTTP": lambda echo: raw(f"HTTP/9 {echo}\r\n\r\n".encode()),
+    "a header without a colon": lambda echo: raw(f"HTTP/1.1 200 OK\r\n{echo}\r\n\r\n".encode()),
+    "all headers": lambda echo: answer(
+        status="429 Too Many",
+        headers="".join(
+            f"{name}: {echo}\r\n"
+            for name in ("facebook-api-version", "X-App-Usage", "X-Business-Use-Case-Usage", "Retry-After", "Date", "X")
+        ),
+    ),
+    "a redirect": lambda echo: answer(status="302 Found", headers=f"Location: https://x/?t={echo}\r\n"),
+    "a next link": lambda echo: answer(json.dumps({"data": [], "paging": {"next": f"https://x/?access_token={echo}"}})),
+    "a row": lambda echo: answer(json.dumps({"data": [{"id": echo, "status": 5}]})),
+    "a member's name": lambda echo: answer(json.dumps({"data": [{echo: echo}], "id": 5, echo: 5})),
+    "another shape": lambda echo: answer(json.dumps([echo])),
+    "half an answer": lambda echo: answer(f'{{"data":[{{"id":"{echo}'),
+}
+
+LETTERS_AND_DIGITS = string.ascii_letters + string.digits
+tokens = st.builds(  # headed as a real one is, or a name of ours might be drawn
+    "EAAG{}".format,
+    st.text(LETTERS_AND_DIGITS, min_size=16, max_size=196)
+    | st.text(LETTERS_AND_DIGITS + "+/=%|._-~&?#", min_size=16, max_size=80),
+)
+
+
+class Ear(logging.Handler):
+    """Hears what is logged, whatever the level."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.heard = list[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(f"{self.format(record)} {vars(record)!r}")
+
+
+async def all_that_is_told(play: Play, call: Call, token: str, secret: str) -> list[str]:
+    """What an answer makes of a call: the error in each form, the events, and what is logged."""
+    events, ear, log = list[Event](), Ear(), logging.getLogger()
+    log.addHandler(ear)
+    try:
+        async with RawServer([play]) as server:
+            how: Settings = {"retry": QUICK, "app_secret": secret, "on_event": events.append, "base_url": server.url}
+            async with PhoneNumberClient(token, **how) as client:
+                error = await error_of(call, client)
+                told = [repr(client), repr(client.session), repr(client.last_usage(SMALL_WABA))]
+    finally:
+        log.removeHandler(ear)
+    assert isinstance(error, WaPhoneError)
+    return [*told, repr(events), *ear.heard, *all_that_is_said(error), pickle.dumps(error).decode("latin-1")]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    secrets=st.tuples(tokens, tokens),
+    echoed=st.integers(0, 1),
+    encode=st.sampled_from([*ENCODINGS]),
+    place=st.sampled_from([*PLACES]),
+    call=st.sampled_from([read, write]),
+)
+def test_whatever_is_echoed_no_form_of_a_secret_is_told(
+    secrets: tuple[str, str], echoed: int, encode: str, place: str, call: Call
+) -> None:
+    play = PLACES[place](ENCODINGS[encode](secrets[echoed]))
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        told = runner.run(all_that_is_told(play, call, *secrets))
+    for secret in secrets:
+        for form in forms_of(secret):
+            assert not [text for text in told if form in text]
 
 
 # Arguments and providers

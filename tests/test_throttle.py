@@ -314,12 +314,16 @@ def test_whatever_happens_to_one_account_delays_no_other(
 
 
 @settings(max_examples=25)
-@given(st.lists(deeds, min_size=1, max_size=5), st.sampled_from([1, 3, 200]), st.sampled_from([0.0, 1.0, 100.0, 4000.0]))
+@given(
+    st.lists(deeds, min_size=1, max_size=5), st.sampled_from([1, 3, 200]), st.sampled_from([0.0, 1.0, 100.0, 4000.0])
+)
 def test_no_call_waits_longer_than_its_patience(courses: list[list[Deed]], quota: int, patience: float) -> None:
     async def ask(throttle: Throttle, course: list[Deed]) -> None:
         for deed in course:
             before = now()
-            (answer,) = await act(throttle, A, [("answered" if deed[0] == "unsent" else deed[0], 0.0, 0.0)], patience=patience)
+            (answer,) = await act(
+                throttle, A, [("answered" if deed[0] == "unsent" else deed[0], 0.0, 0.0)], patience=patience
+            )
             assert now() - before <= patience + 1e-6
             if answer < 0:
                 assert -answer > patience - (now() - before) - 1e-6  # and it was told no less than that

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import quote
 
 HIDDEN: Final = "[hidden]"
 _DEEPEST: Final = 20
+_FEWEST_CHARACTERS: Final = 4  # fewer stand in any text by chance
 
 
 class Secret(str):
@@ -36,12 +38,12 @@ def redact(
 ) -> Any:
     """The same value with every secret hidden in every string of it; what lies deeper than `levels` is hidden whole.
 
-    It is for the texts of errors, never for data. A secret is found as it is, percent-encoded, and in Base64.
+    It is for the texts of errors, never for data. A secret is found as it is, percent-encoded, and in Base64, also
+    where it is a part of what was encoded.
     """
     if isinstance(value, str):
         for secret in secrets:
-            for form in _forms(secret):
-                value = value.replace(form, HIDDEN)
+            value = _hide(secret, value)
         return value
     if isinstance(value, dict | list) and not levels:
         return HIDDEN
@@ -52,6 +54,25 @@ def redact(
     return value
 
 
-def _forms(secret: str) -> tuple[str, ...]:
-    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-    return secret, quote(secret, safe=""), encoded
+def _hide(secret: str, text: str) -> str:
+    """The text without any form of a secret."""
+    for form in (secret, *_base64_forms(secret)):
+        text = text.replace(form, HIDDEN)
+    return re.sub(_percent_encoded(secret), HIDDEN, text) if "%" in text else text
+
+
+def _percent_encoded(secret: str) -> str:
+    """A pattern of a secret in a URL: encoders leave different characters as they are, and some encode twice."""
+    escapes = ("".join(f"%(?:25)*(?:{byte:02X}|{byte:02x})" for byte in character.encode()) for character in secret)
+    return "".join(f"(?:{re.escape(character)}|{escape})" for character, escape in zip(secret, escapes, strict=True))
+
+
+def _base64_forms(secret: str) -> Iterator[str]:
+    """A secret in Base64 by itself, and what of it is always there when 0, 1 or 2 bytes of a triple come before it."""
+    data = secret.encode()
+    for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
+        yield encode(data).decode().rstrip("=")
+        for before in range(3):
+            first, end = -(-8 * before // 6), 8 * (before + len(data)) // 6
+            if end - first >= _FEWEST_CHARACTERS:
+                yield encode(bytes(before) + data).decode()[first:end]

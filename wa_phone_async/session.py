@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
 from typing import Any, Final, Generic, Self, TypeVar, cast
@@ -56,6 +57,8 @@ T = TypeVar("T")
 
 DEFAULT_BASE_URL: Final = "https://graph.facebook.com"
 DEFAULT_API_VERSION: Final = "v23.0"
+
+_VERSION: Final = re.compile(r"v[0-9]{1,3}\.[0-9]{1,2}")
 
 _log = logging.getLogger("wa_phone_async")
 
@@ -500,8 +503,9 @@ class GraphSession:
         return None if self._app_secret is None else appsecret_proof(token, self._app_secret)
 
     def _check_version(self, answer: Answer) -> None:
-        served = answer.headers.get("facebook-api-version")
-        if served and served != self.api_version and not self._has_warned_of_version:
+        served = answer.headers.get("facebook-api-version", "")
+        is_version = _VERSION.fullmatch(served)  # no other text of the server's is logged: it may echo the token
+        if is_version and served != self.api_version and not self._has_warned_of_version:
             self._has_warned_of_version = True
             _log.warning("asked for Graph API %s and was served %s: is it still supported?", self.api_version, served)
 
