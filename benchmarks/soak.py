@@ -31,7 +31,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,6 @@ COMMON = (
     Fault.error(1, takes_effect=True),
     Fault.error(2),
     Fault.error(131000, takes_effect=True),
-    Fault.error(1, "Please reduce the amount of data you're asking for", status=500),
     Fault.error(10),
     Fault.error(100),
     Fault.error(190),
@@ -79,6 +78,7 @@ COMMON = (
     Fault.delay(0.3),
 )
 RARE = (
+    Fault.error(1, "Please reduce the amount of data you're asking for", status=500),
     Fault.error(17, headers=SOON),
     Fault.error(4, headers=SOON),
     Fault.delay_answer(STALL),
@@ -216,18 +216,15 @@ class Worker:
             raise BrokenPromiseError(f"{len(strangers)} numbers of {waba_id} were created that nobody asked for")
 
 
-class in_flight:  # noqa: N801 - used as a verb: `with in_flight(tally):`
+@contextmanager
+def in_flight(tally: Tally) -> Iterator[None]:
     """Count a call while it is under way."""
-
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
-
-    def __enter__(self) -> None:
-        self._tally.in_flight += 1
-        self._tally.most_in_flight = max(self._tally.most_in_flight, self._tally.in_flight)
-
-    def __exit__(self, *_: object) -> None:
-        self._tally.in_flight -= 1
+    tally.in_flight += 1
+    tally.most_in_flight = max(tally.most_in_flight, tally.in_flight)
+    try:
+        yield
+    finally:
+        tally.in_flight -= 1
 
 
 def provide(waba_id: str, rejected: str | None) -> str:
@@ -291,27 +288,46 @@ def slope(tally: Tally) -> float:
     return statistics.linear_regression([calls for _, calls, _ in settled], [size for _, _, size in settled]).slope
 
 
-def broken(tally: Tally, complaints: list[str], files: int, options: argparse.Namespace) -> Iterator[str]:
+def broken(
+    tally: Tally, options: argparse.Namespace, complaints: list[str], *, tasks: int, files: int
+) -> Iterator[str]:
     """Say what does not hold when all is over."""
+    if tasks:
+        yield f"{tasks} tasks were left"
+    if files > 0:
+        yield f"{files} files or sockets were left open"
     if complaints:
         yield f"{len(complaints)} complaints were left, the first of them: {complaints[0]}"
-    if files:
-        yield f"{files} files or sockets were left open"
     if options.minutes >= JUDGED_FROM_MINUTES and slope(tally) > MOST_BYTES_A_CALL:
         yield f"memory grows by {slope(tally):.0f} bytes with each call, and may by {MOST_BYTES_A_CALL:.0f}"
 
 
+@contextmanager
+def heard(complaints: list[str]) -> Iterator[None]:
+    """Write down what would only be printed: what was never closed, and errors where nobody can catch them."""
+
+    def hear(hint: Any) -> None:
+        complaints.append(f"{hint.err_msg or hint.object!r}: {hint.exc_value!r}")
+
+    hook, sys.unraisablehook = sys.unraisablehook, hear
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ResourceWarning)
+            yield
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+
+
 def run(options: argparse.Namespace, tally: Tally) -> list[str]:
     """Run it in a loop of its own; gives what does not hold."""
-    complaints, before, leftovers = list[str](), open_files(), 0
-    warnings.simplefilter("error", ResourceWarning)
-    sys.unraisablehook = lambda hint: complaints.append(f"{hint.err_msg or hint.object!r}: {hint.exc_value!r}")
+    complaints, files, tasks = list[str](), open_files(), 0
     try:
-        with asyncio.Runner() as runner:
+        with heard(complaints), asyncio.Runner() as runner:
             runner.get_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
             runner.run(soak(options, tally))
             runner.run(asyncio.sleep(0.1))  # closed sockets leave the loop in its next turns
-            leftovers = len(asyncio.all_tasks(runner.get_loop()))
+            tasks = len(asyncio.all_tasks(runner.get_loop()))
     except TimeoutError:
         return [f"it did not end: calls were still under way {GRACE_SECONDS:.0f} s after the time was over"]
     except BaseExceptionGroup as group:
@@ -319,9 +335,7 @@ def run(options: argparse.Namespace, tally: Tally) -> list[str]:
         if promises is None:
             raise
         return [str(promises.exceptions[0])]
-    gc.collect()
-    left = [f"{leftovers} tasks were left"] if leftovers else []
-    return left + list(broken(tally, complaints, open_files() - before, options))
+    return list(broken(tally, options, complaints, tasks=tasks, files=open_files() - files))
 
 
 def table(tally: Tally, seconds: float) -> str:

@@ -447,6 +447,19 @@ async def test_closing_does_not_wait_for_a_caller_who_does_not_read() -> None:
     writer.close()
 
 
+async def test_a_caller_who_leaves_in_the_middle_of_a_request_is_no_trouble(
+    sandbox: Sandbox, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = await connect(sandbox, b"POST /v23.0/1/phone_numbers HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+    await until(lambda: bool(sandbox._server._in_flight))
+    writer.transport.abort()
+    await until(lambda: not sandbox._server._in_flight)
+    async with session.get(f"{sandbox.url}/v23.0/{SMALL_WABA}/phone_numbers") as answer:
+        assert answer.status == 200
+    assert len(sandbox.requests) == 1
+    assert not caplog.records
+
+
 def test_in_development_mode_nothing_warns(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

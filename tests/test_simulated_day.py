@@ -4,29 +4,13 @@ The goals are those of the study behind the budgets. `benchmarks/limits.py` play
 `benchmarks/day.py` with a whole client and the sandbox; here those of their cases are played that are done in a moment.
 """
 
-import importlib.util
 import random
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from scripts import load_benchmark
 
-
-def load(name: str) -> ModuleType:
-    """A benchmark as a module: they are scripts beside the tests."""
-    path = Path(__file__).parents[1] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where attrs looks its annotations up
-    spec.loader.exec_module(module)
-    return module
-
-
-limits, day = load("limits"), load("day")
+limits, day = load_benchmark("limits"), load_benchmark("day")
 
 
 # The deciding core alone

@@ -78,7 +78,10 @@ class Server:
 
     async def _call(self, http: web.BaseRequest) -> web.Response:
         """Take a call through its stages. A caller who goes away does not stop it, as on a real service."""
-        request = await read_request(http, self.now())
+        try:
+            request = await read_request(http, self.now())
+        except ConnectionError:  # the caller was gone before all of it had come
+            return web.Response()
         fault = self._api.receive(request)
         await _pause(self._latency + fault.delay_before)
         if fault.drop == "before":
