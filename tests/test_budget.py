@@ -380,6 +380,21 @@ def test_beyond_the_known_quotas_the_readings_alone_say_how_many() -> None:
     assert budget.quota == pytest.approx(100.0 * 301 / 4.0)  # all were even, so by 2 at most
 
 
+def test_a_probe_that_is_answered_without_a_reading_is_soon_followed_by_another() -> None:
+    server, budget, now = Server(5000), Budget(), 0.0
+    for _ in range(200):
+        now = call(budget, now, server.call(now)[1], 0.01)
+
+    probe = budget.peek(now)
+    assert probe == pytest.approx(now + 60.0)
+    now = call(budget, probe, None)
+
+    assert budget.peek(now) == probe + 10.0
+    now = call(budget, probe + 10.0, server.call(now)[1])
+    assert budget.peek(now) == now
+    assert budget.quota == 5000
+
+
 @pytest.mark.parametrize(("percent", "wait"), [(4.0, 60.0), (99.0, 3660.0)])
 def test_a_burst_of_200_looks_for_more_only_where_the_readings_are_far_too_small(percent: float, wait: float) -> None:
     budget = Budget()

@@ -7,7 +7,7 @@ A budget is an exact log of our own calls, calibrated by what the server's heade
 `own` are the calls in flight and those answered within the last 61 minutes, refused ones included. `others`
 are the calls that the headers count and our log does not know. `quota` is the least possible one that the
 readings have not disproved: `p` percent after `n` calls of ours prove more than `100·n/(p+1)`. Beyond a full
-log, one call a minute looks for more where the readings hint at it.
+log, one call a minute looks for more where the readings hint at it, and one in ten seconds until an answer has one.
 
 Facts, from Meta's Graph guide "Rate limiting" and its WhatsApp pages, read 2026-11-22: a WABA has 200 calls
 an hour for each app, or 5,000 once it has a registered number; an app as a whole has 200 for each of its
@@ -250,7 +250,8 @@ class Budget:
             # Without headers only trying tells 5,000 from 200; a refusal may be somebody else's doing.
             return max(self._last_sent + _PROBE_BLIND_SECONDS, self._held_from + _PROBE_AGAIN_SECONDS)
         if self._hints_at_more():
-            return max(self._last_sent, self._read_at) + _PROBE_SECONDS
+            # A call that was answered without a reading has told nothing: the next one need not wait as long.
+            return max(self._last_sent + _PROBE_BLIND_SECONDS, self._read_at + _PROBE_SECONDS)
         return math.inf
 
     def _hints_at_more(self) -> bool:
