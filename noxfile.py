@@ -41,16 +41,19 @@ def group(name: str) -> list[str]:
 @nox.session
 @nox.parametrize("python, packages", [nox.param(*RUNS[run], id=run) for run in RUNS])
 def tests(session, packages):
-    """All tests: on each interpreter that is found, without the extras, and on the fork of backoff."""
+    """The tests on each interpreter that is found, without the extras, and on the fork of backoff.
+
+    The heavy ones, whose seconds of computing are the same everywhere, are left to `coverage`.
+    """
     session.install(*packages, *group("test"))
     if packages is OTHER_BACKOFF:
         session.install("--no-deps", "-e", ".")
-    session.run("python", "-m", *PYTEST, *session.posargs)
+    session.run("python", "-m", *PYTEST, "-m", "not heavy", *session.posargs)
 
 
 @nox.session
 def coverage(session):
-    """The tests, which must take every branch of the package, in processes that they start as well."""
+    """All tests, which must take every branch of the package, in processes that they start as well."""
     session.install(*ALL_EXTRAS, *group("test"), *group("tables"), *group("coverage"))
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", *PYTEST, *session.posargs)

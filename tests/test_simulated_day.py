@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from scripts import load_benchmark
 
+pytestmark = pytest.mark.heavy
+
 limits, day = load_benchmark("limits"), load_benchmark("day")
 
 
