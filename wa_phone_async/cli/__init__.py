@@ -3,12 +3,16 @@
     app.py          the commands together, and how a run ends: exit status, errors
     listing.py      wa-phone list
     creating.py     wa-phone create
+    exporting.py    wa-phone export
     serving.py      wa-phone sandbox
     connection.py   the options that say where a command runs, and the client made of them
     help.py         how --help looks
     output.py       stdout and stderr: what may be written to a terminal
     formats.py      phone numbers as JSON, JSON Lines and CSV
     table.py        phone numbers as a table that fits its terminal
+    ids.py          ids out of a file or a pipe
+    progress.py     how far an export has come
+    stopping.py     Ctrl-C for work that has to be ended in order
 
 It is built on the front door of the library alone. A new command is a function in a file of its own, registered in
 `app.py`; it writes its data with `output`, and raises what goes wrong.

@@ -14,10 +14,10 @@ from cyclopts import App, CycloptsError, Group
 
 from wa_phone_async import __version__
 
-from . import creating, listing, serving
+from . import creating, exporting, listing, serving
 from .errors import INTERRUPTED, exit_status, sentence
 from .help import HelpConsole, ManualPage
-from .output import complain, drop_stdout
+from .output import complain, drop_stdout, say
 
 HELP: Final = """\
 Phone numbers of WhatsApp Business Accounts (WABA), through Meta's Graph API.
@@ -26,7 +26,7 @@ The access token is read from WA_ACCESS_TOKEN or --token-file, never from an arg
 against an embedded Graph API with invented accounts: try them there.
 
 Data goes to stdout, all else to stderr. The exit status is 0; 1 when the API refused or was not reached; 2 for misuse;
-130 for Ctrl-C. Colour is for terminals, and NO_COLOR turns it off.
+3 when some accounts of an export failed; 130 for Ctrl-C. Colour is for terminals, and NO_COLOR turns it off.
 """
 
 EXAMPLES: Final = """\
@@ -60,6 +60,7 @@ for flag in ("--help", "--version"):
 COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # in the order in which --help lists them
     ("list", listing.list_numbers, listing.USAGE, listing.EXAMPLES),
     ("create", creating.create_number, creating.USAGE, creating.EXAMPLES),
+    ("export", exporting.export_numbers, exporting.USAGE, exporting.EXAMPLES),
     ("sandbox", serving.serve_sandbox, serving.USAGE, serving.EXAMPLES),
 )
 for _place, (_name, _command, _usage, _examples) in enumerate(COMMANDS):
@@ -90,6 +91,8 @@ def run(arguments: Sequence[str]) -> int:
         if "--debug" in arguments and not isinstance(error, CycloptsError):
             traceback.print_exception(error)
         complain(sentence(error))
+        for note in getattr(error, "__notes__", ()):
+            say(note)
         return exit_status(error)
 
 

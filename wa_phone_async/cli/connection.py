@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import attrs
 from cyclopts import Group, Parameter
 
-from wa_phone_async import InvalidArgumentError, PhoneNumberClient
+from wa_phone_async import CallFinished, Event, InvalidArgumentError, PhoneNumberClient, RetryPolicy
 
 from .output import reason
 
@@ -52,67 +52,47 @@ HERE: Final = Connection()
 """The options as they are where none is given."""
 
 
-class CountedToken:
-    """The access token, and how often it was asked for: once for each call, since each attempt asks.
-
-    Args:
-        token: What to give.
-    """
-
-    calls: int = 0
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, node_id: str, rejected: str | None) -> str:
-        """Give the token."""
-        del node_id, rejected
-        self.calls += 1
-        return self._token
-
-
-@attrs.frozen
+@attrs.define
 class Link:
     """A client, and the calls that it made."""
 
     client: PhoneNumberClient
-    _token: CountedToken
+    calls: int = 0
+    """How many requests were sent, repeated ones included."""
+    business_id: str = ""
+    """The business whose accounts are there to be tried, in a sandbox."""
 
-    @property
-    def calls(self) -> int:
-        """How many calls were made, repeated ones included."""
-        return self._token.calls
+    def hear(self, event: Event) -> None:
+        """Something happened to a call."""
+        if isinstance(event, CallFinished):
+            self.calls += event.attempts
 
 
 @asynccontextmanager
-async def connect(connection: Connection) -> AsyncGenerator[Link]:
+async def connect(connection: Connection, retry: RetryPolicy | None = None) -> AsyncGenerator[Link]:
     """Open a client as the options and the environment say; with `--sandbox`, to a sandbox of its own.
 
     Raises:
         InvalidArgumentError: There is no token, or an option is wrong.
     """
     async with AsyncExitStack() as stack:
+        app_secret, business_id = None, ""
         if connection.sandbox:
             if connection.base_url is not None:
                 raise InvalidArgumentError("--sandbox and --base-url exclude each other: give one of them")
             from wa_phone_async.sandbox import Sandbox  # noqa: PLC0415 - a web server, which few commands need
 
             sandbox = await stack.enter_async_context(Sandbox())
-            token = CountedToken("sandbox")
-            client = PhoneNumberClient(token, base_url=sandbox.url, **_given(connection.api_version, None))
+            token, base_url, business_id = "sandbox", sandbox.url, sandbox.business_id
         else:
-            token = CountedToken(_read_token(connection))
-            base_url = connection.base_url or os.environ.get("WA_BASE_URL")
-            client = PhoneNumberClient(
-                token, app_secret=_read_app_secret(connection), **_given(connection.api_version, base_url)
-            )
-        yield Link(await stack.enter_async_context(client), token)
-
-
-def _given(api_version: str | None, base_url: str | None) -> dict[str, Any]:
-    """The settings that were given somewhere, the others being the client's to choose; an empty one is not set."""
-    found = {"api_version": api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
-    return {name: value for name, value in found.items() if value}
+            token, app_secret = _read_token(connection), _read_app_secret(connection)
+            base_url = connection.base_url or os.environ.get("WA_BASE_URL", "")
+        given = {"api_version": connection.api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
+        settings: Any = {name: value for name, value in given.items() if value}  # the others are the client's to choose
+        client = PhoneNumberClient(token, app_secret=app_secret, retry=retry, **settings)
+        link = Link(await stack.enter_async_context(client), business_id=business_id)
+        client.subscribe(link.hear)
+        yield link
 
 
 def _read_token(connection: Connection) -> str:

@@ -19,9 +19,10 @@ INTERRUPTED: Final = 130
 """Ctrl-C."""
 
 _OPTIONS: Final = re.compile(
-    r"\b(?:fields|sort|limit|max_items|phone_number|verified_name|cc|migrate_phone_number|preverified_id)"
-    r"(?= (?:must|is|has)\b)"
+    r"\b(?:fields|sort|limit|max_items|phone_number|verified_name|cc|migrate_phone_number|preverified_id|concurrency"
+    r"|errors|business_id|access_token)(?= (?:must|is|has)\b)"
 )
+_NAMES: Final = {"access_token": "the access token", "business_id": "--business"}
 
 
 def exit_status(error: Exception) -> int:
@@ -35,8 +36,7 @@ def sentence(error: Exception) -> str:
         case UnknownOptionError():
             text = _unknown_option(error)
         case InvalidArgumentError():
-            text = str(error).replace("the token that access_token() gave", "the access token")
-            text = _OPTIONS.sub(lambda name: f"--{name[0].replace('_', '-')}", text)
+            text = _OPTIONS.sub(lambda name: _NAMES.get(name[0], f"--{name[0].replace('_', '-')}"), str(error))
         case OutcomeUnknownError():
             text = f"{error}: wa-phone list {error.waba_id} shows them"
         case GraphAPIError(error_user_msg=str(message)) if message:

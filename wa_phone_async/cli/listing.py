@@ -85,8 +85,8 @@ async def list_numbers(
         connection: Where to run.
     """
     accounts = waba_ids or _default_accounts(connection)
-    asked = ",".join(DEFAULT_FIELDS) if fields is None else ",".join(ALL_FIELDS) if fields == "all" else fields
-    conditions = [_read_filter(text) for text in filters]
+    asked = asked_fields(fields)
+    conditions = [read_filter(text) for text in filters]
 
     def walk(link: Link, account: str, wanted: int | None) -> AsyncPaginator[PhoneNumber]:
         return link.client.list_phone_numbers(
@@ -128,7 +128,13 @@ def _default_accounts(connection: Connection) -> tuple[str, ...]:
     return (LARGE_WABA,)
 
 
-def _read_filter(text: str) -> Filter:
+def asked_fields(fields: str | None) -> str:
+    """The fields to ask for, from the option `--fields`."""
+    return ",".join(DEFAULT_FIELDS) if fields is None else ",".join(ALL_FIELDS) if fields == "all" else fields
+
+
+def read_filter(text: str) -> Filter:
+    """A condition, from `FIELD=VALUE`."""
     field, equals, value = text.partition("=")
     if not equals:
         raise InvalidArgumentError(f"--filter must be FIELD=VALUE, such as account_mode=LIVE, not {text!r}")

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import unicodedata
+from contextlib import suppress
 from typing import Final
 
 _JOINER: Final = "\N{ZERO WIDTH JOINER}"  # it makes one emoji of several
@@ -55,6 +56,12 @@ def say(text: str) -> None:
     """Write a line for people to stderr."""
     sys.stderr.write(f"{printable(text)}\n")
     sys.stderr.flush()
+
+
+def tell(text: str) -> None:
+    """Write a line for people to stderr, and go on where nobody reads it any more: the work is elsewhere."""
+    with suppress(BrokenPipeError):
+        say(text)
 
 
 def complain(text: str) -> None:

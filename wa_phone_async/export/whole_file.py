@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -88,6 +90,17 @@ class WholeFile:
         if self._is_kept:
             return "the new file is there, and may not outlive a power failure"
         return "the file that was there is unchanged" if self._path.exists() else "no file was left"
+
+
+def remove_partials(path: Path) -> None:
+    """Remove what processes that were killed left of a file or a directory, if it can be. Nobody may be writing it."""
+    path = Path(os.path.realpath(path))
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            with suppress(OSError):  # it may be another user's, and only takes room
+                partial.unlink()
 
 
 def _sync_directory(directory: Path) -> None:

@@ -1,0 +1,141 @@
+"""How far an export has come: a bar on a terminal, a line now and then in a pipe, a summary at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+from wa_phone_async import CallFinished, HoldBegan, HoldEnded, WabaListing
+from wa_phone_async.export import Summary
+
+from .output import tell
+
+_SECONDS_PER_LINE: Final = 10.0
+_SECONDS_PER_DRAWING: Final = 0.2
+
+
+class Progress:
+    """Counts what an export does, as a listener to its client and from its listings.
+
+    Args:
+        total: How many accounts there are; `None` where that is not known.
+        resumed: What was complete before.
+        clock: Tells the time in seconds.
+    """
+
+    def __init__(self, total: int | None, resumed: Summary, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = total
+        self.accounts = resumed.accounts
+        """Accounts that were tried."""
+        self._resumed = resumed.accounts
+        self._clock = clock
+        self._began = clock()
+        self._numbers = resumed.phone_numbers
+        self._calls = 0
+        self._failures = Counter[str]()
+        self._held = set[str]()
+        self._held_since = 0.0
+        self._seconds_held = 0.0
+
+    def listed(self, listing: WabaListing) -> None:
+        """An account is listed, or has failed."""
+        self.accounts += 1
+        self._numbers += len(listing.phone_numbers)
+        if listing.error is not None:
+            self._failures[type(listing.error).__name__] += 1
+
+    def hear(self, event: Any) -> None:
+        """Something happened to a call."""
+        if isinstance(event, CallFinished):
+            self._calls += event.attempts
+        elif isinstance(event, HoldBegan):
+            self._held_since = self._held_since if self._held else self._clock()
+            self._held.add(event.node_id)
+        elif isinstance(event, HoldEnded):
+            self._seconds_held = self._seconds_held_so_far()
+            self._held_since = self._clock()
+            self._held.discard(event.node_id)
+
+    def _seconds_held_so_far(self) -> float:
+        """How long anything was held: an hour in which many accounts were held is an hour."""
+        return self._seconds_held + (self._clock() - self._held_since if self._held else 0.0)
+
+    def line(self) -> str:
+        """Where it is now."""
+        accounts = _counted(self.accounts, "account")
+        if self.total is not None:
+            accounts = f"{self.accounts:,} of {_counted(self.total, 'account')}"
+        parts = [accounts, _counted(self._numbers, "number"), _counted(self._calls, "call")]
+        if self._held:
+            parts.append(f"{len(self._held):,} held")
+        if (left := self._seconds_left()) is not None:
+            parts.append(f"{_duration(left)} left")
+        return ", ".join(parts)
+
+    def _seconds_left(self) -> float | None:
+        done = self.accounts - self._resumed
+        if self.total is None or not done:
+            return None
+        return (self._clock() - self._began) / done * max(0, self.total - self.accounts)
+
+    def summary(self, summary: Summary) -> str:
+        """What came of it."""
+        text = f"{_counted(summary.accounts, 'account')}, {_counted(summary.phone_numbers, 'number')}"
+        if summary.failed:
+            kinds = ", ".join(f"{count:,} {name}" for name, count in self._failures.most_common())
+            text += f"; {_counted(summary.failed, 'account')} failed: {kinds}"
+        return f"{text}; {_counted(self._calls, 'call')}, held for {_duration(self._seconds_held_so_far())}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+@asynccontextmanager
+async def showing(progress: Progress) -> AsyncGenerator[None]:
+    """Show it on stderr, again and again while the block runs."""
+    with _bar(progress) if sys.stderr.isatty() else _lines(progress) as (show, seconds):
+        showing_task = asyncio.create_task(_repeat(show, seconds))
+        try:
+            yield
+        finally:
+            showing_task.cancel()
+            await asyncio.wait([showing_task])
+
+
+async def _repeat(show: Callable[[], object], seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        show()
+
+
+_Shown = tuple[Callable[[], object], float]
+
+
+@contextmanager
+def _lines(progress: Progress) -> Generator[_Shown]:
+    yield lambda: tell(progress.line()), _SECONDS_PER_LINE
+
+
+@contextmanager
+def _bar(progress: Progress) -> Generator[_Shown]:
+    from rich import progress as rich  # noqa: PLC0415 - which only a terminal needs
+    from rich.console import Console  # noqa: PLC0415 - the same
+
+    columns = (rich.BarColumn(bar_width=20), rich.TextColumn("{task.description}", markup=False))
+    with rich.Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
+        task = bar.add_task(progress.line(), total=progress.total)
+        yield (
+            lambda: bar.update(task, completed=progress.accounts, description=progress.line(), refresh=True),
+            _SECONDS_PER_DRAWING,
+        )

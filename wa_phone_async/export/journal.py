@@ -1,0 +1,244 @@
+"""The journal of an export: which accounts are complete, so that it goes on exactly where it was killed.
+
+`numbers.parquet.parts/` holds parts, each a whole file of some accounts, and `journal.jsonl`: a line for the options of
+the export, then a line for each part, written after the part is durable. So whatever is in the journal is on the disk,
+and a part that is not in the journal, or a last line that was cut, never happened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, cast
+
+from wa_phone_async import ExportError, InvalidArgumentError
+
+from .ids import IdSet
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows has no such locks
+    fcntl = None  # type: ignore[assignment]  # a module elsewhere
+
+_VERSION: Final = 1
+_NAME: Final = "journal.jsonl"
+_OURS: Final = re.compile(r"journal\.jsonl|\.?(?:failed-)?\d{6,}\.[a-z]+(?:\.partial-[0-9a-f]+)?")
+
+Options = Mapping[str, Any]
+"""What an export was asked for, as plain JSON: what has to be the same when it goes on."""
+
+
+class Journal:
+    """What is complete of an export, in its directory of parts, which is this journal's alone while it is open.
+
+    Args:
+        directory: Where the parts are; it is made if need be.
+        options: What the export was asked for.
+        resume: Whether to go on with what is there. If not, a finished export is cleared away, and an unfinished one
+            is not touched.
+
+    Raises:
+        InvalidArgumentError: There is an unfinished export, and it is not to be resumed; or it was made with other
+            options; or another process is at it; or there is something else in the directory.
+        ExportError: The directory cannot be used.
+    """
+
+    def __init__(self, directory: Path, options: Options, *, resume: bool) -> None:
+        self._directory = directory
+        self._forget()
+        asked = _as_json(options)
+        with self._explained():
+            directory.mkdir(exist_ok=True)
+            self._file = (directory / _NAME).open("a+b", buffering=0)  # nothing is left to be flushed after a failure
+        try:
+            with self._explained():
+                self._lock()
+                self._open(asked, resume=resume)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _forget(self) -> None:
+        self.complete = IdSet()
+        """The accounts that are complete."""
+        self.parts: list[Path] = []
+        """The parts that hold their numbers."""
+        self.phone_numbers = 0
+        """How many numbers are in the parts."""
+        self._is_finished = False
+
+    def _lock(self) -> None:
+        """Keep others out. Whoever ends removes the directory, and a lock on what is no longer there is none."""
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_ours = os.path.samestat(os.fstat(self._file.fileno()), (self._directory / _NAME).stat())
+            except (BlockingIOError, FileNotFoundError):
+                is_ours = False
+            if not is_ours:
+                raise InvalidArgumentError(f"another export is writing to {self._directory}: let it end first")
+
+    def _open(self, asked: Options, *, resume: bool) -> None:
+        """Go on, or begin; nothing is changed before it is known that it may be."""
+        self._check_strangers()
+        begun, length = self._read()
+        if resume and len(self.complete):
+            self._check(begun, asked)
+            self._file.truncate(length)
+        else:
+            self._check_finished()
+            self._forget()
+            self._file.truncate(0)
+            self._write({"version": _VERSION, "options": asked})
+        self._tidy()
+
+    def _check_strangers(self) -> None:
+        for file in self._directory.iterdir():
+            if not _OURS.fullmatch(file.name):
+                raise InvalidArgumentError(f"{file} is not of an export: move it, since the directory will be removed")
+
+    def _read(self) -> tuple[Options, int]:
+        """Read what is complete; gives the options, and the bytes before a line that is not whole."""
+        options, length = dict[str, Any](), 0
+        with (self._directory / _NAME).open("rb") as lines:
+            for line in lines:
+                entry = _read_line(line)
+                if entry is None:
+                    break
+                if not length:
+                    options = self._options_of(entry)
+                self._take(entry)
+                length += len(line)
+        return options, length
+
+    def _options_of(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        if entry.get("version") != _VERSION:
+            raise InvalidArgumentError(
+                f"the export in {self._directory} was begun by another version of this library: go on with that one, "
+                "or remove the directory to begin anew"
+            )
+        options: dict[str, Any] = entry["options"]
+        return options
+
+    def _check(self, begun: Options, asked: Options) -> None:
+        for name in {**begun, **asked}:
+            if begun.get(name) != asked.get(name):
+                raise InvalidArgumentError(
+                    f"the export in {self._directory} was begun with {name} {_shown(begun.get(name))}, and this one "
+                    f"has {_shown(asked.get(name))}: give the same, or remove the directory to begin anew"
+                )
+        for part in self.parts:
+            if not part.is_file():
+                raise InvalidArgumentError(f"cannot go on without {part}: remove the directory to begin anew")
+
+    def _check_finished(self) -> None:
+        if len(self.complete) and not self._is_finished:
+            raise InvalidArgumentError(
+                f"an export that was not finished is in {self._directory}: go on with --resume (resume=True), "
+                "or remove the directory to begin anew"
+            )
+
+    def _tidy(self) -> None:
+        """Remove what was being written when the export ended."""
+        known = {self._directory / _NAME, *self.parts}
+        for file in self._directory.iterdir():
+            if file not in known:
+                file.unlink()
+
+    def next_part(self, suffix: str) -> Path:
+        """Where the next part goes."""
+        return self._directory / f"{len(self.parts) + 1:06}{suffix}"
+
+    def add(self, part: Path | None, accounts: Sequence[str], phone_numbers: int) -> None:
+        """Write down accounts that are complete, after their part is durable; `None` where they have no numbers.
+
+        Raises:
+            ExportError: It cannot be written. The journal must be opened anew then.
+        """
+        name = None if part is None else part.name
+        entry = {"part": name, "phone_numbers": phone_numbers, "accounts": accounts}
+        self._write(entry)
+        self._take(entry)
+
+    def _take(self, entry: Mapping[str, Any]) -> None:
+        self._is_finished = entry.get("finished", False)
+        if part := entry.get("part"):
+            self.parts.append(self._directory / part)
+        self.phone_numbers += entry.get("phone_numbers", 0)
+        for waba_id in entry.get("accounts", ()):
+            self.complete.add(waba_id)
+
+    def finish(self) -> None:
+        """Write down that every account was tried.
+
+        Raises:
+            ExportError: It cannot be written.
+        """
+        self._write({"finished": True})
+
+    def remove(self) -> None:
+        """Remove the directory, and close the journal.
+
+        Raises:
+            ExportError: It cannot be removed.
+        """
+        if self._file.closed:
+            return
+        if fcntl is None:  # pragma: no cover - Windows renames no directory with an open file
+            self.close()
+        doomed = self._directory.with_name(f".{self._directory.name}.partial-{secrets.token_hex(4)}")
+        with self._explained():
+            self._directory.rename(doomed)  # all of it at once: there is no moment at which half of it is there
+            self.close()
+            shutil.rmtree(doomed)
+
+    def close(self) -> None:
+        """Let others at the directory."""
+        self._file.close()
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        rest = memoryview(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        with self._explained():
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+
+    @contextmanager
+    def _explained(self) -> Generator[None]:
+        try:
+            yield
+        except ExportError:
+            raise
+        except OSError as error:
+            sentence = f"cannot keep the parts of the export in {self._directory}: {error.strerror}"
+            raise ExportError(sentence, errno=error.errno, filename=str(self._directory)) from error
+
+
+def _as_json(options: Options) -> Options:
+    """The options as they will be read back: a tuple is a list then."""
+    try:
+        plain: Options = json.loads(json.dumps(options))
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"options must be plain JSON, not {options!r}") from error
+    return plain
+
+
+def _read_line(line: bytes) -> dict[str, Any] | None:
+    """A line of the journal, or `None` for one that is not whole."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        entry: Any = json.loads(line)
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", entry) if isinstance(entry, dict) else None
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is None else repr(value)
