@@ -11,7 +11,8 @@ import wa_phone_async
 LAYERS = (  # each imports only from the lines above it
     {"usage"},
     {"_version", "errors", "models", "redaction", "turns"},
-    {"decoding", "events", "query", "budget"},
+    {"builders", "events", "query", "budget"},
+    {"decoding"},
     {"request", "retry", "throttle", "tokens"},
     {"refusals", "wire"},
     {"answers", "paginator"},

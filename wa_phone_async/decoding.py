@@ -1,10 +1,11 @@
 """The one cattrs converter: JSON → values, or an error that says where it does not fit; and values → plain JSON.
 
-The recipe. Each model gets one structure hook: it walks the members that came, reads each with the hook of its field
-(resolved once for each model), and keeps what no field knows in `extra`. Nothing is coerced: a string field takes
-strings. Four fields' types are gentler. An open enum keeps an unknown value as the string that came; a time that is
-no time, an object that is none, and a boolean that is an empty text stay in `extra` under their own name. What does
-not fit is said with its place: `expected a string, not a number @ $.data[3].id`.
+The recipe. Each model gets one structure hook, which asks twice. Its *builder* (`builders`), a function written for
+the model, makes the value of what is usual. What the builder leaves is read *with care*: member by member, each with
+the reader of its field, until all that does not fit is known with its place: `expected a string, not a number @
+$.data[3].id`. Both keep what no field knows in `extra`, and nothing is coerced: a string field takes strings. Four
+fields' types are gentler. An open enum keeps an unknown value as the string that came; a time that is no time, an
+object that is none, and a boolean that is an empty text stay in `extra` under their own name.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import cattrs
 from cattrs.cols import list_structure_factory
 from cattrs.errors import AttributeValidationNote, ClassValidationError
 
+from .builders import UnusualError, bare_type, dict_builder, is_enum, is_plain
 from .errors import DecodeError
 from .models import NO_EXTRA, Cursors, Extra, Page, PhoneNumber
 
@@ -104,12 +106,15 @@ def _refuse_constant(name: str) -> NoReturn:
 _JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-class _StaysInExtraError(Exception):
+class _StaysInExtraError(UnusualError):
     """The value is not what the field holds, and does no harm."""
 
 
-class _MisfitError(Exception):
+class _MisfitError(UnusualError):
     """The value is not what the field holds, and nothing is coerced."""
+
+
+_LEFT_BY_BUILDERS: Final = (UnusualError, TypeError, cattrs.BaseValidationError, RecursionError)
 
 
 def _misfit(expected: str, value: object) -> _MisfitError:
@@ -160,10 +165,7 @@ def _open_enum_reader(enum: type[StrEnum]) -> Reader:
     members: dict[str, StrEnum] = {member.value: member for member in enum}
 
     def read(value: Any, _: Any = None) -> Any:
-        try:
-            return members[value]
-        except (KeyError, TypeError):
-            return _read_string(value)
+        return members.get(_read_string(value), value)
 
     return read
 
@@ -181,12 +183,12 @@ def _nested_reader(model: type[Any]) -> Reader:
 
 def _reader_of(annotation: Any) -> Reader:
     """The reader of a field's type. `None` in it is dealt with elsewhere."""
-    kind, *_ = (arg for arg in (get_args(annotation) or (annotation,)) if arg is not type(None))
+    kind = bare_type(annotation)
     if kind is datetime:
         return _read_time
     if kind is bool:
         return _read_flag
-    if issubclass(kind, StrEnum):
+    if is_enum(kind):
         return _open_enum_reader(kind)
     return _nested_reader(kind) if attrs.has(kind) else _converter.get_structure_hook(kind)
 
@@ -195,34 +197,51 @@ def _has_extra(model: Any) -> bool:
     return attrs.has(model) and attrs.fields(model)[-1].name == "extra" and (get_origin(model) or model) is not Page
 
 
-def _structure_hook(model: type[Any]) -> Reader:
-    fields = attrs.fields(model)[:-1]
-    slots = {field.name: (index, _reader_of(field.type)) for index, field in enumerate(fields)}
-    required = [(index, field.name) for index, field in enumerate(fields) if field.default is attrs.NOTHING]
+def _model_hook(model: type[Any]) -> Reader:
+    """A model with `extra`: by its builder, and whatever that leaves is read with care."""
+    readers = {field.name: _reader_of(field.type) for field in attrs.fields(model)[:-1]}
+    read_with_care = _careful_reader(model, readers)
+    if not is_plain(model):
+        return read_with_care
+    build = dict_builder(model, readers, _OTHER_NAMES, without_links)
 
-    def structure(members: Any, _: Any = None) -> Any:
-        values: list[Any] = [None] * len(fields)
+    def read(members: Any, _: Any = None) -> Any:
+        try:
+            return build(members)
+        except _LEFT_BY_BUILDERS:
+            pass
+        return read_with_care(members)
+
+    return read
+
+
+def _careful_reader(model: type[Any], readers: Mapping[str, Reader]) -> Reader:
+    """Reads all that can be read, and says of each member that does not fit where it is."""
+    required = [field.name for field in attrs.fields(model) if field.default is attrs.NOTHING]
+    aliases = {field.name: field.alias for field in attrs.fields(model)}
+
+    def read(members: Any, _: Any = None) -> Any:
+        values: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         misfits: dict[str, Exception] = {}
-        for name, value in _with_first_names(_read_object(members), slots).items():
-            slot = slots.get(name)
-            if slot is None:
+        for name, value in _with_first_names(_read_object(members), readers).items():
+            if name not in readers:
                 extra[name] = value
             elif value is not None:
                 try:
-                    values[slot[0]] = slot[1](value)
+                    values[aliases[name]] = readers[name](value)
                 except _StaysInExtraError:
                     extra[name] = value
                 except (_MisfitError, ClassValidationError) as error:
                     misfits[name] = error
-        for index, name in required:
-            if values[index] is None:
+        for name in required:
+            if aliases[name] not in values:
                 misfits.setdefault(name, KeyError(name))
         if misfits:
             raise ClassValidationError("", [_at(name, error) for name, error in misfits.items()], model)  # pyright: ignore[reportCallIssue]  # typeshed knows ExceptionGroup's two
-        return model(*values, _read_extra(extra))
+        return model(**values, extra=_read_extra(extra))
 
-    return structure
+    return read
 
 
 def _object_hook(model: type[Any], converter: cattrs.Converter) -> Reader:
@@ -296,7 +315,7 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook(Page, lambda value, _: converter.structure(value, Page[PhoneNumber]))
     converter.register_structure_hook_factory(_is_array, _array_hook)
     converter.register_structure_hook_factory(attrs.has, _object_hook)
-    converter.register_structure_hook_factory(_has_extra, _structure_hook)
+    converter.register_structure_hook_factory(_has_extra, _model_hook)
     converter.register_unstructure_hook(Extra, dict)
     converter.register_unstructure_hook(Cursors, lambda cursors: attrs.asdict(cursors, filter=_is_given))
     converter.register_unstructure_hook(datetime, datetime.isoformat)

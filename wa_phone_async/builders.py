@@ -1,0 +1,158 @@
+"""Functions written for one model each: the quick way from what a parser gave to a frozen value.
+
+attrs and cattrs write functions for classes in the same manner. What makes these quick was measured:
+
+- A frozen object takes 1.5 µs through its constructor and 0.2 µs as a *draft*: an object of a mutable child class
+  with the same slots, which is filled and then made one of the frozen class.
+- Each field has its own lines, without a loop over the fields, and without a call where a line does.
+- Members that no field knows are looked for only where the count of members tells of them, first under the names
+  that came before.
+
+A builder reads what is usual. At anything else it raises some exception, and the careful reader of `decoding` says
+what is wrong, or reads it after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from textwrap import indent
+from types import UnionType
+from typing import Any, Final, TypeAlias, Union, get_args, get_origin
+
+import attrs
+
+from .models import NO_EXTRA, Extra
+
+Builder: TypeAlias = Callable[[Any], Any]
+"""Makes a value of one model from a parsed object, or raises some exception."""
+
+MAX_LEARNED: Final = 16
+"""How many names that no field has are learned for one model."""
+
+_SPECIAL: Final = ("__attrs_pre_init__", "__attrs_init__", "__attrs_post_init__", "_attrs_cached_hash")
+
+
+class UnusualError(Exception):
+    """A builder leaves this to the careful reader."""
+
+
+class OpenEnum(dict[object, StrEnum]):
+    """The members of an enum by their values. What is none of them stays the string that came."""
+
+    def __init__(self, enum: type[StrEnum]) -> None:
+        super().__init__({member.value: member for member in enum})
+
+    def __missing__(self, value: object) -> str:
+        if type(value) is not str:
+            raise UnusualError
+        return value
+
+
+def bare_type(annotation: Any) -> Any:
+    """The one type that a field holds beside `None` and, where it is an enum, beside unknown strings."""
+    is_union = get_origin(annotation) in (Union, UnionType)
+    return next(kind for kind in get_args(annotation) if kind is not type(None)) if is_union else annotation
+
+
+def is_enum(kind: Any) -> bool:
+    """Whether a bare type is an enum, all of which are open."""
+    return isinstance(kind, type) and issubclass(kind, StrEnum)
+
+
+def is_plain(model: type[Any]) -> bool:
+    """Whether a model may be made without its constructor, since that does nothing but store what it is given."""
+    fields = attrs.fields(model)
+    return (
+        all(field.init and field.validator is None and field.converter is None for field in fields)
+        and all(field.default in (attrs.NOTHING, None) for field in fields[:-1])
+        and "__slots__" in vars(model)
+        and not any(hasattr(model, name) for name in _SPECIAL)
+        and not any(name in vars(base) for base in model.__mro__[:-1] for name in ("__new__", "__init_subclass__"))
+    )
+
+
+def write_builder(model: type[Any], parameter: str, lines: Iterable[str], names: Mapping[str, Any]) -> Builder:
+    """The function of one parameter that fills a `draft` by these lines, in which these names are known."""
+    own = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    draft = type(
+        model.__name__, (model,), own
+    )  # without a `__delattr__` of its own, each store takes nine times as long
+    body = "\n".join(["draft = new(Draft)", *lines, "draft.__class__ = Model", "return draft"])
+    source = f"def build({parameter}):\n{indent(body, '    ')}\n"
+    scope: dict[str, Any] = {**names, "new": object.__new__, "Draft": draft, "Model": model}
+    exec(compile(source, f"<builder of {model.__name__}>", "exec"), scope)  # noqa: S102  # made of field names alone
+    build: Builder = scope["build"]
+    return build
+
+
+_STRING: Final = """\
+if type(value) is not str:
+    if value is not None: raise Unusual
+    absent += 1
+draft.{name} = value"""
+_FLAG: Final = _STRING.replace("type(value) is not str", "value is not True and value is not False")
+_OTHER: Final = """\
+if value is None: absent += 1
+else: value = read_{name}(value)
+draft.{name} = value"""
+_ENUM: Final = _OTHER.replace("(value)", "[value]")
+
+
+def dict_builder(
+    model: type[Any],
+    readers: Mapping[str, Callable[[Any], Any]],
+    other_names: Mapping[str, str],
+    clean: Callable[[Any], Any],
+) -> Builder:
+    """The builder from a `dict` as `json` gives it.
+
+    Args:
+        model: A plain model whose last field is `extra`.
+        readers: The reader of each field.
+        other_names: Second names of fields, each with the first.
+        clean: Makes a value of `extra` of what came.
+    """
+    fields = attrs.fields(model)[:-1]
+    second = {name: other for other, name in other_names.items()}
+    names: dict[str, Any] = {"Unusual": UnusualError, "NO_EXTRA": NO_EXTRA}
+    names["keep"] = _keeper({field.name for field in fields}, other_names, clean)
+    lines = ["if type(members) is not dict: raise Unusual", "get, absent = members.get, 0"]
+    for field in fields:
+        kind, name = bare_type(field.type), field.name
+        names[f"read_{name}"] = OpenEnum(kind) if is_enum(kind) else readers[name]
+        lines.append(f"value = get({name!r})")
+        if name in second:
+            lines.append(f"if value is None: value = get({second[name]!r})")
+        if field.default is attrs.NOTHING:
+            lines.append("if value is None: raise Unusual")
+        lines.append({str: _STRING, bool: _FLAG}.get(kind, _ENUM if is_enum(kind) else _OTHER).format(name=name))
+    lines.append(f"unread = len(members) - {len(fields)} + absent")
+    lines.append("draft.extra = keep(members, unread) if unread else NO_EXTRA")
+    return write_builder(model, "members", lines, names)
+
+
+def _keeper(
+    known: set[str], other_names: Mapping[str, str], clean: Callable[[Any], Any]
+) -> Callable[[dict[str, Any], int], Extra]:
+    """What makes the `extra` of an object with so many members that were not read."""
+    learned: list[str] = []
+
+    def keep(members: dict[str, Any], unread: int) -> Extra:
+        extra: dict[str, Any] = {}
+        for name in learned:
+            if name in members:
+                value = members[name]
+                extra[name] = value if type(value) is str else clean(value)
+        return Extra(extra) if len(extra) == unread else keep_all(members)
+
+    def keep_all(members: dict[str, Any]) -> Extra:
+        extra = {name: clean(value) for name, value in members.items() if name not in known}
+        for other, name in other_names.items():
+            if name in known and members.get(name) is None:
+                extra.pop(other, None)
+        news = extra.keys() - other_names - set(learned)
+        learned.extend(sorted(news)[: MAX_LEARNED - len(learned)])
+        return Extra(extra) if extra else NO_EXTRA
+
+    return keep
