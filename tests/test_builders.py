@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 import attrs
 import pytest
 
-from wa_phone_async.builders import MAX_LEARNED, Builder, OpenEnum, UnusualError, dict_builder, is_plain
+from wa_phone_async.builders import MAX_LEARNED, Builder, OpenEnum, Recipe, UnusualError, dict_builder, is_plain
 from wa_phone_async.decoding import from_dict
 from wa_phone_async.errors import DecodeError
 from wa_phone_async.models import NO_EXTRA, CreatedPhoneNumber, Extra, PhoneNumber, Throughput, ThroughputLevel
@@ -111,8 +111,9 @@ def as_it_came(value: Any) -> Any:
 
 
 def builder(model: type[Any]) -> Builder:
-    readers = dict.fromkeys((field.name for field in attrs.fields(model)), as_it_came)
-    return dict_builder(model, readers, {"platform_type": "host_platform"}, as_it_came)
+    readers = dict.fromkeys((field.name for field in attrs.fields(model)[:-1]), as_it_came)
+    other_names = {"platform_type": "host_platform"} if model is PhoneNumber else {}
+    return dict_builder(Recipe(model, readers, other_names, as_it_came))
 
 
 @pytest.mark.parametrize("model", [PhoneNumber, CreatedPhoneNumber, Throughput])

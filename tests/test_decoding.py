@@ -422,5 +422,7 @@ def test_all_else_is_left_as_it_is(value: Json) -> None:
 
 @pytest.mark.parametrize("model", [PhoneNumber, CreatedPhoneNumber, dict], ids=str)
 def test_models_hold_no_links(model: type[Any]) -> None:
-    value = read_model({"id": "1", "owner": {"paging": {"next": f"https://…?access_token={SECRET}"}}}, model)
-    assert SECRET not in repr(value)
+    paging = {"next": f"https://…?access_token={SECRET}"}
+    for _ in range(2):  # names that came before are read in another way
+        value = read_model({"id": "1", "owner": {"paging": paging}, "paging": paging}, model)
+        assert SECRET not in repr(value)

@@ -33,6 +33,29 @@ MAX_LEARNED: Final = 16
 _SPECIAL: Final = ("__attrs_pre_init__", "__attrs_init__", "__attrs_post_init__", "_attrs_cached_hash")
 
 
+@attrs.frozen
+class Recipe:
+    """What those who write a builder need to know of its model."""
+
+    model: type[Any]
+    """A plain model whose last field is `extra`."""
+    readers: Mapping[str, Callable[[Any], Any]]
+    """The reader of each other field, which gives its value or raises."""
+    other_names: Mapping[str, str]
+    """Second names of fields, each with the first name."""
+    clean: Callable[[Any], Any]
+    """Takes out of a JSON value what no `extra` may hold."""
+
+    @property
+    def fields(self) -> list[attrs.Attribute[Any]]:
+        """The fields but `extra`."""
+        return [*attrs.fields(self.model)[:-1]]
+
+    def other_name(self, field: str) -> str | None:
+        """The second name of a field, if it has one."""
+        return next((other for other, name in self.other_names.items() if name == field), None)
+
+
 class UnusualError(Exception):
     """A builder leaves this to the careful reader."""
 
@@ -99,60 +122,46 @@ draft.{name} = value"""
 _ENUM: Final = _OTHER.replace("(value)", "[value]")
 
 
-def dict_builder(
-    model: type[Any],
-    readers: Mapping[str, Callable[[Any], Any]],
-    other_names: Mapping[str, str],
-    clean: Callable[[Any], Any],
-) -> Builder:
-    """The builder from a `dict` as `json` gives it.
-
-    Args:
-        model: A plain model whose last field is `extra`.
-        readers: The reader of each field.
-        other_names: Second names of fields, each with the first.
-        clean: Makes a value of `extra` of what came.
-    """
-    fields = attrs.fields(model)[:-1]
-    second = {name: other for other, name in other_names.items()}
-    names: dict[str, Any] = {"Unusual": UnusualError, "NO_EXTRA": NO_EXTRA}
-    names["keep"] = _keeper({field.name for field in fields}, other_names, clean)
+def dict_builder(recipe: Recipe) -> Builder:
+    """The builder from a `dict` as `json` gives it."""
+    names: dict[str, Any] = {"Unusual": UnusualError, "NO_EXTRA": NO_EXTRA, "keep": _keeper(recipe)}
     lines = ["if type(members) is not dict: raise Unusual", "get, absent = members.get, 0"]
-    for field in fields:
+    for field in recipe.fields:
         kind, name = bare_type(field.type), field.name
-        names[f"read_{name}"] = OpenEnum(kind) if is_enum(kind) else readers[name]
+        names[f"read_{name}"] = OpenEnum(kind) if is_enum(kind) else recipe.readers[name]
         lines.append(f"value = get({name!r})")
-        if name in second:
-            lines.append(f"if value is None: value = get({second[name]!r})")
+        if other := recipe.other_name(name):
+            lines.append(f"if value is None: value = get({other!r})")
         if field.default is attrs.NOTHING:
             lines.append("if value is None: raise Unusual")
         lines.append({str: _STRING, bool: _FLAG}.get(kind, _ENUM if is_enum(kind) else _OTHER).format(name=name))
-    lines.append(f"unread = len(members) - {len(fields)} + absent")
+    lines.append(f"unread = len(members) - {len(recipe.fields)} + absent")
     lines.append("draft.extra = keep(members, unread) if unread else NO_EXTRA")
-    return write_builder(model, "members", lines, names)
+    return write_builder(recipe.model, "members", lines, names)
 
 
-def _keeper(
-    known: set[str], other_names: Mapping[str, str], clean: Callable[[Any], Any]
-) -> Callable[[dict[str, Any], int], Extra]:
+def _keeper(recipe: Recipe) -> Callable[[dict[str, Any], int], Extra]:
     """What makes the `extra` of an object with so many members that were not read."""
     learned: list[str] = []
 
     def keep(members: dict[str, Any], unread: int) -> Extra:
         extra: dict[str, Any] = {}
+        is_flat = True
         for name in learned:
             if name in members:
-                value = members[name]
-                extra[name] = value if type(value) is str else clean(value)
-        return Extra(extra) if len(extra) == unread else keep_all(members)
+                extra[name] = value = members[name]
+                is_flat = is_flat and type(value) is str
+        if len(extra) != unread:
+            return keep_all(members)
+        return Extra(extra if is_flat else recipe.clean(extra))
 
     def keep_all(members: dict[str, Any]) -> Extra:
-        extra = {name: clean(value) for name, value in members.items() if name not in known}
-        for other, name in other_names.items():
-            if name in known and members.get(name) is None:
+        extra = {name: value for name, value in members.items() if name not in recipe.readers}
+        for other, name in recipe.other_names.items():
+            if members.get(name) is None:
                 extra.pop(other, None)
-        news = extra.keys() - other_names - set(learned)
+        news = extra.keys() - recipe.other_names - set(learned)
         learned.extend(sorted(news)[: MAX_LEARNED - len(learned)])
-        return Extra(extra) if extra else NO_EXTRA
+        return Extra(recipe.clean(extra)) if extra else NO_EXTRA
 
     return keep

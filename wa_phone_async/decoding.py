@@ -11,7 +11,7 @@ object that is none, and a boolean that is an empty text stay in `extra` under t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NoReturn, TypeVar, get_args, get_origin
@@ -21,7 +21,7 @@ import cattrs
 from cattrs.cols import list_structure_factory
 from cattrs.errors import AttributeValidationNote, ClassValidationError
 
-from .builders import UnusualError, bare_type, dict_builder, is_enum, is_plain
+from .builders import Recipe, UnusualError, bare_type, dict_builder, is_enum, is_plain
 from .errors import DecodeError
 from .models import NO_EXTRA, Cursors, Extra, Page, PhoneNumber
 
@@ -197,13 +197,19 @@ def _has_extra(model: Any) -> bool:
     return attrs.has(model) and attrs.fields(model)[-1].name == "extra" and (get_origin(model) or model) is not Page
 
 
+def _recipe_of(model: type[Any]) -> Recipe:
+    readers = {field.name: _reader_of(field.type) for field in attrs.fields(model)[:-1]}
+    other_names = {other: name for other, name in _OTHER_NAMES.items() if name in readers}
+    return Recipe(model, readers, other_names, without_links)
+
+
 def _model_hook(model: type[Any]) -> Reader:
     """A model with `extra`: by its builder, and whatever that leaves is read with care."""
-    readers = {field.name: _reader_of(field.type) for field in attrs.fields(model)[:-1]}
-    read_with_care = _careful_reader(model, readers)
+    recipe = _recipe_of(model)
+    read_with_care = _careful_reader(recipe)
     if not is_plain(model):
         return read_with_care
-    build = dict_builder(model, readers, _OTHER_NAMES, without_links)
+    build = dict_builder(recipe)
 
     def read(members: Any, _: Any = None) -> Any:
         try:
@@ -215,16 +221,17 @@ def _model_hook(model: type[Any]) -> Reader:
     return read
 
 
-def _careful_reader(model: type[Any], readers: Mapping[str, Reader]) -> Reader:
+def _careful_reader(recipe: Recipe) -> Reader:
     """Reads all that can be read, and says of each member that does not fit where it is."""
-    required = [field.name for field in attrs.fields(model) if field.default is attrs.NOTHING]
-    aliases = {field.name: field.alias for field in attrs.fields(model)}
+    model, readers = recipe.model, recipe.readers
+    required = [field.name for field in recipe.fields if field.default is attrs.NOTHING]
+    aliases = {field.name: field.alias or field.name for field in recipe.fields}
 
     def read(members: Any, _: Any = None) -> Any:
         values: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         misfits: dict[str, Exception] = {}
-        for name, value in _with_first_names(_read_object(members), readers).items():
+        for name, value in _with_first_names(_read_object(members), recipe).items():
             if name not in readers:
                 extra[name] = value
             elif value is not None:
@@ -268,10 +275,10 @@ def _array_hook(kind: Any, converter: cattrs.Converter) -> Reader:
     return read
 
 
-def _with_first_names(members: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def _with_first_names(members: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """The members with a second name made the first, where the first one did not come or is null."""
-    for other, name in _OTHER_NAMES.items():
-        if other in members and name in known and members.get(name) is None:
+    for other, name in recipe.other_names.items():
+        if other in members and members.get(name) is None:
             members = {**members, name: members[other]}
             del members[other]
     return members
