@@ -1,8 +1,10 @@
 """Decoding: any JSON gives a value or says what does not fit and where, nothing is coerced, and nothing is lost."""
 
 import contextlib
+import importlib.util
 import json
 import pickle
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wa_phone_async.decoding import Json, from_dict, read_json, read_model, to_dict, without_links
+from wa_phone_async import decoding
+from wa_phone_async.decoding import FAST_PATH_SWITCH, Json, read_json, read_plain_page, to_dict, without_links
 from wa_phone_async.errors import DecodeError
 from wa_phone_async.models import (
     ALL_FIELDS,
@@ -31,6 +34,36 @@ from wa_phone_async.models import (
     ThroughputLevel,
     UnifiedCertStatus,
 )
+
+PATHS = [
+    "core",
+    pytest.param(
+        "fast", marks=pytest.mark.skipif(not importlib.util.find_spec("msgspec"), reason="msgspec is not installed")
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=PATHS, autouse=True)
+def _path(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All tests of this module are run on the core path and on the fast one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FAST_PATH_SWITCH, "off" if request.param == "core" else "on")
+        patch.setattr(decoding, "_converter", decoding._make_converter())
+        yield
+
+
+def read_model(payload: Any, model: type[Any], **details: Any) -> Any:
+    """A payload as a value of a model, by the fast path where that reads it."""
+    with contextlib.suppress(RecursionError, ValueError):  # what `json` cannot write
+        page = read_plain_page(json.dumps({"data": [payload]}).encode(), model)
+        if page is not None:
+            return page.rows[0]
+    return decoding.read_model(payload, model, **details)
+
+
+def from_dict(model: type[Any], data: Any) -> Any:
+    return read_model(data, model)
+
 
 SECRET = "EAAGsecretsecretsecret"
 

@@ -30,6 +30,7 @@ HOMES = {
     "aiohttp": {"wire", "session", "client", "sandbox"},  # session and client only name its types
     "backoff": {"retry"},
     "cattrs": {"decoding"},
+    "msgspec": {"extras"},
 }
 
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}

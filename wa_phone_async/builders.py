@@ -60,16 +60,22 @@ class UnusualError(Exception):
     """A builder leaves this to the careful reader."""
 
 
-class OpenEnum(dict[object, StrEnum]):
-    """The members of an enum by their values. What is none of them stays the string that came."""
+class OpenEnum(dict[object, StrEnum | None]):
+    """The members of an enum by their values. `None` and what is none of them stay what came."""
 
     def __init__(self, enum: type[StrEnum]) -> None:
         super().__init__({member.value: member for member in enum})
+        self[None] = None
 
     def __missing__(self, value: object) -> str:
         if type(value) is not str:
             raise UnusualError
         return value
+
+
+def in_order(extra: dict[str, Any]) -> dict[str, Any]:
+    """The same members by their names: every way to read a model gives `extra` in this order."""
+    return dict(sorted(extra.items()))
 
 
 def bare_type(annotation: Any) -> Any:
@@ -79,7 +85,7 @@ def bare_type(annotation: Any) -> Any:
 
 
 def is_enum(kind: Any) -> bool:
-    """Whether a bare type is an enum, all of which are open."""
+    """Whether a bare type is an enum of strings, all of which are open."""
     return isinstance(kind, type) and issubclass(kind, StrEnum)
 
 
@@ -161,7 +167,7 @@ def _keeper(recipe: Recipe) -> Callable[[dict[str, Any], int], Extra]:
             if members.get(name) is None:
                 extra.pop(other, None)
         news = extra.keys() - recipe.other_names - set(learned)
-        learned.extend(sorted(news)[: MAX_LEARNED - len(learned)])
-        return Extra(recipe.clean(extra)) if extra else NO_EXTRA
+        learned[:] = sorted([*learned, *sorted(news)[: MAX_LEARNED - len(learned)]])
+        return Extra(recipe.clean(in_order(extra))) if extra else NO_EXTRA
 
     return keep

@@ -10,18 +10,20 @@ object that is none, and a boolean that is an empty text stay in `extra` under t
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
 from cattrs.cols import list_structure_factory
 from cattrs.errors import AttributeValidationNote, ClassValidationError
 
-from .builders import Recipe, UnusualError, bare_type, dict_builder, is_enum, is_plain
+from .builders import Recipe, UnusualError, bare_type, dict_builder, in_order, is_enum, is_plain
 from .errors import DecodeError
 from .models import NO_EXTRA, Cursors, Extra, Page, PhoneNumber
 
@@ -33,8 +35,35 @@ Json = dict[str, Any] | list[Any] | str | float | None
 Reader = Callable[..., Any]
 """Reads one JSON value, or raises what does not fit. cattrs calls it with the type as a second argument."""
 
+FAST_PATH_SWITCH: Final = "WA_PHONE_FAST_PATH"
+"""The environment variable which, set to `off` before the first page is read, leaves all pages to the core path."""
+
 _OTHER_NAMES: Final = {"platform_type": "host_platform"}
 """Second names of fields. The first name wins where both came."""
+
+
+@attrs.frozen
+class PlainPage(Generic[T]):
+    """A page that has nothing but rows and `paging`, as a fast path reads it from its bytes."""
+
+    rows: list[T]
+    paging: object = attrs.field(repr=False)  # its links hold the token
+
+
+class PageReader(Protocol):
+    """Reads the bytes of pages of one model."""
+
+    def __call__(self, body: bytes) -> PlainPage[Any] | None:
+        """The page: the very rows that the core path would give. `None` leaves it to the core path."""
+        ...
+
+
+class FastPath(Protocol):
+    """What makes the reader of a model's pages; `extras.msgspec` has one."""
+
+    def __call__(self, recipe: Recipe, recipe_of: Callable[[Any], Recipe | None]) -> PageReader | None:
+        """The reader of a model's pages, or `None` where it could not read them all as the core path does."""
+        ...
 
 
 def read_json(body: bytes, *, http_status: int | None = None) -> Any:
@@ -66,6 +95,15 @@ def read_model(payload: object, model: type[T], *, http_status: int | None = Non
         misfits = [f"nested too deep to be read @ {path}"]
     more = f" (and {len(misfits) - 1} more)" if len(misfits) > 1 else ""
     raise DecodeError(f"{misfits[0]}{more}", http_status=http_status)
+
+
+def read_plain_page(body: bytes, model: type[T]) -> PlainPage[T] | None:
+    """The rows in the bytes of a page, by the fast path; `None` where there is none, or it leaves the page alone.
+
+    A page that it gives has no `error`, and no member beside `data` and `paging`.
+    """
+    page: PlainPage[T] | None = _converter.structure(body, PlainPage[model])  # type: ignore[valid-type]  # a type at run time
+    return page
 
 
 def from_dict(model: type[T], data: object) -> T:
@@ -197,6 +235,36 @@ def _has_extra(model: Any) -> bool:
     return attrs.has(model) and attrs.fields(model)[-1].name == "extra" and (get_origin(model) or model) is not Page
 
 
+def _is_plain_page(kind: Any) -> bool:
+    return get_origin(kind) is PlainPage
+
+
+def _plain_page_hook(kind: Any) -> Reader:
+    """Pages of a model, by the fast path. It is looked for where the first page of the model is read."""
+    fast_path, recipe = _find_fast_path(), _plain_recipe_of(get_args(kind)[0])
+    read_page = fast_path(recipe, _plain_recipe_of) if fast_path and recipe else None
+
+    def read(body: bytes, _: Any = None) -> PlainPage[Any] | None:
+        return read_page(body) if read_page else None
+
+    return read
+
+
+def _find_fast_path() -> FastPath | None:
+    """The fast path, found by its name since `extras` stands above this module: if it is installed and not off."""
+    if os.environ.get(FAST_PATH_SWITCH) == "off":
+        return None
+    try:
+        fast_path: FastPath = importlib.import_module(f"{__package__}.extras.msgspec").page_reader
+    except ImportError:
+        return None
+    return fast_path
+
+
+def _plain_recipe_of(kind: Any) -> Recipe | None:
+    return _recipe_of(kind) if _has_extra(kind) and is_plain(kind) else None
+
+
 def _recipe_of(model: type[Any]) -> Recipe:
     readers = {field.name: _reader_of(field.type) for field in attrs.fields(model)[:-1]}
     other_names = {other: name for other, name in _OTHER_NAMES.items() if name in readers}
@@ -246,7 +314,7 @@ def _careful_reader(recipe: Recipe) -> Reader:
                 misfits.setdefault(name, KeyError(name))
         if misfits:
             raise ClassValidationError("", [_at(name, error) for name, error in misfits.items()], model)  # pyright: ignore[reportCallIssue]  # typeshed knows ExceptionGroup's two
-        return model(**values, extra=_read_extra(extra))
+        return model(**values, extra=_read_extra(in_order(extra)))
 
     return read
 
@@ -323,6 +391,7 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook_factory(_is_array, _array_hook)
     converter.register_structure_hook_factory(attrs.has, _object_hook)
     converter.register_structure_hook_factory(_has_extra, _model_hook)
+    converter.register_structure_hook_factory(_is_plain_page, _plain_page_hook)
     converter.register_unstructure_hook(Extra, dict)
     converter.register_unstructure_hook(Cursors, lambda cursors: attrs.asdict(cursors, filter=_is_given))
     converter.register_unstructure_hook(datetime, datetime.isoformat)

@@ -23,22 +23,25 @@ class Extra(Mapping[str, Any]):
     Unlike `types.MappingProxyType` it can be pickled and copied.
     """
 
-    __slots__ = ("_items",)
+    __slots__ = ("members",)
+
+    members: Mapping[str, Any]
+    """The members themselves, which are not to be changed. It has a public name since builders fill it."""
 
     def __init__(self, items: Mapping[str, Any] | None = None) -> None:
-        self._items = items or {}
+        self.members = items or {}
 
     def __getitem__(self, key: str) -> Any:
-        return self._items[key]
+        return self.members[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._items)
+        return iter(self.members)
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.members)
 
     def __repr__(self) -> str:
-        return repr(self._items)
+        return repr(self.members)
 
 
 NO_EXTRA = Extra()

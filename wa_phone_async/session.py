@@ -31,7 +31,7 @@ from .errors import (
     WaPhoneError,
 )
 from .events import Announcer, CallFinished, HoldBegan, HoldEnded, Listener, RetryPlanned
-from .paginator import AsyncPaginator, Follow, Listing, Walk, read_listing
+from .paginator import AsyncPaginator, Follow, Listing, Walk, read_listing, read_plain_listing
 from .query import (
     check_api_version,
     check_at_least_one,
@@ -72,6 +72,7 @@ class _Call(Generic[T]):
     deadline: float | None
     rejections_before: int
     unknown: Callable[[str], OutcomeUnknownError] | None = None
+    read_bytes: Callable[[bytes, int], T | None] | None = None
     attempts: int = 0
     token: Secret | None = None
     rejected: Secret | None = None
@@ -257,6 +258,9 @@ class GraphSession:
         def read(payload: Any, http_status: int) -> Listing[T]:
             return read_listing(payload, model, http_status=http_status)
 
+        def read_bytes(body: bytes, http_status: int) -> Listing[T] | None:
+            return read_plain_listing(body, model, http_status=http_status)
+
         async def fetch(place: dict[str, str]) -> Listing[T]:
             request = Request(
                 path=path,
@@ -266,6 +270,7 @@ class GraphSession:
                 optional_fields=optional_fields(own_params.get("fields")),
             )
             call = self._question(request, read, total_timeout)
+            call.read_bytes = read_bytes
             try:
                 return await self._call(call)
             finally:  # a size that was refused is not asked for again in this walk, not after another error either
@@ -484,6 +489,10 @@ class GraphSession:
         self._check_version(answer)
         usage = read_usage(answer.headers, call.request.budget_id or call.request.node_id)
         try:
+            if call.read_bytes is not None and 200 <= answer.http_status < 300:
+                value = call.read_bytes(answer.body, answer.http_status)
+                if value is not None:
+                    return value, Report("answered", usage)
             secrets = tuple(filter(None, (token, self._app_secret, self._proof(token))))
             payload = read_answer(answer.body, http_status=answer.http_status, usage=usage, secrets=secrets)
             return call.read(payload, answer.http_status), Report("answered", usage)
