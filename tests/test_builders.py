@@ -113,7 +113,7 @@ def as_it_came(value: Any) -> Any:
 def builder(model: type[Any]) -> Builder:
     readers = dict.fromkeys((field.name for field in attrs.fields(model)[:-1]), as_it_came)
     other_names = {"platform_type": "host_platform"} if model is PhoneNumber else {}
-    return dict_builder(Recipe(model, readers, other_names, as_it_came))
+    return dict_builder(Recipe(model, readers, other_names, as_it_came), lambda _: None)
 
 
 @pytest.mark.parametrize("model", [PhoneNumber, CreatedPhoneNumber, Throughput])

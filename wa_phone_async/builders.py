@@ -15,6 +15,7 @@ what is wrong, or reads it after all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from textwrap import indent
 from types import UnionType
@@ -101,6 +102,26 @@ def is_plain(model: type[Any]) -> bool:
     )
 
 
+TIME: Final = "in_utc(time) if (time := fromisoformat({source})).tzinfo is None else time"
+"""A line's part that reads the time in a string."""
+
+
+def in_utc(time: datetime) -> datetime:
+    """The time, which came without a zone."""
+    return time.replace(tzinfo=UTC)
+
+
+NAMES: Final[Mapping[str, Any]] = {
+    "new": object.__new__,
+    "Extra": Extra,
+    "NO_EXTRA": NO_EXTRA,
+    "Unusual": UnusualError,
+    "fromisoformat": datetime.fromisoformat,
+    "in_utc": in_utc,
+}
+"""What is known in the lines of every builder."""
+
+
 def write_builder(model: type[Any], parameter: str, lines: Iterable[str], names: Mapping[str, Any]) -> Builder:
     """The function of one parameter that fills a `draft` by these lines, in which these names are known."""
     own = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
@@ -109,7 +130,7 @@ def write_builder(model: type[Any], parameter: str, lines: Iterable[str], names:
     )  # without a `__delattr__` of its own, each store takes nine times as long
     body = "\n".join(["draft = new(Draft)", *lines, "draft.__class__ = Model", "return draft"])
     source = f"def build({parameter}):\n{indent(body, '    ')}\n"
-    scope: dict[str, Any] = {**names, "new": object.__new__, "Draft": draft, "Model": model}
+    scope: dict[str, Any] = {**NAMES, **names, "Draft": draft, "Model": model}
     exec(compile(source, f"<builder of {model.__name__}>", "exec"), scope)  # noqa: S102  # made of field names alone
     build: Builder = scope["build"]
     return build
@@ -126,21 +147,31 @@ if value is None: absent += 1
 else: value = read_{name}(value)
 draft.{name} = value"""
 _ENUM: Final = _OTHER.replace("(value)", "[value]")
+_TIME: Final = _OTHER.replace("read_{name}(value)", TIME.format(source="value"))
 
 
-def dict_builder(recipe: Recipe) -> Builder:
-    """The builder from a `dict` as `json` gives it."""
-    names: dict[str, Any] = {"Unusual": UnusualError, "NO_EXTRA": NO_EXTRA, "keep": _keeper(recipe)}
+def dict_builder(recipe: Recipe, recipe_of: Callable[[Any], Recipe | None]) -> Builder:
+    """The builder from a `dict` as `json` gives it.
+
+    Args:
+        recipe: The model's.
+        recipe_of: Gives the recipe of a field's type, or `None` if that is no plain model.
+    """
+    names: dict[str, Any] = {"keep": _keeper(recipe)}
     lines = ["if type(members) is not dict: raise Unusual", "get, absent = members.get, 0"]
     for field in recipe.fields:
         kind, name = bare_type(field.type), field.name
-        names[f"read_{name}"] = OpenEnum(kind) if is_enum(kind) else recipe.readers[name]
+        inner = recipe_of(kind)
+        names[f"read_{name}"] = dict_builder(inner, recipe_of) if inner else recipe.readers[name]
+        if is_enum(kind):
+            names[f"read_{name}"] = OpenEnum(kind)
         lines.append(f"value = get({name!r})")
         if other := recipe.other_name(name):
             lines.append(f"if value is None: value = get({other!r})")
         if field.default is attrs.NOTHING:
             lines.append("if value is None: raise Unusual")
-        lines.append({str: _STRING, bool: _FLAG}.get(kind, _ENUM if is_enum(kind) else _OTHER).format(name=name))
+        line = _ENUM if is_enum(kind) else {str: _STRING, bool: _FLAG, datetime: _TIME}.get(kind, _OTHER)
+        lines.append(line.format(name=name))
     lines.append(f"unread = len(members) - {len(recipe.fields)} + absent")
     lines.append("draft.extra = keep(members, unread) if unread else NO_EXTRA")
     return write_builder(recipe.model, "members", lines, names)

@@ -14,7 +14,7 @@ import importlib
 import json
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar, get_args, get_origin
 
@@ -23,7 +23,7 @@ import cattrs
 from cattrs.cols import list_structure_factory
 from cattrs.errors import AttributeValidationNote, ClassValidationError
 
-from .builders import Recipe, UnusualError, bare_type, dict_builder, in_order, is_enum, is_plain
+from .builders import Recipe, UnusualError, bare_type, dict_builder, in_order, in_utc, is_enum, is_plain
 from .errors import DecodeError
 from .models import NO_EXTRA, Cursors, Extra, Page, PhoneNumber
 
@@ -152,7 +152,7 @@ class _MisfitError(UnusualError):
     """The value is not what the field holds, and nothing is coerced."""
 
 
-_LEFT_BY_BUILDERS: Final = (UnusualError, TypeError, cattrs.BaseValidationError, RecursionError)
+_LEFT_BY_BUILDERS: Final = (UnusualError, TypeError, ValueError, cattrs.BaseValidationError, RecursionError)
 
 
 def _misfit(expected: str, value: object) -> _MisfitError:
@@ -186,7 +186,7 @@ def _read_time(value: Any, _: Any = None) -> datetime:
         time = datetime.fromisoformat(_read_string(value))
     except ValueError:
         raise _StaysInExtraError from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time if time.tzinfo else in_utc(time)
 
 
 def _read_flag(value: Any, _: Any = None) -> bool:
@@ -277,7 +277,7 @@ def _model_hook(model: type[Any]) -> Reader:
     read_with_care = _careful_reader(recipe)
     if not is_plain(model):
         return read_with_care
-    build = dict_builder(recipe)
+    build = dict_builder(recipe, _plain_recipe_of)
 
     def read(members: Any, _: Any = None) -> Any:
         try:

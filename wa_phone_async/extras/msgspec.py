@@ -21,6 +21,7 @@ from msgspec import UNSET, UnsetType
 
 from wa_phone_async.builders import (
     MAX_LEARNED,
+    TIME,
     Builder,
     OpenEnum,
     Recipe,
@@ -30,7 +31,6 @@ from wa_phone_async.builders import (
     write_builder,
 )
 from wa_phone_async.decoding import PageReader, PlainPage
-from wa_phone_async.models import NO_EXTRA, Extra
 
 if tuple(map(int, msgspec.__version__.split(".")[:2])) < (0, 22):
     raise ImportError(f"the fast path was never tried with msgspec {msgspec.__version__}: it wants 0.22")
@@ -43,6 +43,7 @@ _Paging = dict[str, str | dict[str, str | None] | None]
 _AS_IT_IS: Final = "draft.{name} = {source}"
 _BY_TABLE: Final = "draft.{name} = read_{name}[{source}]"
 _BY_READER: Final = "draft.{name} = None if {source} is None else read_{name}({source})"
+_TIME: Final = f"draft.{{name}} = None if {{source}} is None else {TIME}"
 _OTHER_NAME: Final = """\
 value = twin.{name}
 if twin.{other} is not UNSET:
@@ -113,7 +114,7 @@ class _PageReader:
     def _twin_and_builder(self, recipe: Recipe) -> tuple[Any, Builder]:
         members: list[Any] = []
         lines: list[str] = []
-        names = {"Unusual": UnusualError, "UNSET": UNSET, "NO_EXTRA": NO_EXTRA, "Extra": Extra, "clean": recipe.clean}
+        names: dict[str, Any] = {"UNSET": UNSET, "clean": recipe.clean}
         for field in recipe.fields:
             name, other, source = field.name, recipe.other_name(field.name), f"twin.{field.name}"
             kind, line, names[f"read_{name}"] = self._way_of(field, recipe)
@@ -136,7 +137,7 @@ class _PageReader:
         if kind in (str, bool):
             return kind, _AS_IT_IS, None
         if kind is datetime:
-            return str, _BY_READER, recipe.readers[name]
+            return str, _TIME, None
         if is_enum(kind):
             is_open = _has_own_lookup(kind) or {name, recipe.other_name(name)} & self._open_enums
             return (str, _BY_TABLE, OpenEnum(kind)) if is_open else (kind, _AS_IT_IS, None)
