@@ -236,7 +236,7 @@ def test_what_is_usual_is_read(row: dict[str, Any]) -> None:
         body_of({}, summary={"total_count": 1}),
         body_of({}, paging={"cursors": []}),
         body_of({}, paging={"more": 1}),
-        b'{"data": [{"id": "1", "a": ' + b"[" * 900 + b"]" * 900 + b"}]}",
+        b'{"data": [{"id": "1", "a": ' + b"[" * 5000 + b"]" * 5000 + b"}]}",
     ],
 )
 def test_what_is_unusual_is_left_to_the_core_path(body: bytes) -> None:

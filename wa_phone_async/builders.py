@@ -124,10 +124,9 @@ NAMES: Final[Mapping[str, Any]] = {
 
 def write_builder(model: type[Any], parameter: str, lines: Iterable[str], names: Mapping[str, Any]) -> Builder:
     """The function of one parameter that fills a `draft` by these lines, in which these names are known."""
+    # Without a `__delattr__` of its own, each store into a draft takes nine times as long.
     own = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-    draft = type(
-        model.__name__, (model,), own
-    )  # without a `__delattr__` of its own, each store takes nine times as long
+    draft = type(model.__name__, (model,), own)
     body = "\n".join(["draft = new(Draft)", *lines, "draft.__class__ = Model", "return draft"])
     source = f"def build({parameter}):\n{indent(body, '    ')}\n"
     scope: dict[str, Any] = {**NAMES, **names, "Draft": draft, "Model": model}
@@ -162,9 +161,8 @@ def dict_builder(recipe: Recipe, recipe_of: Callable[[Any], Recipe | None]) -> B
     for field in recipe.fields:
         kind, name = bare_type(field.type), field.name
         inner = recipe_of(kind)
-        names[f"read_{name}"] = dict_builder(inner, recipe_of) if inner else recipe.readers[name]
-        if is_enum(kind):
-            names[f"read_{name}"] = OpenEnum(kind)
+        read = dict_builder(inner, recipe_of) if inner else recipe.readers[name]
+        names[f"read_{name}"] = OpenEnum(kind) if is_enum(kind) else read
         lines.append(f"value = get({name!r})")
         if other := recipe.other_name(name):
             lines.append(f"if value is None: value = get({other!r})")

@@ -3,9 +3,12 @@
 The recipe. Each model gets one structure hook, which asks twice. Its *builder* (`builders`), a function written for
 the model, makes the value of what is usual. What the builder leaves is read *with care*: member by member, each with
 the reader of its field, until all that does not fit is known with its place: `expected a string, not a number @
-$.data[3].id`. Both keep what no field knows in `extra`, and nothing is coerced: a string field takes strings. Four
-fields' types are gentler. An open enum keeps an unknown value as the string that came; a time that is no time, an
+$.data[3].id`. Both keep what no field knows in `extra`, by name, and nothing is coerced: a string field takes strings.
+Four fields' types are gentler. An open enum keeps an unknown value as the string that came; a time that is no time, an
 object that is none, and a boolean that is an empty text stay in `extra` under their own name.
+
+The bytes of a page have a hook too: the fast path of `extras.msgspec`, where msgspec is installed. It gives the same
+rows or leaves the page alone, so what is above holds for it as well.
 """
 
 from __future__ import annotations

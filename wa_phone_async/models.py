@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Extra(Mapping[str, Any]):
-    """The members of an object that no field knows: a read-only mapping, equal to a `dict` of the same items.
+    """The members of an object that no field knows, by name: a read-only mapping, equal to a `dict` of the same items.
 
     Unlike `types.MappingProxyType` it can be pickled and copied.
     """
