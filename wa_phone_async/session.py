@@ -63,7 +63,7 @@ _VERSION: Final = re.compile(r"v[0-9]{1,3}\.[0-9]{1,2}")
 _log = logging.getLogger("wa_phone_async")
 
 
-@attrs.define
+@attrs.define(on_setattr=attrs.setters.NO_OP)  # nothing is checked, and that takes time too
 class _Call(Generic[T]):
     """One question on its way: what is asked, how its answer is read, and what happened so far."""
 
