@@ -325,6 +325,10 @@ def test_a_full_disk_is_one_sentence_and_no_loss(
         ("--wabas wabas.txt", 'Command "export" parameter --out requires an argument.'),
         ("--wabas wabas.txt --out n.xml", "cannot export to n.xml: the formats are .jsonl, .csv and .parquet"),
         ("--wabas wabas.txt --out n.csv --errors n.csv", "--errors must be another file than"),
+        (
+            "--wabas wabas.txt --out n.csv --errors wabas.txt",
+            "--wabas must be another file than --out and --errors, not wabas.txt",
+        ),
         ("--wabas nowhere.txt --out n.csv", "cannot read nowhere.txt: No such file or directory; --wabas wants a file"),
         ("--wabas . --out n.csv", "cannot read .: Is a directory; --wabas wants a file"),
         ("--wabas wabas.txt --out n.csv --limit 0", "--limit must be a whole number from 1 to 100, not 0"),
@@ -431,6 +435,23 @@ def test_a_second_ctrl_c_stops_at_once(
     assert done.status == 130
     assert done.err.endswith("stopped at once; the same command with --resume goes on\n")
     assert run("--wabas", wabas, "--out", "n.csv", "--resume").status == 0
+    assert rows("n.csv") == all_numbers(sandbox)
+
+
+def test_ctrl_c_while_the_parts_are_merged_says_how_to_go_on(
+    run: Run, sandbox: Sandbox, wabas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def merge_for_ever(*_: object, **__: object) -> None:
+        interrupt()
+        await asyncio.sleep(PATIENCE)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("wa_phone_async.export.job.merge", merge_for_ever)
+        done = run("--wabas", wabas, "--out", "n.csv")
+    assert done == (130, "stopped at once; the same command with --resume goes on\n")
+    sandbox.requests.clear()
+    assert run("--wabas", wabas, "--out", "n.csv", "--resume").status == 0
+    assert not sandbox.requests
     assert rows("n.csv") == all_numbers(sandbox)
 
 
@@ -603,7 +624,7 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) ->
         time.sleep(0.001)
 
 
-@pytest.mark.heavy
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 def test_killed_at_random_moments_it_is_exact(tmp_path: Path) -> None:
     suffixes = (".jsonl", ".parquet") if find_spec("arro3") else (".jsonl",)
     done = load_benchmark("killed").run(8, 20261122, tmp_path, suffixes)
@@ -645,7 +666,6 @@ sys.exit(main())
 """
 
 
-@pytest.mark.heavy
 def test_a_file_system_that_takes_no_more(sandbox: Sandbox, wabas: Path) -> None:
     pytest.importorskip("resource", reason="there are no such limits here")
     command = [sys.executable, "-c", LIMITED, "export", "--wabas", str(wabas), "--out", "n.jsonl"]

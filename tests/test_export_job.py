@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -254,11 +255,12 @@ async def test_a_file_that_was_there_stays_until_the_new_one_is_whole(out: Path)
 
 
 async def test_what_is_written_when_it_is_cancelled_is_complete(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, add = asyncio.Event(), Journal.add
+    begun, may_end, add = asyncio.Event(), threading.Event(), Journal.add
     loop = asyncio.get_running_loop()
 
     def slow_add(*arguments: Any) -> None:
         loop.call_soon_threadsafe(begun.set)
+        assert may_end.wait(30)
         add(*arguments)
 
     monkeypatch.setattr(Journal, "add", slow_add)
@@ -266,8 +268,9 @@ async def test_what_is_written_when_it_is_cancelled_is_complete(out: Path, monke
         first, second = (asyncio.create_task(job.add(listing(waba_id))) for waba_id in ("1", "2"))
         await begun.wait()
         first.cancel()
-        second.cancel()  # which waits for the first still
+        second.cancel()  # whose turn in the thread has not come
         await asyncio.wait([first, second])
+        may_end.set()
         await job.add(listing("4"))
         assert await job.finish() == Summary(accounts=3, phone_numbers=4)
     assert rows(out) == expected(["1", "2", "4"])

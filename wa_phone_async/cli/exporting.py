@@ -34,7 +34,7 @@ Kind = Literal["owned", "client"]
 USAGE: Final = "wa-phone export (--wabas FILE | --business ID) --out FILE [OPTIONS]"
 EXAMPLES: Final = """\
 wa-phone export --sandbox --out numbers.csv
-wa-phone export --business $BUSINESS_ID --out numbers.jsonl
+wa-phone export --business $BUSINESS_ID --out all.jsonl
 wa-phone export --wabas wabas.txt --out numbers.parquet \\
     --errors failed.jsonl --concurrency 64
 wa-phone export --wabas wabas.txt --out numbers.parquet \\
@@ -83,11 +83,11 @@ async def export_numbers(
         connection: Where to run.
     """
     asked, conditions = asked_fields(fields), [read_filter(text) for text in filters]
-    given = (wabas is not None) + (business is not None)
-    if given != 1 and not (connection.sandbox and not given):
+    if (given := (wabas is not None) + (business is not None)) != 1 and (given or not connection.sandbox):
         raise InvalidArgumentError(
             "which accounts? Give one of --wabas FILE and --business ID, or try it with --sandbox"
         )
+    _check_others(wabas, (out, errors))
     async with connect(connection, RetryPolicy.batch()) as link:
 
         def listings_of(ids: Iterable[str] | AsyncIterable[str]) -> Listings:
@@ -116,6 +116,11 @@ async def export_numbers(
                     return INTERRUPTED
     tell(progress.summary(summary))
     return SOME_FAILED if summary.failed else 0
+
+
+def _check_others(wabas: Path | None, written: Iterable[Path | None]) -> None:
+    if wabas is not None and os.path.realpath(wabas) in {os.path.realpath(file) for file in written if file}:
+        raise InvalidArgumentError(f"--wabas must be another file than --out and --errors, not {wabas}")
 
 
 @attrs.frozen
