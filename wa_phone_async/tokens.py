@@ -53,7 +53,7 @@ class TokenSource:
         self._questions: weakref.WeakValueDictionary[_Question, asyncio.Lock] = weakref.WeakValueDictionary()
         self._successors: dict[str, tuple[str, Secret]] = {}  # of an id: what was rejected, and what came for it
         self._rejections: dict[Secret, _Rejection] = {}
-        self.rejections_so_far = 0
+        self.rejections_so_far: int = 0
         """How many rejections have been told."""
 
     async def token(self, node_id: str, rejected: str | None) -> Secret:

@@ -24,9 +24,9 @@ class Turn:
 
     def __init__(self, seats: asyncio.Semaphore) -> None:
         self._seats = seats
-        self.is_seated = False
+        self.is_seated: bool = False
         """Whether it holds a seat."""
-        self.calls = 0
+        self.calls: int = 0
         """How many requests went on the wire by it."""
 
     async def take_seat(self) -> None:
