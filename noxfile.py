@@ -14,13 +14,16 @@ nox.options.sessions = ["tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
-ALL_EXTRAS = ("-e", ".[cli,arrow,parquet,speed]")
+ALL_EXTRAS = ("-e", ".[cli,arrow,parquet,redis,speed]")
 NO_EXTRAS = ("-e", ".")
 # The maintained fork has the same import name, so it is installed instead of `backoff`, never beside it.
 NO_BACKOFF = [name for name in PROJECT["project"]["dependencies"] if "backoff" not in name]
 OTHER_BACKOFF = (*NO_BACKOFF, "python-backoff>=3")
 
 PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")  # `-- -n 0` for one process
+
+# Where there is no redis-server, the tests of that extra are skipped.
+WITHOUT_REDIS = ("--omit", "wa_phone_async/extras/redis/*")
 
 OWN = None  # the interpreter that runs nox
 RUNS = {
@@ -58,7 +61,7 @@ def coverage(session):
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", *PYTEST, *session.posargs)
     session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report")
+    session.run("coverage", "report", *() if shutil.which("redis-server") else WITHOUT_REDIS)
 
 
 @nox.session

@@ -1,32 +1,47 @@
 """The rolling hour, simulated: how many calls are refused, and how much longer it takes than it must.
 
-    python benchmarks/limits.py            every case; a minute or two
+    python benchmarks/limits.py            every case; two or three minutes
     python benchmarks/limits.py --seeds 5  more of each
     python benchmarks/limits.py shared     the cases whose name contains a word
 
-A discrete-event simulation in virtual time, of one process on one thread. The server counts every attempt,
-refused ones too, in an exact window of 3,600 s, and refuses above the quota. Round trips take 0.1-0.5 s. The
-client under test sees only what a real one would: answers, codes, headers. "Last" is the time of the last
-admission divided by that of an oracle which sees the server's own window and sends whenever it may; both have
-the same workers. "Mean" is the same for the mean time at which calls were done. "Never" is over 40 hours,
-or three refusals for each call. Nothing was compared with the live service.
+A discrete-event simulation in virtual time, of one process on one thread, and of two through Redis where there
+is a redis-server. The server counts every attempt, refused ones too, in an exact window of 3,600 s, and refuses
+above the quota. Round trips take 0.1-0.5 s. The client under test sees only what a real one would: answers,
+codes, headers. "Last" is the time of the last admission divided by that of an oracle which sees the server's own
+window and sends whenever it may; both have the same workers. "Mean" is the same for the mean time at which calls
+were done. "Never" is over 40 hours, or three refusals for each call. Nothing was compared with the live service.
 """
 
 import argparse
 import heapq
 import itertools
+import json
 import math
 import random
+import shutil
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import attrs
 
 from wa_phone_async.budget import BudgetBook
+from wa_phone_async.throttle import Report, tell
 from wa_phone_async.usage import Reading, Usage
+
+try:
+    from redis import Redis
+
+    from wa_phone_async.extras.redis import trips as redis_trips
+except ImportError:  # without the extra, its cases are left out
+    Redis = None
 
 HOUR = 3600.0
 NEVER_SECONDS = 40 * HOUR
@@ -154,6 +169,47 @@ class Log(Client):
 
     def refused(self, key: str, now: float, usage: Usage | None, sent: float, code: int, _tries: int) -> float:
         return self.book.refused(key, now, usage, code=code, sent=sent)
+
+
+class TwoProcesses(Client):
+    """The rule in Redis, asked by two processes in turn. Each has its own book too, by which what was refused waits."""
+
+    redis: Any = None
+
+    def __init__(self, server: Server, rng: random.Random) -> None:
+        super().__init__(server, rng)
+        self.redis.flushall()
+        self.evaluate = self.redis.register_script(redis_trips.SCRIPT)
+        self.account = redis_trips.Account("benchmark:{1}:")
+        self.books = itertools.cycle([BudgetBook(), BudgetBook()])
+        self.numbers = itertools.count()
+        self.flying: dict[tuple[str, float], deque[tuple[Any, BudgetBook]]] = {}
+
+    def trip(self, now: float, *told: Any, **asks: Any) -> list[str]:
+        message = self.account.message([], told, str(next(self.numbers)), now) | {"now": now} | asks
+        return self.evaluate(self.account.keys(message), [json.dumps(message)])
+
+    def admit(self, key: str, now: float) -> float:
+        name = str(next(self.numbers))
+        epoch, answer = self.trip(now, asks=[{"waba": key, "token": "t", "lease": name}])
+        if answer != "go":
+            return now + float(answer)
+        book = next(self.books)
+        book.take(key, now, "t")
+        ticket = redis_trips.Ticket(key, "t", now, name, epoch)
+        self.flying.setdefault((key, now), deque()).append((ticket, book))
+        return now
+
+    def tell(self, key: str, now: float, sent: float, report: Report) -> float:
+        ticket, book = self.flying[key, sent].popleft()
+        self.trip(now, redis_trips.Told(ticket, report, now))
+        return tell(book, ticket, report, now)
+
+    def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
+        self.tell(key, now, sent, Report("answered", usage))
+
+    def refused(self, key: str, now: float, usage: Usage | None, sent: float, code: int, _tries: int) -> float:
+        return self.tell(key, now, sent, Report("refused", usage, code))
 
 
 class Oracle(Client):
@@ -385,6 +441,8 @@ class Case:
     before: Callable[[int, random.Random], list[float]] | None = None
     """Times of calls that were made before the start."""
     goal: str = ""
+    ours: type[Client] = Log
+    """What stands in the column of this library."""
 
     def play(self, make: type[Client], seed: int) -> Outcome:
         rng = random.Random(seed)
@@ -419,6 +477,13 @@ def the_app() -> Case:
     return Case("the app's 10,000/h, 10 WABAs", calls, quotas, 16, app_quota=10_000, goal="0, 1.03")
 
 
+def two_processes() -> Iterator[Case]:
+    """Two processes through Redis, as far as there is one: they should do as one process does."""
+    for quota in (200, 5000):
+        case = one("two processes through Redis: as one,", quota, 8, "good", "0, 1.03")
+        yield attrs.evolve(case, ours=TwoProcesses)
+
+
 def one(name: str, quota: int, workers: int, kind: str, goal: str) -> Case:
     """One WABA and 5.25 hours of calls: a multiple of the quota would hide an hour, or add one."""
     return Case(
@@ -446,6 +511,7 @@ def cases() -> Iterator[Case]:
         for how in (spread, clump):
             case = one(f"the hour used before ({how.__name__}),", quota, 64, "good", goal)
             yield attrs.evolve(case, before=how)
+    yield from two_processes()
 
 
 CLIENTS: dict[str, type[Client]] = {
@@ -465,12 +531,38 @@ def cell(outcomes: list[Outcome], best: list[Outcome]) -> str:
     return f"{round(refused, 1):g}, {last:.3f}, {mean:.2f}"
 
 
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Start a Redis for `TwoProcesses`; gives why there is none, or an empty text."""
+    command = shutil.which("redis-server")
+    if Redis is None or command is None:
+        yield "the extra `redis` is not installed" if Redis is None else "there is no redis-server"
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/socket"
+        options = ("--port", "0", "--unixsocket", path, "--save", "", "--dir", directory)
+        process = subprocess.Popen([command, *options], stdout=subprocess.DEVNULL)
+        try:
+            while process.poll() is None and not Path(path).exists():
+                time.sleep(0.01)
+            with Redis(unix_socket_path=path, decode_responses=True) as TwoProcesses.redis:
+                yield ""
+        finally:
+            process.kill()
+            process.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("word", nargs="?", default="")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", choices=CLIENTS)
     options = parser.parse_args()
+    with redis_server() as lack:
+        play_all(options, lack)
+
+
+def play_all(options: argparse.Namespace, lack_of_redis: str) -> None:
     began = time.perf_counter()
     clients = {name: make for name, make in CLIENTS.items() if options.only in (None, name)}
     print("| refused, last, mean | goal |", " | ".join(clients), "| s |")
@@ -478,9 +570,13 @@ def main() -> None:
     for case in cases():
         if options.word not in case.name:
             continue
+        if case.ours is TwoProcesses and lack_of_redis:
+            print("|", case.name, "| not played:", lack_of_redis, "|")
+            continue
         start = time.perf_counter()
         best = [case.play(Oracle, seed) for seed in range(options.seeds)]
-        row = [cell([case.play(make, seed) for seed in range(options.seeds)], best) for make in clients.values()]
+        makes = [case.ours if make is Log else make for make in clients.values()]
+        row = [cell([case.play(make, seed) for seed in range(options.seeds)], best) for make in makes]
         print(
             "|",
             case.name,

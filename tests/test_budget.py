@@ -573,6 +573,15 @@ def test_a_token_that_was_refused_is_tried_by_one_call() -> None:
     assert not book._tokens
 
 
+def test_a_token_is_held_for_as_long_as_was_said() -> None:
+    book = BudgetBook()
+    refuse(book, "a", 0.0, 17, usage(1.0, retry_after_seconds=20_000.0))
+
+    assert book.peek("a", 10_000.0, "t") == 20_000.0
+    assert book.peek("a", 20_000.0, "t") == 20_000.0
+    assert not book._tokens
+
+
 def test_the_app_limits_all_its_wabas() -> None:
     book = BudgetBook(app_quota=3)
     for key in "abc":

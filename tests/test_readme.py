@@ -1,8 +1,11 @@
 """The README's code runs, as a reader would run it: section by section, each with a sandbox of its own.
 
+A section is what stands under one heading, of whatever level.
+
 - ```python: `await` works at the top, and the blocks of a section share their names; there from the start are
   `PhoneNumberClient`, `client`, made from the environment, and `waba_id`. A block that begins with a file's name
-  (`# test_mine.py`) is saved as that file; pytest then runs the section's tests.
+  (`# test_mine.py`) is saved as that file; pytest then runs the section's tests. A section that reads `REDIS_URL` gets
+  the address of a Redis of its own; where there is no redis-server, or the extra is not installed, it is skipped.
 - ```console: what follows `$ ` runs. What is shown below it is what it prints, `...` standing for anything.
 - ```bash: the two set-up commands. `.ci/run` reads them here and runs them.
 - ```text and ```toml: no code.
@@ -17,10 +20,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from redis_server import COMMAND, RedisServer
 
 from wa_phone_async import PhoneNumberClient
 from wa_phone_async.sandbox import LARGE_WABA, Sandbox
@@ -39,7 +44,7 @@ class Block(NamedTuple):
 
 def read_block(fence: re.Match[str]) -> Block:
     before = TEXT[: fence.start(3)]
-    headings = re.findall(r"^## (.+)$", before, re.MULTILINE)
+    headings = re.findall(r"^##+ (.+)$", before, re.MULTILINE)
     return Block(fence[1], headings[-1] if headings else "Start", before.count("\n"), fence[3])
 
 
@@ -74,8 +79,21 @@ def test_set_up_takes_two_commands() -> None:
     assert [command.split("install")[0] for command in commands] == ["python -m pip "] * 2
 
 
+@pytest.fixture
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pytest.importorskip("redis", reason="the extra `redis` is not installed")
+    if COMMAND is None:
+        pytest.skip("there is no redis-server")
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server.url
+    server.kill()
+
+
 @pytest.mark.parametrize("section", sections("python"))
-def test_python(section: str) -> None:
+def test_python(section: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if any('environ["REDIS_URL"]' in block.code for block in blocks("python", section)):
+        monkeypatch.setenv("REDIS_URL", request.getfixturevalue("redis_url"))
     with asyncio.Runner() as runner:
         client = PhoneNumberClient.from_env()
         names = {"PhoneNumberClient": PhoneNumberClient, "client": client, "waba_id": LARGE_WABA}

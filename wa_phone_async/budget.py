@@ -472,11 +472,13 @@ class BudgetBook:
         """
         when = self.peek(key, now, token)
         if when <= now:
-            self._waba(key, now).take(now)
-            self.app.take(now)
-            if token in self._tokens:
-                self._tokens[token].take(now)
+            self.take(key, now, token)
         return when
+
+    def take(self, key: str | None, now: float, token: Hashable = None) -> None:
+        """Count one call as in flight: `admit` does so, or another process admitted it."""
+        for budget in self._charged(key, now, token).values():
+            budget.take(now)
 
     def peek(self, key: str | None, now: float, token: Hashable = None, ahead: int = 0) -> float:
         """Say what `admit` would, if `ahead` more calls of this WABA were to go before this one."""
@@ -571,7 +573,8 @@ class BudgetBook:
         self._sweep_at = now + _SWEEP_SECONDS
         for key in [key for key, budget in self._wabas.items() if budget.idle(now)]:
             self._forget(key)
-        for token in [token for token, budget in self._tokens.items() if not budget.used(now)]:
+        idle = (token for token, budget in self._tokens.items() if not budget.used(now) and budget.held_until <= now)
+        for token in tuple(idle):
             del self._tokens[token]
 
 

@@ -13,16 +13,14 @@ import asyncio
 import functools
 import hashlib
 import weakref
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, nullcontext
 from typing import Literal, Protocol
 
 import attrs
 
 from .budget import BudgetBook
 from .query import check_at_least_one
-from .turns import step_aside
 from .usage import Usage
+from .waiting import Queue
 
 Fate = Literal["answered", "refused", "lost", "unsent"]
 """What became of a call: answered, refused as throttled, sent without an answer, or provably never sent."""
@@ -95,39 +93,19 @@ def token_digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
-class _Queue:
-    """The calls of one account that wait, in one loop, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self.length = 0
-        self._lock = asyncio.Lock()
-        self._answered = asyncio.Event()
-
-    @asynccontextmanager
-    async def turn(self, *, is_probe: bool) -> AsyncGenerator[None]:
-        """The head of the queue. A call that has waited for the end of a hold stands beside it at once."""
-        if self.length and not is_probe:
-            step_aside()
-        self.length += 1
-        try:
-            async with nullcontext() if is_probe else self._lock:
-                yield
-        finally:
-            self.length -= 1
-
-    async def answer(self, *, before: float) -> None:
-        """Wait for the next answer to any call of the account, or until `before` on the loop's clock."""
-        step_aside()
-        self._answered.clear()
-        try:
-            async with asyncio.timeout_at(before):
-                await self._answered.wait()
-        except TimeoutError:
-            await asyncio.sleep(0)  # a refused call, whose wait ends at the same instant, goes first
-
-    def wake(self) -> None:
-        """Tell that an answer came, which may have changed what may be sent."""
-        self._answered.set()
+def tell(book: BudgetBook, lease: Lease, report: Report, now: float) -> float:
+    """Write into a book what became of a call; gives the time until which a call that was refused has to wait."""
+    key, token, sent = lease.waba_id, lease.token, lease.since
+    match report.fate:
+        case "refused":
+            return book.refused(key, now, report.usage, code=report.code, sent=sent, token=token)
+        case "answered":
+            book.answered(key, now, report.usage, sent=sent, token=token)
+        case "lost":
+            book.abandoned(key, now, token=token)
+        case _:  # unsent
+            book.unsent(key, now, token=token)
+    return now
 
 
 class Throttle:
@@ -146,7 +124,7 @@ class Throttle:
             if value is not None:
                 check_at_least_one(name, value)
         self._book = BudgetBook(quota, app_quota)
-        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, _Queue]] = (
+        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, Queue]] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -157,7 +135,7 @@ class Throttle:
         now = loop.time()
         if waba_id not in queues and self._book.admit(waba_id, now, token) <= now:
             return Lease(waba_id, token, now)  # nobody waits, and there is room
-        queue = queues.setdefault(waba_id, _Queue())
+        queue = queues.setdefault(waba_id, Queue())
         try:
             wait = self._book.peek(waba_id, now, token, ahead=0 if is_probe else queue.length) - now
             if wait > patience:
@@ -168,37 +146,24 @@ class Throttle:
             if not queue.length:
                 queues.pop(waba_id, None)
 
-    async def _wait_at_head(self, queue: _Queue, waba_id: str | None, token: str, until: float) -> Lease | float:
+    async def _wait_at_head(self, queue: Queue, waba_id: str | None, token: str, until: float) -> Lease | float:
         """Ask again at the time that the budget names, or as soon as an answer came."""
         loop = asyncio.get_running_loop()
         while (when := self._book.admit(waba_id, now := loop.time(), token)) > now:
             if when > until:
                 return when - now
-            await queue.answer(before=when)
+            await queue.answer(since=queue.answers, before=when)
         return Lease(waba_id, token, now)
 
     def report(self, lease: Lease, report: Report) -> float:
         """Tell what became of a call: see `BudgetKeeper.report`."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        when = self._tell(lease, report, now)
+        when = tell(self._book, lease, report, now)
         queue = self._queues.get(loop, {}).get(lease.waba_id)
         if queue is not None:
             queue.wake()
         return max(0.0, when - now)
-
-    def _tell(self, lease: Lease, report: Report, now: float) -> float:
-        key, token, sent = lease.waba_id, lease.token, lease.since
-        match report.fate:
-            case "refused":
-                return self._book.refused(key, now, report.usage, code=report.code, sent=sent, token=token)
-            case "answered":
-                self._book.answered(key, now, report.usage, sent=sent, token=token)
-            case "lost":
-                self._book.abandoned(key, now, token=token)
-            case _:  # unsent
-                self._book.unsent(key, now, token=token)
-        return now
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
         """The last reading: see `BudgetKeeper.last_usage`."""

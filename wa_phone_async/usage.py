@@ -13,11 +13,10 @@ Facts, from Meta's Graph guide "Rate limiting" and the v23.0 OpenAPI file, read 
 """
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -167,15 +166,19 @@ def _reading(entry: _Json) -> Reading:
     )
 
 
+# No percentage is as large, and in seconds it is 30 years: a header that says so is broken, and so says nothing.
+_ABSURD: Final = 1e9
+
+
 def _number(value: Any) -> float | None:
-    """Read a number of 0 or more, also out of a text; `None` for all else, NaN and infinity included."""
+    """Read a number of 0 or more, also out of a text; `None` for all else, and for what is absurdly large."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if 0.0 <= number < math.inf else None
+    return number if 0.0 <= number < _ABSURD else None
 
 
 def _delay(text: str, date: str | None) -> float | None:
@@ -190,7 +193,7 @@ def _delay(text: str, date: str | None) -> float | None:
         delay = parsedate_to_datetime(text) - parsedate_to_datetime(date)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return max(0.0, delay.total_seconds())
+    return _number(max(0.0, delay.total_seconds()))
 
 
 def server_wait(usage: Usage | None, *, is_throttled: bool) -> float | None:
