@@ -31,7 +31,7 @@ class Progress:
 
     def __init__(self, total: int | None, resumed: Summary, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
-        self.accounts = resumed.accounts
+        self.accounts: int = resumed.accounts
         """Accounts that were tried."""
         self._resumed = resumed.accounts
         self._clock = clock

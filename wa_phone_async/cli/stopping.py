@@ -14,7 +14,7 @@ class Stop:
     """Whether the work was asked to end."""
 
     def __init__(self) -> None:
-        self.is_asked = False
+        self.is_asked: bool = False
         """Whether it was."""
         self._actions: list[Callable[[], object]] = []
 

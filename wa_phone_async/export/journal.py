@@ -65,11 +65,11 @@ class Journal:
             raise
 
     def _forget(self) -> None:
-        self.complete = IdSet()
+        self.complete: IdSet = IdSet()
         """The accounts that are complete."""
         self.parts: list[Path] = []
         """The parts that hold their numbers."""
-        self.phone_numbers = 0
+        self.phone_numbers: int = 0
         """How many numbers are in the parts."""
         self._is_finished = False
 
@@ -170,7 +170,8 @@ class Journal:
         self._is_finished = entry.get("finished", False)
         if part := entry.get("part"):
             self.parts.append(self._directory / part)
-        self.phone_numbers += entry.get("phone_numbers", 0)
+        numbers: int = entry.get("phone_numbers", 0)
+        self.phone_numbers += numbers
         for waba_id in entry.get("accounts", ()):
             self.complete.add(waba_id)
 
