@@ -11,7 +11,8 @@ def main() -> int:
     """Run the command line with the arguments of this process.
 
     Returns:
-        The exit status: 0, 1 where the API refused or was not reached, 2 for misuse, 130 for Ctrl-C.
+        The exit status: 0, 1 where the API refused or was not reached, 2 for misuse, 3 where
+        some accounts of an export failed, 130 for Ctrl-C.
     """
     try:
         from .cli.app import run  # noqa: PLC0415 - the library works without the packages that this needs

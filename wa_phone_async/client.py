@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from typing import Self, TypedDict, Unpack
+from typing import NoReturn, Self, TypedDict, Unpack
 
 import aiohttp
 
@@ -125,6 +125,9 @@ class PhoneNumberClient:
     def __repr__(self) -> str:
         session = vars(self).get("session")  # a traceback shows one half made
         return f"{type(self).__name__}(session={session!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client has a token and is not pickled: send a function that makes one where it is needed")
 
     async def __aenter__(self) -> Self:
         self._is_closed = False

@@ -15,7 +15,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
-from typing import Any, Final, Generic, Self, TypeVar, cast
+from typing import Any, Final, Generic, NoReturn, Self, TypeVar, cast
 
 import aiohttp
 import attrs
@@ -160,6 +160,9 @@ class GraphSession:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r}, api_version={self.api_version!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client has a token and is not pickled: send a function that makes one where it is needed")
 
     async def __aenter__(self) -> Self:
         self._is_closed = False

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import attrs
 from cyclopts import Parameter
@@ -15,18 +15,18 @@ from cyclopts import Parameter
 from wa_phone_async import AsyncPaginator, BusinessAccount, ExportError, InvalidArgumentError, Listings, RetryPolicy
 from wa_phone_async.export import Job
 
+from .cluster import list_on_cluster
 from .connection import HERE, Connection, Link, connect
 from .errors import INTERRUPTED
 from .ids import STDIN, count_ids, read_ids
 from .listing import asked_fields, read_filter
 from .output import tell
 from .progress import Progress, showing
-from .stopping import Stop, stopping
+from .stopping import Stop, stopping, until_a_moment_after
 
 SOME_FAILED: Final = 3
 """All accounts were tried, and some could not be listed."""
 
-_GRACE_SECONDS: Final = 10.0
 _TO_GO_ON: Final = "the same command with --resume goes on"
 
 Kind = Literal["owned", "client"]
@@ -57,6 +57,7 @@ async def export_numbers(
         tuple[str, ...], Parameter(name="--filter", negative=(), show_default=False, metavar="FIELD=VALUE")
     ] = (),
     limit: Annotated[int, Parameter(metavar="N")] = 100,
+    dask: Annotated[str | None, Parameter(metavar="ADDRESS")] = None,
     connection: Connection = HERE,
 ) -> int:
     """Write the phone numbers of any number of accounts to a file.
@@ -80,6 +81,8 @@ async def export_numbers(
         fields: Fields to ask for, comma-separated, or "all" for every field known. Unless told: what list shows.
         filters: Only numbers of which this is true, such as account_mode=LIVE. May be repeated.
         limit: Numbers a page, 1 to 100. A page is a call, and calls are what Meta's quota counts.
+        dask: Dask scheduler, such as tcp://scheduler:8786, whose workers list the accounts. They read WA_ACCESS_TOKEN,
+            and WA_REDIS_URL with WA_APP_ID for budgets that all share, and reach the directory of --out.
         connection: Where to run.
     """
     asked, conditions = asked_fields(fields), [read_filter(text) for text in filters]
@@ -89,11 +92,10 @@ async def export_numbers(
         )
     _check_others(wabas, (out, errors))
     async with connect(connection, RetryPolicy.batch()) as link:
+        how: Any = {"concurrency": concurrency, "fields": asked, "filtering": conditions or None, "limit": limit}
 
         def listings_of(ids: Iterable[str] | AsyncIterable[str]) -> Listings:
-            return link.client.list_many(
-                ids, concurrency=concurrency, fields=asked, filtering=conditions or None, limit=limit
-            )
+            return link.client.list_many(ids, **how)
 
         listings_of(())  # so that every argument is checked before anything is written
         accounts = _accounts_of(link, business, kind) if wabas is None else _accounts_in(wabas)
@@ -108,7 +110,11 @@ async def export_numbers(
             progress = Progress(accounts.total, job.resumed)
             link.client.subscribe(progress.hear)
             async with _leaving_a_way_back(job):
-                if await _list(accounts, listings_of, job, progress):
+                if dask is None:
+                    is_all = await _list(accounts, listings_of, job, progress)
+                else:
+                    is_all = await list_on_cluster(dask, accounts.ids, how, job, progress)
+                if is_all:
                     summary = await job.finish()
                 else:
                     await job.pause()
@@ -163,25 +169,12 @@ async def _list(
             aclosing(job.remaining(ids)) as remaining,
             showing(progress),
             listings_of(remaining) as listings,
-            _until_a_moment_after(stop),
+            until_a_moment_after(stop),
         ):
             async for listing in listings:
                 await job.add(listing)
                 progress.listed(listing)
     return not stop.is_asked
-
-
-@asynccontextmanager
-async def _until_a_moment_after(stop: Stop) -> AsyncGenerator[None]:
-    """Let what is in flight finish after it was asked to stop, and end the block soon."""
-    loop, limit = asyncio.get_running_loop(), asyncio.timeout(None)
-    try:
-        async with limit:
-            stop.then(lambda: limit.reschedule(loop.time() + _GRACE_SECONDS))
-            yield
-    except TimeoutError:
-        if not limit.expired():
-            raise
 
 
 @asynccontextmanager

@@ -50,6 +50,12 @@ class Progress:
         if listing.error is not None:
             self._failures[type(listing.error).__name__] += 1
 
+    def listed_elsewhere(self, accounts: int, numbers: int, calls: int) -> None:
+        """Others have listed some accounts."""
+        self.accounts += accounts
+        self._numbers += numbers
+        self._calls += calls
+
     def hear(self, event: Any) -> None:
         """Something happened to a call."""
         if isinstance(event, CallFinished):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Final
 
 from .output import tell
+
+_GRACE_SECONDS: Final = 10.0
 
 
 class Stop:
@@ -51,3 +54,16 @@ def stopping() -> Generator[Stop]:
         yield stop
     finally:
         restore()
+
+
+@asynccontextmanager
+async def until_a_moment_after(stop: Stop) -> AsyncGenerator[None]:
+    """Let what is in flight finish after it was asked to stop, and end the block soon."""
+    loop, limit = asyncio.get_running_loop(), asyncio.timeout(None)
+    try:
+        async with limit:
+            stop.then(lambda: limit.reschedule(loop.time() + _GRACE_SECONDS))
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise

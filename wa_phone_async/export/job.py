@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -64,17 +64,19 @@ class Job:
     ) -> None:
         self._path = Path(os.path.realpath(path))
         self._errors = None if errors is None else Path(os.path.realpath(errors))
-        self._format: FileFormat = read_format(self._path, format)
-        make_encoder(self._format)  # whether its extra is there
+        self.format: FileFormat = read_format(self._path, format)
+        """The format of the file, and of its parts."""
+        make_encoder(self.format)  # whether its extra is there
         if self._errors == self._path:
             raise InvalidArgumentError(f"errors must be another file than {path}")
         files = [file for file in (self._path, self._errors) if file is not None]
         for file in files:
             WholeFile(file).drop()  # whether it can be written is better known now than after hours
         self._bounds = (part_accounts, part_numbers, part_seconds)
-        self._directory = self._path.with_name(f"{self._path.name}.parts")
-        self._journal = Journal(self._directory, {**(options or {}), "format": self._format}, resume=resume)
-        for file in (*files, self._directory):
+        self.directory: Path = self._path.with_name(f"{self._path.name}.parts")
+        """Where the parts and the journal are."""
+        self._journal = Journal(self.directory, {**(options or {}), "format": self.format}, resume=resume)
+        for file in (*files, self.directory):
             remove_partials(file)  # of a process that was killed: whoever has the journal is alone
         self._open = set[str]()  # ids that are neither complete nor failed yet
         self._failed = IdSet()
@@ -129,6 +131,21 @@ class Job:
         if any(much >= bound for much, bound in zip(size, self._bounds, strict=True)):
             await self.flush()
 
+    async def adopt(self, part: Path | None, waba_ids: Sequence[str], phone_numbers: int) -> None:
+        """Take a part that others wrote into the job's `directory`, whole, and note its accounts as complete.
+
+        Args:
+            part: The file; `None` where the accounts have no numbers.
+            waba_ids: The accounts in it.
+            phone_numbers: How many numbers they have.
+
+        Raises:
+            ExportError: The disk is full, or fails.
+        """
+        if waba_ids:
+            await self._in_thread(self._journal.add, part, waba_ids, phone_numbers)
+            self._open.difference_update(waba_ids)
+
     async def flush(self) -> None:
         """Write what has come together, and note it as complete.
 
@@ -149,7 +166,7 @@ class Job:
             ExportError: The disk is full, or fails; what is complete stays so.
         """
         await self.pause()
-        await merge(self._journal.parts, self._path, format=self._format)
+        await merge(self._journal.parts, self._path, format=self.format)
         summary, self._is_done = self.so_far, True
         await self._in_thread(self._journal.finish if summary.failed else self._journal.remove)
         return summary
@@ -191,7 +208,7 @@ class Job:
 
     def _write_failed(self, listings: dict[str, WabaListing]) -> None:
         if self._errors is not None:
-            part = self._directory / f"failed-{len(self._failed_parts) + 1:06}.jsonl"
+            part = self.directory / f"failed-{len(self._failed_parts) + 1:06}.jsonl"
             with RowFile(part, read_rows=error_rows_of) as file:
                 file.write(listings.values())
                 file.close()
@@ -203,7 +220,7 @@ class Job:
         numbers = sum(len(listing.phone_numbers) for listing in listings.values())
         part = None
         if numbers:
-            part = self._journal.next_part(f".{self._format}")
+            part = self._journal.next_part(f".{self.format}")
             with RowFile(part) as file:
                 file.write(listings.values())
                 file.close()
