@@ -1,0 +1,267 @@
+"""Many accounts at once: what a page costs, how full the wire is, and how much memory it takes.
+
+    python benchmarks/bulk.py              all of it; some ten minutes
+    python benchmarks/bulk.py cpu latency  parts of it: cpu, latency, memory, failures
+
+The sandbox serves from a process of its own, and every subject runs in a fresh one, so that only its own processor time
+and memory count. `cpu` compares `client.list_many` with a loop as one writes it by hand (`asyncio.Semaphore`, `gather`,
+aiohttp and `json`, rows left as dicts), in turns; the figures are medians of the rounds, and the ratio is the median of
+the ratios of each round, with the least and the greatest of them.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from wa_phone_async import GraphAPIError, PhoneNumberClient, RetryPolicy, Throttle
+from wa_phone_async.sandbox import Fault, Sandbox
+
+TOKEN = "an-invented-token"
+CONCURRENCY = 64
+TARGET = 1.67
+LATENCY = 0.1
+
+
+# --- the subjects, each in a process of its own
+
+
+async def list_many(url: str, waba_ids: list[str]) -> int:
+    """`client.list_many`: gives the numbers that it saw."""
+    async with (
+        PhoneNumberClient(TOKEN, base_url=url, throttle=Throttle(quota=5_000)) as client,
+        client.list_many(waba_ids, concurrency=CONCURRENCY) as listings,
+    ):
+        return sum([len(listing.phone_numbers) async for listing in listings])
+
+
+async def by_hand(url: str, waba_ids: list[str]) -> int:
+    """A loop without retries, limits, types or any bound on memory."""
+    seats = asyncio.Semaphore(CONCURRENCY)
+    connector = aiohttp.TCPConnector(limit=0)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers, raise_for_status=True) as session:
+
+        async def rows_of(waba_id: str) -> list[dict[str, Any]]:
+            rows, params = list[dict[str, Any]](), {"limit": "100"}
+            async with seats:
+                while True:
+                    async with session.get(f"{url}/v23.0/{waba_id}/phone_numbers", params=params) as response:
+                        page = json.loads(await response.read())
+                    rows += page["data"]
+                    if "next" not in page.get("paging", {}):
+                        return rows
+                    params["after"] = page["paging"]["cursors"]["after"]
+
+        return sum(map(len, await asyncio.gather(*map(rows_of, waba_ids))))
+
+
+SUBJECTS: dict[str, Callable[[str, list[str]], Any]] = {"list_many": list_many, "by_hand": by_hand}
+
+
+def run_subject(name: str, url: str, first: int, accounts: int) -> None:
+    """Print what a subject saw and took, as JSON."""
+    waba_ids = [str(first + number) for number in range(accounts)]
+    before, began = time.process_time(), time.perf_counter()
+    numbers = asyncio.run(SUBJECTS[name](url, waba_ids))
+    took = {"cpu": time.process_time() - before, "seconds": time.perf_counter() - began, "numbers": numbers}
+    print(json.dumps(took))
+
+
+def measure(name: str, url: str, first: int, accounts: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--subject", name, url, str(first), str(accounts)]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+# --- the server, in a process of its own
+
+
+def serve(settings: dict[str, Any]) -> None:
+    """Serve a sandbox until the parent closes the pipe."""
+    with Sandbox(quota=None, **settings) as sandbox:
+        print(sandbox.url, sandbox.business_id, sandbox.waba_ids[0], flush=True)
+        for _ in iter(sys.stdin.readline, ""):
+            sandbox.requests.clear()  # asked for between two subjects
+
+
+@contextlib.contextmanager
+def serving(**settings: Any) -> Generator[tuple[str, str, int]]:
+    """A sandbox: its address, its business, and the first of its accounts."""
+    command = [sys.executable, __file__, "--serve", json.dumps(settings)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        url, business_id, first = process.stdout.readline().split()
+        try:
+            yield url, business_id, int(first)
+        finally:
+            process.stdin.close()
+
+
+# --- the parts
+
+
+def cpu(rounds: int) -> Iterator[str]:
+    """Processor time a page, beside the loop by hand."""
+    yield "| accounts | pages | by hand, µs a page | list_many, µs a page | ratio | goal |"
+    yield "|---|---|---|---|---|---|"
+    for accounts, numbers in ((10_000, 20), (10_000, 100), (1_000, 1_000)):
+        pages = accounts * max(1, numbers // 100)
+        with serving(accounts=accounts, numbers_per_account=numbers) as (url, _, first):
+            times = {name: list[float]() for name in SUBJECTS}
+            for _ in range(rounds):
+                for name, found in times.items():
+                    took = measure(name, url, first, accounts)
+                    assert took["numbers"] == accounts * numbers
+                    found.append(took["cpu"] / pages * 1e6)
+        ratios = [ours / hand for ours, hand in zip(times["list_many"], times["by_hand"], strict=True)]
+        middle = {name: statistics.median(found) for name, found in times.items()}
+        yield (
+            f"| {accounts:,} of {numbers} numbers | {pages:,} | {middle['by_hand']:.0f} | {middle['list_many']:.0f} "
+            f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) | {TARGET} |"
+        )
+
+
+def latency(rounds: int) -> Iterator[str]:
+    """How many of the pages that the seats allow are had, where each answer takes a tenth of a second."""
+    yield "| pages a second | of those possible | goal |"
+    yield "|---|---|---|"
+    accounts = 4_000
+    with serving(accounts=accounts, numbers_per_account=3, latency=LATENCY) as (url, _, first):
+        rates = [accounts / measure("list_many", url, first, accounts)["seconds"] for _ in range(rounds)]
+    rate = statistics.median(rates)
+    yield f"| {rate:.0f} | {rate * LATENCY / CONCURRENCY:.2f} | 0.90 |"
+
+
+def memory(rounds: int) -> Iterator[str]:
+    """The peak of an export's memory, with ten times as many accounts."""
+    del rounds
+    yield "| accounts | peak, MiB | more, bytes an account | goal |"
+    yield "|---|---|---|---|"
+    least = 0.0
+    for accounts in (10_000, 100_000):
+        with serving(accounts=accounts, numbers_per_account=1) as (url, _, first):
+            peak = peak_of_export(url, range(first, first + accounts))
+        least = least or peak
+        more = "" if peak == least else f"{(peak - least) * 2**20 / 90_000:.0f}"
+        yield f"| {accounts:,} | {peak:.1f} | {more} | {'64' if more else ''} |"
+
+
+def peak_of_export(url: str, waba_ids: range) -> float:
+    """Run `wa-phone export` to its end, and give the most memory that it had, in MiB."""
+    with tempfile.TemporaryDirectory() as directory:
+        wabas = Path(directory, "wabas.txt")
+        wabas.write_text("".join(f"{waba_id}\n" for waba_id in waba_ids), encoding="utf-8")
+        out = Path(directory, "numbers.jsonl")
+        code = (
+            "import resource, sys\n"
+            "from wa_phone_async.__main__ import main\n"
+            "try:\n    main()\n"
+            "finally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        )
+        options = ["export", "--wabas", str(wabas), "--out", str(out), "--concurrency", str(CONCURRENCY)]
+        environment = {**os.environ, "WA_ACCESS_TOKEN": TOKEN, "WA_BASE_URL": url}
+        done = subprocess.run(
+            [sys.executable, "-c", code, *options], check=True, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        assert sum(1 for _ in out.open(encoding="utf-8")) == len(waba_ids)
+    return int(done.stdout) / 1024
+
+
+FAULTS = (
+    Fault.status(503),
+    Fault.html(),
+    Fault.drop_before(),
+    Fault.drop_after(reset=True),
+    Fault.cut(),
+    Fault.raw("{"),
+    Fault.error(2, "Service temporarily unavailable", status=503),
+    Fault.error(10, status=403),
+    Fault.error(33),
+    Fault.error(80008, headers={"Retry-After": "3600"}),
+    Fault.error(131031, status=403),
+    Fault.error(1, status=500),
+)
+"""The ways in which an account fails, as often as it is asked."""
+
+
+def failures(rounds: int) -> Iterator[str]:
+    """One account in twenty fails for good; all others are exact."""
+    del rounds
+    yield from asyncio.run(_failures())
+
+
+async def _failures() -> list[str]:
+    accounts, numbers = 2_000, 120
+    async with Sandbox(accounts=accounts, numbers_per_account=numbers, quota=None) as sandbox:
+        failing = dict(zip(sandbox.waba_ids[::20], FAULTS * accounts, strict=False))
+        for waba_id, fault in failing.items():
+            sandbox.plan(fault, times=99, node=waba_id)
+        policy = RetryPolicy(max_attempts=2, first_wait=0.01)
+        kinds = Counter[str]()
+        async with (
+            PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=policy) as client,
+            client.list_many(sandbox.waba_ids, concurrency=CONCURRENCY) as listings,
+        ):
+            async for listing in listings:
+                if listing.waba_id in failing:
+                    assert listing.error is not None
+                    code = f" {listing.error.code}" if isinstance(listing.error, GraphAPIError) else ""
+                    kinds[f"{type(listing.error).__name__}{code}"] += 1
+                else:
+                    expected = sorted(number["id"] for number in sandbox.numbers(listing.waba_id))
+                    assert sorted(number.id for number in listing.phone_numbers) == expected
+    return [
+        "| accounts | failing | exact of the others | errors |",
+        "|---|---|---|---|",
+        f"| {accounts:,} | {len(failing)} | {accounts - len(failing):,} | "
+        + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        + " |",
+    ]
+
+
+PARTS: dict[str, Callable[[int], Iterator[str]]] = {
+    "cpu": cpu,
+    "latency": latency,
+    "memory": memory,
+    "failures": failures,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="part")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--subject", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(json.loads(options.serve))
+    elif options.subject:
+        name, url, first, accounts = options.subject
+        run_subject(name, url, int(first), int(accounts))
+    else:
+        print(f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, {os.cpu_count()} cores, ", end="")
+        print(f"{options.rounds} rounds, {CONCURRENCY} requests at a time")
+        for part in options.parts or PARTS:
+            print(f"\n{part}: {PARTS[part].__doc__}\n")
+            for line in PARTS[part](options.rounds):
+                print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
