@@ -20,6 +20,8 @@ NO_EXTRAS = ("-e", ".")
 NO_BACKOFF = [name for name in PROJECT["project"]["dependencies"] if "backoff" not in name]
 OTHER_BACKOFF = (*NO_BACKOFF, "python-backoff>=3")
 
+RETRYING = [f"tests/test_{module}.py" for module in ("retry", "session", "creates", "throttle", "fault_matrix", "bulk")]
+
 PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")  # `-- -n 0` for one process
 
 # Where there is no redis-server, the tests of that extra are skipped.
@@ -46,12 +48,14 @@ def group(name: str) -> list[str]:
 def tests(session, packages):
     """The tests on each interpreter that is found, without the extras, and on the fork of backoff.
 
-    The heavy ones, whose seconds of computing are the same everywhere, are left to `coverage`.
+    The heavy ones are left to `coverage`, since they are the same everywhere: they compute for seconds, or are about
+    processes and disks. On the fork run those that retry.
     """
     session.install(*packages, *group("test"))
     if packages is OTHER_BACKOFF:
         session.install("--no-deps", "-e", ".")
-    session.run("python", "-m", *PYTEST, "-m", "not heavy", *session.posargs)
+    chosen = RETRYING if packages is OTHER_BACKOFF else ()
+    session.run("python", "-m", *PYTEST, "-m", "not heavy", *(session.posargs or chosen))
 
 
 @nox.session

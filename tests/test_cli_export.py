@@ -41,6 +41,8 @@ from wa_phone_async.cli.progress import Progress, showing
 from wa_phone_async.cli.stopping import Stop, stopping
 from wa_phone_async.export import Job, Summary
 
+pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
+
 COMMAND = (sys.executable, "-W", "error", "-m", "wa_phone_async")
 PATIENCE = 30.0  # seconds; nothing here takes a tenth of it
 
@@ -413,7 +415,7 @@ def test_what_ctrl_c_says(run: Run, wabas: Path, monkeypatch: pytest.MonkeyPatch
 def test_ctrl_c_waits_for_what_is_in_flight_only_so_long(
     run: Run, sandbox: Sandbox, wabas: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "_GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("wa_phone_async.cli.stopping._GRACE_SECONDS", 0.05)
     sandbox.plan(Fault.delay(PATIENCE), times=9, node=sandbox.waba_ids[7])
     with after_listings(20, interrupt, monkeypatch):
         done = run("--wabas", wabas, "--out", "n.csv", "--concurrency", "4")

@@ -11,6 +11,8 @@ import pytest
 
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
+pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
+
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
 termios = pytest.importorskip("termios", reason="there are no pseudo-terminals here")

@@ -30,6 +30,8 @@ from wa_phone_async.export import COLUMNS, FileFormat, Summary, Writer, merge, r
 from wa_phone_async.export.whole_file import WholeFile
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Sandbox
 
+pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
+
 OLD = "the last whole file"
 
 

@@ -14,6 +14,8 @@ from wa_phone_async import InvalidArgumentError, PhoneNumber, QualityRating
 from wa_phone_async.bulk import WabaListing
 from wa_phone_async.export import COLUMNS, ArrowTable, Writer, row_of, rows, to_arrow
 
+pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
+
 pytest.importorskip("arro3.core")
 
 SAMPLES: list[WabaListing | PhoneNumber] = [

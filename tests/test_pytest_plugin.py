@@ -1,5 +1,7 @@
 import pytest
 
+pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
+
 CONFTEST = 'pytest_plugins = ["wa_phone_async.sandbox.pytest_plugin"]'
 
 ASYNC_PLUGIN = (

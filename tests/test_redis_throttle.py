@@ -33,7 +33,7 @@ from wa_phone_async.extras.redis import trips as trips_module  # noqa: E402
 from wa_phone_async.extras.redis.breaker import Breaker  # noqa: E402
 from wa_phone_async.extras.redis.trips import SCRIPT, Account, Ledger, Ticket, Told  # noqa: E402
 
-pytestmark = pytest.mark.skipif(COMMAND is None, reason="there is no redis-server")
+pytestmark = [pytest.mark.heavy, pytest.mark.skipif(COMMAND is None, reason="there is no redis-server")]
 
 HOUR = 3600.0
 BASE = "shop:{555}:"
@@ -223,7 +223,6 @@ class Twins:
                 yield kept, known | {"used": budget.used(self.rule.now)}
 
 
-@pytest.mark.heavy
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, quota=st.sampled_from([None, None, 1, 5, 30]), app_quota=st.sampled_from([None, None, 8]))
 def test_redis_admits_what_the_book_admits(
@@ -315,7 +314,6 @@ def drive(twins: Twins, traffic: Traffic, calls: int = 300) -> None:
             twins.wait(traffic.pauses[number % len(traffic.pauses)] * (number % 90 == 89))
 
 
-@pytest.mark.heavy
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(traffic=TRAFFIC)
 def test_the_same_calls_go_at_the_same_times_by_both_rules(client: Any, traffic: Traffic) -> None:

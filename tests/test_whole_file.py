@@ -14,6 +14,8 @@ from exports import FORMATS
 from wa_phone_async import ExportError, InvalidArgumentError
 from wa_phone_async.export.whole_file import WholeFile
 
+pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
+
 OLD = b"the last whole file"
 
 

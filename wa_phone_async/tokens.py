@@ -84,7 +84,7 @@ class TokenSource:
         """Tell that the API has rejected a token in a call on a node."""
         self.rejections_so_far += 1
         is_shared = self.is_shared(token, node_id)
-        rejection = _Rejection(self.rejections_so_far, copy.copy(error), node_id, is_shared)  # no traceback in a copy
+        rejection = _Rejection(self.rejections_so_far, _bare(error), node_id, is_shared)
         _remember(self._rejections, token, rejection)
 
     def rejection(self, token: Secret, *, after: int) -> AuthenticationError | None:
@@ -93,7 +93,7 @@ class TokenSource:
         A call that begins later tries again: what was rejected may be accepted by then.
         """
         last = self._rejections.get(token)
-        return copy.copy(last.error) if last and last.number > after else None  # each call raises its own
+        return _bare(last.error) if last and last.number > after else None  # each call raises its own
 
     def is_shared(self, token: Secret, node_id: str) -> bool:
         """Whether a token is known to be that of other nodes too: the only one, or rejected for another already."""
@@ -101,6 +101,11 @@ class TokenSource:
         return isinstance(self._access_token, Secret) or (
             last is not None and (last.is_shared or last.node_id != node_id)
         )
+
+
+def _bare(error: AuthenticationError) -> AuthenticationError:
+    """A copy without a traceback: where tblib is installed, as Dask does, a copy would have it too."""
+    return copy.copy(error).with_traceback(None)
 
 
 def _remember(memory: dict[K, T], key: K, value: T) -> None:
