@@ -5,12 +5,16 @@ import json
 import logging
 import os
 import pickle
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +218,59 @@ def test_a_wrong_argument_is_refused_before_anything_is_handed_out(wrong: dict[s
 def test_a_client_is_not_pickled(made: Any) -> None:
     with pytest.raises(TypeError, match="send a function that makes one"):
         pickle.dumps(made(CANARY))
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
+def test_workers_share_their_budgets_in_redis_and_a_killed_one_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    redis = pytest.importorskip("redis", reason="the extra `redis` is not installed")
+    pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+    socket_file = tmp_path / "redis.sock"
+    server = ["redis-server", "--port", "0", "--unixsocket", str(socket_file), "--save", "", "--appendonly", "no"]
+    sandbox = [sys.executable, "-m", "wa_phone_async", "sandbox", "--accounts", "60"]
+    with (
+        ended(subprocess.Popen(server, stdout=subprocess.DEVNULL, text=True)),
+        ended(subprocess.Popen(sandbox, stdout=subprocess.PIPE, text=True)) as served,
+    ):
+        assert served.stdout is not None
+        lines = [served.stdout.readline() for _ in range(6)]
+        first = int(re.search(r"WABA (\d+) to", lines[-1])[1])  # type: ignore[index]  # the sandbox says it
+        monkeypatch.setenv("WA_BASE_URL", lines[0].split("=")[1].strip())
+        monkeypatch.setenv("WA_ACCESS_TOKEN", CANARY)
+        monkeypatch.setenv("WA_REDIS_URL", f"unix://{socket_file}")
+        monkeypatch.setenv("WA_APP_ID", "1234567890")
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            [pid, _] = client.run(os.getpid).values()
+            killer = threading.Thread(target=kill_when_a_part_is_there, args=(pid, tmp_path / "out"))
+            killer.start()
+            waba_ids = [str(first + number) for number in range(60)]
+            summary = export(client, waba_ids, client_from_env, tmp_path / "out", chunk=5, concurrency=2)
+            killer.join()
+        keys = redis.Redis(unix_socket_path=str(socket_file)).keys("wa_phone_async:{1234567890}:*")
+    assert (summary.accounts, summary.phone_numbers, summary.failed) == (60, 180, 0)
+    assert set(rows_in(tmp_path / "out").values()) == {1}
+    assert len(rows_in(tmp_path / "out")) == 180
+    assert keys
+    assert CANARY.encode() not in b"".join(keys)
+
+
+def kill_when_a_part_is_there(pid: int, directory: Path) -> None:
+    while not list(directory.glob("*.parquet")):
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends with the block."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()

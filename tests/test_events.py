@@ -157,6 +157,35 @@ def test_an_unknown_outcome_is_a_write_that_failed() -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("method", "error", "attempts", "may_have_written"),
+    [
+        ("GET", None, 1, False),
+        ("POST", None, 1, True),
+        ("POST", "OutcomeUnknownError", 1, True),
+        ("POST", "CancelledError", 1, True),
+        ("POST", "CancelledError", 0, False),
+        ("POST", "ConflictError", 1, False),
+    ],
+)
+def test_an_unknown_outcome_counts_as_a_write(
+    method: str, error: str | None, attempts: int, *, may_have_written: bool
+) -> None:
+    event = CallFinished(
+        method=method,
+        path=PATH,
+        node_id=SMALL_WABA,
+        error=error,
+        http_status=None,
+        trace_id=None,
+        attempts=attempts,
+        seconds=0.0,
+        seconds_waited=0.0,
+        usage=None,
+    )
+    assert event.may_have_written == may_have_written
+
+
 def test_a_call_that_was_cancelled_has_finished_too() -> None:
     async def main() -> None:
         events = list[Event]()

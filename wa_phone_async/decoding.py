@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar, get_args, get_origin
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -127,12 +127,21 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 
 def without_links(value: Json) -> Any:
-    """The same JSON without the links of nested lists, since Graph writes the access token into them."""
+    """The same JSON without the links of nested lists, since Graph writes the access token into them.
+
+    Where there are none, which is nearly always, it is the same object: copies would be more for the garbage collector.
+    """
+    if not _has_links(value):
+        return value
     if isinstance(value, dict):
         return {key: _without_links_of(item) if key == "paging" else without_links(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_links(item) for item in value]
-    return value
+    return [without_links(item) for item in cast("list[Json]", value)]
+
+
+def _has_links(value: Json) -> bool:
+    if isinstance(value, dict):
+        return "paging" in value or any(map(_has_links, value.values()))
+    return isinstance(value, list) and any(map(_has_links, value))
 
 
 def _without_links_of(paging: Json) -> Json:

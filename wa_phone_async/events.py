@@ -18,6 +18,9 @@ from .usage import Usage
 _log: Final = logging.getLogger("wa_phone_async")
 
 
+_UNKNOWN: Final = ("OutcomeUnknownError", "CancelledError")
+
+
 @attrs.frozen(kw_only=True)
 class CallFinished:
     """A call has its answer, or has failed for good. For a list, each page is a call."""
@@ -42,6 +45,11 @@ class CallFinished:
     """How much of that was waiting: for the budgets, and before it was made again."""
     usage: Usage | None
     """What the last answer for this node said about the budgets."""
+
+    @property
+    def may_have_written(self) -> bool:
+        """Whether it changed something, or may have: an unknown outcome, or a cancelled one, counts as a write."""
+        return self.method != "GET" and self.attempts > 0 and self.error in {None, *_UNKNOWN}
 
 
 @attrs.frozen(kw_only=True)
