@@ -157,7 +157,13 @@ async def main(path):
 
 asyncio.run(main(Path(sys.argv[1])))
 """
-LIMIT = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
+LIMIT = """
+import atexit, resource
+
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, before[1]))
+atexit.register(resource.setrlimit, resource.RLIMIT_FSIZE, before)  # what measures coverage writes a file of its own
+"""
 
 
 def run(*command: str) -> list[str]:

@@ -357,10 +357,8 @@ class GraphSession:
     def _reject(self, call: _Call[Any], error: AuthenticationError) -> None:
         """A rejected token is of no use to the calls that wait with it either: they end their waiting now."""
         call.rejected = call.token
-        if call.token is None:
-            return
         error.is_shared = self._tokens.is_shared(call.token, call.request.node_id)
-        if self._rejection(call) is not None:  # which is where this one came from
+        if call.token is None or self._rejection(call) is not None:  # which is where this one came from
             return
         self._tokens.reject(call.token, error, call.request.node_id)
         for token, waiting in self._waiting:

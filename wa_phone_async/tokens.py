@@ -95,9 +95,9 @@ class TokenSource:
         last = self._rejections.get(token)
         return _bare(last.error) if last and last.number > after else None  # each call raises its own
 
-    def is_shared(self, token: Secret, node_id: str) -> bool:
+    def is_shared(self, token: Secret | None, node_id: str) -> bool:
         """Whether a token is known to be that of other nodes too: the only one, or rejected for another already."""
-        last = self._rejections.get(token)
+        last = None if token is None else self._rejections.get(token)
         return isinstance(self._access_token, Secret) or (
             last is not None and (last.is_shared or last.node_id != node_id)
         )
