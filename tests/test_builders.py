@@ -214,3 +214,37 @@ def test_more_names_than_are_learned_are_kept_as_well() -> None:
         assert build_created({"id": "1", **many}).extra == many
     for name, value in many.items():
         assert build_created({"id": "1", name: value}).extra == {name: value}
+
+
+def test_equal_parts_of_numbers_in_a_row_are_the_same_objects() -> None:
+    members = {"throughput": {"level": "HIGH"}, "webhook_configuration": {"application": "https://shop.example"}}
+    rows = [from_dict(PhoneNumber, {"id": str(index), **pickle.loads(pickle.dumps(members))}) for index in range(9)]
+
+    learned, *others = rows[1:]  # the first one taught the names
+    assert all(row.throughput is learned.throughput and row.extra is learned.extra for row in others)
+    assert [row.id for row in rows] == list("012345678")
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, True), (1, 1.0), ([1], [True]), ({"a": 0}, {"a": False})])
+def test_what_is_equal_in_python_alone_is_not_shared(first: object, second: object) -> None:
+    def row(value: object) -> PhoneNumber:
+        return from_dict(PhoneNumber, {"id": "1", "throughput": {"level": "HIGH", "more": value}, "unknown": value})
+
+    row(first)
+    row(first)
+    read = row(second)
+
+    assert repr(read.extra["unknown"]) == repr(second)
+    assert read.throughput is not None
+    assert repr(read.throughput.extra["more"]) == repr(second)
+
+
+def test_an_object_that_its_owner_changes_is_read_anew() -> None:
+    members: dict[str, Any] = {"id": "1", "throughput": {"level": "HIGH"}, "unknown": "before"}
+    before = [from_dict(PhoneNumber, members) for _ in range(2)][1]
+    members["throughput"]["level"] = "STANDARD"
+    members["unknown"] = "after"
+    after = from_dict(PhoneNumber, members)
+
+    assert (before.throughput, before.extra) == (Throughput(ThroughputLevel.HIGH), Extra({"unknown": "before"}))
+    assert (after.throughput, after.extra) == (Throughput(ThroughputLevel.STANDARD), Extra({"unknown": "after"}))

@@ -263,6 +263,16 @@ def test_the_values_are_the_models_own() -> None:
         number.id = "2"  # type: ignore[misc]
 
 
+def test_equal_parts_of_numbers_in_a_row_are_the_same_objects() -> None:
+    row = {"throughput": {"level": "HIGH"}, "webhook_configuration": {"application": "https://shop.example"}}
+    page = read_plain_page(body_of(row, row, {"throughput": {"level": "HIGH", "more": 1}}), PhoneNumber)
+    assert page is not None
+    first, second, other = page.rows
+    assert second.throughput is first.throughput
+    assert second.extra is first.extra
+    assert repr(other.throughput) == "Throughput(level=<ThroughputLevel.HIGH: 'HIGH'>, extra={'more': 1})"
+
+
 def test_the_links_of_nested_lists_are_cut_out_and_those_of_the_page_are_not_shown() -> None:
     link = f"https://graph.example/?access_token={TOKEN}"
     paging = {"next": link, "cursors": {"after": "a"}}

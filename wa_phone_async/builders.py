@@ -7,6 +7,8 @@ attrs and cattrs write functions for classes in the same manner. What makes thes
 - Each field has its own lines, without a loop over the fields, and without a call where a line does.
 - Members that no field knows are looked for only where the count of members tells of them, first under the names
   that came before.
+- The parts of a number, its `throughput` and its `extra`, mostly equal those of the one before, and then are the same
+  objects. That halves what the garbage collector has to go through, which is a third of the cost of long lists.
 
 A builder reads what is usual. At anything else it raises some exception, and the careful reader of `decoding` says
 what is wrong, or reads it after all.
@@ -19,7 +21,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from textwrap import indent
 from types import UnionType
-from typing import Any, Final, TypeAlias, Union, get_args, get_origin
+from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
 import attrs
 
@@ -79,6 +81,16 @@ def in_order(extra: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(extra.items()))
 
 
+def is_text(value: Any) -> bool:
+    """Whether a JSON value is made of nothing but strings and objects, so that what equals it is the same JSON.
+
+    `1`, `1.0` and `true` are equal in Python, and are three things in JSON.
+    """
+    if type(value) is dict:
+        return all(map(is_text, cast("dict[str, Any]", value).values()))
+    return type(value) is str
+
+
 def bare_type(annotation: Any) -> Any:
     """The one type that a field holds beside `None` and, where it is an enum, beside unknown strings."""
     is_union = get_origin(annotation) in (Union, UnionType)
@@ -113,7 +125,6 @@ def in_utc(time: datetime) -> datetime:
 
 NAMES: Final[Mapping[str, Any]] = {
     "new": object.__new__,
-    "Extra": Extra,
     "NO_EXTRA": NO_EXTRA,
     "Unusual": UnusualError,
     "fromisoformat": datetime.fromisoformat,
@@ -161,7 +172,7 @@ def dict_builder(recipe: Recipe, recipe_of: Callable[[Any], Recipe | None]) -> B
     for field in recipe.fields:
         kind, name = bare_type(field.type), field.name
         inner = recipe_of(kind)
-        read = dict_builder(inner, recipe_of) if inner else recipe.readers[name]
+        read = _sharing(dict_builder(inner, recipe_of)) if inner else recipe.readers[name]
         names[f"read_{name}"] = OpenEnum(kind) if is_enum(kind) else read
         lines.append(f"value = get({name!r})")
         if other := recipe.other_name(name):
@@ -175,20 +186,30 @@ def dict_builder(recipe: Recipe, recipe_of: Callable[[Any], Recipe | None]) -> B
     return write_builder(recipe.model, "members", lines, names)
 
 
+def _sharing(build: Builder) -> Builder:
+    """The same builder, which makes one value of equal objects in a row."""
+    last: tuple[Any, Any] = None, None
+
+    def read(members: Any) -> Any:
+        nonlocal last
+        seen, value = last
+        if members != seen:
+            value = build(members)
+            if set(map(type, members.values())) == {str}:
+                last = members.copy(), value  # the object itself may be the caller's, and change
+        return value
+
+    return read
+
+
 def _keeper(recipe: Recipe) -> Callable[[dict[str, Any], int], Extra]:
     """What makes the `extra` of an object with so many members that were not read."""
     learned: list[str] = []
+    make = extra_maker(recipe)
 
     def keep(members: dict[str, Any], unread: int) -> Extra:
-        extra: dict[str, Any] = {}
-        is_flat = True
-        for name in learned:
-            if name in members:
-                extra[name] = value = members[name]
-                is_flat = is_flat and type(value) is str
-        if len(extra) != unread:
-            return keep_all(members)
-        return Extra(extra if is_flat else recipe.clean(extra))
+        extra = {name: members[name] for name in learned if name in members}
+        return make(extra) if len(extra) == unread else keep_all(members)
 
     def keep_all(members: dict[str, Any]) -> Extra:
         extra = {name: value for name, value in members.items() if name not in recipe.readers}
@@ -197,6 +218,21 @@ def _keeper(recipe: Recipe) -> Callable[[dict[str, Any], int], Extra]:
                 extra.pop(other, None)
         news = extra.keys() - recipe.other_names - set(learned)
         learned[:] = sorted([*learned, *sorted(news)[: MAX_LEARNED - len(learned)]])
-        return Extra(recipe.clean(in_order(extra))) if extra else NO_EXTRA
+        return make(in_order(extra))
 
     return keep
+
+
+def extra_maker(recipe: Recipe) -> Callable[[dict[str, Any]], Extra]:
+    """What makes the `extra` of these members, and one of equal ones in a row."""
+    last = NO_EXTRA
+
+    def make(members: dict[str, Any]) -> Extra:
+        nonlocal last
+        if members == last.members:
+            return last
+        extra = Extra(recipe.clean(members))
+        last = extra if is_text(extra.members) else NO_EXTRA
+        return extra
+
+    return make

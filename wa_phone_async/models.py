@@ -20,7 +20,8 @@ T = TypeVar("T")
 class Extra(Mapping[str, Any]):
     """The members of an object that no field knows, by name: a read-only mapping, equal to a `dict` of the same items.
 
-    Unlike `types.MappingProxyType` it can be pickled and copied.
+    Values read in a row share one where their members are equal, so nothing in it is to be changed either. Unlike
+    `types.MappingProxyType` it can be pickled and copied.
     """
 
     __slots__ = ("members",)

@@ -27,10 +27,12 @@ from wa_phone_async.builders import (
     Recipe,
     UnusualError,
     bare_type,
+    extra_maker,
     is_enum,
     write_builder,
 )
 from wa_phone_async.decoding import PageReader, PlainPage
+from wa_phone_async.models import NO_EXTRA
 
 if tuple(map(int, msgspec.__version__.split(".")[:2])) < (0, 22):
     raise ImportError(f"the fast path was never tried with msgspec {msgspec.__version__}: it wants 0.22")
@@ -51,12 +53,8 @@ if twin.{other} is not UNSET:
     value = twin.{other}"""
 _LEARNED: Final = """\
 value = twin.learned_{index}
-if value is not UNSET: found[{name!r}] = value if type(value) is str else clean({{{name!r}: value}})[{name!r}]"""
-_EXTRA: Final = """\
-if found:
-    draft.extra = extra = new(Extra)
-    extra.members = found
-else: draft.extra = NO_EXTRA"""
+if value is not UNSET: found[{name!r}] = value"""
+_EXTRA: Final = "draft.extra = make_extra(found) if found else NO_EXTRA"
 
 
 def page_reader(recipe: Recipe, recipe_of: Callable[[Any], Recipe | None]) -> PageReader | None:
@@ -114,7 +112,7 @@ class _PageReader:
     def _twin_and_builder(self, recipe: Recipe) -> tuple[Any, Builder]:
         members: list[Any] = []
         lines: list[str] = []
-        names: dict[str, Any] = {"UNSET": UNSET, "clean": recipe.clean}
+        names: dict[str, Any] = {"UNSET": UNSET, "make_extra": extra_maker(recipe)}
         for field in recipe.fields:
             name, other, source = field.name, recipe.other_name(field.name), f"twin.{field.name}"
             kind, line, names[f"read_{name}"] = self._way_of(field, recipe)
@@ -145,7 +143,23 @@ class _PageReader:
         if inner is None:
             raise UnusualError
         twin, build = self._twin_and_builder(inner)
-        return twin, _BY_READER, build
+        return twin, _BY_READER, _sharing(build)
+
+
+def _sharing(build: Builder) -> Builder:
+    """The same builder, which makes one value of equal twins in a row; what is in an `extra` may equal another JSON."""
+    last: tuple[Any, Any] = None, None
+
+    def read(twin: Any) -> Any:
+        nonlocal last
+        seen, value = last
+        if twin != seen:
+            value = build(twin)
+            if value.extra is NO_EXTRA:
+                last = twin, value
+        return value
+
+    return read
 
 
 def _has_own_lookup(enum: type[StrEnum]) -> bool:
@@ -154,7 +168,7 @@ def _has_own_lookup(enum: type[StrEnum]) -> bool:
 
 
 def _lines_of_extra(learned: list[str]) -> list[str]:
-    """The lines that make `extra`, itself without its constructor, of what a twin holds for the learned names."""
+    """The lines that make `extra` of what a twin holds for the learned names."""
     if not learned:
         return ["draft.extra = NO_EXTRA"]
     lines = [_LEARNED.format(name=name, index=index) for index, name in enumerate(learned)]
