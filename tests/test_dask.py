@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def sandbox(served: Sandbox) -> Sandbox:
 
 
 @pytest.fixture(scope="module")
-def cluster(served: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def two_workers(served: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Two workers: starting them takes most of the time, so the tests share them."""
     assert served.url == os.environ["WA_BASE_URL"]
     with (
@@ -72,6 +73,13 @@ def cluster(served: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture
+def cluster(two_workers: Any) -> Any:
+    """The same, when the place of one that was killed is taken."""
+    two_workers.wait_for_workers(2)
+    return two_workers
 
 
 def rows_in(directory: Path) -> Counter[tuple[str, str]]:
@@ -125,6 +133,23 @@ def test_a_worker_that_is_killed_in_the_middle_loses_and_doubles_nothing(
     assert rows_in(out) == rows_of(sandbox)
 
 
+def test_a_worker_that_dies_as_its_client_is_made_costs_nothing(sandbox: Sandbox, cluster: Any, tmp_path: Path) -> None:
+    marker = tmp_path / "died"
+
+    def dying_once() -> PhoneNumberClient:
+        try:
+            marker.touch(exist_ok=False)
+        except FileExistsError:
+            return PhoneNumberClient.from_env()
+        os._exit(9)
+
+    summary = export(cluster, sandbox.waba_ids, dying_once, tmp_path / "out", chunk=20)
+
+    assert marker.exists()
+    assert (summary.accounts, summary.phone_numbers, summary.failed) == (60, 180, 0)
+    assert rows_in(tmp_path / "out") == rows_of(sandbox)
+
+
 def test_a_rejected_token_ends_it(sandbox: Sandbox, cluster: Any, tmp_path: Path) -> None:
     sandbox.revoke(CANARY)
     with pytest.raises(AuthenticationError) as caught:
@@ -142,9 +167,13 @@ def test_the_command_line_lets_the_workers_list_and_can_be_resumed(
     command = [sys.executable, "-m", "wa_phone_async", "export", "--wabas", str(wabas), "--out", str(out)]
     address = cluster.scheduler_info()["address"]
 
-    first = subprocess.run([*command, "--dask", address], capture_output=True, text=True, check=False)
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        without_token = {name: value for name, value in os.environ.items() if name != "WA_ACCESS_TOKEN"}
+        return subprocess.run([*command, *options], capture_output=True, text=True, check=False, env=without_token)
+
+    first = run("--dask", address)
     before = len(sandbox.requests)
-    second = subprocess.run([*command, "--dask", address, "--resume"], capture_output=True, text=True, check=False)
+    second = run("--dask", address, "--resume")
 
     assert (first.returncode, second.returncode) == (3, 3), first.stderr + second.stderr
     assert "60 accounts, 180 numbers; 1 account failed: 1 NotFoundError; 61 calls" in first.stderr
@@ -220,7 +249,9 @@ def test_a_client_is_not_pickled(made: Any) -> None:
 
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
-def test_workers_share_their_budgets_in_redis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_workers_that_share_their_budgets_in_redis_may_be_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     redis = pytest.importorskip("redis", reason="the extra `redis` is not installed")
     pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
     socket_file = tmp_path / "redis.sock"
@@ -244,13 +275,24 @@ def test_workers_share_their_budgets_in_redis(monkeypatch: pytest.MonkeyPatch, t
             distributed.Client(cluster) as client,
         ):
             waba_ids = [str(first + number) for number in range(60)]
-            summary = export(client, waba_ids, client_from_env, tmp_path / "out", chunk=5, concurrency=2)
+            export(client, waba_ids, client_from_env, tmp_path / "before", chunk=20)  # now all accounts are known
+            [pid, _] = client.run(os.getpid).values()
+            killer = threading.Thread(target=kill_when_a_part_is_there, args=(pid, tmp_path / "out"))
+            killer.start()
+            summary = export(client, waba_ids, client_from_env, tmp_path / "out", chunk=5, concurrency=1)
+            killer.join()
         keys = redis.Redis(unix_socket_path=str(socket_file)).keys("wa_phone_async:{1234567890}:*")
     assert (summary.accounts, summary.phone_numbers, summary.failed) == (60, 180, 0)
     assert set(rows_in(tmp_path / "out").values()) == {1}
     assert len(rows_in(tmp_path / "out")) == 180
     assert keys
     assert CANARY.encode() not in b"".join(keys)
+
+
+def kill_when_a_part_is_there(pid: int, directory: Path) -> None:
+    while not any(directory.glob("*.parquet")):
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -6,12 +6,12 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import attrs
 from cyclopts import Group, Parameter
 
-from wa_phone_async import CallFinished, Event, InvalidArgumentError, PhoneNumberClient, RetryPolicy
+from wa_phone_async import CallFinished, Event, InvalidArgumentError, PhoneNumberClient, RetryPolicy, TokenProvider
 
 from .output import reason
 
@@ -69,13 +69,21 @@ class Link:
 
 
 @asynccontextmanager
-async def connect(connection: Connection, retry: RetryPolicy | None = None) -> AsyncGenerator[Link]:
+async def connect(
+    connection: Connection, retry: RetryPolicy | None = None, *, others_call: bool = False
+) -> AsyncGenerator[Link]:
     """Open a client as the options and the environment say; with `--sandbox`, to a sandbox of its own.
+
+    Args:
+        connection: The options.
+        retry: How patient it is.
+        others_call: Whether it makes no calls itself, so that it needs no token.
 
     Raises:
         InvalidArgumentError: There is no token, or an option is wrong.
     """
     async with AsyncExitStack() as stack:
+        token: str | TokenProvider
         app_secret, business_id = None, ""
         if connection.sandbox:
             if connection.base_url is not None:
@@ -85,7 +93,8 @@ async def connect(connection: Connection, retry: RetryPolicy | None = None) -> A
             sandbox = await stack.enter_async_context(Sandbox())
             token, base_url, business_id = "sandbox", sandbox.url, sandbox.business_id
         else:
-            token, app_secret = _read_token(connection), _read_app_secret(connection)
+            token = _no_token if others_call else _read_token(connection)
+            app_secret = _read_app_secret(connection)
             base_url = connection.base_url or os.environ.get("WA_BASE_URL", "")
         given = {"api_version": connection.api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
         settings: Any = {name: value for name, value in given.items() if value}  # the others are the client's to choose
@@ -100,6 +109,10 @@ def _read_token(connection: Connection) -> str:
         return _read_secret("--token-file", connection.token_file)
     if token := os.environ.get("WA_ACCESS_TOKEN"):
         return token
+    return _no_token()
+
+
+def _no_token(*_: object) -> NoReturn:
     raise InvalidArgumentError(
         "no access token: export WA_ACCESS_TOKEN, or give --token-file FILE, or try it with --sandbox"
     )

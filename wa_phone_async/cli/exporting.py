@@ -91,7 +91,8 @@ async def export_numbers(
             "which accounts? Give one of --wabas FILE and --business ID, or try it with --sandbox"
         )
     _check_others(wabas, (out, errors))
-    async with connect(connection, RetryPolicy.batch()) as link:
+    others_call = dask is not None and wabas is not None
+    async with connect(connection, RetryPolicy.batch(), others_call=others_call) as link:
         how: Any = {"concurrency": concurrency, "fields": asked, "filtering": conditions or None, "limit": limit}
 
         def listings_of(ids: Iterable[str] | AsyncIterable[str]) -> Listings:

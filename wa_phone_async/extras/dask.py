@@ -19,7 +19,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ ClientFactory = Callable[[], PhoneNumberClient]
 """Makes a worker's client, on the worker. It reads the token there, so that none is in a task."""
 
 _CHUNKS_PER_THREAD: Final = 4  # so many are handed out before they are asked for: enough that no worker ever waits
+_TRIES: Final = 3  # to reach all workers, some of which may be killed at that moment
 
 
 @attrs.frozen(kw_only=True)
@@ -172,11 +173,18 @@ async def list_chunks(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], work
 async def _clients_on_workers(cluster: Any, client_factory: ClientFactory) -> AsyncGenerator[str]:
     """A client in each worker, in those that join later as well, until the block ends; gives the plugin's name."""
     name = f"wa_phone_async-{secrets.token_hex(4)}"
-    await cluster.register_plugin(_ClientOnWorker(client_factory), name)
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            await cluster.register_plugin(_ClientOnWorker(client_factory), name)
+            break
+        except OSError:  # a worker has died meanwhile; a plugin of the same name takes the place of the others
+            if not tries_left:
+                raise
     try:
         yield name
     finally:
-        await cluster.unregister_worker_plugin(name)
+        with suppress(OSError):  # a worker that has died has no client to close
+            await cluster.unregister_worker_plugin(name)
 
 
 class _ClientOnWorker(distributed.WorkerPlugin):
