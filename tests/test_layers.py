@@ -12,7 +12,7 @@ LAYERS = (  # each imports only from the lines above it
     {"usage", "turns"},
     {"_version", "errors", "models", "redaction", "waiting"},
     {"builders", "events", "query", "budget"},
-    {"decoding"},
+    {"decoding", "read_ahead"},
     {"request", "retry", "throttle", "tokens"},
     {"refusals", "wire"},
     {"answers", "paginator"},

@@ -168,6 +168,7 @@ class PhoneNumberClient:
         before: str | None = None,
         max_items: int | None = None,
         follow: Follow = "next",
+        read_ahead: int = 0,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[PhoneNumber]:
         """The phone numbers of an account: iterate over them, or await them all as a list.
@@ -185,6 +186,8 @@ class PhoneNumberClient:
             before: A cursor to go back from.
             max_items: Numbers wanted in all; `None` for all.
             follow: `"next"` goes on while there is a `next` link; `"after"` is for servers that never send one.
+            read_ahead: Pages to ask for while you work on one, 0 to 100. With any, the list is used inside its block,
+                `async with client.list_phone_numbers(…) as paginator:`. Left early, so many calls may be in vain.
             total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
 
         Raises:
@@ -203,6 +206,7 @@ class PhoneNumberClient:
             before=before,
             max_items=max_items,
             follow=follow,
+            read_ahead=read_ahead,
             total_timeout=total_timeout,
         )
 
@@ -275,6 +279,7 @@ class PhoneNumberClient:
         before: str | None = None,
         max_items: int | None = None,
         follow: Follow = "next",
+        read_ahead: int = 0,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[BusinessAccount]:
         """The WhatsApp Business Accounts of a business: iterate over them, or await them all as a list.
@@ -293,6 +298,8 @@ class PhoneNumberClient:
             before: A cursor to go back from.
             max_items: Accounts wanted in all; `None` for all.
             follow: `"next"` goes on while there is a `next` link; `"after"` is for servers that never send one.
+            read_ahead: Pages to ask for while you work on one, 0 to 100. With any, the list is used inside its block,
+                `async with client.list_business_accounts(…) as paginator:`. Left early, so many calls may be in vain.
             total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
 
         Raises:
@@ -311,6 +318,7 @@ class PhoneNumberClient:
             before=before,
             max_items=max_items,
             follow=follow,
+            read_ahead=read_ahead,
             waba_id=None,
             total_timeout=total_timeout,
         )

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import Any, Final, Generic, Literal, TypeVar
+from copy import deepcopy
+from functools import partial
+from typing import Any, Final, Generic, Literal, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
@@ -20,6 +22,7 @@ from .decoding import Json, read_model, read_plain_page
 from .errors import DecodeError, InvalidArgumentError, PaginationError
 from .models import NO_EXTRA, Cursors, Extra, Page
 from .query import DEFAULT_PAGE_SIZE
+from .read_ahead import ReadAhead
 
 T = TypeVar("T")
 
@@ -151,6 +154,13 @@ class Walk(Generic[T]):
         """Whether there is no page to ask for any more."""
         return self._wanted == 0 or not self._has_more
 
+    def pages_to_ask(self, waiting: int, *, most: int) -> int:
+        """How many pages may be asked for, where some that it has taken wait to be wanted, and so many may at most.
+
+        None may at the end: a page that waits counts for `max_items`, as any that it took.
+        """
+        return 0 if self.at_end else max(0, most - waiting)
+
     def place_of_next_page(self) -> dict[str, str] | None:
         """The parameters that ask for the next page, now that the one in hand is used up; `None` at the end.
 
@@ -212,18 +222,40 @@ class AsyncPaginator(Generic[T]):
     It is used once. Rows and pages share one position, so awaiting it after a part gives the rest. After an error the
     same iterator goes on with the page that failed. It starts no task: leaving a loop early leaves nothing open.
 
+    With `read_ahead` a task asks for the next pages while the caller works on this one. So it is used inside its block,
+    which cancels that task and waits for its end; entered again, it goes on where it was:
+
+        async with client.list_phone_numbers(waba_id, read_ahead=1) as paginator:
+            async for number in paginator:
+                await store(number)
+
+    The first call is made when the first row or page is wanted. A page's error is raised when that page is wanted; one
+    that is never wanted may have cost a call all the same, and its error is told as that of its `CallFinished` only.
+
+    Args:
+        fetch: Asks for the page at a place.
+        walk: Decides on the places.
+        read_ahead: How many pages may wait to be wanted. With 0 a block is allowed and changes nothing.
+
     Raises:
         WaPhoneError: A page could not be had; see the method that gave the paginator.
         PaginationError: The list leads nowhere, or in a circle; raised after the rows that came before.
-        RuntimeError: Two consumers asked for the next page at once.
+        RuntimeError: Two consumers asked for the next page at once, or it reads ahead and is used outside of a block.
     """
 
-    def __init__(self, fetch: Callable[[dict[str, str]], Awaitable[Listing[T]]], walk: Walk[T]) -> None:
+    def __init__(
+        self, fetch: Callable[[dict[str, str]], Awaitable[Listing[T]]], walk: Walk[T], *, read_ahead: int = 0
+    ) -> None:
         self._fetch = fetch
         self._walk = walk
+        self._ahead: ReadAhead[Listing[T]] | None = None
+        if read_ahead:  # two walks over the same pages: one where the task is, and one where the caller is
+            ahead = ReadAhead(partial(_read_on, fetch, walk), partial(walk.pages_to_ask, most=read_ahead))
+            self._ahead, self._walk, self._fetch = ahead, deepcopy(walk), ahead.fetch
         self._cursor = walk.cursor
         self._page: Page[T] = Page()
         self._unread: deque[T] = deque()
+        self._laid_aside: deque[T] = deque()  # what was unread when the block was left
         self._is_started = False
         self._is_fetching = False
 
@@ -239,7 +271,18 @@ class AsyncPaginator(Generic[T]):
     @property
     def exhausted(self) -> bool:
         """Whether nothing is left: no unread row, and no page to ask for (the end, or `max_items`)."""
-        return not self._unread and self._walk.at_end
+        return not self._unread and not self._laid_aside and self._walk.at_end
+
+    async def __aenter__(self) -> Self:
+        if self._ahead is not None:
+            self._ahead.open()
+            self._unread, self._laid_aside = self._laid_aside + self._unread, deque()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._ahead is not None:
+            self._unread, self._laid_aside = deque(), self._unread
+            await self._ahead.aclose()
 
     def __aiter__(self) -> AsyncPaginator[T]:
         """The paginator itself."""
@@ -293,6 +336,8 @@ class AsyncPaginator(Generic[T]):
 
     async def _turn_page(self) -> bool:
         """Ask for the next page, and say whether there was one."""
+        if self._ahead is not None:
+            self._ahead.check_open()
         if self._is_fetching:
             raise RuntimeError("two consumers ask this paginator for its next page at once: give each one its own")
         self._is_fetching = True
@@ -308,6 +353,13 @@ class AsyncPaginator(Generic[T]):
         self._page = self._walk.take(listing)
         self._unread.extend(self._page.data)
         return True
+
+
+async def _read_on(fetch: Callable[[dict[str, str]], Awaitable[Listing[T]]], walk: Walk[T]) -> Listing[T]:
+    """Ask for the next page of a walk that is not at its end, and take it."""
+    listing = await fetch(walk.place_of_next_page() or {})  # None, the end, is ruled out by pages_to_ask
+    walk.take(listing)
+    return listing
 
 
 class _Pages(AsyncIterator[Page[T]]):

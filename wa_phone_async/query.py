@@ -23,6 +23,8 @@ MAX_PAGE_SIZE: Final = 100
 """Rows that one page may have."""
 DEFAULT_PAGE_SIZE: Final = 25
 """Rows of a page where no `limit` is sent."""
+MAX_READ_AHEAD: Final = 100
+"""Pages that may be asked for before they are wanted."""
 
 
 AccountKind = Literal["owned", "client"]
@@ -221,6 +223,11 @@ def check_page(*, limit: object, after: object, before: object, max_items: objec
             raise InvalidArgumentError(f"{name} must be a cursor of an earlier page, a string, not {cursor!r}")
     if after is not None and before is not None:
         raise InvalidArgumentError("after and before exclude each other: a walk goes one way; give one of them")
+
+
+def check_read_ahead(read_ahead: object) -> None:
+    """How many pages may be asked for before they are wanted."""
+    _check_count("read_ahead", read_ahead, 0, MAX_READ_AHEAD)
 
 
 def check_api_version(api_version: object) -> None:

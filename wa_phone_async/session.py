@@ -38,6 +38,7 @@ from .query import (
     check_node_id,
     check_page,
     check_path,
+    check_read_ahead,
     check_seconds,
     check_secret,
     optional_fields,
@@ -231,6 +232,7 @@ class GraphSession:
         before: str | None = None,
         max_items: int | None = None,
         follow: Follow = "next",
+        read_ahead: int = 0,
         waba_id: str | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[T]:
@@ -245,6 +247,7 @@ class GraphSession:
             before: The cursor to go back from.
             max_items: Rows wanted in all; `None` for all.
             follow: `"next"` goes on while there is a `next` link, `"after"` while pages have rows and a cursor.
+            read_ahead: Pages to ask for before they are wanted, 0 to 100; with any, use the list in `async with`.
             waba_id: The account whose budget each page takes; see `get`.
             total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
 
@@ -254,6 +257,7 @@ class GraphSession:
         check_path(path)
         _check_budget(waba_id)
         check_page(limit=limit, after=after, before=before, max_items=max_items)
+        check_read_ahead(read_ahead)
         _check_total_timeout(total_timeout)
         walk = Walk[T](limit=limit, after=after, before=before, max_items=max_items, follow=follow)
         own_params = dict(params or {})
@@ -280,7 +284,7 @@ class GraphSession:
                 if call.request.has_reduced_limit:
                     walk.limit = int(call.request.params["limit"])
 
-        return AsyncPaginator(fetch, walk)
+        return AsyncPaginator(fetch, walk, read_ahead=read_ahead)
 
     async def post(
         self,

@@ -51,6 +51,11 @@ class Turn:
         _current.set(self)
 
 
+def leave_turn() -> None:
+    """Let the running task have no turn from now on: work beside a turn's own would use its seat at the same time."""
+    _current.set(None)
+
+
 def current_turn() -> Turn | None:
     """The turn of the running task, or `None` where it has none."""
     return _current.get()
