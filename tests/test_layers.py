@@ -9,7 +9,7 @@ import pytest
 import wa_phone_async
 
 LAYERS = (  # each imports only from the lines above it
-    {"usage", "turns"},
+    {"usage", "turns", "encodings"},
     {"_version", "errors", "models", "redaction", "waiting"},
     {"builders", "events", "query", "budget"},
     {"decoding", "read_ahead"},

@@ -15,6 +15,7 @@ from wa_phone_async import (
     AsyncPaginator,
     InvalidArgumentError,
     PaginationError,
+    PhoneNumber,
     PhoneNumberClient,
     RateLimitError,
     RetryPolicy,
@@ -584,9 +585,10 @@ async def test_each_kind_of_list_reads_ahead(read_ahead: int) -> None:
         assert len(sandbox.requests) == 7
         async with client.list_business_accounts(BUSINESS_ID, limit=2, read_ahead=read_ahead) as accounts:
             assert {account.id for account in await accounts} == set(sandbox.waba_ids)
-        rows: AsyncPaginator[dict[str, Any]]
-        async with client.session.paginate(f"{LARGE_WABA}/phone_numbers", read_ahead=read_ahead) as rows:
-            assert sum([len(each) async for each in rows.pages()]) == 250
+        path = f"{LARGE_WABA}/phone_numbers"
+        async with client.session.paginate(path, model=PhoneNumber, read_ahead=read_ahead) as rows:
+            sizes = [len(each) async for each in rows.pages()]
+        assert sum(sizes) == 250
 
 
 async def test_left_early_the_call_under_way_is_ended_and_the_client_goes_on() -> None:

@@ -23,6 +23,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from ._version import __version__
+from .encodings import readable
 from .errors import DecodeError, InvalidArgumentError, RequestTimeoutError, TransportError, WaPhoneError
 from .query import check_seconds
 from .redaction import Secret
@@ -31,6 +32,12 @@ from .turns import current_turn
 
 _USER_AGENT: Final = re.sub(r"^(\d+\.\d+\.\d+).*", r"wa_phone_async/\1", __version__)  # no suffix of a pre-release
 _MAX_IN_FLIGHT: Final = 100
+
+_ASKED_FOR: Final = aiohttp.ClientRequest.DEFAULT_HEADERS[aiohttp.hdrs.ACCEPT_ENCODING]
+_READABLE: Final = readable(_ASKED_FOR)
+_ENCODINGS: Final = (
+    {} if _READABLE == _ASKED_FOR else {"Accept-Encoding": _READABLE}
+)  # {}: a lent session may ask for less
 
 CLOSED: Final = "this client is closed: enter it again with 'async with', or make a new one"
 
@@ -171,7 +178,12 @@ class Wire:
 
 def _headers(token: Secret, body: _Body | None) -> dict[str, str]:
     """All headers that matter, so that the defaults of a borrowed session do no harm."""
-    headers = {"Authorization": Secret(f"Bearer {token}"), "User-Agent": _USER_AGENT, "Accept": "application/json"}
+    headers = {
+        "Authorization": Secret(f"Bearer {token}"),
+        "User-Agent": _USER_AGENT,
+        "Accept": "application/json",
+        **_ENCODINGS,
+    }
     return headers if body is None else {**headers, "Content-Type": "application/json"}
 
 
@@ -196,7 +208,7 @@ def _describe(error: Exception) -> str:
         case aiohttp.ClientPayloadError():
             return "the answer was cut, or its encoding is damaged"
         case aiohttp.ClientResponseError():
-            return "the answer is no valid HTTP"
+            return "the answer is no valid HTTP, or its encoding is damaged"
         case OSError(errno=int(number)):
             return os.strerror(number)
         case _:

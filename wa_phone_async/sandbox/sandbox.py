@@ -37,6 +37,8 @@ class Sandbox:
         usage_step: Percentages in them are multiples of this: 5 makes them coarse.
         latency: Seconds that every answer takes.
         links: Whether pages carry `next` and `previous`; without them there are cursors alone.
+        compress: Whether answers come in gzip for callers that accept it. A fault that cuts then cuts what was
+            compressed.
         accounts: How many accounts the business owns, made up when they are read, so that a million cost little. The
             three that are always there are not among them, but shared with it. `None` gives it those three alone.
         numbers_per_account: How many numbers each of these accounts has, below a million.
@@ -63,6 +65,7 @@ class Sandbox:
         usage_step: int = 1,
         latency: float = 0.0,
         links: bool = True,
+        compress: bool = False,
         accounts: int | None = None,
         numbers_per_account: int = 3,
         clock: Callable[[], float] | None = None,
@@ -79,7 +82,7 @@ class Sandbox:
         access = Access(tokens, app_secret)
         meter = Meter(quota, app_quota, usage_every, rounding, usage_step)
         self._api = Api(store, TEMPERS[temper], access, meter, with_links=links)
-        self._server = Server(self._api, host, port, latency, clock)
+        self._server = Server(self._api, host, port, latency, clock, compresses=compress)
         self._background: BackgroundLoop | None = None
 
     # Serving

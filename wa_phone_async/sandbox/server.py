@@ -6,6 +6,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from wa_phone_async.sandbox.api import Api
+from wa_phone_async.sandbox.compression import compress
 from wa_phone_async.sandbox.wire import drop, read_request, respond
 
 _BACKLOG = 4096
@@ -21,14 +22,25 @@ class Server:
         port: The port, a free one if 0.
         latency: Seconds that every answer takes.
         clock: What tells the time in seconds; the running loop's clock if `None`.
+        compresses: Whether answers are compressed for callers that accept it.
     """
 
-    def __init__(self, api: Api, host: str, port: int, latency: float, clock: Callable[[], float] | None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        host: str,
+        port: int,
+        latency: float,
+        clock: Callable[[], float] | None,
+        *,
+        compresses: bool,
+    ) -> None:
         self._api = api
         self._host = host
         self._port = port
         self._latency = latency
         self._clock = clock
+        self._compresses = compresses
         self._listener: asyncio.Server | None = None
         self._connections: web.Server | None = None
         self._in_flight = set[asyncio.Task[web.Response]]()
@@ -91,6 +103,8 @@ class Server:
         if fault.drop == "after":
             return drop(http, fault)
         self._api.settle(request, answer.status)
+        if self._compresses:
+            answer = compress(answer, request.headers.get("Accept-Encoding", ""))
         return respond(answer, fault)
 
 
