@@ -1,0 +1,136 @@
+"""Reading ahead: how long a list takes, with a caller who works on each page while the next is asked for.
+
+    python benchmarks/read_ahead.py              some four minutes
+    python benchmarks/read_ahead.py --rounds 21
+
+A list of 20 pages, of which each takes 100 ms to come; the sandbox serves it from a process of its own. Subjects take
+turns within each round, and a ratio is the median of the rounds' own ratios, with the least and the greatest of them.
+Steady callers work 50 ms on a page, and one that blocks does so without awaiting anything. The one that comes in bursts
+works 200 ms on every fourth page. In theory n pages take n · 150 ms without and n · 100 ms + 50 ms with, or 0.68.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Generator
+from importlib.metadata import version
+
+from wa_phone_async import PhoneNumberClient, Throttle
+from wa_phone_async.sandbox import Sandbox
+
+WABA_ID = "100200300400020"
+PAGES = 20
+ROWS = 10
+LATENCY = 0.1
+WORK = 0.05
+TARGET = 0.7
+
+
+# --- callers
+
+
+async def steady(number: int) -> None:
+    del number
+    await asyncio.sleep(WORK)
+
+
+async def blocking(number: int) -> None:
+    del number
+    time.sleep(WORK)  # noqa: ASYNC251 - a caller that keeps the event loop from everybody
+
+
+async def bursts(number: int) -> None:
+    await asyncio.sleep(4 * WORK if number % 4 == 0 else 0)
+
+
+Caller = Callable[[int], Awaitable[None]]
+PARTS: tuple[tuple[str, Caller, tuple[int, ...]], ...] = (
+    ("50 ms a page", steady, (0, 1)),
+    ("50 ms a page, blocking", blocking, (0, 1)),
+    ("200 ms every fourth page", bursts, (0, 1, 4)),
+)
+
+
+async def seconds(url: str, work: Caller, read_ahead: int) -> float:
+    """How long the list takes, on a connection that is there."""
+    async with PhoneNumberClient("any", base_url=url, throttle=Throttle(quota=5_000)) as client:
+        await client.list_phone_numbers(WABA_ID, max_items=1)
+        began, number = time.perf_counter(), 0
+        async with client.list_phone_numbers(WABA_ID, limit=ROWS, read_ahead=read_ahead) as paginator:
+            async for _ in paginator.pages():
+                number += 1
+                await work(number)
+        assert number == PAGES
+        return time.perf_counter() - began
+
+
+# --- the server, in a process of its own
+
+
+def serve() -> None:
+    """Serve a sandbox until the parent closes the pipe."""
+    with Sandbox(quota=None, latency=LATENCY) as sandbox:
+        sandbox.add_waba(WABA_ID, PAGES * ROWS)
+        print(sandbox.url, flush=True)
+        sys.stdin.read()
+
+
+@contextlib.contextmanager
+def serving() -> Generator[str]:
+    command = [sys.executable, __file__, "--serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+
+
+# --- the table
+
+
+def measured(url: str, rounds: int) -> dict[tuple[str, int], list[float]]:
+    """The seconds of each subject in each round."""
+    subjects = [(name, work, pages) for name, work, numbers in PARTS for pages in numbers]
+    times: dict[tuple[str, int], list[float]] = {(name, pages): [] for name, _, pages in subjects}
+    for _ in range(rounds):
+        for name, work, pages in subjects:
+            times[name, pages].append(asyncio.run(seconds(url, work, pages)))
+    return times
+
+
+def print_table(times: dict[tuple[str, int], list[float]]) -> None:
+    print("| the caller's work | read_ahead | seconds | beside without | goal |")
+    print("|---|---|---|---|---|")
+    for (name, pages), found in times.items():
+        ratios = [time / without for time, without in zip(found, times[name, 0], strict=True)]
+        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if pages else ""
+        goal = TARGET if (name, pages) == ("50 ms a page", 1) else ""
+        print(f"| {name} | {pages} | {statistics.median(found):.2f} | {ratio} | {goal} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=11, help="of all subjects in turn, 11 or more")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve()
+        return
+    rounds = max(11, arguments.rounds)
+    print(
+        f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, {os.cpu_count()} cores, {rounds} rounds\n"
+    )
+    with serving() as url:
+        print_table(measured(url, rounds))
+
+
+if __name__ == "__main__":
+    main()
