@@ -323,6 +323,38 @@ class PhoneNumberClient:
             total_timeout=total_timeout,
         )
 
+    async def get_phone_number(
+        self,
+        phone_number_id: str,
+        *,
+        fields: Iterable[str] | str | None = None,
+        waba_id: str | None = None,
+        total_timeout: float | None = None,
+    ) -> PhoneNumber:
+        """One phone number, by its id.
+
+        `GET /{phone_number_id}`, Meta's guide to phone numbers, read 2026-11-22. It counts as a call on its account.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits; not the number itself.
+            fields: The fields to ask for: names, or one comma-separated text. `None` gives the API's default answer,
+                which lacks `status` on the live service; `ALL_FIELDS` asks for all that `PhoneNumber` knows.
+            waba_id: The account of the number: its token is used, and its budget is kept. `None` asks for the token by
+                the number's id, and keeps only the app's budget.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            NotFoundError: There is no such number, or the token may not see it.
+            WaPhoneError: It was refused, or could not be had.
+        """
+        self._check_open()
+        check_node_id("phone_number_id", phone_number_id)
+        params = list_params(fields=fields, filtering=None, sort=None)
+        return await self.session.get(
+            phone_number_id, params, PhoneNumber, waba_id=waba_id, total_timeout=total_timeout
+        )
+
     async def create_phone_number(
         self,
         waba_id: str,

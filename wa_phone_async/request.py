@@ -55,7 +55,8 @@ class Request:
     body: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
     """The JSON of a write. It can hold codes and PINs, so no `repr` shows it."""
     waba_id: str | EllipsisType | None = ...
-    """The account whose budget it takes: `...` is the id at the head of the path, `None` no account at all."""
+    """The account whose token and budget it takes: `...` is the id at the head of the path; with `None` the token is
+    that of this id, and no account's budget counts."""
     dialect: Dialect = Dialect()
     optional_fields: frozenset[str] = frozenset()
     """Those of the fields asked for that may be left out where the API does not have them."""
@@ -64,8 +65,13 @@ class Request:
 
     @property
     def node_id(self) -> str:
-        """The id at the head of the path: whose token."""
+        """The id at the head of the path."""
         return self.path.partition("/")[0]
+
+    @property
+    def token_id(self) -> str:
+        """The id whose token it carries: that of the account, where one was named."""
+        return self.waba_id if isinstance(self.waba_id, str) else self.node_id
 
     @property
     def budget_id(self) -> str | None:

@@ -15,7 +15,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
-from typing import Any, Final, Generic, NoReturn, Self, TypeVar, cast
+from typing import Any, Final, Generic, NoReturn, Self, TypeVar, overload
 
 import aiohttp
 import attrs
@@ -192,6 +192,7 @@ class GraphSession:
         """
         return self._throttle.last_usage(waba_id)
 
+    @overload
     async def get(
         self,
         path: str,
@@ -199,18 +200,38 @@ class GraphSession:
         *,
         waba_id: str | EllipsisType | None = ...,
         total_timeout: float | None = None,
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any]: ...
+    @overload
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None,
+        model: type[T],
+        *,
+        waba_id: str | EllipsisType | None = ...,
+        total_timeout: float | None = None,
+    ) -> T: ...
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        model: type[Any] = dict,
+        *,
+        waba_id: str | EllipsisType | None = ...,
+        total_timeout: float | None = None,
+    ) -> Any:
         """Read any node or edge once: `await session.get("1234", {"fields": "id,name"})`.
 
         Args:
             path: Below the API's version, relative and without a query.
             params: Query parameters.
-            waba_id: The account whose budget the call takes. Unless told, it is the id at the head of the path; `None`
-                where that is no account, such as a business: then only the app's budget counts.
+            model: What the answer is read as: `dict`, or an attrs class.
+            waba_id: The account whose token and budget the call takes. Unless told, it is the id at the head of the
+                path; `None` where that is no account, such as a business: then only the app's budget counts.
             total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
 
         Returns:
-            The JSON of the answer, without the links of lists in it.
+            The JSON of the answer, without the links of lists in it, or the value of it.
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
@@ -218,8 +239,19 @@ class GraphSession:
         """
         check_path(path)
         _check_budget(waba_id)
-        request = Request(path=path, params=dict(params or {}), dialect=self._dialect, waba_id=waba_id)
-        return await self._call(self._question(request, _read_object, total_timeout))
+
+        def read(payload: Any, http_status: int) -> Any:
+            return read_model(payload, model, http_status=http_status)
+
+        own_params = dict(params or {})
+        request = Request(
+            path=path,
+            params=own_params,
+            dialect=self._dialect,
+            waba_id=waba_id,
+            optional_fields=optional_fields(own_params.get("fields")),
+        )
+        return await self._call(self._question(request, read, total_timeout))
 
     def paginate(
         self,
@@ -248,7 +280,7 @@ class GraphSession:
             max_items: Rows wanted in all; `None` for all.
             follow: `"next"` goes on while there is a `next` link, `"after"` while pages have rows and a cursor.
             read_ahead: Pages to ask for before they are wanted, 0 to 100; with any, use the list in `async with`.
-            waba_id: The account whose budget each page takes; see `get`.
+            waba_id: The account whose token and budget each page takes; see `get`.
             total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
 
         Raises:
@@ -303,7 +335,7 @@ class GraphSession:
             body: What to send as JSON.
             model: What the answer is read as.
             unknown: Makes the error to raise when the answer is lost, from the reason in a few words.
-            waba_id: The account whose budget the call takes; see `get`.
+            waba_id: The account whose token and budget the call takes; see `get`.
             total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
 
         Raises:
@@ -361,10 +393,10 @@ class GraphSession:
     def _reject(self, call: _Call[Any], error: AuthenticationError) -> None:
         """A rejected token is of no use to the calls that wait with it either: they end their waiting now."""
         call.rejected = call.token
-        error.is_shared = self._tokens.is_shared(call.token, call.request.node_id)
+        error.is_shared = self._tokens.is_shared(call.token, call.request.token_id)
         if call.token is None or self._rejection(call) is not None:  # which is where this one came from
             return
-        self._tokens.reject(call.token, error, call.request.node_id)
+        self._tokens.reject(call.token, error, call.request.token_id)
         for token, waiting in self._waiting:
             if token == call.token and not waiting.expired():
                 waiting.reschedule(asyncio.get_running_loop().time())
@@ -438,7 +470,7 @@ class GraphSession:
         waiting = asyncio.timeout_at(call.deadline)
         try:
             async with waiting:
-                call.token = await self._tokens.token(call.request.node_id, call.rejected)
+                call.token = await self._tokens.token(call.request.token_id, call.rejected)
                 if rejection := self._rejection(call):
                     return rejection
                 lease = await self._admit(call, call.token, waiting)
@@ -539,10 +571,6 @@ class GraphSession:
         if ended is not None:
             await ended.close()
         return self._wire
-
-
-def _read_object(payload: Any, http_status: int) -> dict[str, Any]:
-    return cast("dict[str, Any]", read_model(payload, dict, http_status=http_status))
 
 
 def _check_budget(waba_id: object) -> None:

@@ -38,6 +38,8 @@ NUMBERS_PER_ACCOUNT = 1_000_000
 
 _FIRST_NUMBER_ID = 300_000_000_000_000
 
+_LONGEST_ID = 20
+
 _CYCLE = 250
 
 _STATUSES = (
@@ -145,6 +147,11 @@ def seeded_rows(ordinal: int, count: int) -> Iterator[Row]:
         yield _row(ordinal, index)
 
 
+def seeded_row(ordinal: int, index: int) -> Row:
+    """Make one of the numbers of an account."""
+    return _row(ordinal, index)
+
+
 def number_id(ordinal: int, serial: int) -> str:
     """Give the id of a number: 15 digits that say its account and its place in it."""
     return str(_FIRST_NUMBER_ID + ordinal * NUMBERS_PER_ACCOUNT + serial)
@@ -152,7 +159,14 @@ def number_id(ordinal: int, serial: int) -> str:
 
 def account_ordinal(number: str) -> int:
     """Give the ordinal of the account that a number's id belongs to; negative if it is no such id."""
+    if len(number) > _LONGEST_ID:  # Python reads no number of thousands of digits
+        return -1
     return (int(number) - _FIRST_NUMBER_ID) // NUMBERS_PER_ACCOUNT
+
+
+def place_in_account(ordinal: int, number: str) -> int:
+    """Give the place of a number's id among those of an account; out of its range if it is another's."""
+    return int(number) - int(number_id(ordinal, 0))
 
 
 def account_row(waba_id: str, ordinal: int) -> Row:

@@ -23,8 +23,8 @@ from wa_phone_async.sandbox.messages import (
     is_object,
 )
 from wa_phone_async.sandbox.numbers import read_new_number
-from wa_phone_async.sandbox.pages import LINK_HOST, Ordered, Page, make_page, order_rows, write_page
-from wa_phone_async.sandbox.query import read_account_query, read_query
+from wa_phone_async.sandbox.pages import LINK_HOST, Ordered, Page, make_page, order_rows, project, write_page
+from wa_phone_async.sandbox.query import NUMBER_TYPE, read_account_query, read_node_fields, read_query
 from wa_phone_async.sandbox.store import Account, AccountKind, Store
 from wa_phone_async.sandbox.tempers import Sort, Temper
 
@@ -85,6 +85,9 @@ class Graph:
 
     def _serve(self, request: Request, target: Target, now: float, headers: dict[str, str]) -> bytes:
         token = self._access.check(request, self._temper.no_token)
+        if owner := self._owner(target):
+            self._charge(owner, now, headers)
+            return self._serve_number(request, target, owner)
         of_business = target.node == BUSINESS_ID and target.edge in BUSINESS_EDGES
         account = None if of_business else self._account(request, target)
         self._charge(account, now, headers)
@@ -93,6 +96,17 @@ class Graph:
         if request.method == "POST" and account is not None:
             return self._create(request, account)
         raise invalid(f"Unsupported {request.method.lower()} request", type="GraphMethodException")
+
+    def _owner(self, target: Target) -> Account | None:
+        """Find the account of the number that a path names, where it names a number's node or one of its edges."""
+        is_number = target.node.isascii() and target.node.isdigit() and target.edge != "phone_numbers"
+        return self._store.find(target.node) if is_number else None
+
+    def _serve_number(self, request: Request, target: Target, owner: Account) -> bytes:
+        row = owner.row(target.node) or {}
+        if request.method == "GET" and not target.edge:
+            return dumps(project(row, read_node_fields(request.query, self._temper)))
+        raise _no_field(target.edge, NUMBER_TYPE)
 
     def _account(self, request: Request, target: Target) -> Account:
         """Find the WABA of a path, or refuse what else its id may be."""
@@ -106,8 +120,8 @@ class Graph:
             raise _no_field(edge, "WhatsAppBusinessAccount")
         if node == BUSINESS_ID:
             raise _no_field(edge, "Business")
-        if self._store.is_number(node):
-            raise _no_field(edge, "WhatsAppBusinessPhoneNumber")
+        if edge == "phone_numbers" and self._store.is_number(node):
+            raise _no_field(edge, NUMBER_TYPE)
         raise self._temper.missing(request.method, node)
 
     def _charge(self, account: Account | None, now: float, headers: dict[str, str]) -> None:

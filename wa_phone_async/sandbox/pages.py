@@ -83,7 +83,7 @@ def make_page(rows: Rows, query: ListQuery) -> Page:
     """Cut a page, then filter it: so a filtered page is short, or empty, with more behind it."""
     start, end = _ends(rows, query)
     cut = rows.cut(start, end)
-    shown = [_project(row, query.fields) for row in cut if _matches(row, query.conditions)]
+    shown = [project(row, query.fields) for row in cut if _matches(row, query.conditions)]
     return Page(
         data=dumps(shown),
         is_empty=not shown,
@@ -142,7 +142,7 @@ def _matches(row: Row, conditions: Sequence[Condition]) -> bool:
     return all(row.get(condition.field) == condition.value for condition in conditions)
 
 
-def _project(row: Row, fields: Sequence[Field]) -> Row:
+def project(row: Row, fields: Sequence[Field]) -> Row:
     """Keep the members asked for; what a number lacks stays absent."""
     shown: Row = {}
     for field in fields:
@@ -153,4 +153,4 @@ def _project(row: Row, fields: Sequence[Field]) -> Row:
 
 
 def _inner(value: Any, fields: Sequence[Field] | None) -> Any:
-    return _project(value, fields) if fields and is_object(value) else value
+    return project(value, fields) if fields and is_object(value) else value

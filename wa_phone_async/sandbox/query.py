@@ -17,6 +17,9 @@ ACCOUNT_DEFAULT_FIELDS = ("id", "name", "currency", "timezone_id", "message_temp
 ACCOUNT_FIELDS = frozenset({*ACCOUNT_DEFAULT_FIELDS, "account_review_status"})
 """What can be asked for of them."""
 
+NUMBER_TYPE = "WhatsAppBusinessPhoneNumber"
+"""What Graph calls the node of a phone number."""
+
 FILTER_FIELDS = ("account_mode", "messaging_limit_tier", "is_official_business_account")
 
 
@@ -72,6 +75,11 @@ def read_account_query(query: Mapping[str, str], temper: Temper) -> ListQuery:
     )
 
 
+def read_node_fields(query: Mapping[str, str], temper: Temper) -> tuple[Field, ...]:
+    """Read the fields asked for of one number, or refuse the whole request."""
+    return _read_known_fields(query.get("fields"), temper.fields, temper.default_fields, of=NUMBER_TYPE)
+
+
 def read_fields(text: str) -> tuple[Field, ...]:
     """Read `a,b{c,d}`, or refuse with code 2500 what cannot be parsed."""
     fields, rest = _read_names(text, text)
@@ -85,13 +93,16 @@ def _check_cursors(query: Mapping[str, str]) -> None:
         raise invalid("Use either the after or the before cursor, not both")
 
 
-def _read_known_fields(text: str | None, known: frozenset[str], default: Sequence[str]) -> tuple[Field, ...]:
+def _read_known_fields(
+    text: str | None, known: frozenset[str], default: Sequence[str], *, of: str | None = None
+) -> tuple[Field, ...]:
+    """Read fields. A node names its type in the refusal of one that it does not have, an edge does not."""
     if text is None:
         return tuple(Field(name) for name in default)
     fields = read_fields(text)
     for field in fields:
         if field.name not in known:
-            raise invalid(f"Tried accessing nonexisting field ({field.name})")
+            raise invalid(f"Tried accessing nonexisting field ({field.name})" + (f" on node type ({of})" if of else ""))
     return fields if Field("id") in fields else (*fields, Field("id"))  # id always comes
 
 

@@ -16,6 +16,8 @@ from wa_phone_async.sandbox.data import (
     created_row,
     digits_of,
     number_id,
+    place_in_account,
+    seeded_row,
     seeded_rows,
 )
 
@@ -65,6 +67,13 @@ class Account:
     def has(self, digits: str) -> bool:
         """Say whether a number of these digits is here."""
         return digits in self._known_digits()
+
+    def row(self, number: str) -> Row | None:
+        """Find the row of a number."""
+        if self._rows is not None:
+            return next((row for row in self._rows if row["id"] == number), None)
+        index = place_in_account(self.ordinal, number)
+        return seeded_row(self.ordinal, index) if 0 <= index < self._seeded else None
 
     def create(self, digits: str, verified_name: str, *, preverified: bool) -> str:
         """Add a number and give its id."""
@@ -123,10 +132,13 @@ class Store:
             "owned": WabaIds(accounts or 0, SEEDED if accounts is None else ()),
             "client": WabaIds(0, () if accounts is None else SEEDED),
         }
+        self._generated_count = accounts or 0
         self._numbers_per_account = numbers_per_account
         self._kept = {
             waba_id: Account(waba_id, ordinal, count) for ordinal, (waba_id, count) in enumerate(SEEDED.items())
         }
+        self._by_ordinal = dict(enumerate(SEEDED))
+        self._with_own_ids: dict[str, None] = {}
         self._next_ordinal = len(SEEDED) + (accounts or 0)
         # An account that is asked for again soon is the same one, so that its pages are known.
         self._generated = functools.lru_cache(maxsize=1024)(self._generate)
@@ -147,6 +159,10 @@ class Store:
             self._next_ordinal += 1
             self.waba_ids.add(waba_id)
         self._kept[waba_id] = account
+        self._by_ordinal[account.ordinal] = waba_id
+        self._with_own_ids.pop(waba_id, None)
+        if not isinstance(numbers, int):
+            self._with_own_ids[waba_id] = None
 
     def account(self, waba_id: str) -> Account | None:
         """Find an account."""
@@ -157,6 +173,19 @@ class Store:
     def is_number(self, node: str) -> bool:
         """Say whether an id is that of a phone number, which no list hangs on."""
         return 0 <= account_ordinal(node) < self._next_ordinal
+
+    def find(self, number: str) -> Account | None:
+        """Find the account that has a number, by the number's id."""
+        candidates = map(self.account, self._ids_with(account_ordinal(number)))
+        return next((account for account in candidates if account and account.row(number)), None)
+
+    def _ids_with(self, ordinal: int) -> Iterator[str]:
+        """Generate the ids of the accounts that may have a number: the one of its ordinal, and those with own ids."""
+        if ordinal in self._by_ordinal:
+            yield self._by_ordinal[ordinal]
+        elif 0 <= ordinal - len(SEEDED) < self._generated_count:
+            yield self.waba_ids[ordinal - len(SEEDED)]
+        yield from self._with_own_ids
 
     def create(self, account: Account, digits: str, verified_name: str, *, preverified: bool) -> str:
         """Add a number to an account and give its id."""

@@ -1,0 +1,181 @@
+"""One number by its id: the sandbox's node, and the call of the client."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Unpack
+
+import pytest
+
+from wa_phone_async import (
+    ALL_FIELDS,
+    AuthenticationError,
+    BadRequestError,
+    InvalidArgumentError,
+    NotFoundError,
+    PhoneNumber,
+    PhoneNumberClient,
+    RateLimitError,
+    RetryPolicy,
+    Throttle,
+)
+from wa_phone_async.client import Settings
+from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
+from wa_phone_async.sandbox.tempers import TemperName
+
+TOKEN = "an-invented-token"
+QUICK = RetryPolicy(first_wait=0.001)
+
+both_tempers = pytest.mark.parametrize("temper", ["reference", "live"])
+
+
+@asynccontextmanager
+async def serving(
+    temper: TemperName = "live", accounts: int | None = None, **settings: Unpack[Settings]
+) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
+    async with Sandbox(temper=temper, accounts=accounts) as sandbox:
+        settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
+        async with PhoneNumberClient(TOKEN, **settings) as client:
+            yield sandbox, client
+
+
+@both_tempers
+@pytest.mark.parametrize("waba_id", [SMALL_WABA, LARGE_WABA])
+async def test_a_number_is_what_the_list_says_of_it(waba_id: str, temper: TemperName) -> None:
+    async with serving(temper) as (_, client):
+        listed = await client.list_phone_numbers(waba_id, fields=ALL_FIELDS, limit=50).first_page()
+        for number in listed:
+            assert await client.get_phone_number(number.id, fields=ALL_FIELDS) == number
+
+
+async def test_without_fields_it_is_the_default_answer() -> None:
+    async with serving() as (sandbox, client):
+        [row, *_] = sandbox.numbers(SMALL_WABA)
+        number = await client.get_phone_number(row["id"])
+        assert isinstance(number, PhoneNumber)
+        assert (number.id, number.display_phone_number) == (row["id"], row["display_phone_number"])
+        assert (number.status, number.name_status, number.is_pin_enabled) == (None, None, None)
+        [request] = sandbox.requests
+        assert (request.method, request.path, request.query) == ("GET", f"/v23.0/{row['id']}", {})
+
+
+async def test_only_the_fields_asked_for_come_and_the_id() -> None:
+    async with serving() as (sandbox, client):
+        row = sandbox.numbers(SMALL_WABA)[0]
+        assert await client.get_phone_number(row["id"], fields="status") == PhoneNumber(row["id"], status=row["status"])
+
+
+async def test_numbers_of_every_kind_of_account_are_found() -> None:
+    async with serving(accounts=1_000_000) as (sandbox, client):
+        created = await client.create_phone_number(EMPTY_WABA, phone_number="16315551000", verified_name="Acme")
+        sandbox.add_waba("1234", [{"id": "1"}, {"id": "2"}])
+        sandbox.add_waba("1235", 5)
+        sandbox.add_waba("1236", [{"id": "3"}])
+        sandbox.add_waba("1236", 2)
+        last = sandbox.waba_ids[999_999]
+        for waba_id in (EMPTY_WABA, SMALL_WABA, "1234", "1235", "1236", last, sandbox.waba_ids[5]):
+            for row in sandbox.numbers(waba_id):
+                assert (await client.get_phone_number(row["id"])).id == row["id"]
+        assert (await client.get_phone_number(created.id)).verified_name == "Acme"
+
+
+@both_tempers
+@pytest.mark.parametrize("phone_number_id", ["1", "300000002999999", "9" * 5000, "300000003000000"])
+async def test_a_number_that_is_not_there(phone_number_id: str, temper: TemperName) -> None:
+    async with serving(temper) as (sandbox, client):
+        with pytest.raises(NotFoundError):
+            await client.get_phone_number(phone_number_id)
+        assert len(sandbox.requests) == 1
+
+
+async def test_a_field_that_a_number_lacks_is_refused_with_the_type_of_its_node() -> None:
+    async with serving() as (sandbox, client):
+        row = sandbox.numbers(SMALL_WABA)[0]
+        with pytest.raises(BadRequestError, match=r"\(colour\) on node type \(WhatsAppBusinessPhoneNumber\)"):
+            await client.get_phone_number(row["id"], fields=["colour"])
+        assert len(sandbox.requests) == 1
+
+
+async def test_what_the_live_service_lacks_is_left_out_once_all_is_asked_for() -> None:
+    async with serving() as (sandbox, client):
+        row = sandbox.numbers(SMALL_WABA)[0]
+        for _ in range(2):
+            assert (await client.get_phone_number(row["id"], fields=ALL_FIELDS)).status == row["status"]
+        assert [request.status for request in sandbox.requests] == [400, 200, 200]
+
+
+async def test_an_edge_that_a_number_lacks_is_refused() -> None:
+    async with serving() as (sandbox, client):
+        row = sandbox.numbers(SMALL_WABA)[0]
+        with pytest.raises(BadRequestError, match=r"\(owned\) on node type \(WhatsAppBusinessPhoneNumber\)"):
+            await client.session.get(f"{row['id']}/owned", waba_id=None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"phone_number_id": "me"}, "phone_number_id must be Meta's id of it"),
+        ({"phone_number_id": "1", "waba_id": "me"}, "waba_id must be Meta's id of it"),
+        ({"phone_number_id": "1", "fields": ""}, "fields must be names"),
+        ({"phone_number_id": "1", "total_timeout": 0}, "total_timeout must be a number of seconds above 0"),
+    ],
+    ids=str,
+)
+async def test_a_wrong_argument_is_said_before_anything_is_sent(arguments: dict[str, Any], text: str) -> None:
+    async with serving() as (sandbox, client):
+        with pytest.raises(InvalidArgumentError, match=text):
+            await client.get_phone_number(**arguments)
+        assert sandbox.requests == []
+
+
+# Whose token, and whose budget
+
+
+async def test_with_the_account_the_token_and_the_budget_are_the_accounts() -> None:
+    asked = list[str]()
+
+    def provide(node_id: str, _: str | None) -> str:
+        asked.append(node_id)
+        return TOKEN
+
+    async with Sandbox() as sandbox:
+        number = sandbox.numbers(SMALL_WABA)[0]["id"]
+        async with PhoneNumberClient(provide, base_url=sandbox.url, retry=QUICK, throttle=Throttle(quota=1)) as client:
+            await client.get_phone_number(number, waba_id=SMALL_WABA)
+            with pytest.raises(RateLimitError, match=f"the budget of {SMALL_WABA} has no room"):
+                await client.get_phone_number(number, waba_id=SMALL_WABA)
+            for _ in range(3):
+                await client.get_phone_number(number)
+    assert asked == [SMALL_WABA, SMALL_WABA, number, number, number]
+
+
+async def test_a_token_that_was_rejected_is_asked_for_anew_by_the_same_id() -> None:
+    asked = list[tuple[str, str | None]]()
+
+    def provide(node_id: str, rejected: str | None) -> str:
+        asked.append((node_id, rejected))
+        return "new" if rejected else "old"
+
+    async with Sandbox(tokens=["new"]) as sandbox:
+        number = sandbox.numbers(SMALL_WABA)[0]["id"]
+        async with PhoneNumberClient(provide, base_url=sandbox.url) as client:
+            await client.get_phone_number(number, waba_id=SMALL_WABA)
+            assert asked == [(SMALL_WABA, None), (SMALL_WABA, "old")]
+            sandbox.revoke("new")
+            with pytest.raises(AuthenticationError):
+                await client.get_phone_number(number, waba_id=SMALL_WABA)
+
+
+async def test_it_counts_on_the_account_of_the_number() -> None:
+    async with Sandbox(quota=1) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=QUICK) as client:
+        number = sandbox.numbers(SMALL_WABA)[0]["id"]
+        await client.get_phone_number(number)
+        with pytest.raises(RateLimitError):
+            await client.get_phone_number(number, total_timeout=1)
+
+
+async def test_it_is_repeated_like_every_read() -> None:
+    async with serving() as (sandbox, client):
+        number = sandbox.numbers(SMALL_WABA)[0]["id"]
+        sandbox.plan(Fault.status(503), times=2)
+        assert (await client.get_phone_number(number)).id == number
+        assert [request.status for request in sandbox.requests] == [503, 503, 200]
