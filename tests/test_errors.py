@@ -29,8 +29,11 @@ from wa_phone_async.errors import (
     ServerError,
     TransportError,
     UnprocessableEntityError,
+    WaitError,
+    WaitTimeoutError,
     WaPhoneError,
 )
+from wa_phone_async.models import PhoneNumber
 
 BASES: dict[type[WaPhoneError], tuple[type[Exception], ...]] = {
     InvalidArgumentError: (WaPhoneError, ValueError),
@@ -40,6 +43,8 @@ BASES: dict[type[WaPhoneError], tuple[type[Exception], ...]] = {
     DecodeError: (WaPhoneError,),
     PaginationError: (WaPhoneError,),
     ExportError: (WaPhoneError, OSError),
+    WaitError: (WaPhoneError,),
+    WaitTimeoutError: (WaitError, TimeoutError),
     GraphAPIError: (WaPhoneError,),
     BadRequestError: (GraphAPIError,),
     AuthenticationError: (GraphAPIError,),
@@ -95,6 +100,8 @@ def samples() -> list[WaPhoneError]:
         DecodeError("not JSON", http_status=200, garbled=True),
         PaginationError("a circle", cursor="QVFI"),
         ExportError("the disk is full", errno=28, filename="numbers.csv"),
+        WaitError("it is banned", phone_number_id="7", last_seen=PhoneNumber("7", status="BANNED")),
+        WaitTimeoutError("not in time", phone_number_id="7", last_seen=None),
         *map(refusal, REFUSALS),
     ]
 

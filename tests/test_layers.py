@@ -9,8 +9,8 @@ import pytest
 import wa_phone_async
 
 LAYERS = (  # each imports only from the lines above it
-    {"usage", "turns", "encodings"},
-    {"_version", "errors", "models", "redaction", "waiting"},
+    {"usage", "turns", "models", "encodings"},
+    {"_version", "errors", "readiness", "redaction", "waiting"},
     {"builders", "events", "query", "budget"},
     {"decoding", "read_ahead"},
     {"request", "retry", "throttle", "tokens"},

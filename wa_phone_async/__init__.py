@@ -35,6 +35,8 @@ from .errors import (
     ServerError,
     TransportError,
     UnprocessableEntityError,
+    WaitError,
+    WaitTimeoutError,
     WaPhoneError,
 )
 from .events import CallFinished, Event, HoldBegan, HoldEnded, RetryPlanned
@@ -59,11 +61,13 @@ from .models import (
 )
 from .paginator import AsyncPaginator
 from .query import Filter, Sort
+from .readiness import Readiness, is_ready, read_readiness
 from .retry import RetryPolicy
 from .session import GraphSession
 from .throttle import BudgetKeeper, Throttle
 from .tokens import TokenProvider
 from .usage import Reading, Usage
+from .watching import Change, Watch
 
 __all__ = [
     "ALL_FIELDS",
@@ -74,6 +78,7 @@ __all__ = [
     "BudgetKeeper",
     "BusinessAccount",
     "CallFinished",
+    "Change",
     "CodeVerificationStatus",
     "ConflictError",
     "CreatedPhoneNumber",
@@ -102,6 +107,7 @@ __all__ = [
     "PhoneNumberStatus",
     "QualityRating",
     "RateLimitError",
+    "Readiness",
     "Reading",
     "RequestTimeoutError",
     "RetryPlanned",
@@ -118,7 +124,12 @@ __all__ = [
     "Usage",
     "WaPhoneError",
     "WabaListing",
+    "WaitError",
+    "WaitTimeoutError",
+    "Watch",
     "__version__",
     "from_dict",
+    "is_ready",
+    "read_readiness",
     "to_dict",
 ]

@@ -11,7 +11,7 @@ import aiohttp
 from .bulk import Listings
 from .errors import InvalidArgumentError, OutcomeUnknownError
 from .events import Listener
-from .models import BusinessAccount, CreatedPhoneNumber, PhoneNumber
+from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber
 from .paginator import AsyncPaginator, Follow
 from .query import (
     MAX_PAGE_SIZE,
@@ -22,6 +22,7 @@ from .query import (
     check_node_id,
     create_body,
     list_params,
+    read_fields,
 )
 from .redaction import conceal
 from .retry import RetryPolicy
@@ -29,6 +30,7 @@ from .session import GraphSession
 from .throttle import BudgetKeeper
 from .tokens import TokenProvider
 from .usage import Usage
+from .watching import Predicate, Watch, wait_until
 from .wire import CLOSED
 
 
@@ -267,6 +269,114 @@ class PhoneNumberClient:
 
         lister("0")  # whatever is wrong with the options is said here, and not in each listing
         return Listings(lister, waba_ids, concurrency=concurrency, ordered=ordered)
+
+    def watch(
+        self,
+        waba_id: str,
+        *,
+        interval: float = 60.0,
+        total_timeout: float | None = None,
+        known: Iterable[PhoneNumber] | None = None,
+        fields: Iterable[str] | str | None = ALL_FIELDS,
+        filtering: Filter | Iterable[Filter] | None = None,
+        follow: Follow = "next",
+    ) -> Watch:
+        """What changes about the numbers of an account, as it is seen by looking again and again.
+
+            async for change in client.watch(waba_id):
+                print(change.display_phone_number, change.field, change.old, change.new)
+
+        The first list is what later ones are compared with. A number that comes or goes is a change of its `id`, from
+        or to `None`. It looks a quarter of `interval` after a change, up to four times `interval` apart while nothing
+        changes, and less often where more than half of the account's or the app's hour is used. Refusals as throttled
+        and outages change nothing: it goes on when they have passed.
+
+        Args:
+            waba_id: Meta's id of the account, digits.
+            interval: Seconds between two looks; a look costs a call for each 100 numbers.
+            total_timeout: Seconds after the first step at which the iteration ends; `None` for never.
+            known: The list to begin with, such as an earlier watch's `known`, so that what changed since is seen. It
+                should have been read with the same `fields` and `filtering`.
+            fields: The fields to ask for, as for `list_phone_numbers`; unless told, all that `PhoneNumber` knows.
+            filtering: Conditions that a number must meet; one that no longer does is gone.
+            follow: What says that the list goes on.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            WaPhoneError: While iterating, the account may not be read; see `Watch`.
+        """
+        self._check_open()
+        check_node_id("waba_id", waba_id)
+        params = list_params(fields=fields, filtering=filtering, sort=None)
+
+        def look() -> AsyncPaginator[PhoneNumber]:
+            self._check_open()
+            return self.session.paginate(
+                f"{waba_id}/phone_numbers", params, PhoneNumber, limit=MAX_PAGE_SIZE, follow=follow
+            )
+
+        look()  # whatever is wrong with the options is said here, and not at the first step
+        return Watch(
+            waba_id,
+            look,
+            interval=interval,
+            total_timeout=total_timeout,
+            known=known,
+            usage=lambda: self.last_usage(waba_id),
+        )
+
+    async def wait_until(
+        self,
+        phone_number_id: str,
+        predicate: Predicate,
+        *,
+        interval: float = 60.0,
+        total_timeout: float | None = None,
+        unless: Predicate | None = None,
+        waba_id: str | None = None,
+        fields: Iterable[str] | str | None = ALL_FIELDS,
+    ) -> PhoneNumber:
+        """Read a number again and again until it is as it is wanted: `await client.wait_until(number.id, is_ready)`.
+
+        It looks as often as `watch` does, and goes on after the same refusals and outages.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            predicate: Says whether the number is as it is wanted, such as `is_ready`; plain, not async.
+            interval: Seconds between two looks; a look is a call.
+            total_timeout: Seconds for it all; `None` sets no bound.
+            unless: Says that it never will be so, which ends the waiting. `None` ends `is_ready` at states that are
+                final, such as a name that was declined, and no other predicate.
+            waba_id: The account of the number, whose token and budget is used; see `get_phone_number`.
+            fields: The fields to ask for; unless told, all that `PhoneNumber` knows.
+
+        Returns:
+            The number as it was when the predicate was true.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            WaitError: It will not be so by waiting: the text says why, and `last_seen` is the number.
+            WaitTimeoutError: It was not so within `total_timeout`.
+            WaPhoneError: The number may not be read.
+        """
+        self._check_open()
+        check_node_id("phone_number_id", phone_number_id)
+        if waba_id is not None:
+            check_node_id("waba_id", waba_id)
+        asked = None if fields is None else read_fields(fields)
+
+        async def look() -> PhoneNumber:
+            return await self.get_phone_number(phone_number_id, fields=asked, waba_id=waba_id)
+
+        return await wait_until(
+            phone_number_id,
+            predicate,
+            look,
+            interval=interval,
+            total_timeout=total_timeout,
+            unless=unless,
+            usage=lambda: self.last_usage(waba_id),
+        )
 
     def list_business_accounts(
         self,

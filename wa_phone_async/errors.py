@@ -8,6 +8,8 @@
     ├── DecodeError                                    an answer that cannot be read
     ├── PaginationError                                a list that would never end, or cannot go on
     ├── ExportError               (also OSError)       a file that could not be written whole
+    ├── WaitError                                      a state that was waited for, and cannot come by waiting
+    │   └── WaitTimeoutError      (also TimeoutError)  a state that did not come in time: look at what is there
     └── GraphAPIError                                  the API's own refusal, with all that it said
         ├── BadRequestError                            a parameter is wrong
         ├── AuthenticationError                        the token is missing, expired or revoked
@@ -28,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .models import PhoneNumber
     from .usage import Usage
 
 
@@ -137,6 +140,24 @@ class ExportError(WaPhoneError, OSError):
         super().__init__(message)
         self.errno = errno
         self.filename = filename
+
+
+class WaitError(WaPhoneError):
+    """A number will not be as it was waited for, unless somebody does something about it; the text says why.
+
+    Attributes:
+        phone_number_id: The number that was waited for.
+        last_seen: The number as it was read last, or `None` where it could not be read once.
+    """
+
+    def __init__(self, message: str, *, phone_number_id: str, last_seen: PhoneNumber | None) -> None:
+        super().__init__(message)
+        self.phone_number_id = phone_number_id
+        self.last_seen = last_seen
+
+
+class WaitTimeoutError(WaitError, TimeoutError):
+    """A number was not as it was waited for in time; `__cause__` is why its last reading failed, if it did."""
 
 
 class GraphAPIError(WaPhoneError):

@@ -44,6 +44,9 @@ class Extra(Mapping[str, Any]):
     def __repr__(self) -> str:
         return repr(self.members)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.members,)  # by every protocol: the first two would refuse what has slots
+
 
 NO_EXTRA = Extra()
 """The one empty `Extra` that every value without unknown members shares."""
