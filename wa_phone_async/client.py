@@ -288,8 +288,8 @@ class PhoneNumberClient:
 
         The first list is what later ones are compared with. A number that comes or goes is a change of its `id`, from
         or to `None`. It looks a quarter of `interval` after a change, up to four times `interval` apart while nothing
-        changes, and less often where more than half of the account's or the app's hour is used. Refusals as throttled
-        and outages change nothing: it goes on when they have passed.
+        changes, and less often where more than a quarter of the account's or the app's hour is used. Refusals as
+        throttled and outages change nothing: it goes on when they have passed.
 
         Args:
             waba_id: Meta's id of the account, digits.

@@ -55,7 +55,7 @@ _PASSING: Final = (RateLimitError, TransportError, ServerError, DecodeError, Pag
 _SLOWER: Final = 1.5
 _HOUR_SECONDS: Final = 3600.0
 _LEAST_QUOTA: Final = 200
-_SHARE_PERCENT: Final = 50.0
+_FREE_PERCENT: Final = 25.0
 _SECONDS_PER_CALL: Final = 36.0
 
 
@@ -131,16 +131,17 @@ def calls_percent(usage: Usage | None, calls: int) -> float:
 def least_pause(percent: float, calls: int = 1) -> float:
     """The least seconds until the next look, so that others have the rest of the budget.
 
-    None while half of it is left. Then 36 s for each call of a look, which is half of the least quota of 200 an hour,
-    and up to ten times as much where all is used.
+    None until a quarter of it is used; then 36 s for each call of a look, and up to 6 minutes where all is used. So a
+    watch alone never takes much more than half of the least quota, 200 calls an hour.
 
     Args:
         percent: How much of the hour's budget is used.
         calls: Calls that a look takes: the pages of the list.
     """
-    if percent <= _SHARE_PERCENT:
+    if percent <= _FREE_PERCENT:
         return 0.0
-    return calls * _SECONDS_PER_CALL * 10 ** (min(percent, 100.0) / _SHARE_PERCENT - 1)
+    fullness = (min(percent, 100.0) - _FREE_PERCENT) / (100.0 - _FREE_PERCENT)
+    return calls * _SECONDS_PER_CALL * 10**fullness
 
 
 def next_interval(

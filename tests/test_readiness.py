@@ -1,0 +1,206 @@
+"""How far a number has come: three things that are told apart, what is unknown, and what is final."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wa_phone_async import (
+    ALL_FIELDS,
+    CodeVerificationStatus,
+    HostPlatform,
+    NameStatus,
+    PhoneNumber,
+    PhoneNumberClient,
+    PhoneNumberStatus,
+    UnifiedCertStatus,
+    is_ready,
+    read_readiness,
+)
+from wa_phone_async.readiness import STATE_FIELDS, describe
+from wa_phone_async.sandbox import LARGE_WABA, Sandbox
+
+LIVE = PhoneNumber(
+    "1",
+    status="CONNECTED",
+    code_verification_status="EXPIRED",
+    host_platform="CLOUD_API",
+    name_status="APPROVED",
+)
+REFERENCE = PhoneNumber(
+    "1",
+    status="LINKED",
+    code_verification_status="VERIFIED",
+    host_platform="CLOUD_API",
+    unified_cert_status="APPROVED",
+)
+NEW = PhoneNumber(
+    "1",
+    status="PENDING",
+    code_verification_status="NOT_VERIFIED",
+    host_platform="NOT_APPLICABLE",
+    name_status="PENDING_REVIEW",
+)
+
+
+def number(**fields: Any) -> PhoneNumber:
+    return PhoneNumber("1", **fields)
+
+
+def states(number: PhoneNumber) -> tuple[bool | None, bool | None, bool | None]:
+    readiness = read_readiness(number)
+    return readiness.verified, readiness.registered, readiness.name_approved
+
+
+@pytest.mark.parametrize("ready", [LIVE, REFERENCE], ids=["live", "reference"])
+def test_a_number_is_ready_in_the_words_of_either_service(ready: PhoneNumber) -> None:
+    assert is_ready(ready)
+    assert states(ready) == (True, True, True)
+    assert (read_readiness(ready).is_final, read_readiness(ready).reasons) == (False, ())
+
+
+def test_a_new_number_is_none_of_the_three_and_may_become_all() -> None:
+    readiness = read_readiness(NEW)
+    assert states(NEW) == (False, False, False)
+    assert (readiness.is_ready, readiness.is_final) == (False, False)
+    assert readiness.reasons == (
+        "not verified (code_verification_status NOT_VERIFIED)",
+        "not registered (status PENDING, host_platform NOT_APPLICABLE)",
+        "not approved by name (name_status PENDING_REVIEW)",
+    )
+
+
+def test_what_the_api_did_not_say_is_unknown_and_not_no() -> None:
+    readiness = read_readiness(PhoneNumber("1"))
+    assert states(PhoneNumber("1")) == (None, None, None)
+    assert (readiness.is_ready, readiness.is_final) == (False, False)
+    assert readiness.reasons == tuple(
+        f"not known to be {what} (the API did not say)" for what in ("verified", "registered", "approved by name")
+    )
+
+
+def test_a_value_that_meta_adds_tomorrow_is_unknown_too() -> None:
+    tomorrow = number(status="OFFLINE", code_verification_status="SOON", host_platform="MOON", name_status="FINE")
+    assert states(tomorrow) == (None, None, None)
+    assert read_readiness(tomorrow).reasons[1] == "not known to be registered (status OFFLINE, host_platform MOON)"
+
+
+@pytest.mark.parametrize(
+    ("fields", "verified"),
+    [
+        ({"code_verification_status": "VERIFIED"}, True),
+        ({"code_verification_status": "EXPIRED"}, None),  # the code lapsed, used or not
+        ({"code_verification_status": "EXPIRED", "status": "CONNECTED"}, True),
+        ({"code_verification_status": "EXPIRED", "host_platform": "CLOUD_API"}, True),
+        ({"status": "LINKED"}, True),
+        ({"status": "UNVERIFIED"}, False),
+        ({"status": "UNVERIFIED", "code_verification_status": "VERIFIED"}, True),
+        ({"status": "CONNECTED", "code_verification_status": "NOT_VERIFIED"}, False),
+        ({"code_verification_status": "UNVERIFIED"}, False),
+    ],
+)
+def test_an_expired_code_is_no_failure(fields: dict[str, str], verified: object) -> None:
+    assert read_readiness(number(**fields)).verified is verified
+
+
+@pytest.mark.parametrize(
+    ("fields", "registered"),
+    [
+        ({"status": "CONNECTED"}, True),
+        ({"host_platform": "CLOUD_API"}, True),
+        ({"status": "FLAGGED", "host_platform": "CLOUD_API"}, True),
+        ({"status": "RESTRICTED"}, True),
+        ({"status": "RATE_LIMITED"}, True),
+        ({"status": "UNKNOWN", "host_platform": "CLOUD_API"}, True),
+        ({"status": "PENDING", "host_platform": "CLOUD_API"}, False),
+        ({"status": "DISCONNECTED", "host_platform": "CLOUD_API"}, False),
+        ({"status": "UNLINKED"}, False),
+        ({"status": "CONNECTED", "host_platform": "ON_PREMISE"}, False),  # by the Business app, not by the Cloud API
+        ({"status": "CONNECTED", "host_platform": "NOT_APPLICABLE"}, False),
+        ({"status": "UNKNOWN"}, None),
+    ],
+)
+def test_registered_is_with_the_cloud_api_and_working(fields: dict[str, str], registered: object) -> None:
+    assert read_readiness(number(**fields)).registered is registered
+
+
+@pytest.mark.parametrize(
+    ("fields", "approved", "is_final"),
+    [
+        ({"name_status": "AVAILABLE_WITHOUT_REVIEW"}, True, False),
+        ({"name_status": "DECLINED"}, False, True),
+        ({"name_status": "EXPIRED"}, False, True),
+        ({"name_status": "NONE"}, False, False),
+        ({"name_status": "NON_EXISTS"}, False, False),
+        ({"name_status": "DECLINED", "new_name_status": "PENDING_REVIEW"}, False, False),
+        ({"name_status": "DECLINED", "new_name_status": "APPROVED"}, False, False),  # once it is registered again
+        ({"name_status": "DECLINED", "new_name_status": "DECLINED"}, False, True),
+        ({"name_status": "DECLINED", "new_name_status": "NONE"}, False, True),
+        ({"unified_cert_status": "NAME_PENDING_REVIEW"}, False, False),
+        ({"unified_cert_status": "ACCOUNT_REVIEW_NOT_STARTED"}, False, False),
+        ({"unified_cert_status": "LIMITED_ACCESS"}, False, False),
+        ({"unified_cert_status": "NAME_NOT_APPROVED"}, False, True),
+        ({"name_status": "APPROVED", "unified_cert_status": "NAME_NOT_APPROVED"}, True, False),  # the live word counts
+        ({"name_status": "SOMETHING", "unified_cert_status": "APPROVED"}, True, False),
+    ],
+)
+def test_the_name_is_approved_by_a_review_of_its_own(
+    fields: dict[str, str], approved: object, is_final: object
+) -> None:
+    readiness = read_readiness(number(**fields))
+    assert (readiness.name_approved, readiness.is_final) == (approved, is_final)
+
+
+@pytest.mark.parametrize("status", ["BANNED", "DELETED", "MIGRATED"])
+def test_some_states_are_final(status: str) -> None:
+    readiness = read_readiness(number(status=status, host_platform="CLOUD_API", name_status="APPROVED"))
+    assert readiness.is_final
+    assert not readiness.is_ready
+    assert readiness.reasons[0] == f"{status} is final"
+
+
+@pytest.mark.parametrize("status", ["PENDING", "DISCONNECTED", "UNLINKED", "UNVERIFIED", "RESTRICTED", "UNKNOWN"])
+def test_other_states_may_pass(status: str) -> None:
+    assert not read_readiness(number(status=status, name_status="PENDING_REVIEW")).is_final
+
+
+def values(enum: Any) -> st.SearchStrategy[str | None]:
+    return st.none() | st.sampled_from([str(value) for value in enum]) | st.just("SOMETHING_NEW")
+
+
+@given(
+    st.builds(
+        PhoneNumber,
+        id=st.just("1"),
+        status=values(PhoneNumberStatus),
+        code_verification_status=values(CodeVerificationStatus),
+        host_platform=values(HostPlatform),
+        name_status=values(NameStatus),
+        new_name_status=values(NameStatus),
+        unified_cert_status=values(UnifiedCertStatus),
+    )
+)
+def test_ready_is_all_three_and_never_final_and_reasons_say_why_not(number: PhoneNumber) -> None:
+    readiness = read_readiness(number)
+    assert is_ready(number) == readiness.is_ready == (states(number) == (True, True, True))
+    assert not (readiness.is_ready and readiness.is_final)
+    assert bool(readiness.reasons) != readiness.is_ready
+
+
+def test_describing_leaves_out_what_did_not_come() -> None:
+    assert describe(REFERENCE, *STATE_FIELDS) == (
+        "status LINKED, code_verification_status VERIFIED, host_platform CLOUD_API, unified_cert_status APPROVED"
+    )
+    assert describe(PhoneNumber("1"), "status") == "the API did not say"
+
+
+@pytest.mark.parametrize("temper", ["live", "reference"])
+async def test_all_fields_say_all_three_under_both_tempers(temper: Any) -> None:
+    async with Sandbox(temper=temper) as sandbox, PhoneNumberClient("any-token", base_url=sandbox.url) as client:
+        numbers = await client.list_phone_numbers(LARGE_WABA, fields=ALL_FIELDS)
+    ready = [number for number in numbers if is_ready(number)]
+    assert ready
+    assert all(number.host_platform == "CLOUD_API" for number in ready)
+    known = [state for number in numbers[:100] for state in states(number)]
+    assert known.count(None) < len(known) / 4
