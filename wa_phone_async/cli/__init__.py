@@ -3,6 +3,7 @@
     app.py          the commands together, and how a run ends: exit status, errors
     listing.py      wa-phone list
     creating.py     wa-phone create
+    watching.py     wa-phone watch
     exporting.py    wa-phone export
     serving.py      wa-phone sandbox
     connection.py   the options that say where a command runs, and the client made of them
@@ -10,6 +11,8 @@
     output.py       stdout and stderr: what may be written to a terminal
     formats.py      phone numbers as JSON, JSON Lines and CSV
     table.py        phone numbers as a table that fits its terminal
+    changes.py      changes as lines
+    live.py         changes on a terminal, drawn again in their place
     ids.py          ids out of a file or a pipe
     progress.py     how far an export has come
     stopping.py     Ctrl-C for work that has to be ended in order

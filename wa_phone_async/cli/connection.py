@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import attrs
 from cyclopts import Group, Parameter
@@ -14,6 +14,9 @@ from cyclopts import Group, Parameter
 from wa_phone_async import CallFinished, Event, InvalidArgumentError, PhoneNumberClient, RetryPolicy, TokenProvider
 
 from .output import reason
+
+if TYPE_CHECKING:
+    from wa_phone_async.sandbox import Sandbox
 
 GROUP: Final = Group("Connection", sort_key=2)
 
@@ -61,6 +64,8 @@ class Link:
     """How many requests were sent, repeated ones included."""
     business_id: str = ""
     """The business whose accounts are there to be tried, in a sandbox."""
+    sandbox: Sandbox | None = None
+    """The sandbox itself, with `--sandbox`."""
 
     def hear(self, event: Event) -> None:
         """Something happened to a call."""
@@ -84,7 +89,7 @@ async def connect(
     """
     async with AsyncExitStack() as stack:
         token: str | TokenProvider
-        app_secret, business_id = None, ""
+        app_secret, business_id, sandbox = None, "", None
         if connection.sandbox:
             if connection.base_url is not None:
                 raise InvalidArgumentError("--sandbox and --base-url exclude each other: give one of them")
@@ -99,7 +104,7 @@ async def connect(
         given = {"api_version": connection.api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
         settings: Any = {name: value for name, value in given.items() if value}  # the others are the client's to choose
         client = PhoneNumberClient(token, app_secret=app_secret, retry=retry, **settings)
-        link = Link(await stack.enter_async_context(client), business_id=business_id)
+        link = Link(await stack.enter_async_context(client), business_id=business_id, sandbox=sandbox)
         client.subscribe(link.hear)
         yield link
 

@@ -20,7 +20,7 @@ INTERRUPTED: Final = 130
 
 _OPTIONS: Final = re.compile(
     r"\b(?:fields|sort|limit|max_items|phone_number|verified_name|cc|migrate_phone_number|preverified_id|concurrency"
-    r"|errors|business_id|access_token)(?= (?:must|is|has)\b)"
+    r"|errors|business_id|access_token|interval|total_timeout)(?= (?:must|is|has)\b)"
 )
 _NAMES: Final = {"access_token": "the access token", "business_id": "--business"}
 

@@ -111,12 +111,19 @@ def _duration(seconds: float) -> str:
 async def showing(progress: Progress) -> AsyncGenerator[None]:
     """Show it on stderr, again and again while the block runs."""
     with _bar(progress) if sys.stderr.isatty() else _lines(progress) as (show, seconds):
-        showing_task = asyncio.create_task(_repeat(show, seconds))
-        try:
+        async with repeating(show, seconds):
             yield
-        finally:
-            showing_task.cancel()
-            await asyncio.wait([showing_task])
+
+
+@asynccontextmanager
+async def repeating(action: Callable[[], object], seconds: float) -> AsyncGenerator[None]:
+    """Do something every so many seconds while the block runs."""
+    task = asyncio.create_task(_repeat(action, seconds))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _repeat(show: Callable[[], object], seconds: float) -> None:

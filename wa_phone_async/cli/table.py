@@ -39,13 +39,14 @@ _KEPT: Final = {*_WHOLE, "verified_name"}
 _LEAST_WIDTH: Final = 8
 _GAP: Final = 2
 
-_STYLES: Final[Mapping[str, str]] = {
+STYLES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("CONNECTED", "LINKED", "GREEN", "VERIFIED", "APPROVED"), "green"),
     **dict.fromkeys(
         ("PENDING", "FLAGGED", "RATE_LIMITED", "YELLOW", "PENDING_REVIEW", "NAME_PENDING_REVIEW"), "yellow"
     ),
     **dict.fromkeys(("BANNED", "RESTRICTED", "DISCONNECTED", "RED", "DECLINED", "NAME_NOT_APPROVED"), "red"),
 }
+"""The colours of values."""
 
 
 @attrs.define
@@ -152,7 +153,7 @@ class PlainTable:
         for column, width in zip(self._columns, widths, strict=True):
             table.add_column(column.title, width=width, overflow="fold", header_style="bold", vertical="top")
         for row in rows:
-            table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in row[: len(widths)]))
+            table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in row[: len(widths)]))
         self._write(table, sum(widths) + _GAP * len(widths))
 
     def _write_record(self, row: Sequence[str]) -> None:
@@ -164,7 +165,7 @@ class PlainTable:
         table.add_column(width=labels, style="bold")
         table.add_column(width=max(min(values, room), _LEAST_WIDTH, *whole), overflow="fold")
         for column, text in zip(self._columns, row, strict=True):
-            table.add_row(column.title, Text(text, style=_STYLES.get(text, "")))
+            table.add_row(column.title, Text(text, style=STYLES.get(text, "")))
         if self._is_begun:
             write("\n")
         self._is_begun = True
