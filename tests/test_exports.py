@@ -19,6 +19,7 @@ CONTRACT = """
     GraphAPIError BadRequestError AuthenticationError PermissionDeniedError NotFoundError ConflictError
     UnprocessableEntityError RateLimitError ServerError
     to_dict from_dict
+    Change Watch Readiness is_ready read_readiness WaitError WaitTimeoutError
 """
 NAMES = wa_phone_async.__all__
 CALLABLES = [
@@ -72,7 +73,18 @@ def test_every_public_method_is_described(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["PhoneNumber", "CreatedPhoneNumber", "BusinessAccount", "Page", "Cursors", "Throughput", "Filter", "RetryPolicy"],
+    [
+        "PhoneNumber",
+        "CreatedPhoneNumber",
+        "BusinessAccount",
+        "Page",
+        "Cursors",
+        "Throughput",
+        "Filter",
+        "RetryPolicy",
+        "Change",
+        "Readiness",
+    ],
 )
 def test_every_field_has_a_string_under_it(name: str) -> None:
     model = getattr(wa_phone_async, name)

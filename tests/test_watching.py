@@ -176,6 +176,16 @@ class TestChanges:
 
         assert run(main()) == [("2", "id", None, "2")]
 
+    def test_what_was_not_taken_comes_again_in_a_watch_that_goes_on(self) -> None:
+        async def main() -> None:
+            watch = Shop([ACME], [OTHER]).watch()
+            await anext(watch)
+            assert watch.known == (ACME,)
+            await anext(watch)
+            assert watch.known == (OTHER,)
+
+        run(main())
+
     def test_what_is_in_extra_changes_under_its_own_name(self) -> None:
         def number(**row: Any) -> PhoneNumber:
             return from_dict(PhoneNumber, {"id": "1", **row})

@@ -200,7 +200,7 @@ class _Looks:
             async with limit:
                 value = await look()
         except WaPhoneError as error:
-            self.plan("failed", least=error.retry_after or 0.0)
+            self.plan("failed", calls=error.attempts, least=error.retry_after or 0.0)
             if not isinstance(error, _PASSING):
                 raise
             self.error = error.with_traceback(None)  # its frames would be kept as long as the error
@@ -260,16 +260,18 @@ class Watch(AsyncIterator[Change]):
         self._look = look
         self._looks = _Looks(interval, total_timeout, usage)
         self._known = None if known is None else _by_id(_check_numbers(known))
+        self._before: dict[str, PhoneNumber] | None = None  # the list that unread changes lead away from
         self._unread: deque[Change] = deque()
         self._is_looking = False
 
     @property
     def known(self) -> tuple[PhoneNumber, ...] | None:
-        """The last whole list, or what was given as `known`; `None` before there is one.
+        """The last whole list whose changes were all taken, or what was given as `known`; `None` before there is one.
 
-        A later watch that begins with it misses nothing, once all changes were taken from this one.
+        A later watch that begins with it misses nothing. What was taken of a look's changes, but not all, comes again.
         """
-        return None if self._known is None else tuple(self._known.values())
+        known = self._before if self._unread else self._known
+        return None if known is None else tuple(known.values())
 
     @property
     def error(self) -> WaPhoneError | None:
@@ -299,8 +301,8 @@ class Watch(AsyncIterator[Change]):
         numbers = await self._looks.look(self._look)
         if numbers is None:
             return
-        before, self._known, self.seen_at = self._known, _by_id(numbers), datetime.now(UTC)
-        changes = [] if before is None else compare(self.waba_id, before, self._known, self.seen_at)
+        self._before, self._known, self.seen_at = self._known, _by_id(numbers), datetime.now(UTC)
+        changes = [] if self._before is None else compare(self.waba_id, self._before, self._known, self.seen_at)
         self._unread.extend(changes)
         self._looks.plan("changed" if changes else "quiet", calls=math.ceil(len(numbers) / MAX_PAGE_SIZE) or 1)
 
