@@ -15,6 +15,7 @@ from wa_phone_async.sandbox.access import Access
 from wa_phone_async.sandbox.budget import HOUR, Meter, Quota
 from wa_phone_async.sandbox.graph import Graph
 from wa_phone_async.sandbox.query import Field, read_fields
+from wa_phone_async.sandbox.reviews import Reviews
 from wa_phone_async.sandbox.store import Store
 from wa_phone_async.sandbox.tempers import (
     LIVE_DEFAULT_FIELDS,
@@ -23,6 +24,7 @@ from wa_phone_async.sandbox.tempers import (
     TEMPERS,
     TemperName,
 )
+from wa_phone_async.sandbox.webhooks import Webhooks
 
 TEMPER_NAMES: tuple[TemperName, ...] = ("live", "reference")
 
@@ -44,7 +46,8 @@ class World:
         self.store = Store(accounts, 2)
         self.access = Access(tokens, app_secret)
         meter = Meter(quota, app_quota, 1, "floor")
-        self.graph = Graph(self.store, TEMPERS[temper], self.access, meter, with_links=links)
+        reviews = Reviews(self.store, Webhooks("secret", lambda _: None), None)
+        self.graph = Graph(self.store, TEMPERS[temper], self.access, meter, reviews, with_links=links)
         self.now = 0.0
 
     def ask(

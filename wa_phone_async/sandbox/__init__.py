@@ -17,11 +17,13 @@ service that others have published, all read on 2026-11-22; nothing here was mea
 """
 
 from wa_phone_async.sandbox.data import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA
+from wa_phone_async.sandbox.delivery import Delivery
 from wa_phone_async.sandbox.faults import Fault
 from wa_phone_async.sandbox.messages import Answer, GraphError, Request
 from wa_phone_async.sandbox.sandbox import Sandbox
 from wa_phone_async.sandbox.store import Created
 from wa_phone_async.sandbox.virtual_time import VirtualTimeLoop
+from wa_phone_async.sandbox.webhooks import Webhook
 
 __all__ = [
     "BUSINESS_ID",
@@ -30,9 +32,11 @@ __all__ = [
     "SMALL_WABA",
     "Answer",
     "Created",
+    "Delivery",
     "Fault",
     "GraphError",
     "Request",
     "Sandbox",
     "VirtualTimeLoop",
+    "Webhook",
 ]

@@ -10,6 +10,7 @@ from wa_phone_async.sandbox.budget import Meter
 from wa_phone_async.sandbox.faults import Fault, Plan
 from wa_phone_async.sandbox.graph import Graph
 from wa_phone_async.sandbox.messages import Answer, GraphError, Request
+from wa_phone_async.sandbox.reviews import Reviews
 from wa_phone_async.sandbox.store import Store
 from wa_phone_async.sandbox.tempers import Temper
 
@@ -18,17 +19,20 @@ class Api:
     """The Graph API with its faults and its record.
 
     `lock` is held for decisions only, never while anything waits. Who touches the parts from outside holds it
-    too.
+    too; what is on the agenda comes from outside as well, so whoever has the lock may take it again.
     """
 
-    def __init__(self, store: Store, temper: Temper, access: Access, meter: Meter, *, with_links: bool) -> None:
-        self.lock: threading.Lock = threading.Lock()
+    def __init__(
+        self, store: Store, temper: Temper, access: Access, meter: Meter, reviews: Reviews, *, with_links: bool
+    ) -> None:
+        self.lock: threading.RLock = threading.RLock()
         self.requests: list[Request] = []
         self.plan: Plan = Plan()
         self.store = store
         self.access = access
         self.meter = meter
-        self._graph = Graph(store, temper, access, meter, with_links=with_links)
+        self.reviews = reviews
+        self._graph = Graph(store, temper, access, meter, reviews, with_links=with_links)
 
     def receive(self, request: Request) -> Fault:
         """Record a request and say what is to go wrong with it."""
@@ -39,6 +43,7 @@ class Api:
     def answer(self, request: Request, fault: Fault, now: float) -> Answer:
         """Carry a request out, unless the fault answers for it."""
         with self.lock:
+            self.reviews.keep_up(now)
             if fault.reply is None:
                 return self._graph.answer(request, now)
             if fault.takes_effect:

@@ -25,6 +25,7 @@ from wa_phone_async.sandbox.messages import (
 from wa_phone_async.sandbox.numbers import read_new_number
 from wa_phone_async.sandbox.pages import LINK_HOST, Ordered, Page, make_page, order_rows, project, write_page
 from wa_phone_async.sandbox.query import NUMBER_TYPE, read_account_query, read_node_fields, read_query
+from wa_phone_async.sandbox.reviews import Reviews
 from wa_phone_async.sandbox.store import Account, AccountKind, Store
 from wa_phone_async.sandbox.tempers import Sort, Temper
 
@@ -55,11 +56,14 @@ class Target:
 class Graph:
     """The API over a store: who may call, what a call costs, what it does."""
 
-    def __init__(self, store: Store, temper: Temper, access: Access, meter: Meter, *, with_links: bool) -> None:
+    def __init__(
+        self, store: Store, temper: Temper, access: Access, meter: Meter, reviews: Reviews, *, with_links: bool
+    ) -> None:
         self._store = store
         self._temper = temper
         self._access = access
         self._meter = meter
+        self._reviews = reviews
         self._with_links = with_links
         self._answers = 0
         # Repeated walks and benchmarks ask for the same pages; a change of the account makes a new key.
@@ -94,7 +98,7 @@ class Graph:
         if request.method == "GET":
             return self._list(request, target, account, token)
         if request.method == "POST" and account is not None:
-            return self._create(request, account)
+            return self._create(request, account, now)
         raise invalid(f"Unsupported {request.method.lower()} request", type="GraphMethodException")
 
     def _owner(self, target: Target) -> Account | None:
@@ -150,11 +154,12 @@ class Graph:
         asked = read_query(dict(query), self._temper)
         return make_page(self._ordered(account, version, asked.sort), asked)
 
-    def _create(self, request: Request, account: Account) -> bytes:
+    def _create(self, request: Request, account: Account, now: float) -> bytes:
         number = read_new_number(read_members(request))
         if account.has(number.digits):
             raise Refusal(self._temper.duplicate)
         created = self._store.create(account, number.digits, number.verified_name, preverified=number.is_preverified)
+        self._reviews.begin(created, now)
         return dumps({"id": created})
 
     def _common_headers(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The sandbox itself: what a test or a program holds in its hand."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -7,12 +8,25 @@ from wa_phone_async.sandbox.access import Access
 from wa_phone_async.sandbox.api import Api
 from wa_phone_async.sandbox.background import BackgroundLoop
 from wa_phone_async.sandbox.budget import Meter, Quota, Rounding
-from wa_phone_async.sandbox.data import BUSINESS_ID, NUMBERS_PER_ACCOUNT
+from wa_phone_async.sandbox.data import BUSINESS_ID, NUMBERS_PER_ACCOUNT, Row
+from wa_phone_async.sandbox.delivery import Courier, Delivery
 from wa_phone_async.sandbox.faults import Fault
 from wa_phone_async.sandbox.messages import Request
+from wa_phone_async.sandbox.reviews import (
+    REJECTION_REASONS,
+    Happening,
+    Reviews,
+    name_approved,
+    name_declined,
+    pin_reset,
+    pin_reset_requested,
+    quality_rated,
+    throughput_upgraded,
+)
 from wa_phone_async.sandbox.server import Server
 from wa_phone_async.sandbox.store import Created, Store
 from wa_phone_async.sandbox.tempers import TEMPERS, TemperName
+from wa_phone_async.sandbox.webhooks import INVENTED_SECRET, Webhook, Webhooks
 
 
 class Sandbox:
@@ -28,7 +42,7 @@ class Sandbox:
         host: The address to listen on.
         port: The port, a free one if 0.
         tokens: The bearer tokens accepted, any if `None`.
-        app_secret: With it, every call must carry the `appsecret_proof` of its token.
+        app_secret: With it, every call must carry the `appsecret_proof` of its token. It signs the webhooks.
         quota: Calls an hour for each WABA: `"meta"` is Meta's rule, 200 or with a registered number 5,000; a
             number is for all, a mapping for some ids, `None` is no limit.
         app_quota: Calls an hour for the app as a whole, no limit if `None`.
@@ -42,8 +56,12 @@ class Sandbox:
         accounts: How many accounts the business owns, made up when they are read, so that a million cost little. The
             three that are always there are not among them, but shared with it. `None` gives it those three alone.
         numbers_per_account: How many numbers each of these accounts has, below a million.
+        review_after: Seconds after which the name of a new number is approved, if nobody decides before; `None` leaves
+            it in review.
+        webhook_url: Where webhooks are sent; see `deliver_to`.
         clock: What tells the time of the budgets, in seconds. The clock of the loop that serves unless told, so
-            that a loop with virtual time passes its hours here too.
+            that a loop with virtual time passes its hours here too. With a clock of another kind, what is to happen
+            later happens before the first call that is answered after its time.
 
     Raises:
         ValueError: For a temper that is none, a quota or a step below 1, or a number of accounts or numbers that cannot
@@ -68,6 +86,8 @@ class Sandbox:
         compress: bool = False,
         accounts: int | None = None,
         numbers_per_account: int = 3,
+        review_after: float | None = None,
+        webhook_url: str | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         if temper not in TEMPERS:
@@ -81,8 +101,12 @@ class Sandbox:
         store = Store(accounts, numbers_per_account)
         access = Access(tokens, app_secret)
         meter = Meter(quota, app_quota, usage_every, rounding, usage_step)
-        self._api = Api(store, TEMPERS[temper], access, meter, with_links=links)
-        self._server = Server(self._api, host, port, latency, clock, compresses=compress)
+        self._courier = Courier()
+        self._courier.address(webhook_url, copies=1, seed=None)
+        webhooks = Webhooks(app_secret or INVENTED_SECRET, lambda webhook: self._courier.send([webhook]))
+        reviews = Reviews(store, webhooks, review_after)
+        self._api = Api(store, TEMPERS[temper], access, meter, reviews, with_links=links)
+        self._server = Server(self._api, self._courier, host, port, latency=latency, clock=clock, compresses=compress)
         self._background: BackgroundLoop | None = None
 
     # Serving
@@ -166,6 +190,107 @@ class Sandbox:
         """How many calls are still planned to go wrong."""
         with self._api.lock:
             return len(self._api.plan)
+
+    def schedule(self, seconds: float, action: Callable[..., Any], *args: Any, **options: Any) -> None:
+        """Call something later, in seconds of the sandbox's clock: `schedule(60, sandbox.approve_name, number_id)`.
+
+        Raises:
+            RuntimeError: It does not serve yet and was given no `clock`.
+        """
+        with self._api.lock:
+            self._api.reviews.agenda.add(self._server.now() + seconds, functools.partial(action, *args, **options))
+        self._server.look_at_agenda()
+
+    # Webhooks
+
+    @property
+    def app_secret(self) -> str:
+        """What webhooks are signed with: the app secret that was given, or else an invented one."""
+        return self._api.reviews.webhooks.secret
+
+    @property
+    def webhooks(self) -> list[Webhook]:
+        """Every webhook in the order in which they were made, sent or not. The list may be cleared."""
+        return self._api.reviews.webhooks.made
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every time that a webhook was sent, in order, with what the receiver answered. The list may be cleared."""
+        return self._courier.deliveries
+
+    def deliver_to(self, url: str | None, *, copies: int = 1, seed: int | None = None) -> None:
+        """Send the webhooks that are made from now on, while it serves, one after the other.
+
+        What is not answered with 200 is sent again, as Meta does: after 1 s, 2 s, 4 s and so on, in the end each hour,
+        for 7 days.
+
+        Args:
+            url: Where they are posted; `None` sends none.
+            copies: How often each is sent.
+            seed: With it they come out of order, each at another moment of the next minute; the same seed gives the
+                same moments.
+
+        Raises:
+            ValueError: `copies` is below 1.
+        """
+        if copies < 1:
+            raise ValueError(f"copies must be 1 or more, not {copies}")
+        self._courier.address(url, copies=copies, seed=seed)
+
+    def send_again(self, webhooks: Iterable[Webhook]) -> None:
+        """Send webhooks that were made before, in the order in which they are given."""
+        self._courier.send(webhooks)
+
+    def notify(self, waba_id: str, field: str, value: Mapping[str, Any]) -> Webhook:
+        """Make a webhook of any field, such as `business_capability_update`, and send it; it changes nothing here.
+
+        Raises:
+            RuntimeError: It does not serve yet and was given no `clock`.
+        """
+        with self._api.lock:
+            return self._api.reviews.webhooks.add(waba_id, field, value, self._server.now())
+
+    # What Meta decides. Each changes the number, if there is one (KeyError), at the time of the clock, if there is one
+    # yet (RuntimeError), and is told by a webhook.
+
+    def approve_name(self, phone_number_id: str) -> None:
+        """Approve the name of a number."""
+        self._happen(phone_number_id, name_approved)
+
+    def decline_name(self, phone_number_id: str, reason: str = "NAME_NOT_CONSISTENT") -> None:
+        """Decline the name of a number.
+
+        Raises:
+            ValueError: The reason is none of those that Meta gives.
+        """
+        if reason not in REJECTION_REASONS:
+            raise ValueError(f"reason must be one of {', '.join(REJECTION_REASONS)}, not {reason!r}")
+        self._happen(phone_number_id, functools.partial(name_declined, reason=reason))
+
+    def rate_quality(self, phone_number_id: str, rating: str) -> None:
+        """Rate a number `GREEN`, `YELLOW` or `RED`."""
+        self._happen(phone_number_id, functools.partial(quality_rated, rating=rating))
+
+    def upgrade_throughput(self, phone_number_id: str) -> None:
+        """Let a number send faster."""
+        self._happen(phone_number_id, throughput_upgraded)
+
+    def request_pin_reset(self, phone_number_id: str, requester: str = BUSINESS_ID) -> None:
+        """Tell that somebody of the business asks to switch two-step verification off; `reset_pin` does it."""
+        self._happen(phone_number_id, functools.partial(pin_reset_requested, requester=requester))
+
+    def reset_pin(self, phone_number_id: str) -> None:
+        """Switch two-step verification off, as was asked for."""
+        self._happen(phone_number_id, pin_reset)
+
+    def restrict_account(self, waba_id: str) -> None:
+        """Restrict an account for a violation: its numbers that work read `RESTRICTED`."""
+        with self._api.lock:
+            self._api.reviews.restrict(waba_id, self._server.now())
+
+    def _happen(self, phone_number_id: str, event: Callable[[Row], Happening]) -> None:
+        with self._api.lock:
+            self._api.reviews.happen(phone_number_id, event, self._server.now())
 
     # The world
 

@@ -1,4 +1,4 @@
-"""The shell: a real local port on aiohttp, and the stages of a call in time."""
+"""The shell: a real local port on aiohttp, the stages of a call in time, and an alarm for what is on the agenda."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from aiohttp import web
 
 from wa_phone_async.sandbox.api import Api
 from wa_phone_async.sandbox.compression import compress
+from wa_phone_async.sandbox.delivery import Courier
 from wa_phone_async.sandbox.wire import drop, read_request, respond
 
 _BACKLOG = 4096
@@ -18,6 +19,7 @@ class Server:
 
     Args:
         api: What answers.
+        courier: Who sends webhooks while it serves.
         host: The address to listen on.
         port: The port, a free one if 0.
         latency: Seconds that every answer takes.
@@ -28,14 +30,16 @@ class Server:
     def __init__(
         self,
         api: Api,
+        courier: Courier,
         host: str,
         port: int,
+        *,
         latency: float,
         clock: Callable[[], float] | None,
-        *,
         compresses: bool,
     ) -> None:
         self._api = api
+        self._courier = courier
         self._host = host
         self._port = port
         self._latency = latency
@@ -44,6 +48,8 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._connections: web.Server | None = None
         self._in_flight = set[asyncio.Task[web.Response]]()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self.now: Callable[[], float] = clock or _no_clock
 
     @property
@@ -67,11 +73,17 @@ class Server:
         self._listener = await loop.create_server(connections, self._host, self._port, backlog=_BACKLOG)
         self._connections = connections
         self.now = self._clock or loop.time
+        self._loop = loop
+        self._courier.start()
+        self._set_alarm()
 
     async def close(self) -> None:
         """Stop at once, and cut off what is in flight."""
         if self._listener is None or self._connections is None:
             return
+        self._loop = None
+        self._set_alarm()
+        await self._courier.close()
         self._listener.close()
         for task in self._in_flight:
             task.cancel()
@@ -81,6 +93,29 @@ class Server:
         while self._connections.connections:  # noqa: ASYNC110 - a few turns; aiohttp has no event for it
             await asyncio.sleep(0)
         self._listener = self._connections = None
+
+    def look_at_agenda(self) -> None:
+        """Let happen in time what was put on the agenda, from any thread.
+
+        With a clock that is not the loop's nobody can be woken: it happens before the next call is answered.
+        """
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._set_alarm)
+
+    def _set_alarm(self) -> None:
+        alarm, self._alarm = self._alarm, None
+        if alarm is not None:
+            alarm.cancel()
+        at = self._api.reviews.agenda.next_at
+        if at is not None and self._loop is not None and self._clock is None:
+            self._alarm = self._loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        try:
+            with self._api.lock:
+                self._api.reviews.keep_up(self.now())
+        finally:  # what is on the agenda comes from outside, and may raise
+            self._set_alarm()
 
     async def _handle(self, http: web.BaseRequest) -> web.Response:
         task = asyncio.ensure_future(self._call(http))
@@ -99,6 +134,7 @@ class Server:
         if fault.drop == "before":
             return drop(http, fault)
         answer = self._api.answer(request, fault, self.now())
+        self._set_alarm()
         await _pause(fault.delay_after)
         if fault.drop == "after":
             return drop(http, fault)
