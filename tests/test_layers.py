@@ -11,7 +11,7 @@ import wa_phone_async
 LAYERS = (  # each imports only from the lines above it
     {"usage", "turns", "models", "encodings"},
     {"_version", "errors", "readiness", "redaction", "waiting"},
-    {"builders", "events", "query", "budget"},
+    {"blocks", "builders", "events", "query", "budget", "registration"},
     {"decoding", "read_ahead"},
     {"request", "retry", "throttle", "tokens"},
     {"refusals", "wire"},

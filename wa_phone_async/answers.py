@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .decoding import Json, read_json
-from .errors import DecodeError, RateLimitError
+from .errors import BadRequestError, DecodeError, RateLimitError
 from .refusals import read_refusal
 from .usage import Usage, server_wait
 
@@ -33,10 +33,21 @@ def read_answer(body: bytes, *, http_status: int, usage: Usage | None, secrets: 
     else:
         payload = _read_json_if_any(body)
     refusal = read_refusal(payload, http_status=http_status, secrets=secrets)
-    refusal.retry_after = server_wait(usage, is_throttled=isinstance(refusal, RateLimitError))
+    waits = refusal.retry_after, server_wait(usage, is_throttled=isinstance(refusal, RateLimitError))
+    refusal.retry_after = max(filter(None, waits), default=None)
     if isinstance(refusal, RateLimitError):
         refusal.usage = usage
     raise refusal
+
+
+def check_success(payload: Json, *, http_status: int) -> None:
+    """Refuse the answer to a write that says that it failed, and not why.
+
+    Raises:
+        BadRequestError: It does. Without a code nobody knows whether it happened all the same.
+    """
+    if isinstance(payload, dict) and payload.get("success") is False:
+        raise BadRequestError("the API answered success: false, and not why", http_status=http_status)
 
 
 def _read_json_if_any(body: bytes) -> Any:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from typing import NoReturn, Self, TypedDict, Unpack
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, Self, TypedDict, Unpack
 
 import aiohttp
 
 from .bulk import Listings
 from .errors import InvalidArgumentError, OutcomeUnknownError
 from .events import Listener
-from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber
+from .models import ALL_FIELDS, BusinessAccount, Confirmation, CreatedPhoneNumber, PhoneNumber
 from .paginator import AsyncPaginator, Follow
 from .query import (
     MAX_PAGE_SIZE,
@@ -20,11 +20,26 @@ from .query import (
     Sort,
     accounts_edge,
     check_node_id,
+    check_seconds,
     create_body,
     list_params,
     read_fields,
 )
 from .redaction import conceal
+from .registration import (
+    DEREGISTER,
+    REGISTER,
+    REGISTER_SECONDS,
+    REQUEST_CODE,
+    SET_PIN,
+    VERIFY_CODE,
+    CodeMethod,
+    Step,
+    code_body,
+    code_request_body,
+    pin_body,
+    registration_body,
+)
 from .retry import RetryPolicy
 from .session import GraphSession
 from .throttle import BudgetKeeper
@@ -510,6 +525,7 @@ class PhoneNumberClient:
             return OutcomeUnknownError(
                 f"whether {phone_number} was created is unknown ({reason}): list the numbers of {waba_id} "
                 "and look for its digits before you create it again",
+                operation="create_phone_number",
                 waba_id=waba_id,
                 phone_number=phone_number,
                 reason=reason,
@@ -517,6 +533,177 @@ class PhoneNumberClient:
 
         return await self.session.post(
             f"{waba_id}/phone_numbers", body, CreatedPhoneNumber, unknown=unknown, total_timeout=total_timeout
+        )
+
+    async def request_code(
+        self,
+        phone_number_id: str,
+        *,
+        code_method: CodeMethod = "SMS",
+        language: str = "en_US",
+        waba_id: str | None = None,
+        total_timeout: float | None = None,
+    ) -> Confirmation:
+        """Have a code sent to a number, to prove that it is yours.
+
+        `POST /{phone_number_id}/request_code`, Meta's guide to registering numbers and its v23.0 OpenAPI description,
+        read 2026-11-22. It is sent again only where no code can have been sent and none was counted: no connection was
+        made, or the API refused it for a limit of calls or for its token. So are the writes after it.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits; not the number itself.
+            code_method: `"SMS"` for a message, `"VOICE"` for a call, which landlines and VoIP numbers want.
+            language: The language of the message, such as `en_US`; the live service takes `en` too.
+            waba_id: The account of the number: its token is used, and its budget is kept. `None` asks for the token by
+                the number's id, and keeps only the app's budget.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why. No field
+                tells: wait for the code before you ask for another, since Meta counts them.
+            WaPhoneError: It was refused, or could not be sent. Of code 136024 `retry_after` is the wait, where Meta
+                says one.
+        """
+        body = code_request_body(code_method=code_method, language=language)
+        return await self._write(REQUEST_CODE, phone_number_id, body, waba_id=waba_id, total_timeout=total_timeout)
+
+    async def verify_code(
+        self,
+        phone_number_id: str,
+        code: str,
+        *,
+        waba_id: str | None = None,
+        total_timeout: float | None = None,
+    ) -> Confirmation:
+        """Prove that a number is yours by the code that came. It is verified then, and not yet registered.
+
+        `POST /{phone_number_id}/verify_code`, Meta's guide to registering numbers and its v23.0 OpenAPI description,
+        read 2026-11-22. Meta counts wrong codes, so none is sent twice by itself.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            code: The 6 digits that came, with the hyphen of the message or without: `123-830` or `123830`.
+            waba_id: The account of the number; see `request_code`.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent. The text does not hold the code.
+            OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why:
+                `code_verification_status` is `VERIFIED` if it happened.
+            WaPhoneError: It was refused, with code 136025 where the code is wrong, or could not be sent.
+        """
+        code = conceal(code)
+        return await self._write(
+            VERIFY_CODE, phone_number_id, code_body(code), waba_id=waba_id, total_timeout=total_timeout
+        )
+
+    async def register(
+        self,
+        phone_number_id: str,
+        *,
+        pin: str,
+        data_localization_region: str | None = None,
+        waba_id: str | None = None,
+        timeout: float = REGISTER_SECONDS,  # noqa: ASYNC109 - of each attempt: a caller's own would hide what was sent
+        total_timeout: float | None = None,
+    ) -> Confirmation:
+        """Register a verified number, so that it can send; also again after a new name was approved.
+
+        `POST /{phone_number_id}/register`, Meta's guides to registration and its v23.0 OpenAPI description, read
+        2026-11-22. It is slow, and may be done after a client has stopped waiting. Meta counts wrong PINs, and allows
+        10 registrations and deregistrations of a number in 72 hours, so none is sent twice by itself.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            pin: The 6 digits of two-step verification: those that the number has, or new ones where it has none.
+            data_localization_region: The country to keep data in, two capital letters. Meta's changelog of October 2024
+                calls it removed, its guide of November 2025 still lists it.
+            waba_id: The account of the number; see `request_code`.
+            timeout: Seconds of one attempt, in the place of the client's time-out.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's, but not less than `timeout`.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent. The text does not hold the PIN.
+            OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why:
+                `host_platform` (asked for as `platform_type` too) is `CLOUD_API` and `is_pin_enabled` true if it happened.
+            WaPhoneError: It was refused, or could not be sent. The code says why: 133005 a wrong PIN, 133006 not
+                verified; of 133008, 133009, 133015 and 133016 `retry_after` is the wait, where Meta says one.
+        """
+        pin = conceal(pin)
+        check_seconds("timeout", timeout)
+        body = registration_body(pin, data_localization_region=data_localization_region)
+        return await self._write(
+            REGISTER, phone_number_id, body, waba_id=waba_id, total_timeout=total_timeout, attempt_seconds=timeout
+        )
+
+    async def deregister(
+        self, phone_number_id: str, *, waba_id: str | None = None, total_timeout: float | None = None
+    ) -> Confirmation:
+        """End the registration of a number: it cannot send until it is registered again, 5 minutes later or after.
+
+        `POST /{phone_number_id}/deregister`, Meta's guide to registration, read 2026-11-22; not for numbers that the
+        Business app uses too. Meta allows 10 registrations and deregistrations of a number in 72 hours.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            waba_id: The account of the number; see `request_code`.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why:
+                `host_platform` (asked for as `platform_type` too) is `NOT_APPLICABLE` if it happened.
+            WaPhoneError: It was refused, with code 100/2207051 where it is not registered, or could not be sent. Of
+                133016 `retry_after` is the wait.
+        """
+        return await self._write(DEREGISTER, phone_number_id, {}, waba_id=waba_id, total_timeout=total_timeout)
+
+    async def set_two_step_verification_pin(
+        self, phone_number_id: str, pin: str, *, waba_id: str | None = None, total_timeout: float | None = None
+    ) -> Confirmation:
+        """Give a registered number another PIN of two-step verification. The old one is not asked for.
+
+        `POST /{phone_number_id}`, Meta's guide to two-step verification, read 2026-11-22.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            pin: The new PIN, 6 digits.
+            waba_id: The account of the number; see `request_code`.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent. The text does not hold the PIN.
+            OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why:
+                `is_pin_enabled` is true if it happened, but where there was a PIN before nothing tells which one holds.
+                To set the same one again does no harm.
+            WaPhoneError: It was refused, or could not be sent.
+        """
+        pin = conceal(pin)
+        return await self._write(SET_PIN, phone_number_id, pin_body(pin), waba_id=waba_id, total_timeout=total_timeout)
+
+    async def _write(
+        self,
+        step: Step,
+        phone_number_id: str,
+        body: Mapping[str, Any],
+        *,
+        waba_id: str | None,
+        total_timeout: float | None,
+        attempt_seconds: float | None = None,
+    ) -> Confirmation:
+        """Write to a number once, with the seconds of an attempt where they are not the client's."""
+        self._check_open()
+        check_node_id("phone_number_id", phone_number_id)
+        return await self.session.post(
+            step.path(phone_number_id),
+            body,
+            Confirmation,
+            unknown=lambda reason: step.unknown(phone_number_id, waba_id, reason),
+            waba_id=waba_id,
+            counted=True,
+            timeout=attempt_seconds,
+            total_timeout=total_timeout,
         )
 
     def _check_open(self) -> None:

@@ -83,18 +83,35 @@ class RequestTimeoutError(TransportError, TimeoutError):
 class OutcomeUnknownError(WaPhoneError):
     """A write was sent and its answer was lost, so that it may or may not have happened.
 
-    It is never repeated by itself. List the numbers and compare digits before you send it again.
+    It is never repeated by itself. Look before you send it again: the text says where.
 
     Attributes:
-        waba_id: The account that was written to.
-        phone_number: The number that was to be created, as it was passed.
+        operation: Which write it was: the name of the client's method.
+        waba_id: The account that was written to; of a number, `None` where no account was named.
+        phone_number: The number that was to be created, as it was passed; `None` for another write.
+        phone_number_id: Meta's id of the number that was written to; `None` for a create.
+        field: The field of the number that tells whether it happened; `None` where none does, as after a create, for
+            which the list of numbers tells.
         reason: What happened to the answer, in a few words.
     """
 
-    def __init__(self, message: str, *, waba_id: str, phone_number: str, reason: str) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        operation: str = "create_phone_number",
+        waba_id: str | None = None,
+        phone_number: str | None = None,
+        phone_number_id: str | None = None,
+        field: str | None = None,
+    ) -> None:
         super().__init__(message)
+        self.operation = operation
         self.waba_id = waba_id
         self.phone_number = phone_number
+        self.phone_number_id = phone_number_id
+        self.field = field
         self.reason = reason
 
 

@@ -250,6 +250,18 @@ class CreatedPhoneNumber:
 
 
 @attrs.frozen
+class Confirmation:
+    """The answer to a write on a number: it was done."""
+
+    success: bool
+    """Always `True`: an answer that says otherwise is an error."""
+    id: str | None = None
+    """Meta's id of the number, where the answer names it."""
+    extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
+    """Members that no field knows."""
+
+
+@attrs.frozen
 class Cursors:
     """Where a page begins and ends. They may become invalid when the item that they point at is removed."""
 

@@ -25,6 +25,13 @@ class Secret(str):
         return f"'{HIDDEN}'"
 
 
+class SecretBytes(bytes):
+    """Bytes whose `repr` hides them, such as the body of a write that holds a code or a PIN."""
+
+    def __repr__(self) -> str:
+        return f"b'{HIDDEN}'"
+
+
 def conceal(value: object) -> Secret:
     """A secret as a `Secret`, and anything that is no string as an empty one, which no check lets pass.
 
@@ -39,7 +46,7 @@ def redact(
     """The same value with every secret hidden in every string of it; what lies deeper than `levels` is hidden whole.
 
     It is for the texts of errors, never for data. A secret is found as it is, percent-encoded, and in Base64, also
-    where it is a part of what was encoded.
+    where it is a part of what was encoded, and one of digits as a number too.
     """
     if isinstance(value, str):
         for secret in secrets:
@@ -51,6 +58,8 @@ def redact(
         return {redact(key, secrets): redact(item, secrets, levels=levels - 1) for key, item in value.items()}
     if isinstance(value, list):
         return [redact(item, secrets, levels=levels - 1) for item in value]
+    if type(value) is int and any(secret.isdecimal() and int(secret) == value for secret in secrets):
+        return HIDDEN
     return value
 
 

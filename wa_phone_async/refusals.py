@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .blocks import read_block
 from .decoding import Json
 from .errors import (
     AuthenticationError,
@@ -57,8 +58,11 @@ _STATUSES: Final[Mapping[int, type[GraphAPIError]]] = {
 _PASSES: Final = frozenset({2, 131000, 131016, 131057, 133004})
 """Meta's own trouble that passes by itself; so does code 1 with a 5xx."""
 
-_NEVER_REPEATED: Final = frozenset({368, 131048, 133016, 136024})
-"""Blocks for hours or days, of which more calls make more."""
+_NEVER_REPEATED: Final = frozenset({368, 131048, 133016, 136024, 133005, 133008, 133009, 133015, 136025})
+"""Blocks for hours or days, of which more calls make more, and guesses, which are counted. Nothing was done."""
+
+_CALL_BUDGETS: Final = frozenset({4, 17, 32, 341, *range(80000, 80010), 80014})
+"""Limits of calls as such: what they refuse was not looked at, and so counts as no guess."""
 
 
 def read_refusal(payload: Json, *, http_status: int, secrets: tuple[str, ...]) -> GraphAPIError:
@@ -71,7 +75,8 @@ def read_refusal(payload: Json, *, http_status: int, secrets: tuple[str, ...]) -
     """
     error: Json = payload.get("error") if isinstance(payload, dict) else None
     facts: dict[str, Any] = redact(error, secrets) if isinstance(error, dict) else {"message": redact(error, secrets)}
-    code, subcode = _read_code(facts.get("code")), _read_code(facts.get("error_subcode"))
+    bare: dict[str, Any] = error if isinstance(error, dict) else {}  # a PIN may have the digits of a code
+    code, subcode = _read_code(bare.get("code")), _read_code(bare.get("error_subcode"))
     transient: Json = facts.get("is_transient")
     data: Json = facts.get("error_data")
     return _error_type(code, subcode, http_status)(
@@ -85,13 +90,22 @@ def read_refusal(payload: Json, *, http_status: int, secrets: tuple[str, ...]) -
         error_user_title=_read_text(facts.get("error_user_title")),
         error_user_msg=_read_text(facts.get("error_user_msg")),
         error_data=data if isinstance(data, dict | str) else None,
+        retry_after=read_block(code, subcode, facts),
     )
 
 
-def repeatable(error: WaPhoneError, *, is_write: bool) -> bool:
-    """Whether the same call may be made again: it helps, and it cannot happen twice."""
+def repeatable(error: WaPhoneError, *, is_write: bool, is_counted: bool = False) -> bool:
+    """Whether the same call may be made again: it helps, and it cannot happen twice.
+
+    Args:
+        error: In what it ended.
+        is_write: Whether it changes something.
+        is_counted: Whether the API counts how often it is asked. Then a refusal that names no limit of calls may have
+            been counted.
+    """
     if isinstance(error, GraphAPIError):
-        return _is_throttled(error) or (not is_write and _passes(error))
+        may_be_counted = is_counted and error.code not in _CALL_BUDGETS
+        return (_is_throttled(error) and not may_be_counted) or (not is_write and _passes(error))
     if isinstance(error, TransportError):
         return not (is_write and error.sent)
     return not is_write and isinstance(error, DecodeError) and error.garbled
@@ -107,7 +121,8 @@ def lost_outcome(error: WaPhoneError) -> str | None:
         return f"an answer that cannot be read (HTTP {error.http_status})"
     if isinstance(error, GraphAPIError) and not isinstance(error, RateLimitError | AuthenticationError):
         unsure = error.code is None or error.code == UNKNOWN_ERROR or error.code in _PASSES
-        if error.is_transient or (unsure and not 300 <= (error.http_status or 0) < 500):
+        is_transient = error.is_transient and error.code not in _NEVER_REPEATED
+        if is_transient or (unsure and not 300 <= (error.http_status or 0) < 500):
             return f"an error that does not say whether it happened: {error}"
     return None
 

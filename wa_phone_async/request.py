@@ -16,6 +16,7 @@ import attrs
 
 from .errors import AuthenticationError, GraphAPIError
 from .query import DEFAULT_PAGE_SIZE, Sort, split_fields
+from .redaction import Secret
 
 INVALID_PARAMETER: Final = 100
 UNKNOWN_ERROR: Final = 1
@@ -54,6 +55,8 @@ class Request:
     """Query parameters; a `Sort` among them is spelled in the dialect."""
     body: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
     """The JSON of a write. It can hold codes and PINs, so no `repr` shows it."""
+    is_counted: bool = False
+    """Whether the API counts how often it is asked, as it counts guesses."""
     waba_id: str | EllipsisType | None = ...
     """The account whose token and budget it takes: `...` is the id at the head of the path; with `None` the token is
     that of this id, and no account's budget counts."""
@@ -82,6 +85,11 @@ class Request:
     def is_write(self) -> bool:
         """Whether it changes something, so that repeating it may do it twice."""
         return self.method != "GET"
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What stands in its body and must stand in no error, should the API echo it."""
+        return tuple(value for value in (self.body or {}).values() if isinstance(value, Secret))
 
     @property
     def has_reduced_limit(self) -> bool:

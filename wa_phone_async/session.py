@@ -21,7 +21,7 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from .answers import read_answer
+from .answers import check_success, read_answer
 from .decoding import read_model
 from .errors import (
     AuthenticationError,
@@ -73,6 +73,7 @@ class _Call(Generic[T]):
     deadline: float | None
     rejections_before: int
     unknown: Callable[[str], OutcomeUnknownError] | None = None
+    timeout: aiohttp.ClientTimeout | None = None
     read_bytes: Callable[[bytes, int], T | None] | None = None
     attempts: int = 0
     token: Secret | None = None
@@ -326,9 +327,13 @@ class GraphSession:
         *,
         unknown: Callable[[str], OutcomeUnknownError],
         waba_id: str | EllipsisType | None = ...,
+        counted: bool = False,
+        timeout: float | aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - of each attempt, as the session's own
         total_timeout: float | None = None,
     ) -> T:
         """Write once. It is repeated only when it has provably not happened.
+
+        A value of the body that is a `redaction.Secret` is hidden in every text of an error.
 
         Args:
             path: Below the API's version, relative and without a query.
@@ -336,7 +341,10 @@ class GraphSession:
             model: What the answer is read as.
             unknown: Makes the error to raise when the answer is lost, from the reason in a few words.
             waba_id: The account whose token and budget the call takes; see `get`.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+            counted: Whether the API counts how often it is asked, as it counts guesses. Then it is not repeated after a
+                refusal as throttled that does not name a limit of calls, such as a bare HTTP 429.
+            timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`, where it is not the session's.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's, but not less than `timeout`.
 
         Raises:
             OutcomeUnknownError: It was sent, and its answer was lost.
@@ -345,10 +353,18 @@ class GraphSession:
         _check_budget(waba_id)
 
         def read(payload: Any, http_status: int) -> T:
+            check_success(payload, http_status=http_status)
             return read_model(payload, model, http_status=http_status)
 
-        request = Request(method="POST", path=path, body=body, dialect=self._dialect, waba_id=waba_id)
-        return await self._call(self._question(request, read, total_timeout, unknown))
+        request = Request(
+            method="POST", path=path, body=body, is_counted=counted, dialect=self._dialect, waba_id=waba_id
+        )
+        limits = None if timeout is None else read_timeout(timeout)
+        if total_timeout is None and self._retry.total_timeout and limits and limits.total:
+            total_timeout = max(limits.total, self._retry.total_timeout)
+        call = self._question(request, read, total_timeout, unknown)
+        call.timeout = limits
+        return await self._call(call)
 
     def _question(
         self,
@@ -459,7 +475,7 @@ class GraphSession:
         reason = lost_outcome(result) if is_write else None
         error = call.unknown(reason) if reason and call.unknown else result
         error.attempts = call.attempts
-        error.repeatable = repeatable(error, is_write=is_write)
+        error.repeatable = repeatable(error, is_write=is_write, is_counted=call.request.is_counted)
         error.seconds_left = call.seconds_left()
         raise error
 
@@ -485,7 +501,12 @@ class GraphSession:
         try:
             url = self._url(call.request, call.token)
             answer = await wire.exchange(
-                call.request, url, call.token, deadline=call.deadline, veto=lambda: self._rejection(call)
+                call.request,
+                url,
+                call.token,
+                deadline=call.deadline,
+                timeout=call.timeout,
+                veto=lambda: self._rejection(call),
             )
             verdict = self._judge(answer, call, call.token)
             result, report = verdict
@@ -530,12 +551,13 @@ class GraphSession:
                 value = call.read_bytes(answer.body, answer.http_status)
                 if value is not None:
                     return value, Report("answered", usage)
-            secrets = tuple(filter(None, (token, self._app_secret, self._proof(token))))
+            secrets = tuple(filter(None, (token, self._app_secret, self._proof(token), *call.request.secrets)))
             payload = read_answer(answer.body, http_status=answer.http_status, usage=usage, secrets=secrets)
             return call.read(payload, answer.http_status), Report("answered", usage)
         except WaPhoneError as error:
             result = error.with_traceback(None)  # its frames hold the answer as it came, with any token in it
-        if isinstance(result, RateLimitError) and repeatable(result, is_write=call.request.is_write):
+        is_write, is_counted = call.request.is_write, call.request.is_counted
+        if isinstance(result, RateLimitError) and repeatable(result, is_write=is_write, is_counted=is_counted):
             return result, Report("refused", usage, result.code)  # a block for hours holds nobody else
         return result, Report("answered", usage)
 

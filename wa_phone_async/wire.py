@@ -26,7 +26,7 @@ from ._version import __version__
 from .encodings import readable
 from .errors import DecodeError, InvalidArgumentError, RequestTimeoutError, TransportError, WaPhoneError
 from .query import check_seconds
-from .redaction import Secret
+from .redaction import Secret, SecretBytes
 from .request import Request
 from .turns import current_turn
 
@@ -117,6 +117,7 @@ class Wire:
         token: Secret,
         *,
         deadline: float | None,
+        timeout: aiohttp.ClientTimeout | None = None,
         veto: Callable[[], WaPhoneError | None],
     ) -> Answer | WaPhoneError:
         """Wait for a free slot, send a request once, and read its answer whole.
@@ -126,6 +127,7 @@ class Wire:
             url: Where, with the query.
             token: The access token.
             deadline: When the whole call ends, on the loop's clock; `None` is never.
+            timeout: The time-outs of this call's attempts, where they are its own.
             veto: Asked when the slot is there: the error that makes sending pointless by now, or `None`.
 
         Returns:
@@ -138,14 +140,15 @@ class Wire:
         except TimeoutError:
             return out_of_time()
         try:
-            return veto() or await self._exchange(request, url, token, _before(deadline, self._timeout))
+            limits = _before(deadline, timeout or self._timeout)
+            return veto() or await self._exchange(request, url, token, limits)
         finally:
             slot.release()
 
     async def _exchange(
         self, request: Request, url: URL, token: Secret, limits: aiohttp.ClientTimeout
     ) -> Answer | WaPhoneError:
-        body = None if request.body is None else _Body(json.dumps(request.body).encode())
+        body = None if request.body is None else _Body(SecretBytes(json.dumps(request.body).encode()))
         try:
             async with self._http(for_write=request.is_write).request(
                 request.method,

@@ -7,6 +7,7 @@ import attrs
 
 from wa_phone_async.sandbox.access import Access
 from wa_phone_async.sandbox.budget import Meter
+from wa_phone_async.sandbox.codes import Code
 from wa_phone_async.sandbox.faults import Fault, Plan
 from wa_phone_async.sandbox.graph import Graph
 from wa_phone_async.sandbox.messages import Answer, GraphError, Request
@@ -33,6 +34,7 @@ class Api:
         self.meter = meter
         self.reviews = reviews
         self._graph = Graph(store, temper, access, meter, reviews, with_links=with_links)
+        self.inbox: list[Code] = self._graph.onboarding.codes.inbox
 
     def receive(self, request: Request) -> Fault:
         """Record a request and say what is to go wrong with it."""

@@ -23,6 +23,7 @@ from wa_phone_async.sandbox.messages import (
     is_object,
 )
 from wa_phone_async.sandbox.numbers import read_new_number
+from wa_phone_async.sandbox.onboarding import Onboarding
 from wa_phone_async.sandbox.pages import LINK_HOST, Ordered, Page, make_page, order_rows, project, write_page
 from wa_phone_async.sandbox.query import NUMBER_TYPE, read_account_query, read_node_fields, read_query
 from wa_phone_async.sandbox.reviews import Reviews
@@ -64,6 +65,7 @@ class Graph:
         self._access = access
         self._meter = meter
         self._reviews = reviews
+        self.onboarding: Onboarding = Onboarding(temper, reviews)
         self._with_links = with_links
         self._answers = 0
         # Repeated walks and benchmarks ask for the same pages; a change of the account makes a new key.
@@ -91,7 +93,7 @@ class Graph:
         token = self._access.check(request, self._temper.no_token)
         if owner := self._owner(target):
             self._charge(owner, now, headers)
-            return self._serve_number(request, target, owner)
+            return self._serve_number(request, target, owner, now)
         of_business = target.node == BUSINESS_ID and target.edge in BUSINESS_EDGES
         account = None if of_business else self._account(request, target)
         self._charge(account, now, headers)
@@ -106,10 +108,12 @@ class Graph:
         is_number = target.node.isascii() and target.node.isdigit() and target.edge != "phone_numbers"
         return self._store.find(target.node) if is_number else None
 
-    def _serve_number(self, request: Request, target: Target, owner: Account) -> bytes:
+    def _serve_number(self, request: Request, target: Target, owner: Account, now: float) -> bytes:
         row = owner.row(target.node) or {}
         if request.method == "GET" and not target.edge:
             return dumps(project(row, read_node_fields(request.query, self._temper)))
+        if request.method == "POST" and self.onboarding.has(target.edge):
+            return dumps(self.onboarding.write(target.edge, row, read_members(request), now))
         raise _no_field(target.edge, NUMBER_TYPE)
 
     def _account(self, request: Request, target: Target) -> Account:

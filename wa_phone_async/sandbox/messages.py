@@ -1,6 +1,7 @@
 """What comes in and what goes out, as values: a request, an answer, and Graph's error envelope."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -11,7 +12,12 @@ JSON_TYPE = "application/json; charset=UTF-8"
 
 def _hidden(query: Mapping[str, str]) -> dict[str, str]:
     """Blot out what a printed request must not show."""
-    return {name: "…" for name in ("access_token", "appsecret_proof") if name in query}
+    return {name: "…" for name in ("access_token", "appsecret_proof", "code", "pin") if name in query}
+
+
+def _without_secrets(body: bytes) -> str:
+    """Blot out codes and PINs of a printed body, in JSON or in a form."""
+    return repr(re.sub(rb"""(\b(?:code|pin)(?:"\s*:\s*|=))("[^"]*"|[^,}&\s]*)""", rb"\1***", body))
 
 
 @attrs.frozen(eq=False)
@@ -33,8 +39,8 @@ class Request:
     headers: Mapping[str, str] = attrs.field(repr=False)
     """All headers; names in any case. Not in the repr: they hold the token."""
 
-    body: bytes
-    """The body as sent."""
+    body: bytes = attrs.field(repr=_without_secrets)
+    """The body as sent; a printed one hides codes and PINs."""
 
     peer_port: int
     """The caller's port: two requests of one `peer_port` came over one connection."""

@@ -11,7 +11,7 @@ import attrs
 
 from wa_phone_async.sandbox.agenda import Agenda
 from wa_phone_async.sandbox.data import Row, digits_of
-from wa_phone_async.sandbox.store import Store
+from wa_phone_async.sandbox.store import Account, Store
 from wa_phone_async.sandbox.webhooks import EPOCH, Webhooks
 
 REJECTION_REASONS = (
@@ -130,8 +130,7 @@ class Reviews:
 
     def _approve(self, number: str, at: float) -> None:
         """Approve a name, unless it was decided about before."""
-        account = self._store.find(number)
-        row = account and account.row(number)
+        row = self.row(number)
         if row and row["name_status"] == "PENDING_REVIEW":
             self.happen(number, name_approved, at)
 
@@ -142,12 +141,25 @@ class Reviews:
 
     def happen(self, number: str, event: Callable[[Row], Happening], now: float) -> None:
         """Let something happen to a number, `KeyError` if there is none."""
-        account = self._store.find(number)
-        if account is None:
-            raise KeyError(number)
+        account = self._owner(number)
         happening = event(account.row(number) or {})
         self._store.update(account.id, number, happening.changes)
         self.webhooks.add(account.id, happening.field, happening.value, now)
+
+    def change(self, number: str, changes: Row) -> None:
+        """Change members of a number without a word, `KeyError` if there is none."""
+        self._store.update(self._owner(number).id, number, changes)
+
+    def row(self, number: str) -> Row | None:
+        """Find the row of a number, as it is now."""
+        account = self._store.find(number)
+        return None if account is None else account.row(number)
+
+    def _owner(self, number: str) -> Account:
+        account = self._store.find(number)
+        if account is None:
+            raise KeyError(number)
+        return account
 
     def restrict(self, waba_id: str, now: float) -> None:
         """Restrict an account, `KeyError` if there is none."""

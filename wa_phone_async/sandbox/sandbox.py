@@ -8,6 +8,7 @@ from wa_phone_async.sandbox.access import Access
 from wa_phone_async.sandbox.api import Api
 from wa_phone_async.sandbox.background import BackgroundLoop
 from wa_phone_async.sandbox.budget import Meter, Quota, Rounding
+from wa_phone_async.sandbox.codes import Code
 from wa_phone_async.sandbox.data import BUSINESS_ID, NUMBERS_PER_ACCOUNT, Row
 from wa_phone_async.sandbox.delivery import Courier, Delivery
 from wa_phone_async.sandbox.faults import Fault
@@ -158,6 +159,11 @@ class Sandbox:
     def created(self) -> list[Created]:
         """Every number that a POST made, in order: the effects, whatever was answered."""
         return self._api.store.created
+
+    @property
+    def inbox(self) -> list[Code]:
+        """Every code in the order in which they arrived on the phones. The list may be cleared."""
+        return self._api.inbox
 
     def numbers(self, waba_id: str) -> list[dict[str, Any]]:
         """Give a copy of all an account's numbers with all their members, oldest first.

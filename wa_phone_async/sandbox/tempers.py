@@ -95,6 +95,10 @@ class Temper:
     sorts: Mapping[str, Sort]
     cannot_sort: str
     """The message for any other spelling; `{sort}` is the spelling."""
+    code_languages: str
+    """The pattern of the languages in which a code is sent."""
+    verifies_with_id: bool
+    """Whether the answer to a verified code names the number."""
     refuses_large_limits: bool
     takes_boolean_words: bool
     no_token: GraphError
@@ -132,6 +136,8 @@ REFERENCE = Temper(
         f"{field}.{way}": Sort(field, is_descending=way == "desc") for field in SORT_FIELDS for way in ("asc", "desc")
     },
     cannot_sort="Cannot sort by {sort}: use creation_time or last_onboarded_time with .asc or .desc",
+    code_languages="[a-z]{2}_[A-Z]{2}",
+    verifies_with_id=True,
     refuses_large_limits=True,
     takes_boolean_words=True,
     no_token=GraphError(401, 104, "An access token is required to request this resource."),
@@ -157,6 +163,8 @@ LIVE = Temper(
         for ending in ("", "_ascending", "_descending")
     },
     cannot_sort="Cannot sort by {sort}_ascending",  # the backend appends a direction of its own
+    code_languages="[a-z]{2,3}(_[A-Z]{2})?",
+    verifies_with_id=False,
     refuses_large_limits=False,
     takes_boolean_words=False,
     no_token=GraphError(400, 104, "An access token is required to request this resource."),
