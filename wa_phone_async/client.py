@@ -626,7 +626,7 @@ class PhoneNumberClient:
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent. The text does not hold the PIN.
             OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why:
-                `host_platform` (asked for as `platform_type` too) is `CLOUD_API` and `is_pin_enabled` true if it happened.
+                `host_platform` (or `platform_type`) is `CLOUD_API` and `is_pin_enabled` true if it happened.
             WaPhoneError: It was refused, or could not be sent. The code says why: 133005 a wrong PIN, 133006 not
                 verified; of 133008, 133009, 133015 and 133016 `retry_after` is the wait, where Meta says one.
         """
@@ -653,7 +653,7 @@ class PhoneNumberClient:
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
             OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why:
-                `host_platform` (asked for as `platform_type` too) is `NOT_APPLICABLE` if it happened.
+                `host_platform` (or `platform_type`) is `NOT_APPLICABLE` if it happened.
             WaPhoneError: It was refused, with code 100/2207051 where it is not registered, or could not be sent. Of
                 133016 `retry_after` is the wait.
         """

@@ -58,8 +58,11 @@ _STATUSES: Final[Mapping[int, type[GraphAPIError]]] = {
 _PASSES: Final = frozenset({2, 131000, 131016, 131057, 133004})
 """Meta's own trouble that passes by itself; so does code 1 with a 5xx."""
 
-_NEVER_REPEATED: Final = frozenset({368, 131048, 133016, 136024, 133005, 133008, 133009, 133015, 136025})
-"""Blocks for hours or days, of which more calls make more, and guesses, which are counted. Nothing was done."""
+_OF_A_NUMBER: Final = frozenset({133005, 133006, 133008, 133009, 133010, 133015, 133016, 136024, 136025})
+"""Refused for what a number is, or for the codes and PINs that were guessed for it: nothing was done."""
+
+_NEVER_REPEATED: Final = frozenset({368, 131048}) | _OF_A_NUMBER
+"""Blocks for hours or days, of which more calls make more, and guesses, which are counted."""
 
 _CALL_BUDGETS: Final = frozenset({4, 17, 32, 341, *range(80000, 80010), 80014})
 """Limits of calls as such: what they refuse was not looked at, and so counts as no guess."""
@@ -121,7 +124,7 @@ def lost_outcome(error: WaPhoneError) -> str | None:
         return f"an answer that cannot be read (HTTP {error.http_status})"
     if isinstance(error, GraphAPIError) and not isinstance(error, RateLimitError | AuthenticationError):
         unsure = error.code is None or error.code == UNKNOWN_ERROR or error.code in _PASSES
-        is_transient = error.is_transient and error.code not in _NEVER_REPEATED
+        is_transient = error.is_transient and error.code not in _OF_A_NUMBER
         if is_transient or (unsure and not 300 <= (error.http_status or 0) < 500):
             return f"an error that does not say whether it happened: {error}"
     return None

@@ -73,7 +73,7 @@ class _Call(Generic[T]):
     deadline: float | None
     rejections_before: int
     unknown: Callable[[str], OutcomeUnknownError] | None = None
-    timeout: aiohttp.ClientTimeout | None = None
+    limits: aiohttp.ClientTimeout | None = None
     read_bytes: Callable[[bytes, int], T | None] | None = None
     attempts: int = 0
     token: Secret | None = None
@@ -363,7 +363,7 @@ class GraphSession:
         if total_timeout is None and self._retry.total_timeout and limits and limits.total:
             total_timeout = max(limits.total, self._retry.total_timeout)
         call = self._question(request, read, total_timeout, unknown)
-        call.timeout = limits
+        call.limits = limits
         return await self._call(call)
 
     def _question(
@@ -505,7 +505,7 @@ class GraphSession:
                 url,
                 call.token,
                 deadline=call.deadline,
-                timeout=call.timeout,
+                limits=call.limits,
                 veto=lambda: self._rejection(call),
             )
             verdict = self._judge(answer, call, call.token)

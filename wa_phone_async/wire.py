@@ -117,7 +117,7 @@ class Wire:
         token: Secret,
         *,
         deadline: float | None,
-        timeout: aiohttp.ClientTimeout | None = None,
+        limits: aiohttp.ClientTimeout | None = None,
         veto: Callable[[], WaPhoneError | None],
     ) -> Answer | WaPhoneError:
         """Wait for a free slot, send a request once, and read its answer whole.
@@ -127,7 +127,7 @@ class Wire:
             url: Where, with the query.
             token: The access token.
             deadline: When the whole call ends, on the loop's clock; `None` is never.
-            timeout: The time-outs of this call's attempts, where they are its own.
+            limits: The time-outs of this call's attempts, where they are its own.
             veto: Asked when the slot is there: the error that makes sending pointless by now, or `None`.
 
         Returns:
@@ -140,8 +140,7 @@ class Wire:
         except TimeoutError:
             return out_of_time()
         try:
-            limits = _before(deadline, timeout or self._timeout)
-            return veto() or await self._exchange(request, url, token, limits)
+            return veto() or await self._exchange(request, url, token, _before(deadline, limits or self._timeout))
         finally:
             slot.release()
 

@@ -57,7 +57,7 @@ class _Proof:
 
     asked_at: deque[float] = attrs.field(factory=deque[float])
     sent: int = 0
-    code: str | None = None
+    code: str | None = attrs.field(default=None, repr=False)
     verified: int = 0
     wrong: int = 0
     locked_until: float = 0.0
