@@ -20,10 +20,11 @@ _KNOWN: Final[Mapping[tuple[int, int | None], float]] = {
 """Seconds that a code with a subcode means, or a code with any."""
 
 # The wording is nowhere fixed, and may be in the language of the user.
-_PART = r"(\d{1,6}(?:[.,]\d{1,3})?)\s*(d(?:ays?|[ií]as?)?|h(?:(?:ou)?rs?|oras?)?|m(?:in\w{0,8})?|s(?:e[cg]\w{0,8})?)\b"
+_PART = r"(?<![\d.,])(\d{1,6}(?:[.,]\d{1,3})?)\s*(d(?:ays?|[ií]as?)?|h(?:(?:ou)?rs?|oras?)?|m(?:in\w{0,8})?|s(?:e[cg]\w{0,8})?)\b"
 _PARTS: Final = re.compile(_PART, re.IGNORECASE)
 _SPAN: Final = re.compile(rf"{_PART}(?:(?:\s|,|and|e|y){{0,5}}{_PART}){{0,3}}", re.IGNORECASE)
 _CLOCK: Final = re.compile(r"\b(\d{1,3}):(\d\d):(\d\d)\b")
+_LONGEST: Final = 366 * 86_400.0  # more is no wait
 _SECONDS: Final[Mapping[str, float]] = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -37,7 +38,7 @@ def read_block(code: int | None, subcode: int | None, error: Mapping[str, Any]) 
     """
     if code is None or code not in _BLOCKS:
         return None
-    said = max((wait for text in _texts(error) for wait in _waits(text)), default=0.0)
+    said = max((wait for text in _texts(error) for wait in _waits(text) if wait <= _LONGEST), default=0.0)
     return said or _KNOWN.get((code, subcode)) or _KNOWN.get((code, None))
 
 

@@ -1,0 +1,226 @@
+"""Nobody but the caller sees a code or a PIN, whatever goes wrong and whatever the API echoes."""
+
+import asyncio
+import base64
+import json
+import pickle
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
+from test_secrets import all_that_is_said, debugging
+
+from wa_phone_async import Confirmation, GraphAPIError, PhoneNumberClient, RetryPolicy, WaPhoneError
+from wa_phone_async.redaction import HIDDEN, SecretBytes, redact
+from wa_phone_async.sandbox import SMALL_WABA, Fault, Sandbox
+
+TOKEN = "an-invented-token"
+SECRET = "047183"
+DASHED = "047-183"
+ID = "300000001000000"
+QUICK = RetryPolicy(first_wait=0.001, max_attempts=2)
+
+Call = Callable[[PhoneNumberClient], Awaitable[Confirmation]]
+CALLS: dict[str, Call] = {
+    "verify_code": lambda client: client.verify_code(ID, DASHED),
+    "register": lambda client: client.register(ID, pin=SECRET, timeout=0.1),
+    "set_pin": lambda client: client.set_two_step_verification_pin(ID, SECRET),
+}
+each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+
+
+def assert_silent(text: str) -> None:
+    """No form of the secret stands in it by itself; addresses and longer numbers may have its digits by chance."""
+    text = re.sub(r"0x[0-9a-f]+", "", text)
+    encoded = base64.b64encode(SECRET.encode()).decode()
+    for form in (rf"(?<![0-9.]){SECRET}(?![0-9])", DASHED, encoded, rf"(?<![0-9.]){int(SECRET)}(?![0-9])"):
+        assert not re.search(form, text), text
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level(1)
+    yield
+    for record in [*caplog.get_records("setup"), *caplog.get_records("call")]:
+        assert_silent(f"{record.getMessage()} {vars(record)!r}")
+
+
+@asynccontextmanager
+async def client_of(url: str, **settings: Any) -> AsyncIterator[PhoneNumberClient]:
+    async with debugging(), PhoneNumberClient(TOKEN, base_url=url, retry=QUICK, timeout=0.1, **settings) as client:
+        yield client
+
+
+async def error_of(call: Call, client: PhoneNumberClient) -> BaseException:
+    try:
+        await call(client)
+    except BaseException as error:  # noqa: BLE001 - a cancellation is one too
+        return error
+    raise AssertionError("it went well")
+
+
+ECHO = f"{SECRET} ({quote(SECRET)}) {base64.b64encode(SECRET.encode()).decode()}"
+
+
+@each_call
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("code", [None, 1, 100, 190, 133005, 133008, 136025, 80008])
+async def test_what_the_api_echoes_is_hidden_in_every_text(code: int | None, status: int, call: Call) -> None:
+    fault = Fault.error(
+        code,
+        f"Wrong: {ECHO}",
+        status=status,
+        type=ECHO,
+        user_title=ECHO,
+        user_msg=ECHO,
+        data={"details": ECHO, "sent": [{"pin": SECRET, "as_number": int(SECRET)}]},
+        headers={"Retry-After": "0"},
+    )
+    with Sandbox() as sandbox:
+        sandbox.plan(fault, times=9)
+        async with client_of(sandbox.url) as client:
+            error = await error_of(call, client)
+        assert isinstance(error, WaPhoneError)
+        for text in all_that_is_said(error):
+            assert_silent(text)
+        assert_silent(repr(pickle.dumps(error)))
+        assert_silent(repr(sandbox.requests))
+        if isinstance(error, GraphAPIError):
+            assert error.message.startswith(f"Wrong: {HIDDEN} ({HIDDEN}) {HIDDEN}")
+            assert error.code == code
+
+
+async def test_a_pin_with_the_digits_of_an_error_code_hides_no_code() -> None:
+    body = '{"error":{"message":"(#133005) Wrong PIN 133005","code":"133005"}}'
+    async with (
+        RawServer([answer(body, status="400 Bad Request")]) as server,
+        PhoneNumberClient(TOKEN, base_url=server.url) as client,
+    ):
+        with pytest.raises(GraphAPIError) as caught:
+            await client.register(ID, pin="133005")
+    assert (caught.value.code, caught.value.message) == (133005, f"(#{HIDDEN}) Wrong PIN {HIDDEN}")
+
+
+@each_call
+@pytest.mark.parametrize(
+    "play",
+    [
+        pytest.param(hang_up, id="closed"),
+        pytest.param(reset, id="reset"),
+        pytest.param(hang, id="time-out"),
+        pytest.param(raw(f"HTTP/1.1 {ECHO}\r\n\r\n".encode()), id="garbage"),
+        pytest.param(answer(f"<html>{ECHO}</html>"), id="html"),
+        pytest.param(answer(f'{{"success":"{SECRET}"}}'), id="a wrong type"),
+        pytest.param(answer(f'{{"id":"{SECRET}"}}'), id="another shape"),
+        pytest.param(answer(f'{{"success":false,"pin":"{SECRET}"}}'), id="not successful"),
+        pytest.param(answer(ECHO * 1000), id="larger than max_body"),
+        pytest.param(answer(status="302 Found", headers=f"Location: https://x/?t={SECRET}\r\n"), id="a redirect"),
+    ],
+)
+async def test_no_misbehaviour_makes_a_code_visible(play: Play, call: Call) -> None:
+    async with RawServer([play]) as server, client_of(server.url, max_body=5000) as client:
+        error = await error_of(call, client)
+        assert isinstance(error, WaPhoneError)
+        for text in all_that_is_said(error):
+            assert_silent(text)
+        assert json.loads(server.requests[0].body)
+        assert_silent(repr([request.target for request in server.requests]))
+
+
+@each_call
+async def test_nobody_there_makes_no_code_visible(call: Call) -> None:
+    async with RawServer([hang]) as server:
+        url = server.url
+    async with client_of(url) as client:
+        for text in all_that_is_said(await error_of(call, client)):
+            assert_silent(text)
+
+
+@each_call
+async def test_a_cancellation_makes_no_code_visible(call: Call) -> None:
+    async with RawServer([hang]) as server, client_of(server.url) as client:
+        task = asyncio.create_task(error_of(call, client))
+        await server.heard.wait()
+        task.cancel()
+        error = await task
+        assert isinstance(error, asyncio.CancelledError)
+        for text in all_that_is_said(error):
+            assert_silent(text)
+
+
+@each_call
+async def test_a_token_provider_that_fails_makes_no_code_visible(call: Call) -> None:
+    def provide(*_: object) -> str:
+        raise LookupError("no token")
+
+    async with PhoneNumberClient(provide, base_url="http://127.0.0.1:9") as client:
+        for text in all_that_is_said(await error_of(call, client)):
+            assert_silent(text)
+
+
+BAD: dict[str, Call] = {
+    "a code": lambda client: client.verify_code(ID, f"{DASHED} "),
+    "bytes": lambda client: client.verify_code(ID, SECRET.encode()),  # type: ignore[arg-type]  # the mistake
+    "a pin": lambda client: client.register(ID, pin=f"{SECRET}x"),
+    "a region": lambda client: client.register(ID, pin=SECRET, data_localization_region="x"),
+    "a time-out": lambda client: client.register(ID, pin=SECRET, timeout=-1),
+    "an id": lambda client: client.register("x", pin=SECRET),
+    "an account": lambda client: client.verify_code(ID, SECRET, waba_id="x"),
+    "a new pin": lambda client: client.set_two_step_verification_pin(ID, DASHED),
+}
+
+
+@pytest.mark.parametrize("call", BAD.values(), ids=BAD)
+async def test_a_bad_argument_makes_no_code_visible(call: Call) -> None:
+    async with client_of("http://127.0.0.1:9") as client:
+        error = await error_of(call, client)
+        assert isinstance(error, WaPhoneError)
+        for text in (f"{error} {error!r} {vars(error)!r}", *all_that_is_said(error)):
+            assert_silent(text)
+
+
+async def test_when_all_goes_well_no_url_no_event_and_no_record_shows_a_code() -> None:
+    said = list[str]()
+
+    async def note(_session: object, _context: object, params: Any) -> None:
+        said.append(f"{params.url} {params!r}")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(note)
+    trace.on_request_end.append(note)
+    with Sandbox() as sandbox:
+        async with client_of(
+            sandbox.url, trace_configs=[trace], on_event=lambda event: said.append(f"{event!r}")
+        ) as client:
+            number = sandbox.numbers(SMALL_WABA)[0]["id"]
+            await client.request_code(number)
+            await client.verify_code(number, sandbox.inbox[0].code)
+            confirmed = await client.set_two_step_verification_pin(number, SECRET)
+            await client.register(number, pin=SECRET)
+            said.extend([repr(confirmed), repr(sandbox.requests), repr(sandbox.inbox), repr(sandbox.webhooks)])
+            code = sandbox.inbox[0].code.replace("-", "")
+            assert all(code not in text for text in said)
+            for text in said:
+                assert_silent(text)
+
+
+@given(st.from_regex(r"[0-9]{6}", fullmatch=True), st.text(), st.integers())
+def test_a_secret_of_digits_is_hidden_as_a_number_too(secret: str, text: str, number: int) -> None:
+    value = {"a": [int(secret), f"{text}{secret}{text}"], "b": number, "c": True, "d": 1.5}
+    hidden = redact(value, (secret,))
+    assert hidden["a"][0] == HIDDEN
+    assert secret not in hidden["a"][1]
+    assert hidden["b"] == (HIDDEN if number == int(secret) else number)
+    assert (hidden["c"], hidden["d"]) == (True, 1.5)
+
+
+def test_bytes_that_hide_themselves_are_what_they_are() -> None:
+    secret = SecretBytes(b"pin")
+    assert (secret, repr(secret)) == (b"pin", f"b'{HIDDEN}'")
