@@ -98,6 +98,8 @@ code            HTTP  transient  error                     read  write  unknown
 136024/2388367  400   -          BadRequestError           no    no     no
 136024/2388091  400   false      BadRequestError           no    no     no
 136024/2388367  429   -          RateLimitError            no    no     no
+133008          429   -          RateLimitError            no    no     no
+133009          429   true       RateLimitError            no    no     no
 
 # no such object
 33              400   -          NotFoundError             no    no     no
@@ -124,7 +126,9 @@ code            HTTP  transient  error                     read  write  unknown
 131008          400   -          BadRequestError           no    no     no
 131009          400   -          BadRequestError           no    no     no
 133005          400   -          BadRequestError           no    no     no
+133005          400   true       BadRequestError           no    no     no
 133006          400   -          BadRequestError           no    no     no
+133006          400   true       BadRequestError           no    no     no
 133008          400   -          BadRequestError           no    no     no
 133009          400   -          BadRequestError           no    no     no
 133010          400   -          BadRequestError           no    no     no

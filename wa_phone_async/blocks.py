@@ -20,7 +20,9 @@ _KNOWN: Final[Mapping[tuple[int, int | None], float]] = {
 """Seconds that a code with a subcode means, or a code with any."""
 
 # The wording is nowhere fixed, and may be in the language of the user.
-_PART = r"(?<![\d.,])(\d{1,6}(?:[.,]\d{1,3})?)\s*(d(?:ays?|[ií]as?)?|h(?:(?:ou)?rs?|oras?)?|m(?:in\w{0,8})?|s(?:e[cg]\w{0,8})?)\b"
+_COUNT = r"(?<![\d.,])(\d{1,6}(?:[.,]\d{1,3})?)"
+_UNIT = r"(d(?:ays?|[ií]as?)?|h(?:(?:ou)?rs?|oras?)?|m(?:in\w{0,8})?|s(?:e[cg]\w{0,8})?)\b"
+_PART = rf"{_COUNT}\s*{_UNIT}"
 _PARTS: Final = re.compile(_PART, re.IGNORECASE)
 _SPAN: Final = re.compile(rf"{_PART}(?:(?:\s|,|and|e|y){{0,5}}{_PART}){{0,3}}", re.IGNORECASE)
 _CLOCK: Final = re.compile(r"\b(\d{1,3}):(\d\d):(\d\d)\b")
