@@ -426,7 +426,7 @@ THROTTLED = Group(
         same("613 as HTTP 422", says(613, 422), HELD),
         same("HTTP 429 with a proxy's page", page("429 Too Many Requests"), HELD),
         same("131048, a block for spam", says(131048, 400), ends(RateLimitError)),
-        same("133016, a block for 72 hours", says(133016, 400), ends(RateLimitError)),
+        same("133016, a block for 72 hours", says(133016, 400), ends(RateLimitError, retry_after=259_200)),
     ),
 )
 
