@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from wa_phone_async import errors
 from wa_phone_async.errors import (
+    AmbiguousNumberError,
     AuthenticationError,
     BadRequestError,
     ConflictError,
@@ -40,6 +41,7 @@ BASES: dict[type[WaPhoneError], tuple[type[Exception], ...]] = {
     TransportError: (WaPhoneError,),
     RequestTimeoutError: (TransportError, TimeoutError),
     OutcomeUnknownError: (WaPhoneError,),
+    AmbiguousNumberError: (WaPhoneError,),
     DecodeError: (WaPhoneError,),
     PaginationError: (WaPhoneError,),
     ExportError: (WaPhoneError, OSError),
@@ -105,6 +107,7 @@ def samples() -> list[WaPhoneError]:
             field="host_platform",
             reason="no answer in time",
         ),
+        AmbiguousNumberError("two", waba_id="1", phone_number="16315551000", phone_number_ids=("7", "8")),
         DecodeError("not JSON", http_status=200, garbled=True),
         PaginationError("a circle", cursor="QVFI"),
         ExportError("the disk is full", errno=28, filename="numbers.csv"),

@@ -18,7 +18,9 @@ from ._version import __version__
 from .bulk import Listings, WabaListing
 from .client import PhoneNumberClient
 from .decoding import from_dict, to_dict
+from .ensuring import EnsuredPhoneNumber
 from .errors import (
+    AmbiguousNumberError,
     AuthenticationError,
     BadRequestError,
     ConflictError,
@@ -73,6 +75,7 @@ from .watching import Change, Watch
 __all__ = [
     "ALL_FIELDS",
     "AccountMode",
+    "AmbiguousNumberError",
     "AsyncPaginator",
     "AuthenticationError",
     "BadRequestError",
@@ -86,6 +89,7 @@ __all__ = [
     "CreatedPhoneNumber",
     "Cursors",
     "DecodeError",
+    "EnsuredPhoneNumber",
     "Event",
     "ExportError",
     "Extra",

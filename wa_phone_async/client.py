@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, Self, TypedDict, Unpack
 
 import aiohttp
 
 from .bulk import Listings
+from .digits import whole_number
+from .ensuring import LOOK_AGAIN, EnsuredPhoneNumber, Ensuring, Wanted, read_look_again
 from .errors import InvalidArgumentError, OutcomeUnknownError
 from .events import Listener
 from .models import ALL_FIELDS, BusinessAccount, Confirmation, CreatedPhoneNumber, PhoneNumber
@@ -22,6 +24,7 @@ from .query import (
     check_node_id,
     check_seconds,
     create_body,
+    fields_with,
     list_params,
     read_fields,
 )
@@ -107,6 +110,7 @@ class PhoneNumberClient:
             settings["app_secret"] = conceal(settings.get("app_secret"))
         self._owns_session = not isinstance(session, GraphSession)
         self._is_closed = False
+        self._ensuring = Ensuring()
         if not isinstance(session, GraphSession):
             self.session = GraphSession(access_token or conceal(None), session=session, **settings)
         elif access_token is None and not settings:
@@ -158,8 +162,11 @@ class PhoneNumberClient:
     async def aclose(self) -> None:
         """Close what was opened here. Calls say that the client is closed, until it is entered again."""
         self._is_closed = True
-        if self._owns_session:
-            await self.session.aclose()
+        try:
+            await self._ensuring.aclose()
+        finally:
+            if self._owns_session:
+                await self.session.aclose()
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
         """What the last answer for an account said about its budget and the app's, in percent, or `None`.
@@ -705,6 +712,93 @@ class PhoneNumberClient:
             timeout=attempt_seconds,
             total_timeout=total_timeout,
         )
+    async def ensure_phone_number(
+        self,
+        waba_id: str,
+        *,
+        phone_number: str,
+        verified_name: str | None = None,
+        cc: str | None = None,
+        migrate_phone_number: bool | None = None,
+        preverified_id: str | None = None,
+        fields: Iterable[str] | str | None = None,
+        follow: Follow = "next",
+        look_again: Iterable[float] = LOOK_AGAIN,
+        total_timeout: float | None = None,
+    ) -> EnsuredPhoneNumber:
+        """The phone number of an account, created if it is not there: call it again until it returns.
+
+        It lists the account and compares digits, the country code included. A number that is absent is created. If the
+        answer is lost, it looks again, and creates once more what is still absent; then a refusal as there already
+        counts as there. That this makes no two rests on the API, which refuses a number that the account has.
+
+        Calls for one number that one client makes at once share this work: the arguments of the first count, and of
+        those that return only one says `created` or `recovered`. A call that is cancelled or out of time leaves the
+        others alone; the last one to leave ends the work.
+
+        Args:
+            waba_id: Meta's id of the account, digits.
+            phone_number: 7 to 15 digits, without `+`. Without `cc` it must have its country code; with `cc` it need
+                not, and one that begins with `cc` is taken to have it.
+            verified_name: The business's name to be shown, 2 to 75 characters; required unless migrating. A number that
+                is there keeps the name that it has.
+            cc: The country's dial code, 1 to 3 digits. Give it: some of Meta's guides require it.
+            migrate_phone_number: Whether the number moves here from another account.
+            preverified_id: Meta's id of a number that was verified beforehand.
+            fields: The fields of the number that is returned, as for `list_phone_numbers`.
+            follow: What says that the list goes on.
+            look_again: Seconds between looks after an answer that was lost, or a refusal as there already; the first
+                look is at once.
+            total_timeout: Seconds for it all; `None` sets no bound, and each call has the policy's.
+
+        Returns:
+            The number as it is listed, whatever its status; a new one is unverified. `outcome` says how it came.
+
+        Raises:
+            InvalidArgumentError: An argument is wrong; nothing was sent.
+            AmbiguousNumberError: Several numbers of the account may be this one; none was created by guess.
+            OutcomeUnknownError: It was sent and its answer was lost, and looking did not settle it in time. `__cause__`
+                is what stood in the way, if anything did.
+            ConflictError: It was refused as there already, and the account does not show it: it may be elsewhere.
+            WaPhoneError: The list could not be had, or the create was refused or could not be sent: nothing was done.
+        """
+        self._check_open()
+        check_node_id("waba_id", waba_id)
+        create_body(
+            phone_number=phone_number,
+            verified_name=verified_name,
+            cc=cc,
+            migrate_phone_number=migrate_phone_number,
+            preverified_id=preverified_id,
+        )
+        if total_timeout is not None:
+            check_seconds("total_timeout", total_timeout)
+        asked = None if fields is None else fields_with("display_phone_number", fields)
+
+        def list_numbers(seconds: float | None) -> AsyncPaginator[PhoneNumber]:
+            return self.list_phone_numbers(waba_id, fields=asked, follow=follow, total_timeout=seconds)
+
+        def create(seconds: float | None) -> Awaitable[CreatedPhoneNumber]:
+            return self.create_phone_number(
+                waba_id,
+                phone_number=phone_number,
+                verified_name=verified_name,
+                cc=cc,
+                migrate_phone_number=migrate_phone_number,
+                preverified_id=preverified_id,
+                total_timeout=seconds,
+            )
+
+        list_numbers(None)  # whatever is wrong with the options is said here
+        wanted = Wanted(
+            waba_id=waba_id,
+            phone_number=phone_number,
+            digits=whole_number(phone_number, cc),
+            list_numbers=list_numbers,
+            create=create,
+            look_again=read_look_again(look_again),
+        )
+        return await self._ensuring.ensure(wanted, total_timeout=total_timeout)
 
     def _check_open(self) -> None:
         if self._is_closed:

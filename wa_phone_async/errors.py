@@ -5,6 +5,7 @@
     ├── TransportError                                 no answer: the network, or the server, is not there
     │   └── RequestTimeoutError   (also TimeoutError)  no answer in time
     ├── OutcomeUnknownError                            a write whose answer was lost: look before repeating it
+    ├── AmbiguousNumberError                           several numbers may be the one that is meant: say which by its id
     ├── DecodeError                                    an answer that cannot be read
     ├── PaginationError                                a list that would never end, or cannot go on
     ├── ExportError               (also OSError)       a file that could not be written whole
@@ -113,6 +114,22 @@ class OutcomeUnknownError(WaPhoneError):
         self.phone_number_id = phone_number_id
         self.field = field
         self.reason = reason
+
+
+class AmbiguousNumberError(WaPhoneError):
+    """Several numbers of an account may be the one that is meant: go on with the id of the right one.
+
+    Attributes:
+        waba_id: The account.
+        phone_number: The number that was looked for, as it was passed.
+        phone_number_ids: Meta's ids of the numbers that may be it.
+    """
+
+    def __init__(self, message: str, *, waba_id: str, phone_number: str, phone_number_ids: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.waba_id = waba_id
+        self.phone_number = phone_number
+        self.phone_number_ids = phone_number_ids
 
 
 class DecodeError(WaPhoneError):

@@ -121,6 +121,12 @@ def read_fields(fields: Iterable[str] | str) -> str:
     )
 
 
+def fields_with(name: str, fields: Iterable[str] | str) -> str:
+    """The wire form of `fields` with one that is needed among them."""
+    text = read_fields(fields)
+    return text if name in split_fields(text) else f"{text},{name}"
+
+
 def optional_fields(fields: str | None) -> frozenset[str]:
     """The fields that the API may lack without harm: those of `ALL_FIELDS`, where all of them are asked for."""
     asked = frozenset(split_fields(fields)) if fields else frozenset[str]()
