@@ -159,10 +159,10 @@ class Plan:
 
     def take(self, method: str, node: str) -> Fault:
         """Give the fault of a call, and use it up once."""
-        for planned in self._planned:
+        for place, planned in enumerate(self._planned):
             if planned.concerns(method, node):
                 planned.times -= 1
                 if not planned.times:
-                    self._planned.remove(planned)
+                    del self._planned[place]
                 return planned.fault
         return NO_FAULT
