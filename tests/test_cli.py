@@ -231,6 +231,17 @@ class TestCreate:
         assert done.err.startswith("wa-phone: This phone number is already in your list of phone numbers: (#100)")
         assert "trace" in done.err
 
+    def test_it_can_be_run_again_where_it_is_to_ensure(self, run: Run, graph_sandbox: Sandbox) -> None:
+        graph_sandbox.plan(Fault.drop_after(), method="POST")
+        first = run("create", EMPTY_WABA, *NEW, "--ensure")
+        again = run("create", EMPTY_WABA, *NEW, "--ensure", "--format", "json")
+        [number] = graph_sandbox.numbers(EMPTY_WABA)
+        assert (first.status, first.out) == (0, f"{number['id']}\n")
+        assert first.err == f"recovered 16315551000 in {EMPTY_WABA}: unverified, and no code has been sent yet\n"
+        found = json.loads(again.out)
+        assert (again.status, found["outcome"], found["phone_number"]["id"]) == (0, "found", number["id"])
+        assert again.err == f"found 16315551000 in {EMPTY_WABA}: it was there already\n"
+
     def test_an_unknown_outcome_says_what_to_look_for(self, run: Run, graph_sandbox: Sandbox) -> None:
         graph_sandbox.plan(Fault.drop_after())
         done = run("create", EMPTY_WABA, *NEW)

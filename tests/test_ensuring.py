@@ -886,7 +886,8 @@ def test_under_random_drops_no_run_leaves_two_and_each_that_returns_leaves_one(
             for fault in faults:
                 sandbox.plan(fault, method=method, node=waba_id)
         names = ["Acme", "Acme Shoes", "Bloom"][: draw.randint(1, 3)]
-        callers = [draw.choice(clients) for _ in names] if draw.random() < 1 / 4 else clients[:1] * len(names)
+        several = draw.random() < 1 / 4
+        callers = [draw.choice(clients if several else clients[:1]) for _ in names]
         calls = (
             client.ensure_phone_number(waba_id, **{**NUMBER, "verified_name": name})
             for client, name in zip(callers, names, strict=True)
