@@ -370,6 +370,55 @@ async def test_a_refusal_to_list_that_does_not_pass_ends_the_looking() -> None:
         assert methods(sandbox) == "GPG"
 
 
+@pytest.mark.parametrize(("method", "outcome"), [("POST", "unknown"), (None, "created")])
+async def test_a_token_provider_that_fails_after_the_create_takes_nothing_away(
+    method: str | None, outcome: str
+) -> None:
+    calls = 0
+
+    def provide(*_: object) -> str:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            raise LookupError("no token left")
+        return TOKEN
+
+    async with Sandbox() as sandbox, PhoneNumberClient(provide, base_url=sandbox.url) as client:
+        if method is not None:
+            sandbox.plan(LOST, method=method)
+        [ended] = await asyncio.gather(client.ensure_phone_number(EMPTY_WABA, **NUMBER), return_exceptions=True)
+        [created] = sandbox.created
+    if outcome == "created":
+        assert ended == EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
+    else:
+        assert isinstance(ended, OutcomeUnknownError)
+        assert isinstance(ended.__cause__, LookupError)
+
+
+@pytest.mark.parametrize("first", [EXISTS, NOT_DONE], ids=["conflict", "lost"])
+@pytest.mark.parametrize("second", [EXISTS, NOT_DONE], ids=["conflict", "lost"])
+@pytest.mark.parametrize("reads", [Fault.error(10), Fault.status(503), Fault.raw('{"data":[]}')], ids=str)
+def test_no_error_has_itself_in_its_chain(run: Run, first: Fault, second: Fault, reads: Fault) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.plan(first, method="POST")
+            sandbox.plan(second, method="POST")
+            sandbox.plan(NO_FAULT, method="GET")
+            if first is not EXISTS:
+                sandbox.plan(NO_FAULT, method="GET", times=4)
+            sandbox.plan(reads, method="GET", times=99)
+            with pytest.raises(WaPhoneError) as caught:
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            error: BaseException | None = caught.value
+            seen = list[BaseException]()
+            while error is not None:
+                assert error not in seen
+                seen.append(error)
+                error = error.__cause__ or error.__context__
+
+    run(main)
+
+
 # Refusals, when nothing was lost
 
 

@@ -24,6 +24,7 @@ from wa_phone_async.query import (
     check_seconds,
     check_secret,
     create_body,
+    fields_with,
     list_params,
     optional_fields,
     read_base_url,
@@ -488,3 +489,16 @@ def test_a_token_in_the_place_of_an_id_is_not_shown() -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         check_node_id("waba_id", "EAAG" + "x" * 180)
     assert "EAAG" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("id", "id,status"),
+        (["status", "id"], "status,id"),
+        (iter(["id", "name"]), "id,name,status"),
+        ("owner{status}", "owner{status},status"),
+    ],
+)
+def test_a_field_that_is_needed_is_asked_for_once(fields: Any, expected: str) -> None:
+    assert fields_with("status", fields) == expected

@@ -40,9 +40,6 @@ Outcome = Literal["created", "found", "recovered"]
 
 LOOK_AGAIN: Final = (1.0, 2.0, 4.0)
 
-_FAILURES: Final = (WaPhoneError, RuntimeError)
-"""Whatever may come instead of an answer; a session that was closed meanwhile raises the latter."""
-
 _LAST_WORD: Final = 0.1
 """Seconds that a call has after the deadline to end by itself: it knows better what happened."""
 
@@ -182,26 +179,31 @@ class _Errand:
             return EnsuredPhoneNumber(number, "found")
         try:
             return await self._create()
-        except OutcomeUnknownError:
-            pass
-        except ConflictError as conflict:
-            self._doubt = ""
-            return EnsuredPhoneNumber(await self._find_after(conflict), "found")
-        return await self._recover()
+        except (OutcomeUnknownError, ConflictError) as error:
+            failure = error  # gone on with outside, so that no error has itself in its chain
+        if isinstance(failure, OutcomeUnknownError):
+            return await self._recover()
+        self._doubt = ""
+        return EnsuredPhoneNumber(await self._find_after(failure), "found")
 
     async def _recover(self) -> EnsuredPhoneNumber:
         """Settle a create whose answer was lost. What cannot be settled is unknown, whatever stands in the way."""
         try:
-            number = await self._look_again()
-            if number is None:
-                try:
-                    return await self._create()
-                except (OutcomeUnknownError, ConflictError) as error:
-                    number = await self._find_after(error)
+            return await self._create_once_more()
         except AmbiguousNumberError:
             raise
-        except _FAILURES as error:
+        except Exception as error:  # a token provider may raise anything, and it is no less unknown
             raise self._unknown() from error
+
+    async def _create_once_more(self) -> EnsuredPhoneNumber:
+        """Look again, create what is still absent, and look again."""
+        number = await self._look_again()
+        if number is None:
+            try:
+                return await self._create()
+            except (OutcomeUnknownError, ConflictError) as error:
+                failure = error
+            number = await self._find_after(failure)
         return EnsuredPhoneNumber(number, "recovered")
 
     async def _create(self) -> EnsuredPhoneNumber:
@@ -214,8 +216,8 @@ class _Errand:
             raise
         try:
             number = await self._look_again()
-        except _FAILURES:
-            number = None  # it is created all the same
+        except Exception:  # noqa: BLE001 - whatever it is, the number is created
+            number = None
         return _bare(self._created) if number is None else EnsuredPhoneNumber(number, "created")
 
     async def _find_after(self, error: WaPhoneError) -> PhoneNumber:
@@ -224,7 +226,7 @@ class _Errand:
             number = await self._look_again()
         except AmbiguousNumberError:
             raise
-        except _FAILURES as failure:
+        except Exception as failure:
             raise error from failure
         if number is None:
             raise error
