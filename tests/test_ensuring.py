@@ -915,6 +915,7 @@ def many_faults(draw: random.Random) -> tuple[Sequence[Fault], Sequence[Fault]]:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(240)  # seconds, on a machine that is busy and counts coverage
 @pytest.mark.parametrize(
     ("draw_faults", "expected"),
     [(single_drop, {"created", "found", "recovered"}), (many_faults, {"created", "found", "recovered", "unknown"})],
