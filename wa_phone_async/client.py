@@ -712,6 +712,7 @@ class PhoneNumberClient:
             timeout=attempt_seconds,
             total_timeout=total_timeout,
         )
+
     async def ensure_phone_number(
         self,
         waba_id: str,
