@@ -28,11 +28,13 @@ from wa_phone_async.errors import (
     RateLimitError,
     RequestTimeoutError,
     ServerError,
+    StaleListingError,
     TransportError,
     UnprocessableEntityError,
     WaitError,
     WaitTimeoutError,
     WaPhoneError,
+    WebhookSignatureError,
 )
 from wa_phone_async.models import PhoneNumber
 
@@ -47,6 +49,8 @@ BASES: dict[type[WaPhoneError], tuple[type[Exception], ...]] = {
     ExportError: (WaPhoneError, OSError),
     WaitError: (WaPhoneError,),
     WaitTimeoutError: (WaitError, TimeoutError),
+    StaleListingError: (WaPhoneError,),
+    WebhookSignatureError: (WaPhoneError,),
     GraphAPIError: (WaPhoneError,),
     BadRequestError: (GraphAPIError,),
     AuthenticationError: (GraphAPIError,),
@@ -113,6 +117,8 @@ def samples() -> list[WaPhoneError]:
         ExportError("the disk is full", errno=28, filename="numbers.csv"),
         WaitError("it is banned", phone_number_id="7", last_seen=PhoneNumber("7", status="BANNED")),
         WaitTimeoutError("not in time", phone_number_id="7", last_seen=None),
+        StaleListingError("it changed each time", waba_id="1"),
+        WebhookSignatureError("the webhook has no signature"),
         *map(refusal, REFUSALS),
     ]
 

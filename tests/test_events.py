@@ -5,6 +5,7 @@ import base64
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from types import EllipsisType
 from typing import Any, TypeVar, Unpack
 from urllib.parse import quote
 
@@ -76,10 +77,29 @@ def test_a_call_that_went_well() -> None:
                 seconds=0.25,
                 seconds_waited=0.0,
                 usage=Usage(Reading(10.0, 5.0)),
+                waba_id=SMALL_WABA,
             )
         ]
 
     run(main())
+
+
+async def budget_of(waba_id: str | EllipsisType | None) -> str | None:
+    """The account that the event of a read of a number's node names."""
+    events = list[Event]()
+    with Sandbox() as sandbox:
+        sandbox.plan(Fault.raw("{}"))
+        async with PhoneNumberClient(TOKEN, base_url=sandbox.url, on_event=events.append) as client:
+            await client.session.get("300000000000001", waba_id=waba_id)
+    [finished] = events
+    assert isinstance(finished, CallFinished)
+    return finished.waba_id
+
+
+async def test_a_call_names_the_account_whose_budget_it_took() -> None:
+    assert await budget_of(SMALL_WABA) == SMALL_WABA
+    assert await budget_of(...) == "300000000000001"
+    assert await budget_of(None) is None
 
 
 def test_each_page_of_a_list_is_a_call() -> None:

@@ -16,6 +16,7 @@ tomorrow is kept. `wa_phone_async.sandbox` is the same API in this process, to t
 
 from ._version import __version__
 from .bulk import Listings, WabaListing
+from .cache import PhoneNumberCache
 from .client import PhoneNumberClient
 from .decoding import from_dict, to_dict
 from .ensuring import EnsuredPhoneNumber
@@ -35,11 +36,13 @@ from .errors import (
     RateLimitError,
     RequestTimeoutError,
     ServerError,
+    StaleListingError,
     TransportError,
     UnprocessableEntityError,
     WaitError,
     WaitTimeoutError,
     WaPhoneError,
+    WebhookSignatureError,
 )
 from .events import CallFinished, Event, HoldBegan, HoldEnded, RetryPlanned
 from .models import (
@@ -109,6 +112,7 @@ __all__ = [
     "PaginationError",
     "PermissionDeniedError",
     "PhoneNumber",
+    "PhoneNumberCache",
     "PhoneNumberClient",
     "PhoneNumberStatus",
     "QualityRating",
@@ -120,6 +124,7 @@ __all__ = [
     "RetryPolicy",
     "ServerError",
     "Sort",
+    "StaleListingError",
     "Throttle",
     "Throughput",
     "ThroughputLevel",
@@ -133,6 +138,7 @@ __all__ = [
     "WaitError",
     "WaitTimeoutError",
     "Watch",
+    "WebhookSignatureError",
     "__version__",
     "from_dict",
     "is_ready",

@@ -11,6 +11,8 @@
     ├── ExportError               (also OSError)       a file that could not be written whole
     ├── WaitError                                      a state that was waited for, and cannot come by waiting
     │   └── WaitTimeoutError      (also TimeoutError)  a state that did not come in time: look at what is there
+    ├── StaleListingError                              a listing was outdated each time it was read: ask again later
+    ├── WebhookSignatureError                          a webhook that Meta did not sign: answer 403
     └── GraphAPIError                                  the API's own refusal, with all that it said
         ├── BadRequestError                            a parameter is wrong
         ├── AuthenticationError                        the token is missing, expired or revoked
@@ -192,6 +194,22 @@ class WaitError(WaPhoneError):
 
 class WaitTimeoutError(WaitError, TimeoutError):
     """A number was not as it was waited for in time; `__cause__` is why its last reading failed, if it did."""
+
+
+class StaleListingError(WaPhoneError):
+    """A cache was told that an account had changed each time it read it, so that it has no listing to give.
+
+    Attributes:
+        waba_id: The account.
+    """
+
+    def __init__(self, message: str, *, waba_id: str) -> None:
+        super().__init__(message)
+        self.waba_id = waba_id
+
+
+class WebhookSignatureError(WaPhoneError):
+    """A webhook has no signature, or not that of its body: answer it with HTTP 403. Nothing of it was read."""
 
 
 class GraphAPIError(WaPhoneError):

@@ -45,6 +45,8 @@ class CallFinished:
     """How much of that was waiting: for the budgets, and before it was made again."""
     usage: Usage | None
     """What the last answer for this node said about the budgets."""
+    waba_id: str | None = None
+    """The account whose budget it took; `None` where only the app's counted."""
 
     @property
     def may_have_written(self) -> bool:

@@ -435,6 +435,7 @@ class GraphSession:
                     seconds=asyncio.get_running_loop().time() - call.began,
                     seconds_waited=call.seconds_waited,
                     usage=self._throttle.last_usage(call.request.budget_id),
+                    waba_id=call.request.budget_id,
                 )
             )
 
