@@ -1,10 +1,10 @@
 """Webhooks: whether Meta signed one, and which accounts and numbers it concerns. Pure: bytes in, values out.
 
 What holds was read in Meta's guides to webhooks, 2026-11-22. A delivery is `{"object": …, "entry": [{"id": …,
-"time": …, "changes": [{"field": …, "value": …}]}]}`, where `id` is the account's, and numbers are named by digits. It has
-up to 1000 entries, and may come twice and out of order: so it says that something has changed, and never what is true
-by now. Printed samples misplace `field` and `object`, so members are looked for on every level, and `object` is not
-looked at: what another product sends names ids that are no account's.
+"time": …, "changes": [{"field": …, "value": …}]}]}`, where `id` is the account's, and numbers are named by digits. It
+has up to 1000 entries, and may come twice and out of order: so it says that something has changed, and never what is
+true by now. Printed samples misplace `field` and `object`, so members are looked for on every level, and `object` is
+not looked at: what another product sends names ids that are no account's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Final, TypeGuard, cast
+from typing import Any, Final, TypeGuard
 
 import attrs
 
@@ -96,7 +96,7 @@ def read_notices(body: bytes) -> list[Notice]:
     entries: list[Any] = _items(payload.get("entry", payload)) if _is_object(payload) else [None]
     if not all(map(_is_object, entries)):
         raise DecodeError('the webhook has another shape than {"entry": [{"id": …, "changes": […]}]}')
-    return [_read_notice((*levels, payload)) for entry in entries for levels in _changes(entry)]
+    return [_read_notice((*inner, entry, payload)) for entry in entries for inner in _changes(entry)]
 
 
 def _read_json(body: bytes) -> Any:
@@ -110,11 +110,11 @@ def _read_json(body: bytes) -> Any:
 
 
 def _changes(entry: _Object) -> Iterator[tuple[_Object, ...]]:
-    """Each change of an entry, as the objects in which its members may stand; without one, the entry itself."""
+    """Each change of an entry, as the objects that may have its members; an entry may have them itself."""
     for change in _items(entry.get("changes")) or [None]:
-        levels = (change, entry) if _is_object(change) else (entry,)
-        value = next(_members(levels, "value"), None)
-        yield (*levels[:1], value, *levels[1:]) if _is_object(value) else levels
+        objects = (change,) if _is_object(change) else ()
+        value = next(_members((*objects, entry), "value"), None)
+        yield (*objects, value) if _is_object(value) else objects
 
 
 def _read_notice(levels: tuple[_Object, ...]) -> Notice:
@@ -140,7 +140,11 @@ def _is_object(value: object) -> TypeGuard[_Object]:
 
 def _items(value: Any) -> list[Any]:
     """What is listed; something that is no list is the one item of it."""
-    return cast("list[Any]", value) if isinstance(value, list) else [value]
+    return value if _is_list(value) else [value]
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def _text(value: object) -> str:
