@@ -250,7 +250,8 @@ class PhoneNumberCache:
     def _begin(self, question: _Question, ask: Callable[[], AsyncPaginator[PhoneNumber]]) -> Fetch:
         """Ask for a listing, in the place of one that serves no more."""
         ask()  # whatever is wrong with the options is said here
-        self._drop(question)
+        if question in self._fetches:
+            self._drop(question, self._fetches[question])
         fetch = self._fetches[question] = Fetch(question.waba_id, ask, self._lifetime, self._seats)
         return fetch
 
@@ -271,38 +272,34 @@ class PhoneNumberCache:
 
     async def _leave(self, question: _Question, fetch: Fetch) -> None:
         """The last who waited for a fetch goes: what came is kept if it is of use, and what is on its way ends."""
-        has_its_place = self._fetches.get(question) is fetch
         if not fetch.task.done():
-            if has_its_place:
-                self._drop(question)
+            self._drop(question, fetch)
             await asyncio.wait(fetch.stop())
-        elif has_its_place:
-            now = asyncio.get_running_loop().time()
-            if fetch.serves(now) and fetch.weight <= self._max_numbers:
-                self._keep(fetch)
-            else:
-                self._drop(question)
+        elif fetch.serves(asyncio.get_running_loop().time()) and fetch.weight <= self._max_numbers:
+            self._keep(question, fetch)
+        else:
+            self._drop(question, fetch)
 
-    def _keep(self, fetch: Fetch) -> None:
-        if not fetch.is_counted:
+    def _keep(self, question: _Question, fetch: Fetch) -> None:
+        if self._fetches.get(question) is fetch and not fetch.is_counted:
             fetch.is_counted = True
             self._size += fetch.weight
         while self._size > self._max_numbers:
-            self._drop(next(question for question, other in self._fetches.items() if other.is_counted))
+            self._drop(*next(item for item in self._fetches.items() if item[1].is_counted))
 
-    def _drop(self, question: _Question) -> None:
-        fetch = self._fetches.pop(question, None)
-        if fetch is not None and fetch.is_counted:
-            self._size -= fetch.weight
+    def _drop(self, question: _Question, fetch: Fetch) -> None:
+        if self._fetches.get(question) is fetch:
+            del self._fetches[question]
+            self._size -= fetch.weight if fetch.is_counted else 0
 
     # What is forgotten
 
     def _forget(self, waba_ids: set[str]) -> None:
-        for question in [question for question in self._fetches if question.waba_id in waba_ids]:
-            if self._fetches[question].waiters:
-                self._fetches[question].begin_anew()
+        for question, fetch in [item for item in self._fetches.items() if item[0].waba_id in waba_ids]:
+            if fetch.waiters:
+                fetch.begin_anew()
             else:
-                self._drop(question)
+                self._drop(question, fetch)
 
     def _known(self) -> set[str]:
         """The accounts of which something is kept, or on its way."""
