@@ -120,7 +120,15 @@ def test_a_throttled_call_is_a_hold_and_a_retry() -> None:
             await client.list_phone_numbers(SMALL_WABA)
         assert events[:3] == [
             HoldBegan(node_id=SMALL_WABA, code=80008, seconds=90.0),
-            RetryPlanned(method="GET", path=PATH, node_id=SMALL_WABA, error="RateLimitError", attempt=1, seconds=90.0),
+            RetryPlanned(
+                method="GET",
+                path=PATH,
+                node_id=SMALL_WABA,
+                error="RateLimitError",
+                code=80008,
+                attempt=1,
+                seconds=90.0,
+            ),
             ENDED,
         ]
         finished = events[3]

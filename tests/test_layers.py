@@ -16,6 +16,7 @@ LAYERS = (  # each imports only from the lines above it
     {"request", "retry", "throttle", "tokens", "webhooks"},
     {"refusals", "wire"},
     {"answers", "paginator"},
+    {"tally"},
     {"session"},
     {"bulk", "ensuring", "fetch", "watching"},
     {"client"},
@@ -34,6 +35,7 @@ HOMES = {
     "cattrs": {"decoding"},
     "distributed": {"extras.dask", "cli"},  # the command line only connects
     "msgspec": {"extras"},
+    "opentelemetry": {"extras"},
     "redis": {"extras"},
 }
 

@@ -134,6 +134,16 @@ def test_short_and_empty_pages_end_nothing(size: int, limit: int, blanks: set[in
     assert asyncio.run(drain(over(book.fetch, limit=limit))) == [row for row in range(size) if row not in blanks]
 
 
+@given(size=sizes, limit=limits, max_items=st.none() | st.integers(1, 70), follow=st.sampled_from(["next", "after"]))
+def test_the_last_page_is_known_when_it_comes(size: int, limit: int, max_items: int | None, follow: Follow) -> None:
+    book, walk = Book(size), Walk[int](limit=limit, max_items=max_items, follow=follow)
+    while (place := walk.place_of_next_page()) is not None:
+        page = book.page(place)
+        is_last = walk.ends_with(page)
+        walk.take(page)
+        assert walk.at_end == is_last
+
+
 @given(size=sizes, limit=limits, max_items=st.integers(0, 70))
 def test_max_items_is_kept_and_the_last_request_asks_for_no_more_than_is_wanted(
     size: int, limit: int, max_items: int

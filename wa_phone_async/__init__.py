@@ -44,7 +44,7 @@ from .errors import (
     WaPhoneError,
     WebhookSignatureError,
 )
-from .events import CallFinished, Event, HoldBegan, HoldEnded, RetryPlanned
+from .events import CallFinished, Event, HoldBegan, HoldEnded, ListFinished, RetryPlanned
 from .models import (
     ALL_FIELDS,
     AccountMode,
@@ -103,6 +103,7 @@ __all__ = [
     "HoldEnded",
     "HostPlatform",
     "InvalidArgumentError",
+    "ListFinished",
     "Listings",
     "MessagingLimitTier",
     "NameStatus",

@@ -176,9 +176,14 @@ class PhoneNumberClient:
         """
         return self.session.last_usage(waba_id)
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener to what happens to calls, as `on_event=` does; gives what removes it."""
-        return self.session.subscribe(listener)
+    def subscribe(self, listener: Listener, *, lists: bool = False) -> Callable[[], None]:
+        """Add a listener to what happens to calls, as `on_event=` does; gives what removes it.
+
+        Args:
+            listener: Plain or async.
+            lists: Whether it is told of the end of each list too, as `ListFinished`; pages then name their list.
+        """
+        return self.session.subscribe(listener, lists=lists)
 
     def list_phone_numbers(
         self,

@@ -31,8 +31,12 @@ class CallFinished:
     """What was called, below the API's version and without a query."""
     node_id: str
     """The id at the head of the path: an account, or a number."""
+    list_id: int | None = None
+    """The list of which it is a page, as its `ListFinished` names it; `None` where nobody is told of lists."""
     error: str | None
     """The name of the error's class, or `None` where it went well."""
+    code: int | None = None
+    """Meta's code of the error, where the API refused and named one."""
     http_status: int | None
     """The status of the last answer; `None` where there was none."""
     trace_id: str | None
@@ -66,6 +70,8 @@ class RetryPlanned:
     """The id at the head of the path."""
     error: str
     """The name of the error's class: why."""
+    code: int | None = None
+    """Meta's code of the error, where the API refused and named one."""
     attempt: int
     """Which attempt failed, from 1."""
     seconds: float
@@ -92,7 +98,32 @@ class HoldEnded:
     """The id whose calls go on."""
 
 
-Event = CallFinished | RetryPlanned | HoldBegan | HoldEnded
+@attrs.frozen(kw_only=True)
+class ListFinished:
+    """A list is over: it has come to its end, a page of it could not be had, or nobody has its paginator any more.
+
+    One that goes on after an error is told of again, when what came after the error is over.
+    """
+
+    list_id: int
+    """A number that no other list of this process has."""
+    path: str
+    """What was listed, below the API's version and without a query."""
+    node_id: str
+    """The id at the head of the path."""
+    error: str | None
+    """The name of the error's class, where one ended it."""
+    complete: bool
+    """Whether its last page has come, or all of `max_items`; `False` also where it was left early."""
+    pages: int
+    """How many pages came."""
+    rows: int
+    """How many rows they had."""
+    seconds: float
+    """From the beginning of its first call to the end of its last one."""
+
+
+Event = CallFinished | RetryPlanned | HoldBegan | HoldEnded | ListFinished
 """Anything that a listener is told."""
 
 Listener = Callable[[Any], Awaitable[None] | None]
@@ -104,6 +135,7 @@ class Announcer:
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
+        self._list_listeners: list[Listener] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -111,21 +143,28 @@ class Announcer:
         """Whether it is worth making an event."""
         return bool(self._listeners) or _log.isEnabledFor(logging.INFO)
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener; gives what removes it."""
-        self._listeners.append(listener)
+    @property
+    def hears_lists(self) -> bool:
+        """Whether anybody wants to know when lists are over."""
+        return bool(self._list_listeners)
+
+    def subscribe(self, listener: Listener, *, lists: bool = False) -> Callable[[], None]:
+        """Add a listener, of `ListFinished` too if it wants `lists`; gives what removes it."""
+        audiences = [self._listeners, self._list_listeners] if lists else [self._listeners]
+        for audience in audiences:
+            audience.append(listener)
 
         def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+            while audiences:
+                audiences.pop().remove(listener)
 
         return unsubscribe
 
     def tell(self, event: Event) -> None:
-        """Tell an event to everybody. Plain listeners have heard it when this returns."""
-        level = logging.DEBUG if isinstance(event, CallFinished) else logging.INFO
+        """Tell an event to everybody that it concerns. Plain listeners have heard it when this returns."""
+        level = logging.DEBUG if isinstance(event, CallFinished | ListFinished) else logging.INFO
         _log.log(level, "%s", event)
-        for listener in tuple(self._listeners):
+        for listener in tuple(self._list_listeners if isinstance(event, ListFinished) else self._listeners):
             try:
                 answer = listener(event)
             except Exception:  # noqa: BLE001 - a listener may raise anything, and nothing of it may reach a call

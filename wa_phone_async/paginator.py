@@ -191,6 +191,11 @@ class Walk(Generic[T]):
         )
         return self._in_hand
 
+    def ends_with(self, listing: Listing[T]) -> bool:
+        """Whether a page that has come, and is still to be taken, is the last."""
+        is_enough = self._wanted is not None and len(listing.rows) >= self._wanted
+        return is_enough or not self._goes_on(listing)
+
     def _goes_on(self, listing: Listing[T]) -> bool:
         if self._follow == "after":
             return bool(listing.rows) and self._cursor_past(listing.paging.cursors) is not None

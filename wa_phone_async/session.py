@@ -48,6 +48,7 @@ from .redaction import Secret, conceal
 from .refusals import lost_outcome, repeatable
 from .request import Dialect, Request, amend
 from .retry import RetryPolicy, retrying
+from .tally import ListTally
 from .throttle import BudgetKeeper, Lease, Report, Throttle, token_digest
 from .tokens import TokenProvider, TokenSource, appsecret_proof
 from .turns import step_aside
@@ -82,6 +83,7 @@ class _Call(Generic[T]):
     began: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
     seconds_waited: float = 0.0
     http_status: int | None = None
+    list_id: int | None = None
 
     def seconds_left(self) -> float | None:
         """Seconds until the deadline on the loop's clock, or `None` without one."""
@@ -181,9 +183,14 @@ class GraphSession:
             await wire.close()
         await self._events.aclose()
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener to what happens to calls; gives what removes it."""
-        return self._events.subscribe(listener)
+    def subscribe(self, listener: Listener, *, lists: bool = False) -> Callable[[], None]:
+        """Add a listener to what happens to calls; gives what removes it.
+
+        Args:
+            listener: Plain or async.
+            lists: Whether it is told of the end of each list too, as `ListFinished`; pages then name their list.
+        """
+        return self._events.subscribe(listener, lists=lists)
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
         """What the last answer for an account said about its budget and the app's, or `None`.
@@ -294,6 +301,7 @@ class GraphSession:
         _check_total_timeout(total_timeout)
         walk = Walk[T](limit=limit, after=after, before=before, max_items=max_items, follow=follow)
         own_params = dict(params or {})
+        tally = ListTally(self._events, path, walk) if self._events.hears_lists else None
 
         def read(payload: Any, http_status: int) -> Listing[T]:
             return read_listing(payload, model, http_status=http_status)
@@ -311,13 +319,17 @@ class GraphSession:
             )
             call = self._question(request, read, total_timeout)
             call.read_bytes = read_bytes
+            call.list_id = None if tally is None else tally.list_id
             try:
                 return await self._call(call)
             finally:  # a size that was refused is not asked for again in this walk, not after another error either
                 if call.request.has_reduced_limit:
                     walk.limit = int(call.request.params["limit"])
 
-        return AsyncPaginator(fetch, walk, read_ahead=read_ahead)
+        paginator = AsyncPaginator(fetch if tally is None else tally.counting(fetch), walk, read_ahead=read_ahead)
+        if tally is not None:
+            tally.tell_when_forgotten(paginator)
+        return paginator
 
     async def post(
         self,
@@ -428,7 +440,9 @@ class GraphSession:
                     method=call.request.method,
                     path=call.request.path,
                     node_id=call.request.node_id,
+                    list_id=call.list_id,
                     error=None if error is None else type(error).__name__,
+                    code=getattr(error, "code", None),
                     http_status=call.http_status,
                     trace_id=getattr(error, "fbtrace_id", None),
                     attempts=call.attempts,
@@ -449,6 +463,7 @@ class GraphSession:
                     path=call.request.path,
                     node_id=call.request.node_id,
                     error=type(error).__name__,
+                    code=getattr(error, "code", None),
                     attempt=call.attempts,
                     seconds=seconds,
                 )
