@@ -32,6 +32,7 @@ pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not instal
 from opentelemetry.context import Context
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
+from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -59,12 +60,12 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 class Telemetry:
     """An application's own SDK, which keeps everything here."""
 
-    def __init__(self) -> None:
+    def __init__(self, *views: View) -> None:
         self._spans = InMemorySpanExporter()
         self._metrics = InMemoryMetricReader()
         self.tracer_provider = TracerProvider(shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.meter_provider = MeterProvider([self._metrics], shutdown_on_exit=False)
+        self.meter_provider = MeterProvider([self._metrics], shutdown_on_exit=False, views=views)
         self.tracer = self.tracer_provider.get_tracer("the application")
 
     def watch(self, client: PhoneNumberClient | GraphSession, **attributes: str) -> Callable[[], None]:
@@ -304,6 +305,21 @@ def test_the_calls_of_a_list_are_children_of_its_span(
     run(main())
 
 
+def test_calls_that_are_made_ahead_are_children_of_the_list_too() -> None:
+    async def main() -> None:
+        async with watched() as (_, client, telemetry):
+            with telemetry.tracer.start_as_current_span("the application's"):
+                async with client.list_phone_numbers(LARGE_WABA, read_ahead=1) as paginator:
+                    async for _number in paginator:
+                        with telemetry.tracer.start_as_current_span("a row's"):
+                            await asyncio.sleep(0)
+        [its_list], [own] = telemetry.named(LIST), telemetry.named("the application's")
+        assert is_child(its_list, own)
+        assert [is_child(call, its_list) for call in telemetry.named(CALL)] == [True] * 3
+
+    run(main())
+
+
 def test_a_list_that_was_left_ends_with_its_last_call() -> None:
     async def main() -> None:
         async with watched() as (_, client, telemetry):
@@ -445,6 +461,18 @@ def test_how_full_budgets_are() -> None:
         assert [value for attributes, value in usage if attributes.get("wa_phone.waba_id") == SMALL_WABA] == [10]
         assert [value for attributes, value in usage if attributes == {"wa_phone.budget": "app"}] == [5]
         assert len(usage) == 3
+
+    run(main())
+
+
+def test_a_view_leaves_the_accounts_out() -> None:
+    async def main() -> None:
+        telemetry = Telemetry(View(instrument_name="wa_phone.usage", attribute_keys={"wa_phone.budget"}))
+        async with Sandbox(quota=10) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+            telemetry.watch(client)
+            await client.list_phone_numbers(LARGE_WABA)
+            await client.list_phone_numbers(SMALL_WABA)
+        assert telemetry.metric("wa_phone.usage") == [({"wa_phone.budget": "waba"}, 10)]
 
     run(main())
 

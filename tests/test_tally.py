@@ -193,6 +193,37 @@ def test_a_list_that_leads_nowhere() -> None:
     run(main())
 
 
+def test_pages_that_are_read_ahead_are_counted_when_they_come() -> None:
+    async def main() -> None:
+        async with listening() as (_, client, events):
+            async with client.list_phone_numbers(LARGE_WABA, read_ahead=2) as paginator:
+                await anext(paginator)
+                await asyncio.sleep(60)
+                [finished] = lists(events)
+                assert len(await paginator) == 249
+            del paginator
+            await asyncio.sleep(0)
+        assert len(lists(events)) == 1
+        assert (finished.complete, finished.pages, finished.seconds) == (True, 3, 0.75)
+        assert [page.list_id for page in pages(events)] == [finished.list_id] * 3
+
+    run(main())
+
+
+def test_a_page_that_is_read_ahead_as_the_block_is_left_is_cancelled_and_so_is_its_list() -> None:
+    async def main() -> None:
+        async with listening() as (_, client, events):
+            async with client.list_phone_numbers(LARGE_WABA, read_ahead=1) as paginator:
+                await anext(paginator)
+                await asyncio.sleep(0.1)
+            del paginator
+            await asyncio.sleep(0)
+        [finished] = lists(events)
+        assert (finished.error, finished.complete, finished.pages) == ("CancelledError", False, 1)
+
+    run(main())
+
+
 def test_lists_at_once_are_told_apart() -> None:
     async def main() -> None:
         async with listening() as (_, client, events):

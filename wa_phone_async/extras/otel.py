@@ -23,6 +23,9 @@ span is the whole call, with its attempts and waits, and `url.template` has `{id
     wa_phone.refusals        counter        attempts that the API refused: wa_phone.error_code, error.type
     wa_phone.hold.duration   histogram, s   how many holds began, and how long they were to last: wa_phone.error_code
     wa_phone.usage           gauge, %       how full a budget is: wa_phone.budget, `waba` or `app`; wa_phone.waba_id
+
+Each account is a series of `wa_phone.usage`. Where they are many thousands, leave the account out, in the SDK:
+`View(instrument_name="wa_phone.usage", attribute_keys={"wa_phone.budget"})`.
 """
 
 from __future__ import annotations
