@@ -6,11 +6,12 @@ knows those; it is no retry: what it returns is another request, and each cause 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from types import EllipsisType
 from typing import Any, Final, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import attrs
 
@@ -106,7 +107,13 @@ class Request:
             params["sort"] = self.dialect.spell(params["sort"])
         if left_out := self.optional_fields & self.dialect.missing_fields:
             params["fields"] = ",".join(name for name in split_fields(params["fields"]) if name not in left_out)
-        return urlencode(params, quote_via=quote, errors="surrogatepass")  # JSON allows half a character in a cursor
+        return "&".join([f"{_encoded(name)}={_encoded(str(value))}" for name, value in params.items()])
+
+
+@functools.lru_cache
+def _encoded(text: str) -> str:
+    """A name or a value, percent-encoded. From page to page only the cursor is new, which takes a third of the time."""
+    return quote(text, safe="", errors="surrogatepass")  # JSON allows half a character in a cursor
 
 
 def amend(request: Request, error: GraphAPIError) -> Request | None:

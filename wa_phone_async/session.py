@@ -14,6 +14,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import EllipsisType
 from typing import Any, Final, Generic, NoReturn, Self, TypeVar, overload
 
@@ -143,6 +144,10 @@ class GraphSession:
         check_api_version(api_version)
         self.api_version = api_version
         self.base_url = read_base_url(base_url)
+        root = URL(self.base_url, encoded=True)
+        # Of its parts, an address is made in a third of the time that reading its text takes.
+        self._address = partial(URL.build, scheme=root.scheme, authority=root.raw_authority, encoded=True)
+        self._root = root.raw_path.rstrip("/")
         self._timeout = read_timeout(timeout)
         check_borrowed(session, trace_configs)
         self._borrowed = session
@@ -581,7 +586,7 @@ class GraphSession:
         query = request.query_string()
         if proof := self._proof(token):
             query = f"{query}&appsecret_proof={proof}" if query else f"appsecret_proof={proof}"
-        return URL(f"{self.base_url}/{self.api_version}/{request.path}{'?' * bool(query)}{query}", encoded=True)
+        return self._address(path=f"{self._root}/{self.api_version}/{request.path}", query_string=query)
 
     def _proof(self, token: Secret) -> Secret | None:
         return None if self._app_secret is None else appsecret_proof(token, self._app_secret)
