@@ -477,7 +477,7 @@ class BudgetBook:
 
     def take(self, key: str | None, now: float, token: Hashable = None) -> None:
         """Count one call as in flight: `admit` does so, or another process admitted it."""
-        for budget in self._charged(key, now, token).values():
+        for budget in self._charged(key, now, token):
             budget.take(now)
 
     def peek(self, key: str | None, now: float, token: Hashable = None, ahead: int = 0) -> float:
@@ -522,28 +522,28 @@ class BudgetBook:
             self._usages[key] = usage
         said = usage or _UNSAID
         charged = self._charged(key, now, token)
-        for name, reading in {"waba": said.waba, "app": said.app, "token": None}.items():
+        readings: dict[Scope, Reading | None] = {"waba": said.waba, "app": said.app, "token": None}
+        for budget, (name, reading) in zip(charged, readings.items(), strict=False):
             if name == scope:
-                charged[name].refused(now, reading, sent, said.retry_after_seconds)
-            elif name in charged:
-                charged[name].refused_elsewhere(now, reading, sent)
-        return max(now, *(budget.held_until for budget in charged.values()))
+                budget.refused(now, reading, sent, said.retry_after_seconds)
+            else:
+                budget.refused_elsewhere(now, reading, sent)
+        return max(now, *(budget.held_until for budget in charged))
 
     def abandoned(self, key: str | None, now: float, *, token: Hashable = None) -> None:
         """Report a call whose answer never came, or was not waited for: it counts as used."""
-        for budget in self._charged(key, now, token).values():
+        for budget in self._charged(key, now, token):
             budget.counted(now, None, now)
 
     def unsent(self, key: str | None, now: float, *, token: Hashable = None) -> None:
         """Report a call that provably never reached the server: it gives its places back."""
-        for budget in self._charged(key, now, token).values():
+        for budget in self._charged(key, now, token):
             budget.unsent()
 
-    def _charged(self, key: str | None, now: float, token: Hashable) -> dict[str, Budget]:
-        charged = {"waba": self._waba(key, now), "app": self.app}
-        if token in self._tokens:
-            charged["token"] = self._tokens[token]
-        return charged
+    def _charged(self, key: str | None, now: float, token: Hashable) -> tuple[Budget, ...]:
+        """The budgets that a call is charged to: the WABA's, the app's, and the token's if it was refused once."""
+        waba = self._waba(key, now)
+        return (waba, self.app, self._tokens[token]) if token in self._tokens else (waba, self.app)
 
     def _waba(self, key: str | None, now: float) -> Budget:
         if key is None:

@@ -88,12 +88,12 @@ def read_paging(paging: object, *, http_status: int | None = None) -> Paging:
     Raises:
         DecodeError: A part has another type.
     """
-    members = _member({"paging": paging}, "paging", dict[str, Any](), "$", http_status)
-    cursors = _member(members, "cursors", dict[str, Any](), "$.paging", http_status)
-    following = _member(members, "next", "", "$.paging", http_status)
-    previous = _member(members, "previous", "", "$.paging", http_status)
-    before = _member(cursors, "before", "", "$.paging.cursors", http_status)
-    after = _member(cursors, "after", "", "$.paging.cursors", http_status)
+    members = _read_object(paging, "$.paging", http_status)
+    cursors = _read_object(members.get("cursors"), "$.paging.cursors", http_status)
+    following = _read_text(members.get("next"), "$.paging.next", http_status)
+    previous = _read_text(members.get("previous"), "$.paging.previous", http_status)
+    before = _read_text(cursors.get("before"), "$.paging.cursors.before", http_status)
+    after = _read_text(cursors.get("after"), "$.paging.cursors.after", http_status)
     return Paging(
         Cursors(before or _cursor_in(previous, "before"), after or _cursor_in(following, "after")),
         has_next=bool(following),
@@ -101,12 +101,16 @@ def read_paging(paging: object, *, http_status: int | None = None) -> Paging:
     )
 
 
-def _member(members: dict[str, Any], name: str, empty: T, path: str, http_status: int | None) -> T:
-    value: T = members.get(name) or empty
-    if type(value) is not type(empty):
-        expected = "a string" if empty == "" else "an object"
-        raise DecodeError(f"expected {expected} @ {path}.{name}", http_status=http_status)
-    return value
+def _read_object(value: Any, place: str, http_status: int | None) -> dict[str, Any]:
+    if value and type(value) is not dict:
+        raise DecodeError(f"expected an object @ {place}", http_status=http_status)
+    return value or {}
+
+
+def _read_text(value: Any, place: str, http_status: int | None) -> str:
+    if value and type(value) is not str:
+        raise DecodeError(f"expected a string @ {place}", http_status=http_status)
+    return value or ""
 
 
 def _cursor_in(link: str, name: str) -> str | None:
@@ -335,7 +339,9 @@ class AsyncPaginator(Generic[T]):
         """The next page, or what is unread of this one; `None` at the end."""
         if not self._unread and not await self._turn_page():
             return None
-        page = attrs.evolve(self._page, data=tuple(self._unread))
+        page = self._page
+        if len(self._unread) != len(page):  # some of its rows were read, or collected without it
+            page = attrs.evolve(page, data=tuple(self._unread))
         self._unread.clear()
         return page
 

@@ -6,6 +6,7 @@ Patterns and ranges are those of Meta's v23.0 OpenAPI description of this edge, 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -127,10 +128,17 @@ def fields_with(name: str, fields: Iterable[str] | str) -> str:
     return text if name in split_fields(text) else f"{text},{name}"
 
 
+@functools.lru_cache  # the same for each page of a list, and mostly for each list
 def optional_fields(fields: str | None) -> frozenset[str]:
     """The fields that the API may lack without harm: those of `ALL_FIELDS`, where all of them are asked for."""
     asked = frozenset(split_fields(fields)) if fields else frozenset[str]()
     return frozenset(ALL_FIELDS) - {"id"} if asked.issuperset(ALL_FIELDS) else frozenset()
+
+
+@functools.lru_cache
+def without_fields(fields: str, left_out: frozenset[str]) -> str:
+    """The wire form of the fields without some of them."""
+    return ",".join(name for name in split_fields(fields) if name not in left_out)
 
 
 def split_fields(fields: str) -> list[str]:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import attrs
 
 from .errors import AuthenticationError, GraphAPIError
-from .query import DEFAULT_PAGE_SIZE, Sort, split_fields
+from .query import DEFAULT_PAGE_SIZE, Sort, without_fields
 from .redaction import Secret
 
 INVALID_PARAMETER: Final = 100
@@ -102,11 +102,11 @@ class Request:
 
     def query_string(self) -> str:
         """The parameters as they stand in the URL, percent-encoded."""
-        params = dict(self.params)
+        params = self.params
         if "sort" in params:
-            params["sort"] = self.dialect.spell(params["sort"])
+            params = {**params, "sort": self.dialect.spell(params["sort"])}
         if left_out := self.optional_fields & self.dialect.missing_fields:
-            params["fields"] = ",".join(name for name in split_fields(params["fields"]) if name not in left_out)
+            params = {**params, "fields": without_fields(params["fields"], left_out)}
         return "&".join([f"{_encoded(name)}={_encoded(str(value))}" for name, value in params.items()])
 
 

@@ -63,6 +63,8 @@ DEFAULT_API_VERSION: Final = "v23.0"
 
 _VERSION: Final = re.compile(r"v[0-9]{1,3}\.[0-9]{1,2}")
 
+_LOST: Final = Report("lost")
+
 _log = logging.getLogger("wa_phone_async")
 
 
@@ -518,7 +520,7 @@ class GraphSession:
         if isinstance(lease, RateLimitError):
             return lease
         call.attempts += 1
-        report = Report("lost")  # where it is cancelled
+        report = _LOST  # where it is cancelled
         try:
             url = self._url(call.request, call.token)
             answer = await wire.exchange(
@@ -593,8 +595,9 @@ class GraphSession:
 
     def _check_version(self, answer: Answer) -> None:
         served = answer.headers.get("facebook-api-version", "")
-        is_version = _VERSION.fullmatch(served)  # no other text of the server's is logged: it may echo the token
-        if is_version and served != self.api_version and not self._has_warned_of_version:
+        if served == self.api_version or self._has_warned_of_version:
+            return
+        if _VERSION.fullmatch(served):  # no other text of the server's is logged: it may echo the token
             self._has_warned_of_version = True
             _log.warning("asked for Graph API %s and was served %s: is it still supported?", self.api_version, served)
 

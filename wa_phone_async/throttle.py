@@ -131,8 +131,9 @@ class Throttle:
     async def admit(self, waba_id: str | None, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
         """Wait until a call may be sent: see `BudgetKeeper.admit`."""
         loop = asyncio.get_running_loop()
-        queues = self._queues.setdefault(loop, {})
-        now = loop.time()
+        queues, now = self._queues.get(loop), loop.time()
+        if queues is None:
+            queues = self._queues[loop] = {}
         if waba_id not in queues and self._book.admit(waba_id, now, token) <= now:
             return Lease(waba_id, token, now)  # nobody waits, and there is room
         queue = queues.setdefault(waba_id, Queue())
@@ -160,9 +161,9 @@ class Throttle:
         loop = asyncio.get_running_loop()
         now = loop.time()
         when = tell(self._book, lease, report, now)
-        queue = self._queues.get(loop, {}).get(lease.waba_id)
-        if queue is not None:
-            queue.wake()
+        queues = self._queues.get(loop)
+        if queues and lease.waba_id in queues:
+            queues[lease.waba_id].wake()
         return max(0.0, when - now)
 
     def last_usage(self, waba_id: str | None) -> Usage | None:

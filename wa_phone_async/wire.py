@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ import aiohttp
 import attrs
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from ._version import __version__
@@ -153,7 +154,7 @@ class Wire:
                 request.method,
                 url,
                 data=body,
-                headers=_headers(token, body),
+                headers=_headers(token, has_body=body is not None),
                 timeout=limits,
                 allow_redirects=False,
                 raise_for_status=False,
@@ -178,7 +179,8 @@ class Wire:
         return failure
 
 
-def _headers(token: Secret, body: _Body | None) -> dict[str, str]:
+@functools.lru_cache
+def _headers(token: Secret, *, has_body: bool) -> CIMultiDict[str]:
     """All headers that matter, so that the defaults of a borrowed session do no harm."""
     headers = {
         "Authorization": Secret(f"Bearer {token}"),
@@ -186,13 +188,14 @@ def _headers(token: Secret, body: _Body | None) -> dict[str, str]:
         "Accept": "application/json",
         **_ENCODINGS,
     }
-    return headers if body is None else {**headers, "Content-Type": "application/json"}
+    return CIMultiDict({**headers, "Content-Type": "application/json"} if has_body else headers)
 
 
 async def _read_body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
     """The body, or `None` if it is longer than `most` bytes."""
     chunks, size = list[bytes](), 0
-    while chunk := await response.content.readany():
+    while not response.content.at_eof():
+        chunk = await response.content.readany()
         size += len(chunk)
         if size > most:
             return None
