@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from copy import deepcopy
 from functools import partial
-from typing import Any, Final, Generic, Literal, Self, TypeVar
+from typing import Any, Final, Generic, Literal, Self, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
@@ -104,7 +104,7 @@ def read_paging(paging: object, *, http_status: int | None = None) -> Paging:
 def _read_object(value: Any, place: str, http_status: int | None) -> dict[str, Any]:
     if value and type(value) is not dict:
         raise DecodeError(f"expected an object @ {place}", http_status=http_status)
-    return value or {}
+    return cast("dict[str, Any]", value) or {}
 
 
 def _read_text(value: Any, place: str, http_status: int | None) -> str:
