@@ -612,19 +612,26 @@ def test_what_has_come_and_was_not_yet_read_is_begun_anew() -> None:
 
 def test_a_listing_whose_place_was_taken_is_not_given() -> None:
     async def main() -> None:
-        async with serving(ttl=0.5) as (sandbox, cache):
-            task = await asking(cache)
+        async with serving() as (sandbox, cache):
+            first = await asking(cache)
             [fetch] = cache._fetches.values()
 
-            def block(_: object) -> None:
-                asyncio.get_running_loop().jump(60)  # type: ignore[attr-defined]  # something blocks the loop
-                others.append(asyncio.ensure_future(cache.phone_numbers(SHOP)))
-                others.append(asyncio.ensure_future(cache.phone_numbers(SHOP)))
+            async def ask_late() -> list[str | None]:
+                await asyncio.wait({fetch.task})
+                asyncio.get_running_loop().jump(60)  # type: ignore[attr-defined]  # somebody has blocked the loop
+                return await names(cache.phone_numbers(SHOP))
 
-            others = list[asyncio.Future[tuple[PhoneNumber, ...]]]()
-            fetch.task.add_done_callback(block)
-            numbers = await task
-            assert [await other for other in others] == [numbers, numbers]
+            async def change() -> None:
+                await asyncio.wait({fetch.task})
+                sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
+                cache.invalidate(SHOP)
+
+            late, changing = asyncio.create_task(ask_late()), asyncio.create_task(change())
+            await asyncio.sleep(0)
+            last = await asking(cache)
+            first.cancel()  # so that the last is the last to hear of it
+            assert [await late, await names(last)] == [["Acme", "Bolt"]] * 2
+            assert changing.done()
             assert len(sandbox.requests) == 2
 
     run(main())
@@ -691,15 +698,26 @@ def test_a_listing_that_waits_for_its_budget_has_all_the_time() -> None:
     run(main())
 
 
-def test_a_cancellation_that_was_swallowed_gives_nothing_old() -> None:
+@pytest.mark.parametrize(
+    ("instead", "ends_after", "calls"),
+    [(None, 2 + LATENCY, 2), (KeyError("the vault is shut"), 2, 1)],
+    ids=["goes on", "fails"],
+)
+def test_a_call_that_does_not_heed_its_cancellation_is_waited_for_and_gives_nothing(
+    instead: Exception | None, ends_after: float, calls: int
+) -> None:
     asked = 0
 
     async def vault(_: str, __: str | None) -> str:
         nonlocal asked
         asked += 1
         if asked == 1:
-            with contextlib.suppress(asyncio.CancelledError):
+            try:
                 await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await asyncio.sleep(2)
+                if instead is not None:
+                    raise instead from None
         return TOKEN
 
     async def main() -> None:
@@ -711,10 +729,12 @@ def test_a_cancellation_that_was_swallowed_gives_nothing_old() -> None:
             task = asyncio.create_task(cache.phone_numbers(SHOP))
             await asyncio.sleep(1)
             cache.invalidate(SHOP)
-            await asyncio.sleep(LATENCY + 0.01)  # the first call goes on, and is answered
+            await asyncio.sleep(ends_after - 0.01)
+            assert (asked, len(sandbox.requests)) == (1, calls - 1)
+            await asyncio.sleep(0.02)
+            assert (asked, len(sandbox.requests)) == (2, calls)
             sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
             assert await names(task) == ["Acme", "Bolt"]
-            assert len(sandbox.requests) == 2
 
     run(main())
 
