@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final, NamedTuple, Self, TypedDict, Unpack
 
@@ -22,7 +22,7 @@ from .models import CodeVerificationStatus, NameStatus, PhoneNumber, PhoneNumber
 from .paginator import AsyncPaginator, Follow
 from .query import Filter, Sort, check_at_least_one, check_node_id, check_page, check_seconds, list_params, split_fields
 from .redaction import conceal
-from .webhooks import Notice, check_signature, digits_of, read_notices
+from .webhooks import Notice, check_signature, read_notices
 
 _ON_THE_WIRE: Final = 32  # requests of one cache at once
 
@@ -72,9 +72,11 @@ class PhoneNumberCache:
     After an invalidation has returned, nobody reads a listing that was fetched before it. One that is on its way is
     begun anew for those who wait. Writes by the client invalidate by themselves, when they end and whatever came of
     them, unless it is certain that nothing was written: a write that names an account, by its path or by `waba_id=`,
-    invalidates that; one on a number the accounts that list it; and where it is not known whose it is, all.
+    invalidates that; one on a number the accounts that list it; and where it is not known whose it is, all. A write
+    whose answer was lost may take effect later than that, and is seen when `ttl` has passed.
 
-    It belongs to one event loop and its thread. Used in another loop after the first has ended, it begins empty.
+    It belongs to one event loop and its thread. Used in another loop after the first has ended, it begins empty. It has
+    at most 32 requests on the wire at once.
 
     Args:
         client: The client that lists. It stays open when the cache closes.
@@ -305,11 +307,6 @@ class PhoneNumberCache:
         """The accounts of which something is kept, or on its way."""
         return {question.waba_id for question in self._fetches}
 
-    def _rows(self) -> Iterator[tuple[str, PhoneNumber]]:
-        """Each number that was read, with its account."""
-        for question, fetch in self._fetches.items():
-            yield from ((question.waba_id, number) for number in fetch.numbers)
-
     def _hear(self, event: Event) -> None:
         """Forget what a write has changed, before the caller knows of it."""
         if isinstance(event, CallFinished) and event.may_have_written:
@@ -320,15 +317,18 @@ class PhoneNumberCache:
         """The accounts that a write has changed; all, where nobody says whose it is."""
         known = self._known()
         touched = known & {event.node_id, event.waba_id}
-        touched |= {waba_id for waba_id, number in self._rows() if number.id == event.node_id}
+        for question, fetch in self._fetches.items():
+            if any(number.id == event.node_id for number in fetch.numbers):
+                touched.add(question.waba_id)
         is_told = event.path == f"{event.node_id}/phone_numbers" or event.waba_id not in {None, event.node_id}
         return touched if touched or is_told else known
 
     def _concerned(self, notices: list[Notice]) -> set[str]:
         """The accounts that changes concern."""
         homes: dict[str, set[str]] = {digits: set() for notice in notices for digits in notice.digits}
-        for waba_id, number in self._rows() if homes else ():
-            homes.get(digits_of(number.display_phone_number or ""), set()).add(waba_id)
+        for question, fetch in self._fetches.items() if homes else ():
+            for digits in fetch.digits & homes.keys():
+                homes[digits].add(question.waba_id)
         concerned = set[str]()
         for notice in notices:
             named = notice.waba_ids.union(*(homes[digits] for digits in notice.digits))

@@ -13,6 +13,7 @@ from .errors import StaleListingError, WaPhoneError
 from .models import PhoneNumber
 from .paginator import AsyncPaginator
 from .turns import Turn
+from .webhooks import digits_of
 
 PAUSES: Final = (0.0, 0.0, 0.25, 0.5, 1.0, 2.0)
 """Seconds before a listing is asked for, and then before each time that it is begun anew. There is no further time."""
@@ -64,6 +65,7 @@ class Fetch:
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self.numbers: tuple[PhoneNumber, ...] = ()
         """What came; nothing as long as it is on its way."""
+        self._digits: frozenset[str] | None = None
         self._expires = -math.inf
         self._error: Exception | None = None
         self._traceback: TracebackType | None = None
@@ -76,6 +78,13 @@ class Fetch:
     def weight(self) -> int:
         """What it counts for in the size of the cache."""
         return 1 + len(self.numbers)
+
+    @property
+    def digits(self) -> frozenset[str]:
+        """The numbers that came, as digits alone: worked out once, since each webhook asks for them."""
+        if self._digits is None:
+            self._digits = frozenset(digits_of(number.display_phone_number or "") for number in self.numbers)
+        return self._digits
 
     def serves(self, asked: float) -> bool:
         """Whether somebody who asked at that time may have it, or has to wait for it."""
@@ -126,7 +135,7 @@ class Fetch:
         if self._sends is not sends:
             return  # begun anew, and something on the way has swallowed the cancellation
         if error is None:
-            self.numbers = tuple(numbers)
+            self.numbers, self._digits = tuple(numbers), None
             self._expires = sent_at + self._lifetime(numbers)
         else:
             self._error, self._traceback = error, error.__traceback__
