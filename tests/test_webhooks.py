@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wa_phone_async import DecodeError, InvalidArgumentError, WaPhoneError, WebhookSignatureError
-from wa_phone_async.webhooks import Notice, check_signature, digits_of, read_notices
+from wa_phone_async.webhooks import Notice, check_signature, read_notices
 
 SECRET = "an-invented-app-secret"
 WABA, OTHER_WABA = "102290129340398", "102290129340399"
@@ -234,8 +234,3 @@ def test_any_signed_bytes_give_notices_or_the_documented_error(body: bytes) -> N
     for notice in found:
         assert all(waba_id.isdecimal() and waba_id.isascii() for waba_id in notice.waba_ids)
         assert all(digits.isdecimal() and digits.isascii() for digits in notice.digits)
-
-
-@pytest.mark.parametrize("shown", ["16315551000", "+1 631-555-1000", "+1 (631) 555-1000"])
-def test_numbers_are_their_digits(shown: str) -> None:
-    assert digits_of(shown) == NUMBER

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
+from .digits import read_digits
 from .errors import StaleListingError, WaPhoneError
 from .models import PhoneNumber
 from .paginator import AsyncPaginator
 from .turns import Turn
-from .webhooks import digits_of
 
 PAUSES: Final = (0.0, 0.0, 0.25, 0.5, 1.0, 2.0)
 """Seconds before a listing is asked for, and then before each time that it is begun anew. There is no further time."""
@@ -83,7 +83,7 @@ class Fetch:
     def digits(self) -> frozenset[str]:
         """The numbers that came, as digits alone: worked out once, since each webhook asks for them."""
         if self._digits is None:
-            self._digits = frozenset(digits_of(number.display_phone_number or "") for number in self.numbers)
+            self._digits = frozenset(read_digits(number.display_phone_number or "") for number in self.numbers)
         return self._digits
 
     def serves(self, asked: float) -> bool:

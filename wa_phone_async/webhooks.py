@@ -18,6 +18,7 @@ from typing import Any, Final, TypeGuard
 
 import attrs
 
+from .digits import read_digits
 from .errors import DecodeError, InvalidArgumentError, WebhookSignatureError
 from .query import check_secret
 from .redaction import conceal
@@ -126,7 +127,7 @@ def _read_notice(levels: tuple[_Object, ...]) -> Notice:
     return Notice(
         field=next(fields, None),
         waba_ids=frozenset(text for text in ids if re.fullmatch("[0-9]+", text)),
-        digits=frozenset(filter(None, (digits_of(_text(number)) for number in numbers))),
+        digits=frozenset(filter(None, (read_digits(_text(number)) for number in numbers))),
     )
 
 
@@ -150,8 +151,3 @@ def _is_list(value: object) -> TypeGuard[list[Any]]:
 def _text(value: object) -> str:
     """A name or a number as text, also where it came as a JSON number; anything else is none."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-
-
-def digits_of(number: str) -> str:
-    """The digits of a phone number, however it is written."""
-    return re.sub(r"[^0-9]", "", number)
