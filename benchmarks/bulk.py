@@ -1,38 +1,40 @@
 """Many accounts at once: what a page costs, how full the wire is, and how much memory it takes.
 
     python benchmarks/bulk.py              all of it; some ten minutes
-    python benchmarks/bulk.py cpu latency  parts of it: cpu, latency, memory, failures
+    python benchmarks/bulk.py cpu latency  parts of it: speed, cpu, latency, memory, failures
 
-The sandbox serves from a process of its own, and every subject runs in a fresh one, so that only its own processor time
-and memory count. `cpu` compares `client.list_many` with a loop as one writes it by hand (`asyncio.Semaphore`, `gather`,
-aiohttp and `json`, rows left as dicts), in turns; the figures are medians of the rounds, and the ratio is the median of
-the ratios of each round, with the least and the greatest of them.
+The server has a process of its own, and every subject runs in a fresh one, so that only its own processor time and
+memory count. `cpu` and `speed` compare `client.list_many` with a loop as one writes it by hand (`asyncio.Semaphore`,
+`gather` and aiohttp, rows left as dicts), in turns; the figures are medians of the rounds, and the ratio is the median
+of the ratios of each round. `speed` is about pages, so that its server is a canned one; the others ask the sandbox.
 """
 
 import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
-from importlib.metadata import version
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import aiohttp
+import by_hand
+import canned
+import ours
+import paired
+from paired import Findings, Row, Spread, ratio
+from subject import CONCURRENCY, TOKEN
 
-from wa_phone_async import GraphAPIError, PhoneNumberClient, RetryPolicy, Throttle
+from wa_phone_async import GraphAPIError, PhoneNumberClient, RetryPolicy
 from wa_phone_async.sandbox import Fault, Sandbox
 
-TOKEN = "an-invented-token"
-CONCURRENCY = 64
 TARGET = 1.67
 LATENCY = 0.1
 
@@ -42,35 +44,17 @@ LATENCY = 0.1
 
 async def list_many(url: str, waba_ids: list[str]) -> int:
     """`client.list_many`: gives the numbers that it saw."""
-    async with (
-        PhoneNumberClient(TOKEN, base_url=url, throttle=Throttle(quota=5_000)) as client,
-        client.list_many(waba_ids, concurrency=CONCURRENCY) as listings,
-    ):
-        return sum([len(listing.phone_numbers) async for listing in listings])
+    async with ours.many(url) as lister:
+        return (await lister(waba_ids))[0]
 
 
-async def by_hand(url: str, waba_ids: list[str]) -> int:
+async def hand_written(url: str, waba_ids: list[str]) -> int:
     """A loop without retries, limits, types or any bound on memory."""
-    seats = asyncio.Semaphore(CONCURRENCY)
-    connector = aiohttp.TCPConnector(limit=0)
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with aiohttp.ClientSession(connector=connector, headers=headers, raise_for_status=True) as session:
-
-        async def rows_of(waba_id: str) -> list[dict[str, Any]]:
-            rows, params = list[dict[str, Any]](), {"limit": "100"}
-            async with seats:
-                while True:
-                    async with session.get(f"{url}/v23.0/{waba_id}/phone_numbers", params=params) as response:
-                        page = json.loads(await response.read())
-                    rows += page["data"]
-                    if "next" not in page.get("paging", {}):
-                        return rows
-                    params["after"] = page["paging"]["cursors"]["after"]
-
-        return sum(map(len, await asyncio.gather(*map(rows_of, waba_ids))))
+    async with by_hand.many(url, "json") as lister:
+        return (await lister(waba_ids))[0]
 
 
-SUBJECTS: dict[str, Callable[[str, list[str]], Any]] = {"list_many": list_many, "by_hand": by_hand}
+SUBJECTS: dict[str, Callable[[str, list[str]], Any]] = {"list_many": list_many, "by_hand": hand_written}
 
 
 def run_subject(name: str, url: str, first: int, accounts: int) -> None:
@@ -115,6 +99,37 @@ def serving(**settings: Any) -> Generator[tuple[str, str, int]]:
 # --- the parts
 
 
+def measure_beside_orjson(rounds: int) -> Findings:
+    """Processor time a page of 10,000 accounts of one page each, with the extra `speed`."""
+    amount = ("--lists", 10_000, "--pages", 1)
+    with canned.serving(1) as server:
+        subjects = {
+            "list_many": functools.partial(paired.run_fresh, "subject.py", "ours.many", server.url, *amount),
+            "by hand": functools.partial(paired.run_fresh, "subject.py", "by_hand.many", server.url, "orjson", *amount),
+        }
+        found = paired.take_turns(subjects, rounds)
+    return found_beside_orjson({name: [took["cpu"] * 1e6 for took in all_of_it] for name, all_of_it in found.items()})
+
+
+def found_beside_orjson(times: Mapping[str, Sequence[float]]) -> Findings:
+    """What follows from the µs of each subject in each round."""
+    row = Row(
+        "`list_many` of 10,000 accounts of one page, speed",
+        "Semaphore + gather + orjson by hand",
+        ratio(times["list_many"], times["by hand"]),
+        1.1,
+    )
+    lines = [f"| {name} | {Spread.of(found).middle:,.0f} |" for name, found in times.items()]
+    return Findings((row,), "\n".join(("| 10,000 accounts | processor, µs a page |", "|---|---|", *lines)))
+
+
+def speed(rounds: int) -> Iterator[str]:
+    """Processor time a page with the extra `speed`, beside the loop by hand with orjson."""
+    findings = measure_beside_orjson(rounds)
+    yield findings.details + "\n"
+    yield paired.table(findings.rows)
+
+
 def cpu(rounds: int) -> Iterator[str]:
     """Processor time a page, beside the loop by hand."""
     yield "| accounts | pages | by hand, µs a page | list_many, µs a page | ratio | goal |"
@@ -128,11 +143,10 @@ def cpu(rounds: int) -> Iterator[str]:
                     took = measure(name, url, first, accounts)
                     assert took["numbers"] == accounts * numbers
                     found.append(took["cpu"] / pages * 1e6)
-        ratios = [ours / hand for ours, hand in zip(times["list_many"], times["by_hand"], strict=True)]
         middle = {name: statistics.median(found) for name, found in times.items()}
         yield (
             f"| {accounts:,} of {numbers} numbers | {pages:,} | {middle['by_hand']:.0f} | {middle['list_many']:.0f} "
-            f"| {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f}) | {TARGET} |"
+            f"| {ratio(times['list_many'], times['by_hand'])} | {TARGET} |"
         )
 
 
@@ -235,6 +249,7 @@ async def _failures() -> list[str]:
 
 
 PARTS: dict[str, Callable[[int], Iterator[str]]] = {
+    "speed": speed,
     "cpu": cpu,
     "latency": latency,
     "memory": memory,
@@ -255,8 +270,7 @@ def main() -> None:
         name, url, first, accounts = options.subject
         run_subject(name, url, int(first), int(accounts))
     else:
-        print(f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, {os.cpu_count()} cores, ", end="")
-        print(f"{options.rounds} rounds, {CONCURRENCY} requests at a time")
+        print(f"{paired.conditions(options.rounds)}; {CONCURRENCY} requests at a time")
         for part in options.parts or PARTS:
             print(f"\n{part}: {PARTS[part].__doc__}\n")
             for line in PARTS[part](options.rounds):

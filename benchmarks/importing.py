@@ -1,0 +1,44 @@
+"""How long `import wa_phone_async` takes, beside `import aiohttp`.
+
+    python benchmarks/importing.py --rounds 11
+
+Each is imported in a fresh process, whose own start does not count.
+"""
+
+import functools
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+import paired
+from paired import Findings, Row, Spread, ratio
+
+OURS, OTHER = "wa_phone_async", "aiohttp"
+GOAL = 1.3
+
+
+def sample(package: str) -> float:
+    """Seconds until it is imported."""
+    code = f"import time; began = time.perf_counter(); import {package}; print(time.perf_counter() - began)"
+    return float(subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE).stdout)
+
+
+def measure(rounds: int) -> Findings:
+    subjects = {package: functools.partial(sample, package) for package in (OURS, OTHER)}
+    for first in subjects.values():
+        first()  # which reads the files from the disk, and compiles them
+    times = paired.take_turns(subjects, rounds)
+    row = Row(f"import {OURS}", f"import {OTHER}", ratio(times[OURS], times[OTHER]), GOAL)
+    return Findings((row,), "\n".join(details(times)))
+
+
+def details(times: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    yield "| package | ms to import |"
+    yield "|---|---|"
+    for package, found in times.items():
+        spread = Spread.of(1e3 * seconds for seconds in found)
+        yield f"| {package} | {spread.middle:.0f} ({spread.low:.0f}-{spread.high:.0f}) |"
+
+
+if __name__ == "__main__":
+    paired.main(measure, __doc__)
