@@ -114,8 +114,8 @@ def measure_beside_orjson(rounds: int) -> Findings:
 def found_beside_orjson(times: Mapping[str, Sequence[float]]) -> Findings:
     """What follows from the µs of each subject in each round."""
     row = Row(
-        "`list_many` of 10,000 accounts of one page, speed",
-        "Semaphore + gather + orjson by hand",
+        "`list_many` of 10,000 accounts of a page, speed",
+        "Semaphore + gather + orjson",
         ratio(times["list_many"], times["by hand"]),
         1.1,
     )

@@ -6,47 +6,36 @@
 The pages are seeded; ids, digits and names are random, as Meta's are. The server runs in a process of its own and sends
 bodies that were compressed beforehand, at the levels that servers take for answers made on the fly; the last column
 shows how much of the time it was busy. Each subject is a fresh process that walks the list of 20 pages fifteen times,
-after once to warm up. Subjects take turns within each round, and a ratio is the median of the rounds' own ratios, with
-the first and the third quartile. An encoding saves time where the line is slower than the bits that it saves in the
-time that it costs; br and zstd are there where their packages are.
+after once to warm up. An encoding saves time where the line is slower than the bits that it saves in the time that it
+costs; br and zstd are there where their packages are.
 """
 
 import argparse
 import asyncio
 import contextlib
+import functools
 import gzip
 import importlib
 import importlib.util
 import json
-import os
-import platform
 import random
 import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
-from importlib.metadata import version
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import IO, Any
+
+import paired
+from pages import ROWS, WORDS
+from paired import Findings, ratio
 
 from wa_phone_async import PhoneNumberClient, Throttle
 
 PAGES = 20
-ROWS = 100
 WALKS = 15
 NAMES = ("Blue", "Old", "Café", "Zürich", "Harbour", "Garden", "Mill", "North", "Books", "Bakery", "Optics", "Shoes")
-WORDS = {
-    "status": ("CONNECTED", "PENDING", "FLAGGED"),
-    "quality_rating": ("GREEN", "YELLOW", "UNKNOWN"),
-    "country_code": ("US", "CH", "BR"),
-    "country_dial_code": ("1", "41", "55"),
-    "code_verification_status": ("VERIFIED", "EXPIRED"),
-    "unified_cert_status": ("APPROVED", "NAME_PENDING_REVIEW"),
-    "account_mode": ("LIVE", "SANDBOX"),
-    "host_platform": ("CLOUD_API", "ON_PREMISE"),
-    "messaging_limit_tier": ("TIER_250", "TIER_1K"),
-}
 
 
 # --- pages and encodings
@@ -160,52 +149,46 @@ async def walk(url: str) -> None:
     print(json.dumps({"cpu": cpu / PAGES / WALKS * 1e6, "seconds": seconds * (WALKS + 1) / WALKS}))
 
 
-def measured(url: str, names: list[str], rounds: int, busy: Callable[[], float]) -> dict[str, list[dict[str, float]]]:
-    """What each encoding took in each round."""
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    for _ in range(rounds):
-        for name in names:
-            before = busy()
-            command = [sys.executable, __file__, "--subject", f"{url}/{name}"]
-            took = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            found[name].append({**took, "busy": (busy() - before) / took["seconds"]})
-    return found
+def take(url: str, name: str, busy: Callable[[], float]) -> dict[str, float]:
+    """What an encoding took in one round."""
+    before = busy()
+    took = paired.run_fresh("compressed.py", "--subject", f"{url}/{name}")
+    return {**took, "busy": (busy() - before) / took["seconds"]}
 
 
-def print_table(found: dict[str, list[dict[str, float]]], sizes: dict[str, float]) -> None:
-    print("| encoding | bytes a page | share | CPU a page, µs | beside identity | saves time below | server busy |")
-    print("|---|---|---|---|---|---|---|")
+def measure(rounds: int) -> Findings:
+    with serving() as (url, sizes, busy):
+        subjects = {name: functools.partial(take, url, name, busy) for name in sizes}
+        found = paired.take_turns(subjects, rounds)
+    return Findings((), "\n".join(details(found, sizes)))
+
+
+def details(found: Mapping[str, Sequence[Mapping[str, float]]], sizes: Mapping[str, float]) -> Iterator[str]:
+    yield "| encoding | bytes a page | share | CPU a page, µs | beside identity | saves time below | server busy |"
+    yield "|---|---|---|---|---|---|---|"
     plain = [took["cpu"] for took in found["identity"]]
     for name, taken in found.items():
         times = [took["cpu"] for took in taken]
-        ratios = [mine / other for mine, other in zip(times, plain, strict=True)]
         more = statistics.median(mine - other for mine, other in zip(times, plain, strict=True))
         saved = sizes["identity"] - sizes[name]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        ratio = f"{middle:.2f} ({low:.2f}-{high:.2f})" if saved else ""
+        beside = ratio(times, plain) if saved else ""
         line = f"{saved * 8 / more:,.0f} Mbit/s" if saved and more > 0 else ""
         share, server = sizes[name] / sizes["identity"], statistics.median(took["busy"] for took in taken)
         cpu = statistics.median(times)
-        print(f"| {name} | {sizes[name]:,.0f} | {share:.2f} | {cpu:.0f} | {ratio} | {line} | {server:.0%} |")
+        yield f"| {name} | {sizes[name]:,.0f} | {share:.2f} | {cpu:.0f} | {beside} | {line} | {server:.0%} |"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=21, help="of all encodings in turn, 11 or more")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--subject", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--serve", action="store_true")
+    parser.add_argument("--subject")
+    arguments, _ = parser.parse_known_args()
     if arguments.serve:
         asyncio.run(serve())
     elif arguments.subject:
         asyncio.run(walk(arguments.subject))
     else:
-        rounds = max(11, arguments.rounds)
-        reader = "msgspec" if importlib.util.find_spec("msgspec") else "json"
-        print(f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, pages read by {reader}, ", end="")
-        print(f"{os.cpu_count()} cores, {rounds} rounds\n")
-        with serving() as (url, sizes, busy):
-            print_table(measured(url, list(sizes), rounds, busy), sizes)
+        paired.main(measure, __doc__)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import attrs
+
+Name = TypeVar("Name")
+Taken = TypeVar("Taken")
 
 HERE = Path(__file__).parent
 PACKAGES = ("aiohttp", "attrs", "cattrs", "msgspec", "orjson", "pywa", "httpx", "facebook-business", "requests")
@@ -100,9 +103,9 @@ def table(rows: Iterable[Row]) -> str:
     return "\n".join((*HEAD, *map(line, rows)))
 
 
-def take_turns(subjects: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
+def take_turns(subjects: Mapping[Name, Callable[[], Taken]], rounds: int) -> dict[Name, list[Taken]]:
     """What each subject gave in each round. Their order changes from round to round, the same in each run."""
-    order, found = list(subjects), {name: list[Any]() for name in subjects}
+    order, found = list(subjects), {name: list[Taken]() for name in subjects}
     chance = random.Random(rounds)
     for _ in range(rounds):
         chance.shuffle(order)
@@ -125,7 +128,9 @@ def main(measure: Callable[[int], Findings], description: str) -> None:
     rounds = parser.parse_args().rounds
     print(conditions(rounds), end="\n\n", flush=True)
     findings = measure(rounds)
-    print(findings.details, table(findings.rows), sep="\n\n")
+    print(findings.details)
+    if findings.rows:
+        print(f"\n{table(findings.rows)}")
 
 
 def conditions(rounds: int) -> str:

@@ -3,23 +3,21 @@
     python benchmarks/read_ahead.py              some four minutes
     python benchmarks/read_ahead.py --rounds 21
 
-A list of 20 pages, of which each takes 100 ms to come; the sandbox serves it from a process of its own. Subjects take
-turns within each round, and a ratio is the median of the rounds' own ratios, with the least and the greatest of them.
-Steady callers work 50 ms on a page, and one that blocks does so without awaiting anything. The one that comes in bursts
-works 200 ms on every fourth page. In theory n pages take n · 150 ms without and n · 100 ms + 50 ms with, or 0.68.
+A list of 20 pages, of which each takes 100 ms to come; the sandbox serves it from a process of its own. Steady callers
+work 50 ms on a page, and one that blocks does so without awaiting anything. The one that comes in bursts works 200 ms
+on every fourth page. In theory n pages take n · 150 ms without and n · 100 ms + 50 ms with, or 0.68.
 """
 
-import argparse
 import asyncio
 import contextlib
-import os
-import platform
-import statistics
+import functools
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Generator
-from importlib.metadata import version
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+
+import paired
+from paired import Findings, Row, Spread, ratio
 
 from wa_phone_async import PhoneNumberClient, Throttle
 from wa_phone_async.sandbox import Sandbox
@@ -96,40 +94,39 @@ def serving() -> Generator[str]:
 # --- the table
 
 
-def measured(url: str, rounds: int) -> dict[tuple[str, int], list[float]]:
-    """The seconds of each subject in each round."""
-    subjects = [(name, work, pages) for name, work, numbers in PARTS for pages in numbers]
-    times: dict[tuple[str, int], list[float]] = {(name, pages): [] for name, _, pages in subjects}
-    for _ in range(rounds):
-        for name, work, pages in subjects:
-            times[name, pages].append(asyncio.run(seconds(url, work, pages)))
-    return times
+def measure(rounds: int) -> Findings:
+    with serving() as url:
+        subjects = {
+            (name, pages): functools.partial(take, url, work, pages)
+            for name, work, numbers in PARTS
+            for pages in numbers
+        }
+        times = paired.take_turns(subjects, rounds)
+    return Findings(tuple(rows(times)), "\n".join(details(times)))
 
 
-def print_table(times: dict[tuple[str, int], list[float]]) -> None:
-    print("| the caller's work | read_ahead | seconds | beside without | goal |")
-    print("|---|---|---|---|---|")
+def take(url: str, work: Caller, read_ahead: int) -> float:
+    return asyncio.run(seconds(url, work, read_ahead))
+
+
+def rows(times: Mapping[tuple[str, int], Sequence[float]]) -> Iterator[Row]:
+    against = ratio(times["50 ms a page", 1], times["50 ms a page", 0])
+    yield Row("`read_ahead=1`, 100 ms a page and 50 ms of work, time", "without", against, TARGET)
+
+
+def details(times: Mapping[tuple[str, int], Sequence[float]]) -> Iterator[str]:
+    yield "| the caller's work | read_ahead | seconds | beside without |"
+    yield "|---|---|---|---|"
     for (name, pages), found in times.items():
-        ratios = [time / without for time, without in zip(found, times[name, 0], strict=True)]
-        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if pages else ""
-        goal = TARGET if (name, pages) == ("50 ms a page", 1) else ""
-        print(f"| {name} | {pages} | {statistics.median(found):.2f} | {ratio} | {goal} |")
+        beside = ratio(found, times[name, 0]) if pages else ""
+        yield f"| {name} | {pages} | {Spread.of(found).middle:.2f} | {beside} |"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=11, help="of all subjects in turn, 11 or more")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.serve:
+    if sys.argv[1:] == ["--serve"]:
         serve()
-        return
-    rounds = max(11, arguments.rounds)
-    print(
-        f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, {os.cpu_count()} cores, {rounds} rounds\n"
-    )
-    with serving() as url:
-        print_table(measured(url, rounds))
+    else:
+        paired.main(measure, __doc__)
 
 
 if __name__ == "__main__":
