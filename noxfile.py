@@ -16,6 +16,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 
 ALL_EXTRAS = ("-e", ".[arrow,cli,dask,otel,parquet,redis,speed]")
 NO_EXTRAS = ("-e", ".")
+SPEED_ONLY = ("-e", ".[speed]")
 # The maintained fork has the same import name, so it is installed instead of `backoff`, never beside it.
 NO_BACKOFF = [name for name in PROJECT["project"]["dependencies"] if "backoff" not in name]
 OTHER_BACKOFF = (*NO_BACKOFF, "python-backoff>=3")
@@ -124,6 +125,16 @@ def soak(session):
     """Ten minutes of listing and creating under faults; `-- --minutes 1 --seed 7` for another."""
     session.install(*NO_EXTRAS)
     session.run("python", "benchmarks/soak.py", *session.posargs)
+
+
+@nox.session
+def bench(session):
+    """What each shape of work costs beside loops by hand and the peers: the README's table, and its picture.
+
+    Some twelve minutes; `-- --rounds 3` for less, `-- listing growth` for some of the shapes.
+    """
+    session.install(*SPEED_ONLY, *group("bench"))
+    session.run("python", "benchmarks/report.py", *session.posargs)
 
 
 @nox.session(python=False)

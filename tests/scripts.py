@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.append(str(BENCHMARKS))  # where they find each other
 
 
 def load_benchmark(name: str) -> ModuleType:

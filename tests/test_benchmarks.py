@@ -1,0 +1,325 @@
+"""The benchmarks' own parts: ratios, the table, the picture, and the server that answers them."""
+
+import importlib
+import itertools
+import sys
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripts import load_benchmark
+
+from wa_phone_async import PhoneNumber
+from wa_phone_async.decoding import read_json
+from wa_phone_async.paginator import Paging, read_listing
+
+paired, chart, canned, pages = map(load_benchmark, ("paired", "chart", "canned", "pages"))
+listing, growth, decoding, report = map(load_benchmark, ("listing", "growth", "decoding", "report"))
+bulk, read_ahead, compressed, importing = map(load_benchmark, ("bulk", "read_ahead", "compressed", "importing"))
+
+SVG = "{http://www.w3.org/2000/svg}"
+TIMES = st.lists(st.integers(1, 10**6).map(float), min_size=1, max_size=20)  # whose quarters are exact
+
+
+# Rounds and ratios
+
+
+def test_a_ratio_is_the_median_of_the_ratios_within_each_round() -> None:
+    # given a machine that is ten times as slow in the second round, and a subject that takes 1, 2, 3 times as long
+    ours, theirs = [1.0, 20.0, 3.0], [1.0, 10.0, 1.0]
+    # then the slow round counts as one of three; the medians of each would say 3.0
+    assert paired.ratio(ours, theirs) == paired.Spread(middle=2.0, low=1.5, high=2.5)
+
+
+def test_one_round_has_no_spread() -> None:
+    assert paired.ratio([3.0], [2.0]) == paired.Spread(1.5, 1.5, 1.5)
+
+
+def test_rounds_of_two_subjects_are_as_many() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        paired.ratio([1.0, 2.0], [1.0])
+
+
+@given(TIMES)
+def test_a_subject_beside_itself_is_one(times: list[float]) -> None:
+    assert paired.ratio(times, times) == paired.Spread(1.0, 1.0, 1.0)
+
+
+@given(TIMES)
+def test_quartiles_stand_around_the_median(times: list[float]) -> None:
+    spread = paired.Spread.of(times)
+    assert min(times) <= spread.low <= spread.middle <= spread.high <= max(times)
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"),
+    [(1.0, "1.00"), (0.874, "0.87"), (0.1, "0.10"), (1 / 80, "0.0125"), (0.00691, "0.00691"), (0, "0.00")],
+)
+def test_small_figures_keep_three_digits(figure: float, text: str) -> None:
+    assert paired.digits(figure) == text
+
+
+def test_subjects_take_turns_in_changing_order() -> None:
+    order = list[str]()
+
+    def subject(name: str) -> int:
+        order.append(name)
+        return len(order)
+
+    found = paired.take_turns({name: lambda name=name: subject(name) for name in "abc"}, 12)
+    rounds = ["".join(order[start : start + 3]) for start in range(0, 36, 3)]
+    assert all(sorted(one) == ["a", "b", "c"] for one in rounds)
+    assert len(set(rounds)) > 2
+    assert sorted(itertools.chain(*found.values())) == list(range(1, 37))
+    assert [len(times) for times in found.values()] == [12, 12, 12]
+
+
+def test_the_conditions_name_the_interpreter_and_the_versions() -> None:
+    text = paired.conditions(11)
+    assert "11 rounds" in text
+    assert f"CPython {sys.version_info.major}.{sys.version_info.minor}" in text
+    assert f"aiohttp {importlib.import_module('aiohttp').__version__}" in text
+    assert "no-such-package" not in text
+    assert paired.installed("no-such-package") == ""
+
+
+# The table
+
+
+REACHED = paired.Row("some work", "a loop", paired.Spread(0.9, 0.85, 1.0), 1.0)
+MISSED = paired.Row("`more` work", "a <loop> & others", paired.Spread(0.0145, 0.014, 0.02), 1 / 80)
+
+
+def test_a_row_is_bold_where_its_goal_is_reached() -> None:
+    assert paired.table([REACHED, MISSED]).splitlines() == [
+        "| work | against | ratio | quartiles | goal |",
+        "|---|---|---|---|---|",
+        "| some work | a loop | **0.90** | 0.85-1.00 | 1.00 |",
+        "| `more` work | a <loop> & others | 0.0145 | 0.014-0.02 | 0.0125 |",
+    ]
+
+
+def test_the_readme_gets_one_table_of_all_shapes_between_marks() -> None:
+    found = [paired.Findings((REACHED,), "a"), paired.Findings((), "b"), paired.Findings((MISSED,), "c")]
+    first, *table, measured, last = report.for_readme(found, "a machine").splitlines()
+    assert (first, last) == report.MARKS
+    assert "\n".join(table).rstrip() == paired.table([REACHED, MISSED])
+    assert measured == "Measured on a machine."
+
+
+@pytest.mark.parametrize("shape", report.SHAPES)
+def test_a_shape_of_the_report_can_be_measured(shape: str) -> None:
+    assert callable(getattr(load_benchmark(shape), report.SHAPES[shape]))
+
+
+# The shapes of work
+
+
+def samples(**cpu: float) -> dict[str, list[object]]:
+    """Two rounds, in which all took the same, but for a second round that is twice as slow."""
+    names = {"speed": listing.SPEED, "core": listing.PLAIN, "orjson": listing.ORJSON, "json": listing.JSON}
+    return {
+        names[name]: [listing.Sample(slow * one, 50e-6, slow * one * 2) for slow in (1, 2)] for name, one in cpu.items()
+    }
+
+
+def test_lists_are_compared_with_what_was_measured_and_with_nothing_else() -> None:
+    found = {
+        listing.ONE: samples(speed=450e-6, orjson=500e-6, json=700e-6),  # neither core, nor peers
+        listing.MANY: samples(core=840e-6, json=700e-6),
+    }
+    rows = list(listing.rows(found))
+    assert [(row.work, row.against, row.goal) for row in rows] == [
+        (f"{listing.ONE}, {listing.SPEED}", listing.ORJSON, 1.0),
+        (f"{listing.MANY}, {listing.PLAIN}", listing.JSON, 1.25),
+    ]
+    assert [row.ratio.middle for row in rows] == pytest.approx([0.9, 1.2])
+
+
+def test_the_figures_of_lists_show_how_busy_the_server_was() -> None:
+    found = {work: samples(speed=400e-6, orjson=500e-6) for work in (listing.ONE, listing.MANY)}
+    text = "\n".join(listing.details(found, [6_000.0, 7_000.0]))
+    assert f"| {listing.ONE} | {listing.SPEED} | 600 (500-700) | 93,750 | 50 | 0.0469 |" in text
+    assert "get 6,000 pages a second from the server over one connection and 7,000 over 64" in text
+    assert "the fastest subject gets 1,250 and 1,250" in text
+    assert listing.speeds(found)[listing.ONE][listing.SPEED] == pytest.approx(100 / 600e-6)
+
+
+def test_growth_is_the_most_beside_the_least() -> None:
+    times = {
+        name: [cost, 2 * cost] for name, cost in zip(growth.LONGER | growth.WIDER, (1.0, 2, 3, 4, 5, 6), strict=True)
+    }
+    assert [(row.work, row.ratio.middle) for row in growth.rows(times)] == [
+        ("a page of 1,000 pages", 3.0),
+        ("a page of 256 lists at once", 1.5),
+    ]
+    assert "| 100 pages | 3,000,000 (2,500,000-3,500,000) | 2.00 (2.00-2.00) |" in list(growth.details(times))
+
+
+def test_decoding_is_compared_with_the_usual_page_of_the_same_path_and_memory_with_dicts() -> None:
+    times = {
+        "core path": [2.0],
+        "core path, 4 fields missing": [1.0],
+        "fast path": [1.0],
+        "fast path, an unknown": [1.5],
+    }
+    held = {decoding.JSON: [250.0], decoding.FAST: [125.0]}
+    assert [(row.work, row.against, row.ratio.middle) for row in decoding.rows(times, held)] == [
+        ("decoding, 4 fields missing, core", "the same page with all", 0.5),
+        ("decoding, an unknown, speed", "the same page without", 1.5),
+        ("200,000 numbers held, peak memory, speed", "dicts", 0.5),
+    ]
+
+
+def test_many_accounts_are_compared_with_the_loop_by_hand() -> None:
+    (row,) = bulk.found_beside_orjson({"list_many": [500.0, 550.0], "by hand": [500.0, 500.0]}).rows
+    assert row.ratio.middle == pytest.approx(1.05)
+    assert row.is_reached
+
+
+def test_reading_ahead_is_compared_with_a_list_without() -> None:
+    times = {(name, pages): [3.0 - pages] for name, _, numbers in read_ahead.PARTS for pages in numbers}
+    (row,) = read_ahead.rows(times)
+    assert row.ratio.middle == pytest.approx(2 / 3)
+    assert "| 50 ms a page | 1 | 2.00 | 0.67 (0.67-0.67) |" in list(read_ahead.details(times))
+
+
+def test_an_encoding_shows_the_line_below_which_it_saves_time() -> None:
+    found = {
+        "identity": [{"cpu": 400.0, "busy": 0.05}],
+        "gzip": [{"cpu": 600.0, "busy": 0.05}],
+    }
+    lines = list(compressed.details(found, {"identity": 40_000.0, "gzip": 5_000.0}))
+    # 35,000 bytes are 280,000 bits, in 200 µs
+    assert lines[-1] == "| gzip | 5,000 | 0.12 | 600 | 1.50 (1.50-1.50) | 1,400 Mbit/s | 5% |"
+
+
+def test_imports_are_told_in_milliseconds() -> None:
+    assert list(importing.details({"aiohttp": [0.2, 0.2]}))[-1] == "| aiohttp | 200 (200-200) |"
+
+
+# The picture
+
+
+SPEEDS = {
+    "one list": {listing.SPEED: 200_000.0, listing.ORJSON: 100_000.0, "somebody else": 1.0},
+    "64": {listing.SPEED: 50_000.0},
+}
+
+
+@pytest.fixture
+def picture() -> ET.Element:
+    found = [paired.Findings((REACHED,), "", SPEEDS), paired.Findings((MISSED,), "")]
+    return ET.fromstring(report.draw(found, "a machine & its versions"))
+
+
+def classed(picture: ET.Element, tag: str, *kinds: str) -> Iterator[ET.Element]:
+    return (shape for shape in picture.iter(f"{SVG}{tag}") if shape.get("class") in kinds)
+
+
+def test_bars_are_as_long_as_what_they_show(picture: ET.Element) -> None:
+    bars = list(classed(picture, "rect", "ours", "other"))
+    assert [bar.get("class") for bar in bars] == ["ours", "other", "ours"]  # somebody else is not drawn
+    assert [float(bar.attrib["width"]) for bar in bars] == [chart.BARS, chart.BARS / 2, chart.BARS / 4]
+
+
+def test_a_dot_stands_left_of_the_line_where_the_goal_is_reached(picture: ET.Element) -> None:
+    (goal,) = classed(picture, "line", "goal")
+    reached, missed = classed(picture, "circle", "ours", "open")
+    assert float(reached.attrib["cx"]) < float(goal.attrib["x1"]) < float(missed.attrib["cx"])
+    assert (reached.get("class"), missed.get("class")) == ("ours", "open")
+
+
+def test_what_is_far_beyond_its_goal_stands_at_the_end_of_the_axis() -> None:
+    assert chart.place_of(17.0) == chart.place_of(chart.MOST) == chart.MARGIN + chart.WORK + chart.AXIS
+
+
+def test_texts_stay_within_the_picture_and_are_not_taken_for_markup(picture: ET.Element) -> None:
+    texts = [text.text for text in picture.iter(f"{SVG}text")]
+    assert "more work / a <loop> & others" in texts
+    assert "a machine & its versions" in texts
+    assert all(0 <= float(text.attrib["y"]) <= float(picture.attrib["height"]) for text in picture.iter(f"{SVG}text"))
+
+
+def test_the_picture_has_colours_for_light_and_dark(picture: ET.Element) -> None:
+    style = picture.findtext(f"{SVG}style")
+    assert style is not None
+    light, dark = style.split("@media (prefers-color-scheme: dark)")
+    for kind in (".paper", ".quiet", ".ours", ".other", ".line", ".goal", ".open", ".missed", ".spread"):
+        assert kind in light
+        assert kind in dark
+
+
+# The server
+
+
+def asked(waba_id: str, after: str | None = None) -> tuple[list[PhoneNumber], Paging, bytes]:
+    """The numbers of a page, its paging, and the head of the answer."""
+    query = "limit=100" if after is None else f"limit=100&after={after}"
+    answer = canned.Canned.answer(f"GET /v23.0/{waba_id}/phone_numbers?{query} HTTP/1.1".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    listed = read_listing(read_json(body), PhoneNumber, http_status=200)
+    return listed.rows, listed.paging, head
+
+
+@pytest.fixture
+def two_pages(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(canned.Canned, "rows", tuple(pages.data(first, {}, ()) for first in (0, 100)))
+    (waba_id,) = canned.waba_ids(1, 2, itertools.count())
+    return str(waba_id)
+
+
+def test_a_canned_list_leads_from_page_to_page_and_ends(two_pages: str) -> None:
+    first, paging, _ = asked(two_pages)
+    second, last, _ = asked(two_pages, paging.cursors.after)
+    assert [number.id for number in (*first, *second)] == [str(300_000_000_000_000 + index) for index in range(200)]
+    assert (paging.has_next, last.has_next) == (True, False)
+
+
+def test_a_canned_answer_has_the_usage_of_its_own_account(two_pages: str) -> None:
+    _, _, head = asked(two_pages)
+    assert f'x-business-use-case-usage: {{"{two_pages}":[{{'.encode() in head
+
+
+@given(st.integers(0, 999_999))
+def test_a_cursor_names_its_page(page: int) -> None:
+    cursor = canned.cursor(page)
+    assert canned.page_of(cursor.encode()) == page
+    assert cursor.replace("-", "").replace("_", "").isalnum()  # as it is in any URL
+
+
+def test_ids_are_never_given_twice() -> None:
+    serial = itertools.count()
+    given_ids = canned.waba_ids(3, 20, serial) + canned.waba_ids(3, 1, serial)
+    assert len(set(given_ids)) == 6
+    assert all(len(waba_id) == 15 and waba_id.isdigit() for waba_id in given_ids)
+
+
+def test_a_page_can_have_more_fields_and_fewer() -> None:
+    body = pages.page(more={"shoe_size": 44}, missing=("status",))
+    rows = read_listing(read_json(body), PhoneNumber, http_status=200).rows
+    assert len(rows) == pages.ROWS
+    assert {(number.status, number.extra["shoe_size"]) for number in rows} == {(None, 44)}
+    assert pages.page(7) == pages.page(7) != pages.page(8)
+
+
+# All of it, for a moment
+
+
+@pytest.mark.heavy
+def test_subjects_of_each_kind_work_against_the_server() -> None:
+    with canned.serving(3) as server:
+        capacity = canned.capacity(server.url, 4, 40)
+        server.took()
+        for subject, *arguments in (("ours.by_row",), ("ours.whole",), ("ours.many",), ("by_hand.by_row", "json")):
+            amount = ("--lists", 2, "--pages", 3, "--times", 2)
+            took = paired.run_fresh("subject.py", subject, server.url, *arguments, *amount)
+            served = server.took()
+            assert served.answers == 2 * 3 * 3  # the warm-up too
+            assert served.cpu_a_page > 0
+            assert took["cpu"] > 0
+            assert took["seconds"] > 0
+    assert capacity > 0
