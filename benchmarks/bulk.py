@@ -12,7 +12,6 @@ of the ratios of each round. `speed` is about pages, so that its server is a can
 import argparse
 import asyncio
 import contextlib
-import functools
 import json
 import os
 import statistics
@@ -29,8 +28,10 @@ import by_hand
 import canned
 import ours
 import paired
+import turns
 from paired import Findings, Row, Spread, ratio
 from subject import CONCURRENCY, TOKEN
+from turns import Entry
 
 from wa_phone_async import GraphAPIError, PhoneNumberClient, RetryPolicy
 from wa_phone_async.sandbox import Fault, Sandbox
@@ -100,21 +101,20 @@ def serving(**settings: Any) -> Generator[tuple[str, str, int]]:
 
 
 def measure_beside_orjson(rounds: int) -> Findings:
-    """Processor time a page of 10,000 accounts of one page each, with the extra `speed`."""
-    amount = ("--lists", 10_000, "--pages", 1)
+    """Processor time a page of 10,000 accounts of one page each, 2,000 in a turn, with the extra `speed`."""
+    entries = {
+        "list_many": Entry("ours.many", lists=2_000, pages=1, turns=5),
+        "by hand": Entry("by_hand.many", ("orjson",), lists=2_000, pages=1, turns=5),
+    }
     with canned.serving(1) as server:
-        subjects = {
-            "list_many": functools.partial(paired.run_fresh, "subject.py", "ours.many", server.url, *amount),
-            "by hand": functools.partial(paired.run_fresh, "subject.py", "by_hand.many", server.url, "orjson", *amount),
-        }
-        found = paired.take_turns(subjects, rounds)
-    return found_beside_orjson({name: [took["cpu"] * 1e6 for took in all_of_it] for name, all_of_it in found.items()})
+        found = turns.play(server, entries, rounds)
+    return found_beside_orjson({name: [sample.cpu * 1e6 for sample in samples] for name, samples in found.items()})
 
 
 def found_beside_orjson(times: Mapping[str, Sequence[float]]) -> Findings:
     """What follows from the µs of each subject in each round."""
     row = Row(
-        "`list_many` of 10,000 accounts of a page, speed",
+        "`list_many` of 10,000 accounts, speed",
         "Semaphore + gather + orjson",
         ratio(times["list_many"], times["by hand"]),
         1.1,

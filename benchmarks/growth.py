@@ -2,33 +2,44 @@
 
     python benchmarks/growth.py --rounds 11
 
-Processor time a page, with the extra `speed` where it is installed; a fresh process for each figure.
+Processor time a page, with the extra `speed` where it is installed. Of many lists at once each page costs a loop by
+hand more as well, whose buffers and sockets are as many: it is shown beside.
 """
 
-import functools
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 
+import attrs
 import canned
 import paired
+import turns
 from paired import Findings, Row, Spread, ratio
+from turns import Entry
 
-LONGER = {"10 pages": (1, 10, 60), "100 pages": (1, 100, 6), "1,000 pages": (1, 1_000, 1)}
-"""How many lists at once of how many pages, and how often."""
-WIDER = {"1 list": (1, 5, 120), "16 lists at once": (16, 5, 8), "256 lists at once": (256, 5, 1)}
+LONGER = {
+    "10 pages": Entry("ours.by_row", pages=10, times=30, turns=2),
+    "100 pages": Entry("ours.by_row", pages=100, times=3, turns=2),
+    "1,000 pages": Entry("ours.by_row", pages=1_000, turns=2),
+}
+WIDER = {
+    "1 list": Entry("ours.by_row", pages=5, times=60, turns=2),
+    "16 lists at once": Entry("ours.by_row", lists=16, pages=5, times=4, turns=2),
+    "256 lists at once": Entry("ours.by_row", lists=256, warm=256, pages=5, turns=2),
+}
+DECODER = "orjson" if importlib.util.find_spec("orjson") else "json"
+BY_HAND = {
+    f"{name}, by hand": attrs.evolve(entry, subject="by_hand.by_row", arguments=(DECODER,))
+    for name, entry in WIDER.items()
+}
 GOAL = 1.1
 
 
-def sample(server: canned.Server, lists: int, pages: int, times: int) -> float:
-    """Processor seconds a page."""
-    amount = ("--lists", lists, "--warm", lists, "--pages", pages, "--times", times)
-    return float(paired.run_fresh("subject.py", "ours.by_row", server.url, *amount)["cpu"])
-
-
 def measure(rounds: int) -> Findings:
+    times = dict[str, list[float]]()
     with canned.serving(1_000) as server:
-        sizes = (LONGER | WIDER).items()
-        subjects = {name: functools.partial(sample, server, *amount) for name, amount in sizes}
-        times = paired.take_turns(subjects, rounds)
+        for sizes in (LONGER, WIDER | BY_HAND):
+            found = turns.play(server, sizes, rounds)
+            times |= {name: [sample.cpu for sample in samples] for name, samples in found.items()}
     return Findings(tuple(rows(times)), "\n".join(details(times)))
 
 
@@ -41,7 +52,7 @@ def rows(times: Mapping[str, Sequence[float]]) -> Iterator[Row]:
 def details(times: Mapping[str, Sequence[float]]) -> Iterator[str]:
     yield "| work | processor, µs a page | beside the least |"
     yield "|---|---|---|"
-    for sizes in (LONGER, WIDER):
+    for sizes in (LONGER, WIDER, BY_HAND):
         least, *_ = sizes
         for name in sizes:
             cpu = Spread.of(one * 1e6 for one in times[name])

@@ -2,52 +2,51 @@
 
     python benchmarks/listing.py --rounds 11
 
-Every figure is of a fresh process (`subject.py`), whose start and first lists do not count. Processor time is user and
-system of all its threads. The server is a process of its own (`canned.py`); it is not what is measured, so the share of
-its core that it is busy is printed beside each subject, and what bare sockets get from it.
+Processor time is user and system of all threads of a subject, without its start and its first lists. The server is a
+process of its own (`canned.py`); it is not what is measured, so the share of its core that it is busy is printed beside
+each subject, and what bare sockets get from it.
 """
 
-import functools
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 import canned
 import paired
+import turns
+from pages import ROWS
 from paired import Findings, Row, Spread, digits, ratio
+from turns import Entry, Sample
 
 CORE = {"WA_PHONE_FAST_PATH": "off"}
 KEEP_MALLOC = {"WA_PHONE_MALLOC": "off"}
-ROWS = 100
-
-
-@attrs.frozen
-class Subject:
-    """Who lists, and how much of it is enough to measure."""
-
-    opened: str
-    arguments: tuple[str, ...] = ()
-    environment: Mapping[str, str] = attrs.field(factory=dict)
-    needs: str = ""
-    """The package without which there is no such subject."""
-    times: int = 15
-    """How many lists of 20 pages are listed one after the other."""
-    pages: int = 20
-    """How many pages each list has, where 64 are listed at once."""
 
 
 SPEED, WHOLE, KEPT, PLAIN = "speed", "speed, awaited whole", "speed, malloc as it is", "core"
 ORJSON, JSON, PYWA, OFFICIAL = "aiohttp + orjson by hand", "aiohttp + json by hand", "pywa", "facebook-business"
 SUBJECTS = {
-    SPEED: Subject("ours.by_row", needs="msgspec"),
-    WHOLE: Subject("ours.whole", needs="msgspec"),
-    KEPT: Subject("ours.by_row", environment=KEEP_MALLOC, needs="msgspec"),
-    PLAIN: Subject("ours.by_row", environment=CORE),
-    ORJSON: Subject("by_hand.by_row", ("orjson",), needs="orjson"),
-    JSON: Subject("by_hand.by_row", ("json",)),
-    PYWA: Subject("peers.pywa", needs="pywa", times=3, pages=5),
-    OFFICIAL: Subject("peers.facebook_business", needs="facebook_business", times=1, pages=1),
+    SPEED: Entry("ours.by_row"),
+    WHOLE: Entry("ours.whole"),
+    KEPT: Entry("ours.by_row", environment=KEEP_MALLOC),
+    PLAIN: Entry("ours.by_row", environment=CORE),
+    ORJSON: Entry("by_hand.by_row", ("orjson",)),
+    JSON: Entry("by_hand.by_row", ("json",)),
+    PYWA: Entry("peers.pywa"),
+    OFFICIAL: Entry("peers.facebook_business", warm=8),
 }
+NEEDS = {
+    SPEED: "msgspec",
+    WHOLE: "msgspec",
+    KEPT: "msgspec",
+    ORJSON: "orjson",
+    PYWA: "pywa",
+    OFFICIAL: "facebook_business",
+}
+"""The packages without which there are no such subjects."""
+OF_ONE = {PYWA: (3, 1), OFFICIAL: (1, 1)}
+"""Of a slow one, how many lists are listed one after the other in a turn, and in how many turns."""
+OF_MANY = {PYWA: (5, 1), OFFICIAL: (1, 1)}
+"""Where 64 are listed at once, of a slow one how many pages each list has, and in how many turns."""
 ONE, MANY = "one list of 20 pages", "64 such lists at once"
 GOALS = (
     (ONE, SPEED, ORJSON, 1.0),
@@ -62,42 +61,28 @@ GOALS = (
 )
 
 
-@attrs.frozen
-class Sample:
-    """What a page took in one round, in seconds."""
-
-    cpu: float
-    """Of the subject's processor."""
-    server_cpu: float
-    """Of the server's processor."""
-    seconds: float
-    """Of time."""
-
-
 Samples = Mapping[str, Mapping[str, Sequence[Sample]]]
 """By the work, and by the subject."""
 
 
-def sample(server: canned.Server, subject: Subject, work: str) -> Sample:
-    """Let a subject work, in a fresh process."""
-    lists, pages, times = (64, subject.pages, 1) if work == MANY else (1, 20, subject.times)
-    amount = ("--lists", lists, "--pages", pages, "--times", times)
-    server.took()
-    took = paired.run_fresh(
-        "subject.py", subject.opened, server.url, *subject.arguments, *amount, environment=subject.environment
-    )
-    return Sample(took["cpu"], server.took().cpu_a_page, took["seconds"])
+def entries(work: str) -> dict[str, Entry]:
+    """Who lists, and how much of it is enough to measure."""
+    found = {}
+    for name, subject in SUBJECTS.items():
+        if not importlib.util.find_spec(NEEDS.get(name, "aiohttp")):
+            continue
+        if work == ONE:
+            times, of_each = OF_ONE.get(name, (3, 5))
+            found[name] = attrs.evolve(subject, times=times, turns=of_each)
+        else:
+            pages, of_each = OF_MANY.get(name, (20, 2))
+            found[name] = attrs.evolve(subject, lists=64, pages=pages, turns=of_each)
+    return found
 
 
 def measure(rounds: int) -> Findings:
-    present = {name: one for name, one in SUBJECTS.items() if not one.needs or importlib.util.find_spec(one.needs)}
     with canned.serving(20) as server:
-        samples = {
-            work: paired.take_turns(
-                {name: functools.partial(sample, server, subject, work) for name, subject in present.items()}, rounds
-            )
-            for work in (ONE, MANY)
-        }
+        samples = {work: turns.play(server, entries(work), rounds) for work in (ONE, MANY)}
         capacities = [canned.capacity(server.url, connections) for connections in (1, 64)]
     return Findings(tuple(rows(samples)), "\n".join(details(samples, capacities)), speeds(samples))
 
@@ -121,8 +106,10 @@ def details(samples: Samples, capacities: Sequence[float]) -> Iterator[str]:
         f"Bare sockets get {capacities[0]:,.0f} pages a second from the server over one connection and "
         f"{capacities[1]:,.0f} over 64, where the fastest subject gets {fastest[0]:,.0f} and {fastest[1]:,.0f}."
     )
-    yield f"Where 64 lists are listed at once, those of {PYWA} have {SUBJECTS[PYWA].pages} pages and those of "
-    yield f"{OFFICIAL}, which does it in threads, have {SUBJECTS[OFFICIAL].pages}."
+    yield (
+        f"Where 64 lists are listed at once, those of {PYWA} have {OF_MANY[PYWA][0]} pages, and those of {OFFICIAL}, "
+        f"which does it in threads, {OF_MANY[OFFICIAL][0]}."
+    )
 
 
 def figures(found: Sequence[Sample]) -> Iterator[str]:

@@ -48,7 +48,8 @@ async def bursts(number: int) -> None:
 
 
 Caller = Callable[[int], Awaitable[None]]
-PARTS: tuple[tuple[str, Caller, tuple[int, ...]], ...] = (
+Part = tuple[str, Caller, tuple[int, ...]]
+PARTS: tuple[Part, ...] = (
     ("50 ms a page", steady, (0, 1)),
     ("50 ms a page, blocking", blocking, (0, 1)),
     ("200 ms every fourth page", bursts, (0, 1, 4)),
@@ -94,15 +95,20 @@ def serving() -> Generator[str]:
 # --- the table
 
 
-def measure(rounds: int) -> Findings:
+def measure(rounds: int, parts: Sequence[Part] = PARTS) -> Findings:
     with serving() as url:
         subjects = {
             (name, pages): functools.partial(take, url, work, pages)
-            for name, work, numbers in PARTS
+            for name, work, numbers in parts
             for pages in numbers
         }
         times = paired.take_turns(subjects, rounds)
     return Findings(tuple(rows(times)), "\n".join(details(times)))
+
+
+def measure_steady(rounds: int) -> Findings:
+    """The part that has a goal, which takes a quarter of the time."""
+    return measure(rounds, PARTS[:1])
 
 
 def take(url: str, work: Caller, read_ahead: int) -> float:

@@ -23,7 +23,7 @@ SHAPES = {
     "listing": "measure",
     "bulk": "measure_beside_orjson",
     "decoding": "measure",
-    "read_ahead": "measure",
+    "read_ahead": "measure_steady",
     "importing": "measure",
     "growth": "measure",
     "compressed": "measure",

@@ -1,4 +1,4 @@
-"""One subject in a process of its own: it opens, warms up, works, and prints what the work took.
+"""One subject in a process of its own: it opens and warms up, and then works once for each line of its input.
 
     python benchmarks/subject.py ours.by_row http://127.0.0.1:PORT --lists 64 --pages 20 --times 3
 
@@ -12,6 +12,7 @@ import asyncio
 import importlib
 import itertools
 import json
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
@@ -24,17 +25,19 @@ Lister = Callable[[Sequence[str]], Awaitable[tuple[int, str]]]
 """Lists accounts, all at once where there are several: how many numbers there were, and the id of the last."""
 
 
-async def run(options: argparse.Namespace) -> dict[str, float]:
-    """What the work took, for each page."""
+async def run(options: argparse.Namespace) -> None:
+    """Print `ready`, and then for each line what a page took, in seconds."""
     module, _, name = options.subject.partition(".")
     opened = getattr(importlib.import_module(module), name)
     serial = itertools.count()
     async with opened(options.url, *options.arguments) as lister:
-        warm = min(options.lists, CONCURRENCY if options.warm is None else options.warm)
-        await work(lister, warm, min(options.pages, 20), 1, serial)
-        began, cpu = time.perf_counter(), time.process_time()
-        pages = await work(lister, options.lists, options.pages, options.times, serial)
-        return {"cpu": (time.process_time() - cpu) / pages, "seconds": (time.perf_counter() - began) / pages}
+        await work(lister, min(options.lists, options.warm), min(options.pages, 20), 1, serial)
+        print(json.dumps("ready"), flush=True)
+        while sys.stdin.readline():
+            began, cpu = time.perf_counter(), time.process_time()
+            pages = await work(lister, options.lists, options.pages, options.times, serial)
+            took = {"cpu": time.process_time() - cpu, "seconds": time.perf_counter() - began}
+            print(json.dumps({name: seconds / pages for name, seconds in took.items()}), flush=True)
 
 
 async def work(lister: Lister, lists: int, pages: int, times: int, serial: Iterator[int]) -> int:
@@ -54,8 +57,8 @@ def main() -> None:
     parser.add_argument("--lists", type=int, default=1, help="accounts at once")
     parser.add_argument("--pages", type=int, default=20, help="of 100 numbers in each list")
     parser.add_argument("--times", type=int, default=1)
-    parser.add_argument("--warm", type=int, help="accounts at once in the warm-up, 64 at most unless told")
-    print(json.dumps(asyncio.run(run(parser.parse_args()))))
+    parser.add_argument("--warm", type=int, default=CONCURRENCY, help="accounts at once in the warm-up")
+    asyncio.run(run(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import random
 import sys
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
@@ -15,7 +16,7 @@ from wa_phone_async import PhoneNumber
 from wa_phone_async.decoding import read_json
 from wa_phone_async.paginator import Paging, read_listing
 
-paired, chart, canned, pages = map(load_benchmark, ("paired", "chart", "canned", "pages"))
+paired, chart, canned, pages, turns = map(load_benchmark, ("paired", "chart", "canned", "pages", "turns"))
 listing, growth, decoding, report = map(load_benchmark, ("listing", "growth", "decoding", "report"))
 bulk, read_ahead, compressed, importing = map(load_benchmark, ("bulk", "read_ahead", "compressed", "importing"))
 
@@ -148,9 +149,8 @@ def test_the_figures_of_lists_show_how_busy_the_server_was() -> None:
 
 
 def test_growth_is_the_most_beside_the_least() -> None:
-    times = {
-        name: [cost, 2 * cost] for name, cost in zip(growth.LONGER | growth.WIDER, (1.0, 2, 3, 4, 5, 6), strict=True)
-    }
+    costs = zip(growth.LONGER | growth.WIDER | growth.BY_HAND, map(float, range(1, 10)), strict=True)
+    times = {name: [cost, 2 * cost] for name, cost in costs}
     assert [(row.work, row.ratio.middle) for row in growth.rows(times)] == [
         ("a page of 1,000 pages", 3.0),
         ("a page of 256 lists at once", 1.5),
@@ -314,12 +314,26 @@ def test_subjects_of_each_kind_work_against_the_server() -> None:
     with canned.serving(3) as server:
         capacity = canned.capacity(server.url, 4, 40)
         server.took()
-        for subject, *arguments in (("ours.by_row",), ("ours.whole",), ("ours.many",), ("by_hand.by_row", "json")):
-            amount = ("--lists", 2, "--pages", 3, "--times", 2)
-            took = paired.run_fresh("subject.py", subject, server.url, *arguments, *amount)
-            served = server.took()
-            assert served.answers == 2 * 3 * 3  # the warm-up too
-            assert served.cpu_a_page > 0
-            assert took["cpu"] > 0
-            assert took["seconds"] > 0
+        subjects = {"ours.by_row": (), "ours.many": (), "by_hand.by_row": ("json",), "by_hand.many": ("json",)}
+        entries = {
+            name: turns.Entry(name, arguments, lists=2, pages=3, times=2, turns=number)
+            for number, (name, arguments) in enumerate(subjects.items(), start=1)
+        }
+        found = turns.play_round(server, entries, random.Random(1))
+    assert [len(samples) for samples in found.values()] == [1, 2, 3, 4]
+    for samples in found.values():
+        for sample in samples:
+            assert sample.cpu > 0
+            assert min(sample.cpu, sample.server_cpu, sample.seconds) > 0
     assert capacity > 0
+
+
+@pytest.mark.heavy
+def test_a_subject_that_ends_early_says_so() -> None:
+    with canned.serving(1) as server, pytest.raises(RuntimeError, match="ended before its turn"):
+        turns.play_round(server, {"": turns.Entry("ours.no_such_subject")}, random.Random(1))
+
+
+def test_the_figure_of_a_round_is_the_mean_of_its_turns() -> None:
+    samples = [turns.Sample(1.0, 2.0, 3.0), turns.Sample(3.0, 4.0, 5.0)]
+    assert turns.mean(samples) == turns.Sample(2.0, 3.0, 4.0)
