@@ -470,9 +470,13 @@ class BudgetBook:
             now: The present time.
             token: What stands for the access token, such as a digest; it need not be the token itself.
         """
-        when = self.peek(key, now, token)
+        if now >= self._sweep_at:
+            self._sweep(now)
+        charged = self._charged(key, now, token)
+        when = max([budget.peek(now) for budget in charged])
         if when <= now:
-            self.take(key, now, token)
+            for budget in charged:
+                budget.take(now)
         return when
 
     def take(self, key: str | None, now: float, token: Hashable = None) -> None:
@@ -484,8 +488,7 @@ class BudgetBook:
         """Say what `admit` would, if `ahead` more calls of this WABA were to go before this one."""
         if now >= self._sweep_at:
             self._sweep(now)
-        when = max(self._waba(key, now).peek(now, ahead), self.app.peek(now, ahead))
-        return max(when, self._tokens[token].peek(now)) if token in self._tokens else when
+        return max([budget.peek(now, ahead) for budget in self._charged(key, now, token)])
 
     def answered(
         self, key: str | None, now: float, usage: Usage | None, *, sent: float, token: Hashable = None

@@ -45,7 +45,7 @@ class Dialect:
         return Dialect(spelling, self.missing_fields | request.dialect.missing_fields)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True, on_setattr=attrs.setters.NO_OP)
 class Request:
     """One question to the API, independent of token, host and version."""
 

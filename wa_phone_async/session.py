@@ -306,7 +306,7 @@ class GraphSession:
         check_page(limit=limit, after=after, before=before, max_items=max_items)
         check_read_ahead(read_ahead)
         _check_total_timeout(total_timeout)
-        walk = Walk[T](limit=limit, after=after, before=before, max_items=max_items, follow=follow)
+        walk: Walk[T] = Walk(limit=limit, after=after, before=before, max_items=max_items, follow=follow)
         own_params = dict(params or {})
         tally = ListTally(self._events, path, walk) if self._events.hears_lists else None
 

@@ -77,14 +77,26 @@ def read_usage(headers: Mapping[str, str], node_id: str) -> Usage | None:
     """
     if isinstance(headers, dict):
         headers = {str(name).lower(): text for name, text in headers.items()}
-    retry_after = headers.get("retry-after")
-    return _read(
-        headers.get("x-business-use-case-usage"),
-        headers.get("x-app-usage"),
-        retry_after,
-        None if retry_after is None else headers.get("date"),
-        node_id,
-    )
+    buc, retry_after = headers.get("x-business-use-case-usage"), headers.get("retry-after")
+    date = None if retry_after is None else headers.get("date")
+    if buc is not None:
+        buc, node_id = _impersonal(buc, node_id)
+    return _read(buc, headers.get("x-app-usage"), retry_after, date, node_id)
+
+
+_ANY_ID: Final = "the id that was called"
+
+
+def _impersonal(text: str, node_id: str) -> tuple[str, str]:
+    """The text with a word for the id, and this word.
+
+    The texts of many accounts mostly differ by the id alone, and without it one is read for all of them.
+    """
+    name = f'"{node_id}"'
+    if name not in text:
+        return text, _ANY_ID
+    key = f"{name}:"
+    return (text.replace(key, f'"{_ANY_ID}":'), _ANY_ID) if key in text and node_id.isdecimal() else (text, node_id)
 
 
 @lru_cache(maxsize=256)
