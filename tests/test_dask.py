@@ -150,6 +150,21 @@ def test_a_worker_that_dies_as_its_client_is_made_costs_nothing(sandbox: Sandbox
     assert rows_in(tmp_path / "out") == rows_of(sandbox)
 
 
+async def test_workers_that_cannot_be_reached_are_given_up(tmp_path: Path) -> None:
+    class Unreachable:
+        tries = 0
+
+        async def register_plugin(self, plugin: object, name: str) -> None:
+            self.tries += 1
+            raise OSError(f"{plugin} of {name} has not arrived")
+
+    cluster = Unreachable()
+    work = dask.Work(client_factory=client_factory, out_dir=tmp_path, list_options={})
+    with pytest.raises(ConnectionError, match="cannot be reached"):
+        await anext(dask.list_chunks(cluster, dask.in_chunks(dask._each_once(["1"]), 1), work))
+    assert cluster.tries == 3
+
+
 def test_a_rejected_token_ends_it(sandbox: Sandbox, cluster: Any, tmp_path: Path) -> None:
     sandbox.revoke(CANARY)
     with pytest.raises(AuthenticationError) as caught:

@@ -173,13 +173,12 @@ async def list_chunks(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], work
 async def _clients_on_workers(cluster: Any, client_factory: ClientFactory) -> AsyncGenerator[str]:
     """A client in each worker, in those that join later as well, until the block ends; gives the plugin's name."""
     name = f"wa_phone_async-{secrets.token_hex(4)}"
-    for tries_left in reversed(range(_TRIES)):
-        try:
+    for _ in range(_TRIES):
+        with suppress(OSError):  # a worker has died meanwhile; a plugin of the same name takes the place of the others
             await cluster.register_plugin(_ClientOnWorker(client_factory), name)
             break
-        except OSError:  # a worker has died meanwhile; a plugin of the same name takes the place of the others
-            if not tries_left:
-                raise
+    else:
+        raise ConnectionError("the workers of the cluster cannot be reached: are they being killed?")
     try:
         yield name
     finally:
