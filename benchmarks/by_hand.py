@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import importlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -37,26 +37,50 @@ async def by_row(url: str, decoder: str) -> AsyncIterator[Lister]:
 @contextlib.asynccontextmanager
 async def many(url: str, decoder: str) -> AsyncIterator[Lister]:
     """Any number of accounts, so many at a time; the rows of each are dropped when they are counted."""
-    loads = importlib.import_module(decoder).loads
     async with opened() as session:
-        seats = asyncio.Semaphore(CONCURRENCY)
+        rows_of = reader(session, url, decoder)
 
-        async def take(waba_id: str) -> tuple[int, str]:
-            rows, params = list[dict[str, Any]](), {"limit": "100"}
-            async with seats:
-                while True:
-                    async with session.get(f"{url}/v23.0/{waba_id}/phone_numbers", params=params) as response:
-                        page = loads(await response.read())
-                    rows += page["data"]
-                    if "next" not in page.get("paging", {}):
-                        return len(rows), rows[-1]["id"]
-                    params["after"] = page["paging"]["cursors"]["after"]
+        async def count(waba_id: str) -> tuple[int, str]:
+            rows = await rows_of(waba_id)
+            return len(rows), rows[-1]["id"]
 
         async def list_many(waba_ids: Sequence[str]) -> tuple[int, str]:
-            found = await asyncio.gather(*map(take, waba_ids))
+            found = await asyncio.gather(*map(count, waba_ids))
             return sum(seen for seen, _ in found), found[-1][1]
 
         yield list_many
+
+
+@contextlib.asynccontextmanager
+async def many_kept(url: str, decoder: str) -> AsyncIterator[Lister]:
+    """The same with the rows of all accounts, as `gather` gives them: what comes to mind first."""
+    async with opened() as session:
+        rows_of = reader(session, url, decoder)
+
+        async def list_many(waba_ids: Sequence[str]) -> tuple[int, str]:
+            found = await asyncio.gather(*map(rows_of, waba_ids))
+            return sum(map(len, found)), found[-1][-1]["id"]
+
+        yield list_many
+
+
+def reader(session: aiohttp.ClientSession, url: str, decoder: str) -> Callable[[str], Awaitable[list[dict[str, Any]]]]:
+    """What gives the rows of an account, once there is a seat."""
+    loads = importlib.import_module(decoder).loads
+    seats = asyncio.Semaphore(CONCURRENCY)
+
+    async def rows_of(waba_id: str) -> list[dict[str, Any]]:
+        rows, params = list[dict[str, Any]](), {"limit": "100"}
+        async with seats:
+            while True:
+                async with session.get(f"{url}/v23.0/{waba_id}/phone_numbers", params=params) as response:
+                    page = loads(await response.read())
+                rows += page["data"]
+                if "next" not in page.get("paging", {}):
+                    return rows
+                params["after"] = page["paging"]["cursors"]["after"]
+
+    return rows_of
 
 
 def opened() -> aiohttp.ClientSession:
