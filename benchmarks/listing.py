@@ -19,15 +19,13 @@ from paired import Findings, Row, Spread, digits, ratio
 from turns import Entry, Sample
 
 CORE = {"WA_PHONE_FAST_PATH": "off"}
-KEEP_MALLOC = {"WA_PHONE_MALLOC": "off"}
 
 
-SPEED, WHOLE, KEPT, PLAIN = "speed", "speed, awaited whole", "speed, malloc as it is", "core"
+SPEED, WHOLE, PLAIN = "speed", "speed, awaited whole", "core"
 ORJSON, JSON, PYWA, OFFICIAL = "aiohttp + orjson by hand", "aiohttp + json by hand", "pywa", "facebook-business"
 SUBJECTS = {
     SPEED: Entry("ours.by_row"),
     WHOLE: Entry("ours.whole"),
-    KEPT: Entry("ours.by_row", environment=KEEP_MALLOC),
     PLAIN: Entry("ours.by_row", environment=CORE),
     ORJSON: Entry("by_hand.by_row", ("orjson",)),
     JSON: Entry("by_hand.by_row", ("json",)),
@@ -37,7 +35,6 @@ SUBJECTS = {
 NEEDS = {
     SPEED: "msgspec",
     WHOLE: "msgspec",
-    KEPT: "msgspec",
     ORJSON: "orjson",
     PYWA: "pywa",
     OFFICIAL: "facebook_business",
@@ -50,7 +47,6 @@ OF_MANY = {PYWA: (5, 1), OFFICIAL: (1, 1)}
 ONE, MANY = "one list of 20 pages", "64 such lists at once"
 GOALS = (
     (ONE, SPEED, ORJSON, 1.0),
-    (ONE, KEPT, ORJSON, 1.1),
     (MANY, SPEED, ORJSON, 0.9),
     (ONE, PLAIN, JSON, 1.25),
     (MANY, PLAIN, JSON, 1.25),
