@@ -76,6 +76,8 @@ class _Call(Generic[T]):
     read: Callable[[Any, int], T]
     deadline: float | None
     rejections_before: int
+    now: Callable[[], float]  # the loop's clock
+    began: float
     unknown: Callable[[str], OutcomeUnknownError] | None = None
     limits: aiohttp.ClientTimeout | None = None
     read_bytes: Callable[[bytes, int], T | None] | None = None
@@ -83,14 +85,13 @@ class _Call(Generic[T]):
     token: Secret | None = None
     rejected: Secret | None = None
     was_throttled: bool = False
-    began: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
     seconds_waited: float = 0.0
     http_status: int | None = None
     list_id: int | None = None
 
     def seconds_left(self) -> float | None:
         """Seconds until the deadline on the loop's clock, or `None` without one."""
-        return None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
+        return None if self.deadline is None else self.deadline - self.now()
 
 
 class GraphSession:
@@ -395,8 +396,10 @@ class GraphSession:
         """A call that begins now."""
         _check_total_timeout(total_timeout)
         limit = self._retry.total_timeout if total_timeout is None else total_timeout
-        deadline = None if limit is None else asyncio.get_running_loop().time() + limit
-        return _Call(request, read, deadline, self._tokens.rejections_so_far, unknown)
+        now = asyncio.get_running_loop().time
+        began = now()
+        deadline = None if limit is None else began + limit
+        return _Call(request, read, deadline, self._tokens.rejections_so_far, now, began, unknown)
 
     async def _call(self, call: _Call[T]) -> T:
         """Ask until there is an answer or an error, and tell how it ended."""
@@ -453,7 +456,7 @@ class GraphSession:
                     http_status=call.http_status,
                     trace_id=getattr(error, "fbtrace_id", None),
                     attempts=call.attempts,
-                    seconds=asyncio.get_running_loop().time() - call.began,
+                    seconds=call.now() - call.began,
                     seconds_waited=call.seconds_waited,
                     usage=self._throttle.last_usage(call.request.budget_id),
                     waba_id=call.request.budget_id,
@@ -542,7 +545,7 @@ class GraphSession:
 
     async def _admit(self, call: _Call[T], token: Secret, waiting: asyncio.Timeout) -> Lease | RateLimitError:
         """Wait until the budgets have room for the call, or say at once that this would take too long."""
-        waba_id, left, began = call.request.budget_id, call.seconds_left(), asyncio.get_running_loop().time()
+        waba_id, left, began = call.request.budget_id, call.seconds_left(), call.now()
         patience = self._retry.max_wait if left is None else min(self._retry.max_wait, left)
         self._waiting.add((token, waiting))
         try:
@@ -551,7 +554,7 @@ class GraphSession:
             )
         finally:
             self._waiting.discard((token, waiting))
-            call.seconds_waited += asyncio.get_running_loop().time() - began
+            call.seconds_waited += call.now() - began
         if isinstance(lease, Lease):
             return lease
         text = f"{call.request} was not sent: the budget of {waba_id or 'the app'} has no room for it in time"
