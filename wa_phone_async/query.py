@@ -188,7 +188,7 @@ def create_body(
     _check_match(
         "phone_number",
         phone_number,
-        _PHONE_NUMBER,
+        r"[1-9][0-9]{6,14}",
         "7 to 15 digits, the first not 0, without + or blanks",
     )
     if verified_name is None and not migrate_phone_number:
@@ -196,7 +196,7 @@ def create_body(
     if verified_name is not None and not (isinstance(verified_name, str) and 2 <= len(verified_name) <= 75):
         raise InvalidArgumentError(f"verified_name must have 2 to 75 characters, not {verified_name!r}")
     if cc is not None:
-        _check_match("cc", cc, _DIAL_CODE, "a country's dial code of 1 to 3 digits, without +")
+        _check_match("cc", cc, r"[0-9]{1,3}", "a country's dial code of 1 to 3 digits, without +")
     if migrate_phone_number is not None and not isinstance(migrate_phone_number, bool):
         raise InvalidArgumentError(f"migrate_phone_number must be True or False, not {migrate_phone_number!r}")
     if preverified_id is not None:
@@ -211,21 +211,19 @@ def create_body(
     return {name: value for name, value in body.items() if value is not None}
 
 
-_ID: Final = re.compile(r"[0-9]+")
-_PATH: Final = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
-_VERSION: Final = re.compile(r"v[0-9]{1,3}\.[0-9]{1,2}")
-_PHONE_NUMBER: Final = re.compile(r"[1-9][0-9]{6,14}")
-_DIAL_CODE: Final = re.compile(r"[0-9]{1,3}")
-
-
 def check_node_id(name: str, value: object) -> None:
     """An id of Meta's: a string of digits."""
-    _check_match(name, value, _ID, "Meta's id of it, a string of digits")
+    _check_match(name, value, r"[0-9]+", "Meta's id of it, a string of digits")
 
 
 def check_path(path: object) -> None:
     """A path below the API's version, such as `"1234/phone_numbers"`: no host, no query, no way up."""
-    _check_match("path", path, _PATH, "relative and without a query, such as '1234/phone_numbers'")
+    _check_match(
+        "path",
+        path,
+        r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*",
+        "relative and without a query, such as '1234/phone_numbers'",
+    )
 
 
 def check_page(*, limit: object, after: object, before: object, max_items: object) -> None:
@@ -248,7 +246,7 @@ def check_read_ahead(read_ahead: object) -> None:
 
 def check_api_version(api_version: object) -> None:
     """A version of the Graph API."""
-    _check_match("api_version", api_version, _VERSION, "of the form 'v23.0'")
+    _check_match("api_version", api_version, r"v[0-9]{1,3}\.[0-9]{1,2}", "of the form 'v23.0'")
 
 
 def read_base_url(base_url: object) -> str:
@@ -303,9 +301,12 @@ def _check_count(name: str, value: object, lowest: int, highest: int | None) -> 
         raise InvalidArgumentError(f"{name} must be a whole number {span}, not {value!r}")
 
 
-def _check_match(name: str, value: object, pattern: re.Pattern[str], right: str) -> None:
-    if not (isinstance(value, str) and pattern.fullmatch(value)):
+def _check_match(name: str, value: object, pattern: str, right: str) -> None:
+    if not (isinstance(value, str) and _compiled(pattern).fullmatch(value)):
         raise InvalidArgumentError(f"{name} must be {right}, not {_shown(value)}")
+
+
+_compiled: Final = functools.cache(re.compile)  # the cache that `re` has itself takes longer than the match
 
 
 def _shown(value: object) -> str:
