@@ -62,7 +62,7 @@ def tests(session, packages):
 @nox.session
 def coverage(session):
     """All tests, which must take every branch of the package, in processes that they start as well."""
-    session.install(*ALL_EXTRAS, *group("test"), *group("tables"), *group("coverage"))
+    session.install(*ALL_EXTRAS, *group("test"), *group("tables"), *group("web"), *group("coverage"))
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", *PYTEST, *session.posargs)
     session.run("coverage", "combine", "--quiet")
@@ -80,7 +80,7 @@ def lint(session):
 @nox.session
 def typing(session):
     """Two type checkers, and whether every public name has a complete type."""
-    session.install(*ALL_EXTRAS, *group("test"), *group("typing"))
+    session.install(*ALL_EXTRAS, *group("test"), *group("web"), *group("typing"))
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "wa_phone_async", "--ignoreexternal")
