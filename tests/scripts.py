@@ -1,4 +1,4 @@
-"""The benchmarks as modules: they are scripts beside the tests, and no package."""
+"""The benchmarks and examples as modules: they are scripts beside the tests, and no packages."""
 
 import importlib.util
 import sys
@@ -6,11 +6,20 @@ from pathlib import Path
 from types import ModuleType
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 sys.path.append(str(BENCHMARKS))  # where they find each other
 
 
 def load_benchmark(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", BENCHMARKS / f"{name}.py")
+    return _load(BENCHMARKS / f"{name}.py")
+
+
+def load_example(name: str) -> ModuleType:
+    return _load(EXAMPLES / f"{name}.py")
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
