@@ -573,6 +573,15 @@ def test_a_token_that_was_refused_is_tried_by_one_call() -> None:
     assert not book._tokens
 
 
+def test_a_call_that_was_admitted_elsewhere_is_in_flight_too() -> None:
+    book = BudgetBook(quota=1)
+    book.take("a", 0.0)
+
+    assert book.admit("a", 0.0) == 1.0
+    book.unsent("a", 0.5)
+    assert book.admit("a", 0.5) == 0.5
+
+
 def test_a_token_is_held_for_as_long_as_was_said() -> None:
     book = BudgetBook()
     refuse(book, "a", 0.0, 17, usage(1.0, retry_after_seconds=20_000.0))

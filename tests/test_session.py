@@ -48,6 +48,8 @@ from wa_phone_async import (
     WaPhoneError,
 )
 from wa_phone_async.client import Settings
+from wa_phone_async.redaction import Secret
+from wa_phone_async.request import Request
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 TOKEN = "an-invented-token"
@@ -802,3 +804,22 @@ async def test_a_server_that_went_away_is_a_transport_error_after_all_attempts()
             await client.list_phone_numbers("1234")
         assert caught.value.attempts == 5
         assert len(server.requests) == 10  # aiohttp puts a GET once more by itself
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://graph.facebook.com",
+        "HTTP://127.0.0.1:80/proxy/",
+        "http://[::1]:8080/a%2Fb",
+        "https://bücher.example/ü",
+        "http://example.com:443//c",
+    ],
+)
+def test_the_address_is_that_of_its_text(base_url: str) -> None:
+    session = GraphSession(TOKEN, base_url=base_url)
+    for params, query in (({}, ""), ({"after": "a=/ü,"}, "?after=a%3D%2F%C3%BC%2C")):
+        url = session._url(Request(path="1234/phone_numbers", params=params), Secret(TOKEN))
+        expected = URL(f"{session.base_url}/v23.0/1234/phone_numbers{query}", encoded=True)
+        assert (url, str(url), url.raw_path_qs) == (expected, str(expected), expected.raw_path_qs)
+        assert (url.raw_host, url.port) == (expected.raw_host, expected.port)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.usage import Reading, Usage, read_usage, server_wait
+from wa_phone_async.usage import Reading, Usage, _read, read_usage, server_wait
 
 BUC = "X-Business-Use-Case-Usage"
 APP = "X-App-Usage"
@@ -165,6 +165,26 @@ def test_any_headers_give_numbers_that_make_sense_or_nothing(headers: dict[str, 
     readings = [reading for reading in (usage.waba, usage.app) if reading is not None]
     numbers = [number for reading in readings for number in (reading.percent, reading.regain_seconds)]
     assert all(0.0 <= number < 1e9 for number in [*numbers, usage.retry_after_seconds or 0.0])
+
+
+def test_texts_that_differ_by_the_id_alone_are_read_once() -> None:
+    first, second = ({BUC: json.dumps({waba_id: [entry(5)]})} for waba_id in ("100", "200"))
+    assert read_usage(first, "100") is read_usage(second, "200")
+    assert read_usage(first, "business") is read_usage(first, "300")
+
+
+NODE_IDS = st.sampled_from(["7", "77", "8", "call_count", "total_time", "me"])
+NUMBERS = st.dictionaries(st.sampled_from(["call_count", "total_time", "type", "7"]), st.sampled_from([0, 5, 60, "7"]))
+
+
+@given(
+    st.dictionaries(NODE_IDS, NUMBERS | st.lists(NUMBERS, max_size=2) | NODE_IDS),
+    NODE_IDS,
+    st.sampled_from([":", ": ", " : "]),
+)
+def test_without_the_id_the_same_is_read(document: dict[str, object], node_id: str, colon: str) -> None:
+    text = json.dumps(document, separators=(",", colon))
+    assert read_usage({BUC: text}, node_id) == _read.__wrapped__(text, None, None, None, node_id)
 
 
 @given(HEADERS)
