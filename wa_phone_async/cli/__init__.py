@@ -3,6 +3,7 @@
     app.py          the commands together, and how a run ends: exit status, errors
     listing.py      wa-phone list
     creating.py     wa-phone create
+    onboarding.py   wa-phone onboard
     watching.py     wa-phone watch
     exporting.py    wa-phone export
     serving.py      wa-phone sandbox
@@ -13,6 +14,9 @@
     table.py        phone numbers as a table that fits its terminal
     changes.py      changes as lines
     live.py         changes on a terminal, drawn again in their place
+    steps.py        which step a number takes next
+    walk.py         the steps of a number, with a person beside
+    prompting.py    answers that nobody may see
     ids.py          ids out of a file or a pipe
     progress.py     how far an export has come
     stopping.py     Ctrl-C for work that has to be ended in order

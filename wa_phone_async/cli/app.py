@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Group
 
 from wa_phone_async import __version__
 
-from . import creating, exporting, listing, serving, watching
+from . import creating, exporting, listing, onboarding, serving, watching
 from .errors import INTERRUPTED, exit_status, sentence
 from .help import HelpConsole, ManualPage
 from .output import complain, drop_stdout, say
@@ -60,6 +60,7 @@ for flag in ("--help", "--version"):
 COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # in the order in which --help lists them
     ("list", listing.list_numbers, listing.USAGE, listing.EXAMPLES),
     ("create", creating.create_number, creating.USAGE, creating.EXAMPLES),
+    ("onboard", onboarding.onboard_number, onboarding.USAGE, onboarding.EXAMPLES),
     ("watch", watching.watch_numbers, watching.USAGE, watching.EXAMPLES),
     ("export", exporting.export_numbers, exporting.USAGE, exporting.EXAMPLES),
     ("sandbox", serving.serve_sandbox, serving.USAGE, serving.EXAMPLES),
