@@ -58,4 +58,6 @@ def _unknown_option(error: UnknownOptionError) -> str:
             f"there is no {option}: other users of this machine can read arguments; "
             "export WA_ACCESS_TOKEN and WA_APP_SECRET, or give --token-file and --app-secret-file"
         )
+    if option in {"--code", "--pin"}:
+        return f"there is no {option}: other users of this machine can read arguments; wa-phone onboard asks for it"
     return str(error)

@@ -30,9 +30,7 @@ wa-phone onboard $WABA_ID --phone-number 16315551000 \\
 
 _AGAIN: Final = "The same command goes on from where the number is then."
 _AGAIN_SANDBOX: Final = "The sandbox is gone with this command: the next one begins anew."
-_ANOTHER_NAME: Final = (
-    "Where the name was declined or has expired, ask for another one in WhatsApp Manager; then the same command goes on."
-)
+_ANOTHER_NAME: Final = "Where the name was declined or has expired, ask for another one in WhatsApp Manager; then the same command goes on."
 
 
 def _check_language(_: Any, language: str) -> None:
@@ -69,7 +67,8 @@ async def onboard_number(
     Args:
         waba_id: Id of the account; with --sandbox and none, the sandbox's account without a number.
         phone_number: 7 to 15 digits, without + or blanks; with --sandbox and none, an invented one.
-        verified_name: The business's name as customers see it, 2 to 75 characters. A number that is there keeps its own.
+        verified_name: The business's name as customers see it, 2 to 75 characters. A number that is there
+            keeps its own.
         cc: The country's dial code, 1 to 3 digits. Give it: some of Meta's guides require it.
         code_method: How the code comes: by message or by call, which landlines and VoIP numbers want.
         language: The language of the message.

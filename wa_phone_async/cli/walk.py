@@ -42,7 +42,11 @@ _SANDBOX_INTERVAL: Final = 1.0
 _SANDBOX_REVIEW_SECONDS: Final = 3.0
 
 _INDENT: Final = "   "
-_NUMBER: Final = "1. The number"
+_CAME: Final[Mapping[str, str]] = {
+    "created": "created",
+    "found": "it is there already",
+    "recovered": "created, although the answer was lost",
+}
 _HEADS: Final[Mapping[Step, str]] = {
     Step.VERIFY: "2. The code",
     Step.REGISTER: "3. The PIN",
@@ -55,10 +59,10 @@ _PASSED: Final[Mapping[Step, str]] = {
 }
 _PIN_WANTED: Final[Mapping[bool | None, str]] = {
     True: "Type the 6 digits of two-step verification that this number has. They are not shown.",
-    False: "This number has none. Choose 6 digits, which are not shown, and keep them: two-step verification asks for "
-    "them from now on.",
-    None: "Type the 6 digits of two-step verification, which are not shown; where the number has none, choose them, "
-    "and keep them.",
+    False: "This number has none. Choose 6 digits and keep them, since two-step verification asks for them from now "
+    "on. They are not shown.",
+    None: "Type the 6 digits of two-step verification. Where the number has none, choose them, and keep them. They are "
+    "not shown.",
 }
 
 
@@ -113,13 +117,13 @@ class Walk:
         while way := self._ways.get(step := next_step(number, self._confirmed)):
             self._tell_passed(before=step)
             number = await way(number)
-        reasons = "; ".join(read_readiness(number).reasons)
         if step is Step.STOP:
-            raise WaitError(f"{number.id} gets no further: {reasons}", phone_number_id=number.id, last_seen=number)
+            text = f"{number.id} gets no further: {_reasons(number)}"
+            raise WaitError(text, phone_number_id=number.id, last_seen=number)
         self._tell_passed(before=step)
         if step is Step.REVIEW:
             shown_by = f"wa-phone watch {self._wanted.waba_id} shows when that changes."
-            self._tell_at(Step.REVIEW, f"So far the number is {reasons}. {shown_by}")
+            self._tell_at(Step.REVIEW, f"So far the number is {_reasons(number)}. {shown_by}")
         return number
 
     # The steps, each from a number as it was read last to what is read of it afterwards
@@ -133,9 +137,9 @@ class Walk:
             cc=wanted.cc,
             fields=ALL_FIELDS,
         )
-        number, self._was_created = ensured.phone_number, ensured.outcome == "created"
+        number, self._was_created = ensured.phone_number, ensured.outcome != "found"
         self._id = number.id
-        _tell(f"{_NUMBER}: {ensured.outcome} in {wanted.waba_id}, with the id {number.id}.", indent="")
+        _tell(f"1. The number: {_CAME[ensured.outcome]}, with the id {number.id}.", indent="")
         if number.verified_name not in {None, wanted.verified_name}:
             _tell(f"It keeps the name that it has: {number.verified_name}")
         return number
@@ -143,9 +147,9 @@ class Walk:
     async def _verify(self, _: PhoneNumber) -> PhoneNumber:
         """Have a code sent, unless one may be on its way since an earlier run, and take the one that came."""
         if self._was_created:
-            self._was_created = False
+            self._was_created = False  # so that no code is sent again without being asked for
             await self._request_code()
-            _tell("Type it, which is not shown. Enter alone sends another one, and then only that one counts.")
+            _tell("Type it, which is not shown. Enter alone sends another one.")
         else:
             self._tell_at(Step.VERIFY, "If one has come, type it, which is not shown. Enter alone sends a new one.")
         while True:
@@ -176,15 +180,15 @@ class Walk:
                 if not self._may_ask_again(error, _WRONG_PIN):
                     raise
                 _tell(sentence(error))
-                _tell("Meta counts wrong PINs. Type the one that this number has; WhatsApp Manager resets it.")
+                _tell("Meta counts wrong PINs. Type the one that this number has; WhatsApp Manager can reset it.")
                 has_pin = True
             else:
                 return await self._confirm(Step.REGISTER)
 
     async def _wait(self, number: PhoneNumber) -> PhoneNumber:
         """Wait until Meta has approved the name."""
-        reasons = "; ".join(read_readiness(number).reasons)
-        self._tell_at(Step.REVIEW, f"So far the number is {reasons}. Ctrl-C leaves, and the same command looks again.")
+        left = "Ctrl-C leaves, and the same command looks again."
+        self._tell_at(Step.REVIEW, f"So far the number is {_reasons(number)}. {left}")
         interval = _REVIEW_INTERVAL
         if self._sandbox is not None:
             _tell("The sandbox plays Meta, which approves it in a moment.")
@@ -221,15 +225,15 @@ class Walk:
 
     async def _ask_pin(self, *, is_new: bool) -> str:
         """The PIN; a new one twice where a person types it, since nobody sees what was mistyped."""
-        question, is_certain = ("New PIN" if is_new else "PIN"), False
-        while not is_certain:
-            while not re.fullmatch(r"[0-9]{6}", pin := await self._ask(question)):
+        while True:
+            pin = await self._ask("New PIN" if is_new else "PIN")
+            if not re.fullmatch(r"[0-9]{6}", pin):
                 self._mend("A PIN has 6 digits")
-            is_certain = not (is_new and self._prompt.is_terminal) or pin == await self._ask("The same again")
-            if not is_certain:
+            elif is_new and self._prompt.is_terminal and pin != await self._ask("The same again"):
                 self._mend("These two differ")
-        _tell("Registering, which may take two minutes.")
-        return pin
+            else:
+                _tell("Registering, which may take two minutes.")
+                return pin
 
     async def _ask(self, what: str) -> str:
         return await self._prompt.ask(f"{_INDENT}{what}: ")
@@ -287,6 +291,10 @@ class Walk:
             _tell(text, indent="")
         else:
             _tell(text)
+
+
+def _reasons(number: PhoneNumber) -> str:
+    return "; ".join(read_readiness(number).reasons)
 
 
 def _tell(text: str, indent: str = _INDENT) -> None:
