@@ -30,7 +30,7 @@ wa-phone onboard $WABA_ID --phone-number 16315551000 \\
 
 _AGAIN: Final = "The same command goes on from where the number is then."
 _AGAIN_SANDBOX: Final = "The sandbox is gone with this command: the next one begins anew."
-_ANOTHER_NAME: Final = "Where the name was declined or has expired, ask for another one in WhatsApp Manager; then the same command goes on."
+_ANOTHER_NAME: Final = "Where the name was declined or has expired, ask for another one in WhatsApp Manager first."
 
 
 def _check_language(_: Any, language: str) -> None:
@@ -120,7 +120,7 @@ async def _onboard(wanted: Wanted, connection: Connection) -> int:
 def _after(error: WaPhoneError, go_on: str, now: datetime) -> str:
     """What can be done after an error: at once, at a time, or about the name."""
     if isinstance(error, WaitError):
-        return f"Waiting does not change that. {_ANOTHER_NAME}"
+        return f"Waiting does not change that. {_ANOTHER_NAME} {go_on}"
     if error.retry_after is None:
         return go_on
     wait = timedelta(seconds=math.ceil(error.retry_after))
