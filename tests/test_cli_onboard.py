@@ -1,7 +1,6 @@
-"""`wa-phone onboard`: which step comes next, what a person sees and is asked, and where it goes on after it was left."""
+"""`wa-phone onboard`: what a person sees and is asked, and where it goes on after it was left."""
 
 import asyncio
-import io
 import json
 import os
 import re
@@ -17,35 +16,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from wa_phone_async import (
-    BadRequestError,
-    CodeVerificationStatus,
-    GraphAPIError,
-    HostPlatform,
-    NameStatus,
-    OutcomeUnknownError,
-    PhoneNumber,
-    PhoneNumberStatus,
-    RateLimitError,
-    TransportError,
-    WaitError,
-    WaPhoneError,
-    is_ready,
-    read_readiness,
-)
-from wa_phone_async.sandbox import EMPTY_WABA, SEEDED_PIN, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
+from wa_phone_async import BadRequestError, GraphAPIError, OutcomeUnknownError, RateLimitError, WaitError, WaPhoneError
+from wa_phone_async.sandbox import EMPTY_WABA, SEEDED_PIN, Fault, Sandbox, VirtualTimeLoop
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+from wa_phone_async.cli import app, onboarding
+from wa_phone_async.cli.connection import Connection
+from wa_phone_async.cli.prompting import Prompt
+
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
 termios = pytest.importorskip("termios", reason="there are no pseudo-terminals here")
-
-from wa_phone_async.cli import app, onboarding, prompting
-from wa_phone_async.cli.connection import Connection
-from wa_phone_async.cli.prompting import NoAnswerError, Prompt
-from wa_phone_async.cli.steps import Step, next_step
 
 PIN = "271828"
 WRONG = "999999"
@@ -56,85 +37,6 @@ ID = "300000000000000"
 VERIFIED = {"code_verification_status": "VERIFIED"}
 REGISTERED = {**VERIFIED, "status": "CONNECTED", "platform_type": "CLOUD_API", "is_pin_enabled": True}
 APPROVED = {"name_status": "APPROVED"}
-
-NEW = {
-    "code_verification_status": "NOT_VERIFIED",
-    "status": "PENDING",
-    "host_platform": "NOT_APPLICABLE",
-    "name_status": "PENDING_REVIEW",
-}
-CONNECTED = {"code_verification_status": "VERIFIED", "status": "CONNECTED", "host_platform": "CLOUD_API"}
-
-
-def number(**fields: Any) -> PhoneNumber:
-    return PhoneNumber(ID, **fields)
-
-
-class TestNextStep:
-    @pytest.mark.parametrize(
-        ("fields", "step"),
-        [
-            ({}, Step.VERIFY),
-            (NEW, Step.VERIFY),
-            ({**NEW, "code_verification_status": "UNVERIFIED"}, Step.VERIFY),
-            ({**NEW, "code_verification_status": "EXPIRED"}, Step.VERIFY),
-            ({**NEW, "code_verification_status": "SOMETHING_NEW"}, Step.VERIFY),
-            ({**NEW, "name_status": "APPROVED"}, Step.VERIFY),
-            ({**NEW, "code_verification_status": "VERIFIED"}, Step.REGISTER),
-            ({"code_verification_status": "VERIFIED"}, Step.REGISTER),
-            ({**CONNECTED, "status": "DISCONNECTED"}, Step.REGISTER),
-            ({**CONNECTED, "host_platform": "ON_PREMISE"}, Step.REGISTER),
-            (CONNECTED, Step.REVIEW),
-            ({**CONNECTED, "name_status": "PENDING_REVIEW"}, Step.REVIEW),
-            ({**CONNECTED, "name_status": "NON_EXISTS"}, Step.REVIEW),
-            ({**CONNECTED, "unified_cert_status": "NAME_PENDING_REVIEW", "status": "LINKED"}, Step.REVIEW),
-            ({**CONNECTED, "code_verification_status": "NOT_VERIFIED", "name_status": "APPROVED"}, Step.VERIFY),
-            ({**CONNECTED, "name_status": "APPROVED"}, Step.DONE),
-            ({**CONNECTED, "code_verification_status": "EXPIRED", "name_status": "APPROVED"}, Step.DONE),
-            ({**CONNECTED, "status": "FLAGGED", "name_status": "AVAILABLE_WITHOUT_REVIEW"}, Step.DONE),
-            ({**NEW, "name_status": "DECLINED"}, Step.STOP),
-            ({**CONNECTED, "name_status": "EXPIRED"}, Step.STOP),
-            ({**CONNECTED, "name_status": "DECLINED", "new_name_status": "PENDING_REVIEW"}, Step.REVIEW),
-            ({"status": "BANNED"}, Step.STOP),
-            ({**CONNECTED, "status": "MIGRATED", "name_status": "APPROVED"}, Step.STOP),
-        ],
-    )
-    def test_by_what_the_api_reports(self, fields: dict[str, str], step: Step) -> None:
-        assert next_step(number(**fields)) is step
-
-    @pytest.mark.parametrize(
-        ("confirmed", "step"),
-        [
-            ({Step.VERIFY}, Step.REGISTER),
-            ({Step.VERIFY, Step.REGISTER}, Step.REVIEW),
-            ({Step.REGISTER}, Step.VERIFY),
-        ],
-    )
-    def test_what_the_api_has_confirmed_is_not_repeated_where_a_reading_is_late(
-        self, confirmed: set[Step], step: Step
-    ) -> None:
-        assert next_step(number(**NEW), confirmed) is step
-
-    @given(
-        st.builds(
-            PhoneNumber,
-            id=st.just(ID),
-            status=st.none() | st.sampled_from(PhoneNumberStatus),
-            code_verification_status=st.none() | st.sampled_from(CodeVerificationStatus),
-            host_platform=st.none() | st.sampled_from(HostPlatform),
-            name_status=st.none() | st.sampled_from(NameStatus),
-            new_name_status=st.none() | st.sampled_from(NameStatus),
-        ),
-        st.sets(st.sampled_from([Step.VERIFY, Step.REGISTER])),
-    )
-    def test_laws(self, number: PhoneNumber, confirmed: set[Step]) -> None:
-        step, readiness = next_step(number, confirmed), read_readiness(number)
-        assert step not in confirmed
-        assert (step is Step.STOP) == readiness.is_final
-        assert (step is Step.DONE) == (is_ready(number) and not readiness.is_final)
-        assert step is not Step.REGISTER or readiness.verified or Step.VERIFY in confirmed
-        assert step in {Step.STOP, Step.DONE} or next_step(number, {*confirmed, step}) is not step or step is Step.REVIEW
-
 
 # One run in virtual time, with a person who knows the answers
 
@@ -388,8 +290,7 @@ class TestFinalStates:
         assert isinstance(done.error, WaitError)
         assert str(done.error).startswith(f"{ID} gets no further: {list(members.values())[-1]} is final; ")
         assert done.error.__notes__ == [
-            "Waiting does not change that. Where the name was declined or has expired, ask for another one in WhatsApp "
-            "Manager first. The same command goes on from where the number is then."
+            f"Waiting does not change that. {onboarding._ANOTHER_NAME} {onboarding._AGAIN}",
         ]
 
     def test_a_name_that_is_declined_while_it_waits(self, onboard: Onboard) -> None:
@@ -517,9 +418,7 @@ class TestPipe:
         ("members", "said"),
         [({}, "A code has 6 digits, such as 123-830"), (VERIFIED, "A PIN has 6 digits")],
     )
-    def test_an_answer_that_cannot_be_right_ends_it(
-        self, onboard: Onboard, members: dict[str, Any], said: str
-    ) -> None:
+    def test_an_answer_that_cannot_be_right_ends_it(self, onboard: Onboard, members: dict[str, Any], said: str) -> None:
         done = onboard(sandbox := with_number(Sandbox(), **members), "12345", PIN, is_terminal=False)
         assert (done.status, done.questions[1:], writes(sandbox)) == (1, [], [])
         assert done.err.endswith(
@@ -558,7 +457,9 @@ class TestSandbox:
     def test_a_number_of_ones_own(self, onboard: Onboard) -> None:
         done = onboard(None, phone_number="441555123456", verified_name="Other Shoes")
         assert done.status == 130
-        assert done.err.endswith("Left before the end. The sandbox is gone with this command: the next one begins anew.\n")
+        assert done.err.endswith(
+            "Left before the end. The sandbox is gone with this command: the next one begins anew.\n"
+        )
 
 
 SCREENS = {
@@ -611,158 +512,6 @@ SCREENS = {
    Approved: the number is ready.
 """,
 }
-
-
-# Answers
-
-
-class Tty(NamedTuple):
-    master: int
-    slave: int
-
-    @property
-    def echoes(self) -> bool:
-        return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def shown(self) -> str:
-        """What the terminal itself has shown so far."""
-        shown = b""
-        while select.select([self.master], [], [], 0)[0]:
-            shown += os.read(self.master, 65536)
-        return shown.decode()
-
-
-@pytest.fixture
-def tty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tty]:
-    """A terminal as standard input of this process."""
-    tty = Tty(*pty.openpty())
-    with os.fdopen(os.dup(tty.slave)) as stdin:
-        monkeypatch.setattr(sys, "stdin", stdin)
-        yield tty
-    os.close(tty.slave)
-    os.close(tty.master)
-
-
-class TestTerminalPrompt:
-    async def test_what_is_typed_is_not_shown(self, tty: Tty, capsys: pytest.CaptureFixture[str]) -> None:
-        with prompting.prompting() as prompt:
-            assert prompt.is_terminal
-            asking = asyncio.create_task(prompt.ask("   PIN: "))
-            await asyncio.sleep(0)
-            tty.type(f" {PIN} \n")
-            assert await asking == PIN
-            assert not tty.echoes
-        assert tty.echoes
-        assert capsys.readouterr() == ("", "   PIN: \n")
-        assert tty.shown() == ""
-
-    async def test_what_is_typed_ahead_is_neither_shown_nor_taken(self, tty: Tty) -> None:
-        with prompting.prompting() as prompt:
-            tty.type(f"{WRONG}\n{WRONG}\n")
-            asking = asyncio.create_task(prompt.ask("Code: "))
-            await asyncio.sleep(0)
-            tty.type(f"{PIN}\n{WRONG}\n")
-            assert await asking == PIN
-        assert tty.shown() == ""
-        assert not select.select([tty.slave], [], [], 0)[0]  # nor is anything left for the shell
-
-    async def test_the_end_of_input(self, tty: Tty) -> None:
-        with prompting.prompting() as prompt:
-            asking = asyncio.create_task(prompt.ask("Code: "))
-            await asyncio.sleep(0)
-            tty.type("\x04")
-            with pytest.raises(NoAnswerError, match="standard input has ended, and there is no answer"):
-                await asking
-
-    async def test_a_cancelled_question_leaves_the_line_and_the_terminal_as_it_was(
-        self, tty: Tty, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        with pytest.raises(TimeoutError), prompting.prompting() as prompt:
-            async with asyncio.timeout(0.01):
-                await prompt.ask("Code: ")
-        assert tty.echoes
-        assert capsys.readouterr().err == "Code: \n"
-
-    async def test_a_shell_that_sets_the_terminal_anew_is_no_reason_to_show_anything(self, tty: Tty) -> None:
-        before = termios.tcgetattr(tty.slave)
-        with prompting.prompting():
-            termios.tcsetattr(tty.slave, termios.TCSANOW, before)
-            os.kill(os.getpid(), signal.SIGCONT)
-            while tty.echoes:
-                await asyncio.sleep(0.001)
-        assert tty.echoes
-
-    async def test_a_terminal_that_is_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        master, slave = pty.openpty()
-        with os.fdopen(slave) as stdin:
-            monkeypatch.setattr(sys, "stdin", stdin)
-            with pytest.raises(OSError, match="Input/output error"), prompting.prompting() as prompt:
-                os.close(master)
-                await prompt.ask("Code: ")
-
-    async def test_a_reader_of_stderr_who_has_left_keeps_nobody_from_typing(
-        self, tty: Tty, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        reading, writing = os.pipe()
-        os.close(reading)
-        stderr = os.fdopen(writing, "w")
-        with monkeypatch.context() as patch, prompting.prompting() as prompt:
-            patch.setattr(sys, "stderr", stderr)
-            asking = asyncio.create_task(prompt.ask("Code: "))
-            await asyncio.sleep(0)
-            tty.type("1\n")
-            assert await asking == "1"
-        with pytest.raises(BrokenPipeError):
-            stderr.close()
-
-    async def test_on_windows_the_console_is_asked(self, tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
-        del tty
-        monkeypatch.setitem(sys.modules, "termios", None)
-        monkeypatch.setattr(prompting, "getpass", lambda question, stream: f" {question}{stream is sys.stderr} ")
-        with prompting.prompting() as prompt:
-            assert prompt.is_terminal
-            assert await prompt.ask("Code: ") == "Code: True"
-
-
-class TestPipedPrompt:
-    async def test_each_question_takes_a_line(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        reading, writing = os.pipe()
-        with os.fdopen(reading) as stdin:
-            monkeypatch.setattr(sys, "stdin", stdin)
-            with prompting.prompting() as prompt:
-                asking = asyncio.create_task(prompt.ask("   Code: "))
-                await asyncio.sleep(0)
-                os.write(writing, b"123-830\r\n\n\xff271828")
-                os.close(writing)
-                assert await asking == "123-830"
-                assert [await prompt.ask("Again: "), await prompt.ask("PIN: ")] == ["", "\ufffd271828"]
-                with pytest.raises(NoAnswerError, match="standard input has ended"):
-                    await prompt.ask("PIN: ")
-        assert capsys.readouterr().err == "Code:\nAgain:\nPIN:\nPIN:\n"
-
-    async def test_a_file_is_read_too(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        (tmp_path / "answers").write_text(f"{PIN}\n")
-        with (tmp_path / "answers").open() as stdin:
-            monkeypatch.setattr(sys, "stdin", stdin)
-            with prompting.prompting() as prompt:
-                assert await prompt.ask("PIN: ") == PIN
-
-    async def test_a_line_without_end_is_no_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with Path("/dev/zero").open() as stdin:
-            monkeypatch.setattr(sys, "stdin", stdin)
-            with prompting.prompting() as prompt:
-                assert len(await prompt.ask("PIN: ")) == 4096
-
-    async def test_no_standard_input_at_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sys, "stdin", None)
-        with prompting.prompting() as prompt:
-            with pytest.raises(NoAnswerError, match="standard input is closed, and nothing else is read"):
-                await prompt.ask("PIN: ")
 
 
 # The command as it is run
@@ -829,7 +578,10 @@ class TestCommand:
             (f"x --phone-number {DIGITS} --verified-name Acme", "waba_id must be "),
             (f"1 --phone-number {DIGITS} --language english", 'Invalid value "english" for --language. It is the code'),
             (f"1 --phone-number {DIGITS} --code-method FAX", 'Invalid value "FAX" for --code-method.'),
-            (f"1 --pin {PIN}", "there is no --pin: other users of this machine can read arguments; wa-phone onboard asks"),
+            (
+                f"1 --pin {PIN}",
+                "there is no --pin: other users of this machine can read arguments; wa-phone onboard asks",
+            ),
             (f"1 --code={PIN}", "there is no --code: "),
         ],
     )
@@ -848,3 +600,201 @@ class TestCommand:
         assert status == 0
         assert max(map(len, lines)) <= width
         assert all(line.startswith(("  wa-phone ", "      --")) for line in lines[lines.index("EXAMPLES") + 1 :])
+
+
+# Real processes at real terminals
+
+
+LEADER = """
+import os, sys
+os.close(os.open(os.ttyname(0), os.O_RDWR))  # the first one that the leader of a session opens is its own, for Ctrl-C
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+class Terminal:
+    """`wa-phone` at a terminal, and a person who waits for its questions."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.screen = ""
+        self.at = 0
+        self.master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, 80))
+        command = ("-W", "error", "-m", "wa_phone_async", "onboard", *arguments)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LEADER, *command],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env=dict(os.environ),
+        )
+        os.close(slave)
+
+    def read(self) -> bool:
+        """Read what is shown next; `False` at the end."""
+        if not select.select([self.master], [], [], 30)[0]:
+            raise AssertionError(f"nothing more is shown after: {self.screen}")
+        try:
+            piece = os.read(self.master, 65536)
+        except OSError:  # how Linux says that the other side was closed
+            piece = b""
+        self.screen += piece.decode().replace("\r\n", "\n")
+        return bool(piece)
+
+    def expect(self, pattern: str) -> str:
+        """Wait until this is shown, after what was waited for before, and give its first group."""
+        while not (found := re.compile(pattern).search(self.screen, self.at)):
+            assert self.read(), f"it ended without {pattern}: {self.screen}"
+        self.at = found.end()
+        return found[1] if found.re.groups else found[0]
+
+    def answer(self, question: str, text: str) -> None:
+        """Type an answer, when it is asked for."""
+        self.expect(f"   {question}: $")
+        self.type(f"{text}\n")
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def leave(self, way: str) -> None:
+        """End it by Ctrl-C, typed as it is, or by a kill."""
+        if way == "Ctrl-C":
+            self.type("\x03")
+            self.expect(r"(?m)^Left before the end\. The same command goes on from where the number is then\.\n$")
+            assert self.end() == 130
+        else:
+            self.process.kill()
+            assert self.end() == -signal.SIGKILL
+
+    def end(self) -> int:
+        """Read to the end, and give the exit status."""
+        while self.read():
+            pass
+        return self.process.wait()
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever became of the test."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+@contextmanager
+def ending(process: subprocess.Popen[str]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+
+
+Start = Callable[..., Terminal]
+
+
+@pytest.fixture
+def start(_environment: None) -> Iterator[Start]:
+    terminals = list[Terminal]()
+
+    def start(*arguments: str) -> Terminal:
+        terminals.append(Terminal(*arguments))
+        return terminals[-1]
+
+    yield start
+    for terminal in terminals:
+        terminal.close()
+
+
+@pytest.mark.heavy
+class TestProcess:
+    @pytest.fixture
+    def sandbox(self, graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+        monkeypatch.setenv("WA_BASE_URL", graph_sandbox.url)
+        return graph_sandbox
+
+    def test_the_whole_way_against_the_sandbox_in_it(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("WA_ACCESS_TOKEN")
+        terminal = start("--sandbox", "--debug")
+        code = terminal.expect(r"which shows: (\d{3}-\d{3})\n")
+        terminal.answer("Code", WRONG)
+        terminal.answer("Code", code)
+        terminal.answer("New PIN", PIN)
+        terminal.answer("The same again", PIN)
+        terminal.expect(f"\n   Approved: the number is ready.\n{ID}\n$")
+        assert terminal.end() == 0
+        assert terminal.screen.count(code) == 1  # where the sandbox has shown it
+        for secret in (WRONG, PIN, code.replace("-", "")):
+            assert secret not in terminal.screen
+        assert max(map(len, re.sub(r".*\(HTTP 400.*\n", "", terminal.screen).splitlines())) <= 80
+
+    @pytest.mark.parametrize("way", ["Ctrl-C", "kill"])
+    def test_left_at_any_step_it_goes_on_from_there(self, start: Start, sandbox: Sandbox, way: str) -> None:
+        sandbox.plan(Fault.delay(30), method="GET")  # nothing is there
+        terminals = [start(*WHICH)]
+        while not sandbox.requests:
+            time.sleep(0.01)
+        terminals[-1].leave(way)
+
+        terminals.append(start(*WHICH))  # the number is created, and a code is sent
+        terminals[-1].expect("   Code: $")
+        terminals[-1].leave(way)
+
+        terminals.append(start(*WHICH))  # that code is taken
+        terminals[-1].answer("Code", sandbox.inbox[0].code)
+        terminals[-1].expect("   New PIN: $")
+        terminals[-1].leave(way)
+
+        terminals.append(start(*WHICH))  # no code is asked for, and the registration is left without an answer
+        terminals[-1].answer("New PIN", PIN)
+        sandbox.plan(Fault.delay_answer(30), method="POST")
+        terminals[-1].answer("The same again", PIN)
+        while sandbox.numbers(EMPTY_WABA)[0]["status"] != "CONNECTED":
+            time.sleep(0.01)
+        terminals[-1].leave(way)
+
+        terminals.append(start(*WHICH))  # no PIN is asked for
+        terminals[-1].expect("4. The name: so far the number is")
+        terminals[-1].leave(way)
+
+        sandbox.approve_name(ID)
+        terminals.append(start(*WHICH))
+        assert terminals[-1].end() == 0
+        assert terminals[-1].screen == (
+            f"1. The number: it is there already, with the id {ID}.\n2. The code: the number is verified.\n"
+            f"3. The PIN: the number is registered.\n4. The name: approved: the number is ready.\n{ID}\n"
+        )
+        assert writes(sandbox) == ["phone_numbers", "request_code", "verify_code", "register"]
+        shown = "".join(terminal.screen for terminal in terminals)
+        for secret in (PIN, sandbox.inbox[0].code, sandbox.inbox[0].code.replace("-", "")):
+            assert secret not in shown
+
+    def test_what_is_typed_while_it_is_busy_is_not_shown(self, start: Start, sandbox: Sandbox) -> None:
+        with_number(sandbox, **VERIFIED)
+        terminal = start(*WHICH, "--no-wait")
+        terminal.answer("New PIN", PIN)
+        sandbox.plan(Fault.delay_answer(0.5), method="POST")
+        terminal.answer("The same again", PIN)
+        terminal.expect("Registering, which may take two minutes.\n")
+        terminal.type(f"{WRONG}\n")
+        assert terminal.end() == 0
+        assert WRONG not in terminal.screen
+
+    def test_against_a_sandbox_of_another_process(self, start: Start) -> None:
+        command = (sys.executable, "-W", "error", "-m", "wa_phone_async", "sandbox", "--review-after", "0.1")
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, env=dict(os.environ), **pipes) as serving, ending(serving):
+            assert serving.stdout
+            assert serving.stderr
+            base_url = serving.stdout.readline().partition("=")[2].strip()
+            assert serving.stderr.readline().startswith("serving until Ctrl-C")
+            terminal = start(*WHICH, "--base-url", base_url)
+            terminal.expect("   Code: $")
+            arrived = re.fullmatch(
+                rf"a code for {DIGITS} has arrived by SMS: (\d{{3}}-\d{{3}})\n", serving.stderr.readline()
+            )
+            assert arrived
+            terminal.type(f"{arrived[1]}\n")
+            terminal.answer("New PIN", PIN)
+            terminal.answer("The same again", PIN)
+            assert terminal.end() == 0
+            assert terminal.screen.endswith(f"\n4. The name: approved: the number is ready.\n{ID}\n")
+            assert arrived[1] not in terminal.screen
