@@ -21,7 +21,17 @@ SPEED_ONLY = ("-e", ".[speed]")
 NO_BACKOFF = [name for name in PROJECT["project"]["dependencies"] if "backoff" not in name]
 OTHER_BACKOFF = (*NO_BACKOFF, "python-backoff>=3")
 
-RETRYING = [f"tests/test_{module}.py" for module in ("retry", "session", "creates", "throttle", "fault_matrix", "bulk")]
+
+def modules(*names: str) -> list[str]:
+    """The files of some test modules."""
+    return [f"tests/test_{name}.py" for name in names]
+
+
+RETRYING = modules("retry", "session", "creates", "throttle", "fault_matrix", "bulk")
+WITHOUT_EXTRAS = modules(
+    *("exports", "layers", "readme", "pytest_plugin", "cli_without_extra", "client", "session", "paginator", "bulk"),
+    *("decoding", "builders", "extras_msgspec", "export", "export_rows", "export_tables", "cache", "ensuring"),
+)
 
 PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")  # `-- -n 0` for one process
 
@@ -49,14 +59,15 @@ def group(name: str) -> list[str]:
 def tests(session, packages):
     """The tests on each interpreter that is found, without the extras, and on the fork of backoff.
 
-    The heavy ones are left to `coverage`, since they are the same everywhere: they compute for seconds, or are about
-    processes and disks. On the fork run those that retry.
+    The heavy ones are left to `coverage`, and so are most examples of the properties, since they are the same
+    everywhere. On the fork run those that retry, and without extras those that an extra could be missed by.
     """
     session.install(*packages, *group("test"))
     if packages is OTHER_BACKOFF:
         session.install("--no-deps", "-e", ".")
-    chosen = RETRYING if packages is OTHER_BACKOFF else ()
-    session.run("python", "-m", *PYTEST, "-m", "not heavy", *(session.posargs or chosen))
+    chosen = {OTHER_BACKOFF: RETRYING, NO_EXTRAS: WITHOUT_EXTRAS}.get(packages, ())
+    quick = ("-m", "not heavy", "--hypothesis-profile", "quick")
+    session.run("python", "-m", *PYTEST, *quick, *(session.posargs or chosen))
 
 
 @nox.session
