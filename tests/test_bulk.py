@@ -106,6 +106,11 @@ def endless(waba_id: str) -> Iterator[str]:
         yield waba_id
 
 
+def test_where_the_await_was_forgotten_its_repr_says_so() -> None:
+    listings = Listings(Accounts(), ["1"], concurrency=1, ordered=False)
+    assert repr(listings) == "<Listings: await it for all, or iterate over it inside its 'async with'>"
+
+
 def test_they_come_as_they_finish_or_in_order() -> None:
     async def main(*, ordered: bool) -> list[str]:
         async with listings_of(Accounts(), ["3", "1", "2"], concurrency=3, ordered=ordered) as listings:

@@ -9,7 +9,8 @@ import pytest
 import wa_phone_async
 
 LAYERS = (  # each imports only from the lines above it
-    {"usage", "turns", "models", "encodings"},
+    {"markup", "turns", "encodings"},
+    {"usage", "models"},
     {"_version", "errors", "readiness", "redaction", "waiting"},
     {"blocks", "builders", "digits", "events", "query", "budget", "registration"},
     {"decoding", "read_ahead"},

@@ -217,6 +217,12 @@ def test_following_cursors_alone_gives_the_same_rows(size: int, limit: int) -> N
     ]
 
 
+def test_where_the_await_was_forgotten_its_repr_says_so() -> None:
+    assert repr(AsyncPaginator(Book(1).fetch, Walk[int]())) == (
+        "<AsyncPaginator: await it for all rows, or iterate over it with 'async for'>"
+    )
+
+
 async def test_following_cursors_alone_ends_at_a_page_without_one() -> None:
     fetch = script([listing([1], after="A"), listing([2], after=None)])
     assert await over(fetch, follow="after") == [1, 2]

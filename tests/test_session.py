@@ -768,6 +768,41 @@ def test_a_loop_that_stopped_unclosed_has_ended_too(then: str) -> None:
             loop.close()
 
 
+async def forget(clients: list[PhoneNumberClient], *, in_a_thread: bool) -> None:
+    clients.clear()
+    if in_a_thread:
+        await asyncio.to_thread(gc.collect)
+    else:
+        gc.collect()
+
+
+@pytest.mark.parametrize("in_a_thread", [False, True])
+async def test_a_client_that_is_forgotten_is_closed_with_a_warning(
+    caplog: pytest.LogCaptureFixture, *, in_a_thread: bool
+) -> None:
+    async with Sandbox() as sandbox:
+        clients = [PhoneNumberClient(TOKEN, base_url=sandbox.url)]
+        await clients[0].list_phone_numbers(SMALL_WABA)
+        await clients[0].create_phone_number(SMALL_WABA, phone_number="16315551001", verified_name="Acme", cc="1")
+        assert clients[0].session._wire is not None
+        opened = list(clients[0].session._wire._own.values())
+        with pytest.warns(ResourceWarning, match="a client was not closed: use 'async with', or await its aclose"):
+            await forget(clients, in_a_thread=in_a_thread)
+        assert len(opened) == 2
+        while not all(http.closed for http in opened):
+            await asyncio.sleep(0)
+    assert caplog.text == ""
+
+
+async def test_a_client_that_is_forgotten_after_it_was_closed_is_none_to_warn_of() -> None:
+    async with Sandbox() as sandbox:
+        client = PhoneNumberClient(TOKEN, base_url=sandbox.url)
+        await client.list_phone_numbers(SMALL_WABA)
+        await client.aclose()
+        del client
+        gc.collect()
+
+
 async def test_in_a_second_loop_while_the_first_runs_it_says_so() -> None:
     async with serving() as (_, client):
         await client.list_phone_numbers(SMALL_WABA)

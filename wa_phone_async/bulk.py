@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 import attrs
 
 from .errors import AuthenticationError, InvalidArgumentError, WaPhoneError
+from .markup import members_as_html, rows_as_html
 from .models import PhoneNumber
 from .query import check_at_least_one
 from .turns import Turn
@@ -40,6 +41,13 @@ class WabaListing:
     """How many requests were sent for it."""
     elapsed_seconds: float = 0.0
     """How long it took, with all its waits."""
+
+    def _repr_html_(self) -> str:
+        what = "not listed" if self.error else f"phone numbers: {len(self.phone_numbers)}"
+        caption = f"WABA {self.waba_id}: {what}; calls: {self.calls}; {self.elapsed_seconds:.1f} s"
+        if self.error is not None:
+            return members_as_html(caption, {"error": repr(self.error)})
+        return rows_as_html(caption, self.phone_numbers)
 
 
 class Listings:
@@ -82,6 +90,9 @@ class Listings:
         self._failure: BaseException | None = None
         self._is_open = False
         self._changed = asyncio.Event()
+
+    def __repr__(self) -> str:  # what a notebook shows where the `await` was forgotten
+        return f"<{type(self).__name__}: await it for all, or iterate over it inside its 'async with'>"
 
     def __await__(self) -> Generator[Any, None, list[WabaListing]]:
         """All listings: `listings = await client.list_many(waba_ids)`."""

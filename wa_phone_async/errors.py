@@ -30,6 +30,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .markup import members_as_html
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -55,6 +57,10 @@ class WaPhoneError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # `Exception` would call `__init__` with `args` alone and so lose every keyword-only parameter.
         return _rebuild, (type(self), self.args), self.__dict__
+
+    def _repr_html_(self) -> str:
+        facts = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return members_as_html(type(self).__name__, {"message": str(self), **facts})
 
 
 def _rebuild(kind: type[WaPhoneError], args: tuple[Any, ...]) -> WaPhoneError:

@@ -271,6 +271,9 @@ class AsyncPaginator(Generic[T]):
         self._is_started = False
         self._is_fetching = False
 
+    def __repr__(self) -> str:  # what a notebook shows where the `await` was forgotten
+        return f"<{type(self).__name__}: await it for all rows, or iterate over it with 'async for'>"
+
     @property
     def cursor(self) -> str | None:
         """Where a later run can go on, as its `after=` (or `before=`); `None` is the beginning.

@@ -13,7 +13,9 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import aiohttp
@@ -41,6 +43,8 @@ _ENCODINGS: Final = (
 )  # {}: a lent session may ask for less
 
 CLOSED: Final = "this client is closed: enter it again with 'async with', or make a new one"
+
+_FORGOTTEN: Final = "a client was not closed: use 'async with', or await its aclose() when done"
 
 _log = logging.getLogger("wa_phone_async")
 
@@ -87,6 +91,7 @@ class Wire:
         self._trace_configs = list(trace_configs)
         self._own: dict[bool, aiohttp.ClientSession] = {}
         self._is_closed = False
+        weakref.finalize(self, _close_forgotten, self.loop, self._own).atexit = False
 
     def _http(self, *, for_write: bool) -> aiohttp.ClientSession:
         """The aiohttp session for a read or a write, opened on first use."""
@@ -105,11 +110,10 @@ class Wire:
     async def close(self) -> None:
         """Close what was opened here, and open no more."""
         self._is_closed = True
-        own, self._own = self._own, {}
+        own = list(self._own.values())
+        self._own.clear()
         with contextlib.suppress(RuntimeError):  # nobody can wait for what belongs to a loop that stopped unclosed
-            async with contextlib.AsyncExitStack() as closing:  # a cancellation in one leaves no other open
-                for http in own.values():
-                    closing.push_async_callback(http.close)
+            await _close(own)
 
     async def exchange(
         self,
@@ -177,6 +181,23 @@ class Wire:
         if body is not None:
             failure.sent = body.was_sent
         return failure
+
+
+async def _close(sessions: Iterable[aiohttp.ClientSession]) -> None:
+    async with contextlib.AsyncExitStack() as closing:  # a cancellation in one leaves no other open
+        for http in sessions:
+            closing.push_async_callback(http.close)
+
+
+def _close_forgotten(loop: asyncio.AbstractEventLoop, own: dict[bool, aiohttp.ClientSession]) -> None:
+    """Close what a client has left open that is gone, as where a notebook's cell that made it is run again.
+
+    It may be told in any thread, by the garbage collector. Where the loop has stopped, nobody can wait for the closing,
+    and aiohttp says so in the log.
+    """
+    if own and loop.is_running():
+        asyncio.run_coroutine_threadsafe(_close(own.values()), loop)
+        warnings.warn(_FORGOTTEN, ResourceWarning, stacklevel=2)
 
 
 async def _is_free_before(deadline: float | None, slot: asyncio.Semaphore | Turn) -> bool:
