@@ -73,7 +73,8 @@ def tests(session, packages):
 @nox.session
 def coverage(session):
     """All tests, which must take every branch of the package, in processes that they start as well."""
-    session.install(*ALL_EXTRAS, *group("test"), *group("tables"), *group("web"), *group("coverage"))
+    groups = ("test", "tables", "web", "notebook", "coverage")
+    session.install(*ALL_EXTRAS, *(package for name in groups for package in group(name)))
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", *PYTEST, *session.posargs)
     session.run("coverage", "combine", "--quiet")

@@ -5,7 +5,8 @@ A section is what stands under one heading, of whatever level.
 - ```python: `await` works at the top, and the blocks of a section share their names; there from the start are
   `PhoneNumberClient`, `client`, made from the environment, and `waba_id`. A block that begins with a file's name
   (`# test_mine.py`) is saved as that file; pytest then runs the section's tests. A section that reads `REDIS_URL` gets
-  the address of a Redis of its own; where there is no redis-server, or the extra is not installed, it is skipped.
+  the address of a Redis of its own; where there is no redis-server, or the extra is not installed, it is skipped. So is
+  one that imports a package of the reader's (`READERS_OWN`) that is not installed.
 - ```console: what follows `$ ` runs. What is shown below it is what it prints, `...` standing for anything.
 - ```bash: the two set-up commands. `.ci/run` reads them here and runs them.
 - ```text and ```toml: no code.
@@ -32,6 +33,7 @@ from wa_phone_async.sandbox import LARGE_WABA, Sandbox
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
+READERS_OWN = re.compile(r"^from (tqdm) ", re.MULTILINE)
 FENCE = re.compile(r"^```(\w+)( not run: \S[^\n]*)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -94,6 +96,9 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_python(section: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if any('environ["REDIS_URL"]' in block.code for block in blocks("python", section)):
         monkeypatch.setenv("REDIS_URL", request.getfixturevalue("redis_url"))
+    for block in blocks("python", section):
+        for package in READERS_OWN.findall(block.code):
+            pytest.importorskip(package)
     with asyncio.Runner() as runner:
         client = PhoneNumberClient.from_env()
         names = {"PhoneNumberClient": PhoneNumberClient, "client": client, "waba_id": LARGE_WABA}

@@ -1,0 +1,104 @@
+"""A real Jupyter kernel for tests, spoken to as a notebook's page does."""
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import attrs
+import pytest
+
+PATIENCE = 50.0
+"""Seconds after which a kernel that says nothing is taken for one that hangs."""
+
+
+@attrs.define
+class Cell:
+    """What came of a cell."""
+
+    text: str = ""
+    """What it printed."""
+    shown: list[dict[str, Any]] = attrs.field(factory=list)
+    """What it displayed, by MIME type."""
+    error: str | None = None
+    """The name of the class of the error that ended it, or `None`."""
+    is_done: bool = False
+    """Whether it has ended."""
+
+
+class Kernel:
+    """A kernel in a process of its own, from `with` to the end of its block; without ipykernel the test is skipped."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        pytest.importorskip("ipykernel", reason="the dependency group `notebook` is not installed")
+        self._manager = pytest.importorskip("jupyter_client.manager").KernelManager(kernel_name="python3")
+        self._client = self._manager.client()
+        self._cells: dict[str, Cell] = {}
+        self._noise = ""
+
+    def __enter__(self) -> Self:
+        environment = {**os.environ, "IPYTHONDIR": str(self._directory)}  # nobody's own start-up files
+        environment.pop("PYTHONWARNINGS", None)
+        with (self._directory / "stderr").open("wb") as stderr:
+            self._manager.start_kernel(env=environment, stderr=stderr, extra_arguments=["--log-level=ERROR"])
+        self._client.load_connection_info(self._manager.get_connection_info())
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=PATIENCE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel()
+        self._noise += (self._directory / "stderr").read_text(encoding="utf-8")
+
+    def take_noise(self) -> str:
+        """What was said on stderr since this was asked last: by cells, after their end, in the end by the process."""
+        noise, self._noise = self._noise, ""
+        return noise
+
+    def run(self, code: str) -> Cell:
+        """Run a cell to its end."""
+        return self.end(self.begin(code))
+
+    def begin(self, code: str) -> Cell:
+        """Begin a cell."""
+        return self._cells.setdefault(self._client.execute(code), Cell())
+
+    def end(self, cell: Cell) -> Cell:
+        """Wait for the end of a cell."""
+        while not cell.is_done:
+            self._listen()
+        return cell
+
+    def read(self, cell: Cell, text: str) -> None:
+        """Wait until a cell has printed a text."""
+        while text not in cell.text:
+            assert not cell.is_done, cell
+            self._listen()
+
+    def interrupt(self) -> None:
+        """Interrupt the cell that runs, as the button of a notebook does."""
+        self._manager.interrupt_kernel()  # by SIGINT
+
+    def ask(self, question: str, code: str) -> dict[str, Any]:
+        """What the kernel answers to `inspect` or `complete` at the end of some code."""
+        asked = getattr(self._client, question)(code, len(code))
+        while (answer := self._client.get_shell_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != asked:
+            pass
+        return dict(answer["content"])
+
+    def _listen(self) -> None:
+        """Take in the next message of the kernel's, whichever cell it belongs to."""
+        message = self._client.get_iopub_msg(timeout=PATIENCE)
+        content, cell = message["content"], self._cells.get(message["parent_header"].get("msg_id"), Cell())
+        match message["msg_type"]:
+            case "stream" if content["name"] == "stderr":
+                self._noise += content["text"]
+            case "stream":
+                cell.text += content["text"]
+            case "execute_result" | "display_data":
+                cell.shown.append(content["data"])
+            case "error":
+                cell.error = content["ename"]
+            case "status":
+                cell.is_done = content["execution_state"] == "idle"
