@@ -779,7 +779,7 @@ class TestProcess:
         assert WRONG not in terminal.screen
 
     def test_against_a_sandbox_of_another_process(self, start: Start) -> None:
-        command = (sys.executable, "-W", "error", "-m", "wa_phone_async", "sandbox", "--review-after", "0.1")
+        command = (sys.executable, "-W", "error", "-m", "wa_phone_async", "sandbox", "--review-after", "0")
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, env=dict(os.environ), **pipes) as serving, ending(serving):
             assert serving.stdout

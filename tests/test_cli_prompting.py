@@ -69,6 +69,7 @@ class TestTerminalPrompt:
     async def test_what_is_typed_ahead_is_neither_shown_nor_taken(self, tty: Tty) -> None:
         with prompting.prompting() as prompt:
             tty.type(f"{WRONG}\n{WRONG}\n")
+            select.select([tty.slave], [], [])  # the kernel hands it over in its own time
             asking = asyncio.create_task(prompt.ask("Code: "))
             await asyncio.sleep(0)
             tty.type(f"{PIN}\n{WRONG}\n")
