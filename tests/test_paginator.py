@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -444,6 +445,20 @@ async def test_going_back_cursor_and_has_next_speak_of_that_direction() -> None:
     pages = [(page.data, page.has_next, paginator.cursor) async for page in paginator.pages()]
     assert pages == [((2, 3), True, "4"), ((0, 1), False, "2")]
     assert paginator.cursor == "0"
+
+
+async def test_rows_that_were_read_are_let_go_before_the_next_page_is_asked_for() -> None:
+    read = list[weakref.ref[PhoneNumber]]()
+    alive = list[int]()
+
+    async def fetch(_: Place) -> Listing[PhoneNumber]:
+        alive.append(sum(row() is not None for row in read))
+        rows = [PhoneNumber(str(number)) for number in range(5)]
+        read.extend(map(weakref.ref, rows))
+        return Listing(rows=rows, paging=Paging(Cursors(after=str(len(read))), has_next=len(read) < 15), extra=NO_EXTRA)
+
+    assert [int(number.id) async for number in AsyncPaginator(fetch, Walk[PhoneNumber]())] == [*range(5)] * 3
+    assert alive == [0, 1, 1]  # the last one is in the hands of the consumer
 
 
 async def test_exhausted_says_that_nothing_is_left() -> None:

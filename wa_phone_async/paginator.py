@@ -225,9 +225,6 @@ class Walk(Generic[T]):
         self._in_hand = None
 
 
-_NO_PAGE: Final[Page[Any]] = Page()
-
-
 class AsyncPaginator(Generic[T]):
     """The rows of a list, page by page as they are wanted: iterate over it, or await it for all as a `list`.
 
@@ -265,7 +262,7 @@ class AsyncPaginator(Generic[T]):
             ahead = ReadAhead(partial(_read_on, fetch, walk), partial(walk.pages_to_ask, most=read_ahead))
             self._ahead, self._walk, self._fetch = ahead, deepcopy(walk), ahead.fetch
         self._cursor = walk.cursor
-        self._page: Page[T] = _NO_PAGE
+        self._page_of: Callable[..., Page[T]] = Page  # of rows, with what else the page in hand says
         self._unread: deque[T] = deque()
         self._laid_aside: deque[T] = deque()  # what was unread when the block was left
         self._is_started = False
@@ -345,9 +342,7 @@ class AsyncPaginator(Generic[T]):
         """The next page, or what is unread of this one; `None` at the end."""
         if not self._unread and not await self._turn_page():
             return None
-        page = self._page
-        if len(self._unread) != len(page):  # some of its rows were read, or collected without it
-            page = attrs.evolve(page, data=tuple(self._unread))
+        page = self._page_of(data=tuple(self._unread))
         self._unread.clear()
         return page
 
@@ -367,8 +362,11 @@ class AsyncPaginator(Generic[T]):
         finally:
             self._is_fetching = False
         self._is_started = True
-        self._page = self._walk.take(listing)
-        self._unread.extend(self._page.data)
+        page = self._walk.take(listing)
+        # Not the page itself: its rows would live on while the next page is waited for, and of many lists at once the
+        # garbage collector would go through them all, again and again.
+        self._page_of = partial(Page, cursors=page.cursors, has_next=page.has_next, extra=page.extra)
+        self._unread.extend(page.data)
         return True
 
 
