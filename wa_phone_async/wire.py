@@ -31,7 +31,7 @@ from .errors import DecodeError, InvalidArgumentError, RequestTimeoutError, Tran
 from .query import check_seconds
 from .redaction import Secret, SecretBytes
 from .request import Request
-from .turns import Turn, current_turn
+from .turns import current_turn
 
 _USER_AGENT: Final = re.sub(r"^(\d+\.\d+\.\d+).*", r"wa_phone_async/\1", __version__)  # no suffix of a pre-release
 _MAX_IN_FLIGHT: Final = 100
@@ -139,7 +139,10 @@ class Wire:
             The answer, or the error that took its place.
         """
         slot = current_turn() or self._slots
-        if not await _is_free_before(deadline, slot):
+        try:
+            async with contextlib.nullcontext() if deadline is None else asyncio.timeout_at(deadline):
+                await slot.acquire()
+        except TimeoutError:
             return out_of_time()
         try:
             return veto() or await self._exchange(request, url, token, _before(deadline, limits or self._timeout))
@@ -198,19 +201,6 @@ def _close_forgotten(loop: asyncio.AbstractEventLoop, own: dict[bool, aiohttp.Cl
     if own and loop.is_running():
         asyncio.run_coroutine_threadsafe(_close(own.values()), loop)
         warnings.warn(_FORGOTTEN, ResourceWarning, stacklevel=2)
-
-
-async def _is_free_before(deadline: float | None, slot: asyncio.Semaphore | Turn) -> bool:
-    """Wait for a slot, and say whether it was had in time."""
-    if deadline is None:
-        await slot.acquire()
-        return True
-    try:
-        async with asyncio.timeout_at(deadline):
-            await slot.acquire()
-    except TimeoutError:
-        return False
-    return True
 
 
 @functools.lru_cache
