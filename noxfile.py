@@ -1,6 +1,7 @@
 """The checks: `nox -s tests`, `nox -s coverage lint typing build` before a change goes in, `nox -s full` for all."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -33,7 +34,9 @@ WITHOUT_EXTRAS = modules(
     *("decoding", "builders", "extras_msgspec", "export", "export_rows", "export_tables", "cache", "ensuring"),
 )
 
-PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")  # `-- -n 0` for one process
+# Twice as many processes as processors, since tests also wait for sockets and other processes; `-- -n 0` for one.
+PROCESSES = str(min(8, 2 * (os.cpu_count() or 1)))
+PYTEST = ("pytest", "-n", PROCESSES, "--dist", "worksteal")
 
 # Where there is no redis-server, the tests of that extra are skipped.
 WITHOUT_REDIS = ("--omit", "wa_phone_async/extras/redis/*")

@@ -157,7 +157,7 @@ def test_what_is_built_is_the_model_itself() -> None:
     assert pickle.loads(pickle.dumps(number)) == attrs.evolve(number, id="1") == made
     assert weakref.ref(number)() is number
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        number.id = "2"  # type: ignore[misc]
+        number.id = "2"  # type: ignore[misc]  # it is frozen
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         del number.id
 

@@ -276,7 +276,7 @@ async def test_a_failure_leaves_what_was_there(path: Path, *, had_file: bool) ->
 async def test_something_else_among_the_listings_leaves_what_was_there(path: Path) -> None:
     path.write_text(OLD, encoding="utf-8")
     with pytest.raises(InvalidArgumentError, match="not str"):
-        await write(["106540352242922"], path)  # type: ignore[list-item]
+        await write(["106540352242922"], path)  # type: ignore[list-item]  # ids are what people pass by mistake
     assert path.read_text(encoding="utf-8") == OLD
     assert names(path.parent) == {path.name}
 
@@ -480,4 +480,4 @@ async def test_whatever_can_be_decoded_can_be_written_however_deep_it_is(path: P
 
 
 def test_the_formats_are_the_documented_ones() -> None:
-    assert FileFormat.__args__ == FORMATS  # type: ignore[attr-defined]
+    assert FileFormat.__args__ == FORMATS  # type: ignore[attr-defined]  # a Literal has it at run time

@@ -260,7 +260,7 @@ def test_the_values_are_the_models_own() -> None:
     assert type(number.host_platform) is str
     assert bare.extra is NO_EXTRA
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        number.id = "2"  # type: ignore[misc]
+        number.id = "2"  # type: ignore[misc]  # it is frozen
 
 
 def test_equal_parts_of_numbers_in_a_row_are_the_same_objects() -> None:

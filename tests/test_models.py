@@ -76,7 +76,7 @@ def test_only_the_id_is_required() -> None:
     assert number.extra is NO_EXTRA
     assert {getattr(number, name) for name in ALL_FIELDS if name != "id"} == {None}
     with pytest.raises(TypeError):
-        PhoneNumber()  # type: ignore[call-arg]
+        PhoneNumber()  # type: ignore[call-arg]  # the id is required
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_platform_type_is_a_read_only_name_of_host_platform() -> None:
     number = PhoneNumber("1", host_platform=HostPlatform.CLOUD_API)
     assert number.platform_type is HostPlatform.CLOUD_API
     with pytest.raises(AttributeError):
-        number.platform_type = "ON_PREMISE"  # type: ignore[misc]
+        number.platform_type = "ON_PREMISE"  # type: ignore[misc]  # it is frozen
 
 
 @each_value
@@ -137,7 +137,7 @@ def test_extra_is_a_read_only_mapping_equal_to_a_dict() -> None:
     assert (extra["a"], extra.get("c"), "b" in extra, len(extra), list(extra)) == (1, None, True, 2, ["a", "b"])
     assert repr(extra) == "{'a': 1, 'b': [2]}"
     with pytest.raises(TypeError):
-        extra["a"] = 2  # type: ignore[index]
+        extra["a"] = 2  # type: ignore[index]  # it is read-only
 
 
 @pytest.mark.parametrize("extra", [NO_EXTRA, Extra(), Extra({})])

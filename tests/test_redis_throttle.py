@@ -813,7 +813,7 @@ async def test_a_ticket_that_comes_for_a_call_that_has_just_been_cancelled_is_gi
         settled(*how)
         asking.cancel()
 
-    line._settle = settle_and_cancel  # type: ignore[method-assign, assignment]
+    line._settle = settle_and_cancel  # type: ignore[method-assign, assignment]  # to cancel at just this moment
     asking = asyncio.create_task(throttle.admit(A, "t", patience=0.0))
     with pytest.raises(asyncio.CancelledError):
         await asking

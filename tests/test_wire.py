@@ -259,7 +259,7 @@ async def test_a_gzip_bomb_is_given_up_early() -> None:
 
 async def test_an_endless_body_is_given_up() -> None:
     async def pour(connection: object) -> None:
-        send = connection.send  # type: ignore[attr-defined]
+        send = connection.send  # type: ignore[attr-defined]  # of the play alone
         await send(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
             await send(b" " * 2**16)
@@ -346,7 +346,7 @@ async def test_a_borrowed_sessions_own_settings_do_no_harm(settings: dict[str, o
     connector = aiohttp.TCPConnector()
     async with (
         connector,
-        aiohttp.ClientSession(connector=connector, **settings) as http,  # type: ignore[arg-type]
+        aiohttp.ClientSession(connector=connector, **settings) as http,  # type: ignore[arg-type]  # a table of mixed settings
         RawServer(plays) as server,
         PhoneNumberClient(TOKEN, base_url=server.url, session=http) as client,
     ):
