@@ -1,8 +1,9 @@
-"""The checks: `nox -s tests`, `nox -s coverage lint typing build` before a change goes in, `nox -s full` for all."""
+"""The checks: `nox` runs the tests, `nox -s lint typing build` the rest before a change goes in, `nox -s full` all."""
 
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -11,7 +12,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"  # uv where it is installed: each environment takes a second
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # on CI too: interpreters are used as found
-nox.options.sessions = ["tests"]
+nox.options.sessions = ["tests", "coverage"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -41,12 +42,10 @@ PYTEST = ("pytest", "-n", PROCESSES, "--dist", "worksteal")
 # Where there is no redis-server, the tests of that extra are skipped.
 WITHOUT_REDIS = ("--omit", "wa_phone_async/extras/redis/*")
 
-OWN = None  # the interpreter that runs nox
+OWN = f"{sys.version_info.major}.{sys.version_info.minor}"  # what runs nox: `coverage` runs all tests on it
+OTHERS = [version for version in nox.project.python_versions(PROJECT, max_version="3.14") if version != OWN]
 RUNS = {
-    "3.11": ("3.11", ALL_EXTRAS),
-    "3.12": ("3.12", ALL_EXTRAS),
-    "3.13": ("3.13", ALL_EXTRAS),
-    "3.14": ("3.14", ALL_EXTRAS),
+    **{version: (version, ALL_EXTRAS) for version in OTHERS},
     "no extras": (OWN, NO_EXTRAS),
     "python-backoff": (OWN, OTHER_BACKOFF),
 }
@@ -60,9 +59,9 @@ def group(name: str) -> list[str]:
 @nox.session
 @nox.parametrize("python, packages", [nox.param(*RUNS[run], id=run) for run in RUNS])
 def tests(session, packages):
-    """The tests on each interpreter that is found, without the extras, and on the fork of backoff.
+    """The tests on each other interpreter that is found, without the extras, and on the fork of backoff.
 
-    The heavy ones are left to `coverage`, and so are most examples of the properties, since they are the same
+    What runs nox, the heavy ones and most examples of the properties are left to `coverage`, since they are the same
     everywhere. On the fork run those that retry, and without extras those that an extra could be missed by.
     """
     session.install(*packages, *group("test"))

@@ -84,7 +84,8 @@ async def test_the_list_of_every_account_is_exact_for_each_page_size(
 
 @both_tempers
 @pytest.mark.parametrize(("waba_id", "size"), [(SMALL_WABA, 3), HEAVY])
-async def test_going_back_the_list_is_exact_for_each_page_size(waba_id: str, size: int, temper: TemperName) -> None:
+async def test_going_back_the_list_is_exact_for_any_page_size(waba_id: str, size: int, temper: TemperName) -> None:
+    sizes = range(1, 101, 9)
     async with serving(temper) as (sandbox, client):
         forwards = client.list_phone_numbers(waba_id, fields="id")
         *expected, last = ids(await forwards)
@@ -96,8 +97,8 @@ async def test_going_back_the_list_is_exact_for_each_page_size(waba_id: str, siz
             pages = [ids(list(page)) async for page in paginator.pages()]
             assert [row for page in reversed(pages) for row in page] == expected
 
-        await asyncio.gather(*map(walk, range(1, 101)))
-        assert len(sandbox.requests) == sum(-(-(size - 1) // limit) for limit in range(1, 101))
+        await asyncio.gather(*map(walk, sizes))
+        assert len(sandbox.requests) == sum(-(-(size - 1) // limit) for limit in sizes)
 
 
 async def test_a_page_has_100_rows_unless_told() -> None:
