@@ -90,6 +90,7 @@ class Wire:
         self._max_body = max_body
         self._trace_configs = list(trace_configs)
         self._own: dict[bool, aiohttp.ClientSession] = {}
+        self._headers = functools.lru_cache(_headers)  # each token's are made once, and forgotten with the wire
         self._is_closed = False
         weakref.finalize(self, _close_forgotten, self.loop, self._own).atexit = False
 
@@ -158,7 +159,7 @@ class Wire:
                 request.method,
                 url,
                 data=body,
-                headers=_headers(token, has_body=body is not None),
+                headers=self._headers(token, has_body=body is not None),
                 timeout=limits,
                 allow_redirects=False,
                 raise_for_status=False,
@@ -203,7 +204,6 @@ def _close_forgotten(loop: asyncio.AbstractEventLoop, own: dict[bool, aiohttp.Cl
         warnings.warn(_FORGOTTEN, ResourceWarning, stacklevel=2)
 
 
-@functools.lru_cache
 def _headers(token: Secret, *, has_body: bool) -> CIMultiDict[str]:
     """All headers that matter, so that the defaults of a borrowed session do no harm."""
     headers = {
