@@ -6,6 +6,7 @@ Each is imported in a fresh process, whose own start does not count.
 """
 
 import functools
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +16,14 @@ from paired import Findings, Row, Spread, ratio
 
 OURS, OTHER = "wa_phone_async", "aiohttp"
 GOAL = 1.3
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # pip has compiled aiohttp, and nobody yet a package installed in place
 
 
 def sample(package: str) -> float:
     """Seconds until it is imported."""
     code = f"import time; began = time.perf_counter(); import {package}; print(time.perf_counter() - began)"
-    return float(subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE).stdout)
+    command, environment = [sys.executable, "-c", code], {**os.environ, **COMPILED}
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
 
 
 def measure(rounds: int) -> Findings:
