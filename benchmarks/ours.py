@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Sequence
 
 from subject import CONCURRENCY, TOKEN, Lister
@@ -40,8 +41,10 @@ async def whole(url: str) -> AsyncIterator[Lister]:
 
 
 @contextlib.asynccontextmanager
-async def many(url: str) -> AsyncIterator[Lister]:
-    """`client.list_many`."""
+async def many(url: str, threshold: str = "") -> AsyncIterator[Lister]:
+    """`client.list_many`; with a threshold, the garbage collector looks for cycles that seldom."""
+    if threshold:
+        gc.set_threshold(int(threshold))
     async with PhoneNumberClient(TOKEN, base_url=url, throttle=Throttle(quota=5_000)) as client:
 
         async def list_many(waba_ids: Sequence[str]) -> tuple[int, str]:
