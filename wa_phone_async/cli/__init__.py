@@ -7,6 +7,7 @@
     watching.py     wa-phone watch
     exporting.py    wa-phone export
     serving.py      wa-phone sandbox
+    completion.py   wa-phone completion
     connection.py   the options that say where a command runs, and the client made of them
     help.py         how --help looks
     output.py       stdout and stderr: what may be written to a terminal

@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Group
 
 from wa_phone_async import __version__
 
-from . import creating, exporting, listing, onboarding, serving, watching
+from . import completion, creating, exporting, listing, onboarding, serving, watching
 from .errors import INTERRUPTED, exit_status, sentence
 from .help import HelpConsole, ManualPage
 from .output import complain, drop_stdout, say
@@ -64,6 +64,7 @@ COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # in 
     ("watch", watching.watch_numbers, watching.USAGE, watching.EXAMPLES),
     ("export", exporting.export_numbers, exporting.USAGE, exporting.EXAMPLES),
     ("sandbox", serving.serve_sandbox, serving.USAGE, serving.EXAMPLES),
+    ("completion", completion.write_completion, completion.USAGE, completion.EXAMPLES),
 )
 for _place, (_name, _command, _usage, _examples) in enumerate(COMMANDS):
     app.command(_command, name=_name, usage=_usage, help_epilogue=_epilogue(_examples), sort_key=_place)

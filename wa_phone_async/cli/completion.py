@@ -1,0 +1,66 @@
+"""`wa-phone completion`: what a shell reads to complete the commands, their options and values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from cyclopts import Parameter
+
+from .output import write
+
+Shell = Literal["bash", "zsh", "fish"]
+
+USAGE: Final = "wa-phone completion SHELL"
+EXAMPLES: Final = """\
+wa-phone completion bash > ~/.wa-phone.bash
+echo 'source ~/.wa-phone.bash' >> ~/.bashrc
+wa-phone completion zsh > ~/.wa-phone.zsh
+echo 'source ~/.wa-phone.zsh' >> ~/.zshrc
+wa-phone completion fish \\
+    > ~/.config/fish/completions/wa-phone.fish
+"""
+
+_FILES: Final = 'COMPREPLY=( $(compgen -f -- "${cur}") )'
+_MENDS: Final[Mapping[Shell, tuple[str, str]]] = {
+    # Names with blanks, and the slash behind a directory, are readline's own business; the bash of macOS has no compopt.
+    "bash": (_FILES, f"compopt -o default 2>/dev/null && COMPREPLY=() || {_FILES}"),
+    # Only an option that takes a file, which the script marks with -F, is completed with files.
+    "fish": ("\n# Root-level commands\n", "\ncomplete -c wa-phone -f\n\n# Root-level commands\n"),
+}
+_ENDS: Final[Mapping[Shell, str]] = {
+    # As a file of fpath it is the body of the function `_wa-phone`; by `source` it has to be made known.
+    "zsh": """
+if [[ $funcstack[1] == _wa-phone ]]; then
+  _cyclopts_wa-phone "$@"
+else
+  compdef _cyclopts_wa-phone wa-phone
+fi
+"""
+}
+"""What makes the scripts of cyclopts 5.4 whole."""
+
+
+def write_completion(shell: Annotated[Shell, Parameter(name="SHELL")], /) -> None:
+    """Write what a shell needs to complete the commands, their options and values.
+
+    Keep it in a file, and let the shell read that when it starts, as the examples do; write it again after an update.
+    Completing then starts no program, asks nobody, and needs no token.
+
+    zsh has to have its completion on before: "autoload -U compinit && compinit" stands above in ~/.zshrc. A file of the
+    name _wa-phone in a directory of fpath will do as well.
+
+    Args:
+        shell: The shell.
+    """
+    write(script(shell))
+
+
+def script(shell: Shell) -> str:
+    """What a shell reads."""
+    from .app import app  # noqa: PLC0415 - which holds this command too
+
+    text = app.generate_completion(shell=shell)
+    if shell in _MENDS:
+        text = text.replace(*_MENDS[shell])
+    return f"{text.rstrip()}\n{_ENDS.get(shell, '')}"
