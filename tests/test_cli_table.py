@@ -195,4 +195,4 @@ def test_any_stream_may_stand_in_the_place_of_stdout(monkeypatch: pytest.MonkeyP
     write("data")
     say("more")
     assert (out.getvalue(), err.getvalue()) == ("data", "more\n")
-    assert terminal_width() is None
+    assert terminal_width(sys.stdout) is None

@@ -15,9 +15,10 @@ from cyclopts import App, CycloptsError, Group
 from wa_phone_async import __version__
 
 from . import completion, creating, exporting, listing, onboarding, serving, watching
-from .errors import INTERRUPTED, exit_status, sentence
+from .errors import INTERRUPTED, TERMINATED, exit_status, sentence
 from .help import HelpConsole, ManualPage
 from .output import complain, drop_stdout, say
+from .stopping import ending_when_killed
 
 HELP: Final = """\
 Phone numbers of WhatsApp Business Accounts (WABA), through Meta's Graph API.
@@ -79,6 +80,12 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
+    with ending_when_killed() as kill:
+        status = _run(arguments)
+    return TERMINATED if kill.is_asked and status == INTERRUPTED else status
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         with _warnings_shown():
             status = app(arguments, console=HelpConsole())

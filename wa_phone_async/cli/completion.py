@@ -23,7 +23,7 @@ wa-phone completion fish \\
 
 _FILES: Final = 'COMPREPLY=( $(compgen -f -- "${cur}") )'
 _MENDS: Final[Mapping[Shell, tuple[str, str]]] = {
-    # Names with blanks, and the slash behind a directory, are readline's own business; the bash of macOS has no compopt.
+    # Names with blanks, and the slash behind a directory, are readline's business. The bash of macOS has no compopt.
     "bash": (_FILES, f"compopt -o default 2>/dev/null && COMPREPLY=() || {_FILES}"),
     # Only an option that takes a file, which the script marks with -F, is completed with files.
     "fish": ("\n# Root-level commands\n", "\ncomplete -c wa-phone -f\n\n# Root-level commands\n"),

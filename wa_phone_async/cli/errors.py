@@ -17,6 +17,8 @@ MISUSED: Final = 2
 """The command was wrong, and nothing was sent."""
 INTERRUPTED: Final = 130
 """Ctrl-C."""
+TERMINATED: Final = 143
+"""A kill (SIGTERM) that left time to end in order."""
 
 _OPTIONS: Final = re.compile(
     r"\b(?:fields|sort|limit|max_items|phone_number|verified_name|cc|migrate_phone_number|preverified_id|concurrency"

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from typing import Any, Final, NoReturn
 
 from cyclopts.help import HelpEntry, HelpPanel
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from .output import terminal_width
+from .output import broken, takes_escapes, terminal_width
 
 _WIDEST: Final = 100
 _INDENT: Final = "  "
 
 
 class HelpConsole(Console):
-    """Where help goes: stdout, in colour on a terminal only, and as wide as people can read."""
+    """Where help goes: stdout, in bold on a terminal only, and as wide as people can read."""
 
     def __init__(self) -> None:
         super().__init__(
             file=sys.stdout,
-            force_terminal=sys.stdout.isatty(),
-            width=min(terminal_width() or 80, _WIDEST),
+            force_terminal=takes_escapes(sys.stdout),
+            width=min(terminal_width(sys.stdout) or 80, _WIDEST),
             highlight=False,
             markup=False,
             emoji=False,
@@ -86,15 +85,8 @@ def _plain(text: Any, console: Console) -> str:
 
 
 def _write(console: Console, options: ConsoleOptions, text: str, *, indent: str = _INDENT, label: str = "") -> None:
-    lines = textwrap.wrap(
-        " ".join(text.split()),
-        options.max_width,
-        initial_indent=indent + label,
-        subsequent_indent=indent + " " * len(label),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    for line in lines:
+    first, later = indent + label, indent + " " * len(label)
+    for line in broken(" ".join(text.split()), options.max_width, first=first, later=later):
         styled = Text(line)
         styled.stylize("bold", 0, len(indent + label))
         console.print(styled, soft_wrap=True)

@@ -8,8 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final, Self
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +17,7 @@ from wa_phone_async import Change
 from .changes import Account, what_changed
 from .errors import sentence
 from .output import printable, spell_out_unknown
+from .redrawing import Drawing
 from .table import STYLES
 
 _KEPT: Final = 200
@@ -34,19 +34,17 @@ class LiveTable:
     def __init__(self, accounts: Sequence[Account]) -> None:
         self._accounts = accounts
         self._changes: deque[Change] = deque(maxlen=_KEPT)
-        self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-        # What does not fit is cut at its end, where the oldest changes are.
-        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+        self._drawing = Drawing(sys.stdout, is_screen=True)
 
     def __enter__(self) -> Self:
         spell_out_unknown()
-        self._live.start()
+        self._drawing.__enter__()
         self.draw()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.draw()
-        self._live.stop()
+        self._drawing.__exit__()
 
     def change(self, change: Change) -> None:
         """Show a change at the top."""
@@ -55,8 +53,8 @@ class LiveTable:
 
     def draw(self) -> None:
         """Draw it as it is now."""
-        room = max(1, self._console.height - len(self._accounts) - 4)
-        self._live.update(screen(self._accounts, list(self._changes)[:room]), refresh=True)
+        room = max(1, self._drawing.height - len(self._accounts) - 4)
+        self._drawing.draw(screen(self._accounts, list(self._changes)[:room]))
 
 
 def screen(accounts: Sequence[Account], changes: Sequence[Change]) -> Group:
@@ -88,7 +86,7 @@ def _state(account: Account) -> Text:
 
 def _next(account: Account) -> str:
     seconds = account.watch.seconds_left
-    return f"next look in {math.ceil(seconds)} s" if seconds else "looking"
+    return f"again in {math.ceil(seconds)} s" if seconds else "looking"
 
 
 def _changes_table(changes: Iterable[Change], *, with_waba_id: bool) -> Table:

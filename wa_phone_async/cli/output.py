@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
+import textwrap
 import unicodedata
 from contextlib import suppress
-from typing import Final
+from typing import IO, Final
 
 _JOINER: Final = "\N{ZERO WIDTH JOINER}"  # it makes one emoji of several
 
@@ -53,9 +54,26 @@ def write(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Write a line for people to stderr."""
-    sys.stderr.write(f"{printable(text)}\n")
+    """Write a line for people to stderr; on a terminal it is broken between words."""
+    line = printable(text)
+    width = terminal_width(sys.stderr) if sys.stderr.isatty() else None
+    lines = [line] if width is None or len(line) <= width else broken(line, width)
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.stderr.flush()
+
+
+def broken(text: str, width: int, *, first: str = "", later: str = "") -> list[str]:
+    """The lines that a text takes where none is wider, and no word is broken.
+
+    Args:
+        text: The text.
+        width: The columns that there are.
+        first: What stands before the first line.
+        later: What stands before each other one.
+    """
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def tell(text: str) -> None:
@@ -94,8 +112,8 @@ def drop_stdout() -> None:
         os.close(nowhere)
 
 
-def terminal_width() -> int | None:
-    """The columns that a table may take, or `None` where a line may be as long as it is: in a pipe or a file.
+def terminal_width(file: IO[str]) -> int | None:
+    """The columns that text may take, or `None` where a line may be as long as it is: in a pipe or a file.
 
     `COLUMNS` counts wherever it is set, as `watch` and people do.
     """
@@ -103,9 +121,15 @@ def terminal_width() -> int | None:
     if columns.isdecimal() and int(columns) > 0:
         return int(columns)
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+        return os.get_terminal_size(file.fileno()).columns or None
     except (OSError, ValueError):  # no terminal; `ValueError` is also io.UnsupportedOperation
         return None
+
+
+def takes_escapes(file: IO[str]) -> bool:
+    """Whether colours and a moving cursor are wanted there: on a terminal that knows them, unless `NO_COLOR` is set."""
+    knows_them = os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
+    return file.isatty() and knows_them and not os.environ.get("NO_COLOR")
 
 
 def reason(error: OSError) -> str:

@@ -14,10 +14,12 @@ from typing import Any, Final
 from wa_phone_async import CallFinished, HoldBegan, HoldEnded, WabaListing
 from wa_phone_async.export import Summary
 
-from .output import tell
+from .output import takes_escapes, tell
 
 _SECONDS_PER_LINE: Final = 10.0
 _SECONDS_PER_DRAWING: Final = 0.2
+_WIDTH: Final = 20  # columns of the bar
+_LEAST_WIDTH: Final = 6  # the bar is left out where there is less room beside the text
 
 
 class Progress:
@@ -110,7 +112,7 @@ def _duration(seconds: float) -> str:
 @asynccontextmanager
 async def showing(progress: Progress) -> AsyncGenerator[None]:
     """Show it on stderr, again and again while the block runs."""
-    with _bar(progress) if sys.stderr.isatty() else _lines(progress) as (show, seconds):
+    with _bar(progress) if takes_escapes(sys.stderr) else _lines(progress) as (show, seconds):
         async with repeating(show, seconds):
             yield
 
@@ -142,13 +144,20 @@ def _lines(progress: Progress) -> Generator[_Shown]:
 
 @contextmanager
 def _bar(progress: Progress) -> Generator[_Shown]:
-    from rich import progress as rich  # noqa: PLC0415 - which only a terminal needs
-    from rich.console import Console  # noqa: PLC0415 - the same
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - rich, which only a terminal needs
+    from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
 
-    columns = (rich.BarColumn(bar_width=20), rich.TextColumn("{task.description}", markup=False))
-    with rich.Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
-        task = bar.add_task(progress.line(), total=progress.total)
-        yield (
-            lambda: bar.update(task, completed=progress.accounts, description=progress.line(), refresh=True),
-            _SECONDS_PER_DRAWING,
-        )
+    from .redrawing import Drawing  # noqa: PLC0415 - which needs it too
+
+    with Drawing(sys.stderr, is_screen=False) as drawing:
+
+        def show() -> None:
+            text, table = progress.line(), Table.grid(padding=(0, 1))
+            cells: list[ProgressBar | Text] = [Text(text, no_wrap=True, overflow="ellipsis")]
+            if (room := drawing.width - len(text) - 1) >= _LEAST_WIDTH:
+                cells.insert(0, ProgressBar(progress.total, progress.accounts, width=min(room, _WIDTH)))
+            table.add_row(*cells)
+            drawing.draw(table)
+
+        yield show, _SECONDS_PER_DRAWING

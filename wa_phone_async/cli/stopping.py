@@ -1,4 +1,4 @@
-"""Ctrl-C for work that has to be ended in order: the first asks it to end, the second ends it."""
+"""Ctrl-C for work that has to be ended in order: the first asks it to end, the second ends it. A kill is a Ctrl-C."""
 
 from __future__ import annotations
 
@@ -32,6 +32,32 @@ class Stop:
         self.is_asked = True
         for action in self._actions:
             action()
+
+
+@contextmanager
+def ending_when_killed() -> Generator[Stop]:
+    """Let a kill (SIGTERM) do what Ctrl-C does, so that work ends in order and a terminal is left as it was.
+
+    Where Ctrl-C is ignored, as by what a script runs in the background, a kill ends the process at once, as ever.
+    """
+    stop, before = Stop(), signal.getsignal(signal.SIGTERM)
+
+    def end(*_: object) -> None:
+        if callable(signal.getsignal(signal.SIGINT)):
+            stop.ask()
+            signal.raise_signal(signal.SIGINT)
+        else:
+            signal.signal(signal.SIGTERM, before)
+            signal.raise_signal(signal.SIGTERM)
+
+    if before is not signal.SIG_DFL:  # somebody has decided otherwise
+        yield stop
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

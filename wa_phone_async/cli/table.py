@@ -19,7 +19,7 @@ from rich.text import Text
 from wa_phone_async import PhoneNumber
 
 from .formats import cells
-from .output import printable, spell_out_unknown, terminal_width, write
+from .output import printable, spell_out_unknown, takes_escapes, terminal_width, write
 
 TITLES: Final[Mapping[str, str]] = {
     "waba_id": "WABA",
@@ -101,13 +101,13 @@ class PlainTable:
             for name in dict.fromkeys(names)
         ]
         self._may_drop = may_drop
-        self._total = terminal_width()
+        self._total = terminal_width(sys.stdout)
         self._is_begun = False
         self._needs_header = False
         self._as_records = False
         self.left_out: Sequence[str] = ()
-        is_terminal = sys.stdout.isatty()
-        self._console = Console(file=sys.stdout, force_terminal=is_terminal, highlight=False, markup=False, emoji=False)
+        is_coloured = takes_escapes(sys.stdout)
+        self._console = Console(file=sys.stdout, force_terminal=is_coloured, highlight=False, markup=False, emoji=False)
         spell_out_unknown()
 
     def page(self, waba_id: str, numbers: Sequence[PhoneNumber]) -> None:

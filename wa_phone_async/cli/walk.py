@@ -7,7 +7,7 @@ person knows, and write each thing once: a code or a PIN that is refused is aske
 from __future__ import annotations
 
 import re
-import textwrap
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal
 
@@ -26,7 +26,7 @@ from wa_phone_async import (
 
 from .connection import Link
 from .errors import sentence
-from .output import printable, tell, terminal_width
+from .output import broken, printable, tell, terminal_width
 from .prompting import NoAnswerError, Prompt
 from .steps import Step, next_step
 
@@ -299,17 +299,9 @@ def _reasons(number: PhoneNumber) -> str:
 
 def _tell(text: str, indent: str = _INDENT) -> None:
     """Say something on lines that are broken between words, as wide as the terminal; in a pipe on one."""
-    width = terminal_width()
+    width = terminal_width(sys.stderr)
     if width is None:
         tell(f"{indent}{text}")
         return
-    lines = textwrap.wrap(
-        printable(text),
-        width,
-        initial_indent=indent,
-        subsequent_indent=_INDENT,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    for line in lines:
+    for line in broken(printable(text), width, first=indent, later=_INDENT):
         tell(line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -18,7 +17,7 @@ from .changes import Account, Board, JsonLines, TextLines
 from .connection import HERE, Connection, Link, connect
 from .errors import sentence
 from .listing import asked_fields
-from .output import complain, tell
+from .output import complain, takes_escapes, tell
 from .progress import repeating
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def _default_accounts(connection: Connection) -> tuple[str, ...]:
 def _board(form: Format, accounts: Sequence[Account]) -> AbstractContextManager[Board]:
     if form == "jsonl":
         return JsonLines(accounts)
-    if form == "text" or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":  # which has no cursor to move
+    if form == "text" or not takes_escapes(sys.stdout):
         return TextLines(accounts)
     from .live import LiveTable  # noqa: PLC0415 - rich, which nothing else here needs
 
