@@ -27,13 +27,17 @@ The access token is read from WA_ACCESS_TOKEN or --token-file, never from an arg
 against an embedded Graph API with invented accounts: try them there.
 
 Data goes to stdout, all else to stderr. The exit status is 0; 1 when the API refused or was not reached; 2 for misuse;
-3 when some accounts of an export failed; 130 for Ctrl-C. Colour is for terminals, and NO_COLOR turns it off.
+3 when some accounts of an export failed; 130 for Ctrl-C; 143 for a kill that left time to end in order.
+
+Colours and views that are drawn anew are for terminals: a pipe gets plain lines. So does a terminal where NO_COLOR is
+set, or TERM is dumb. COLUMNS sets the width. A shell completes all this after "wa-phone completion".
 """
 
 EXAMPLES: Final = """\
 wa-phone list --sandbox
 wa-phone list $WABA_ID --format csv > numbers.csv
 wa-phone list --help
+wa-phone completion --help
 """
 
 
@@ -55,8 +59,8 @@ app: Final = App(
     suppress_keyboard_interrupt=False,
     result_action="return_value",
 )
-for flag in ("--help", "--version"):
-    app[flag].group = "Options"
+for flag, what in (("--help", "Show this help."), ("--version", "Show the version.")):
+    app[flag].group, app[flag].help = "Options", what
 
 COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # in the order in which --help lists them
     ("list", listing.list_numbers, listing.USAGE, listing.EXAMPLES),

@@ -48,7 +48,7 @@ async def export_numbers(
     out: Annotated[Path, Parameter(metavar="FILE")],
     wabas: Annotated[Path | None, Parameter(metavar="FILE", allow_leading_hyphen=True)] = None,
     business: Annotated[str | None, Parameter(metavar="ID")] = None,
-    kind: Kind = "owned",
+    kind: Annotated[Kind, Parameter(metavar="KIND")] = "owned",
     errors: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     resume: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     concurrency: Annotated[int, Parameter(metavar="N")] = 32,

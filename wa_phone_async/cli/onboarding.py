@@ -58,11 +58,11 @@ async def onboard_number(
     other way, whoever left it.
 
     A wrong code or PIN is asked for again and never sent again, since Meta counts them. When the answer to a code or a
-    PIN is lost, the number is read until it tells whether it was taken. A number that is blocked is said with the time
-    until which it is; the exit status is then 1, and so it is where Meta has declined the name.
+    PIN is lost, the number is read until it tells whether it was taken. Where the number is blocked, it says
+    until when; the exit status is then 1, and so it is where Meta has declined the name.
 
     Where standard input is no terminal, each prompt takes a line of it: the code, then the PIN, once. An empty line in
-    the place of the code has one sent. Whatever is wrong with a line ends the command.
+    the place of the code has one sent. A line that is wrong ends the command.
 
     Args:
         waba_id: Id of the account; with --sandbox and none, the sandbox's account without a number.

@@ -64,8 +64,8 @@ async def watch_numbers(
     After a change it looks a quarter of --interval later, and up to four times --interval apart while nothing changes.
     Where more than a quarter of the hour's budget is used, it looks less often.
 
-    Refusals as throttled and outages are said and outlived. An account that is refused otherwise is reported, and the
-    others are watched all the same; the exit status is then 1. Ctrl-C ends it with 130.
+    It says when an account is throttled or the API cannot be reached, and goes on. An account that is refused otherwise
+    is reported, and the others are watched all the same; the exit status is then 1. Ctrl-C ends it with 130.
 
     Args:
         waba_ids: Ids of the accounts; with --sandbox and none, the sandbox's account of 3 numbers, which lives there.
