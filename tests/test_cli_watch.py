@@ -71,9 +71,38 @@ ACCOUNTS = [
     account(waba_id="100200300400000"),
     account(refusal="Unsupported get request. There is no such object (HTTP 400, code 100/33)", waba_id="900"),
 ]
-SCREEN = """\
+SCREENS = {
+    60: """\
 WABA             NUMBERS  STATE
-100200300400003    1,003  seen 12:00:05 UTC; next look in 45 s
+100200300400003    1,003  seen 12:00:05 UTC; again in 45 s
+100200300400250        0  no answer; looking
+100200300400000           looking for the first time
+900                       refused: Unsupported get request.
+                          There is no such object (HTTP 400,
+                          code 100/33)
+
+SEEN      NUMBER AND CHANGE
+12:00:05  100200300400003  +55 21 2035-5558
+          status PENDING -> CONNECTED
+12:00:05  100200300400003  +55 21 2035-5558
+          code_verification_status NOT_VERIFIED -> VERIFIED
+12:00:05  100200300400003  +55 21 2035-5558
+          verified_name "" -> Évil \\x1b[31m\\u202e
+12:00:05  100200300400003  +55 21 2035-5558
+          throughput 80 -> {"level": "HIGH"}
+12:00:05  100200300400003  +55 21 2035-5558
+          last_onboarded_time - -> 2026-11-22T12:00:05+00:00
+12:00:05  100200300400003  +55 21 2035-5558
+          webhook_configuration {"application":
+          "https://shop.example/webhooks"} -> -
+12:00:05  100200300400003  300000001000009
+          new
+12:00:05  100200300400003  +55 21 2035-5558
+          gone
+""",
+    80: """\
+WABA             NUMBERS  STATE
+100200300400003    1,003  seen 12:00:05 UTC; again in 45 s
 100200300400250        0  no answer; looking
 100200300400000           looking for the first time
 900                       refused: Unsupported get request. There is no such
@@ -94,7 +123,25 @@ SEEN      WABA             NUMBER            CHANGE
                                              -
 12:00:05  100200300400003  300000001000009   new
 12:00:05  100200300400003  +55 21 2035-5558  gone
-"""
+""",
+    120: """\
+WABA             NUMBERS  STATE
+100200300400003    1,003  seen 12:00:05 UTC; again in 45 s
+100200300400250        0  no answer; looking
+100200300400000           looking for the first time
+900                       refused: Unsupported get request. There is no such object (HTTP 400, code 100/33)
+
+SEEN      WABA             NUMBER            CHANGE
+12:00:05  100200300400003  +55 21 2035-5558  status PENDING -> CONNECTED
+12:00:05  100200300400003  +55 21 2035-5558  code_verification_status NOT_VERIFIED -> VERIFIED
+12:00:05  100200300400003  +55 21 2035-5558  verified_name "" -> Évil \\x1b[31m\\u202e
+12:00:05  100200300400003  +55 21 2035-5558  throughput 80 -> {"level": "HIGH"}
+12:00:05  100200300400003  +55 21 2035-5558  last_onboarded_time - -> 2026-11-22T12:00:05+00:00
+12:00:05  100200300400003  +55 21 2035-5558  webhook_configuration {"application": "https://shop.example/webhooks"} -> -
+12:00:05  100200300400003  300000001000009   new
+12:00:05  100200300400003  +55 21 2035-5558  gone
+""",
+}
 ONE = """\
 WABA             NUMBERS  STATE
 100200300400003        1  seen 12:00:05 UTC; looking
@@ -104,16 +151,27 @@ SEEN      NUMBER            CHANGE
 """
 
 
-def drawn(accounts: list[Account], changes: list[Change], **options: Any) -> str:
+def drawn(accounts: list[Account], changes: list[Change], *, width: int = 80, **options: Any) -> str:
     file = io.StringIO()
-    console = Console(file=file, width=80, highlight=False, markup=False, emoji=False, **options)
-    console.print(screen(accounts, changes))
+    console = Console(file=file, width=width, highlight=False, markup=False, emoji=False, **options)
+    console.print(screen(accounts, changes, width=width))
     return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
 
 class TestScreen:
-    def test_at_80_columns(self) -> None:
-        assert drawn(ACCOUNTS, CHANGES) == SCREEN
+    @pytest.mark.parametrize("width", [60, 80, 120])
+    def test_it_fits_the_width(self, width: int) -> None:
+        assert drawn(ACCOUNTS, CHANGES, width=width) == SCREENS[width]
+
+    def test_the_narrower_it_is_the_more_lines_it_takes_and_no_id_is_cut(self) -> None:
+        for width in (50, 60, 80, 120):
+            lines = drawn(ACCOUNTS, CHANGES, width=width).splitlines()
+            assert max(map(len, lines)) <= width
+            for whole in (SMALL_WABA, "100200300400250", "+55 21 2035-5558", BARE.id, "webhook_configuration"):
+                assert any(whole in line for line in lines)
+        assert drawn([account()], CHANGES[:1], width=40).endswith(
+            "SEEN      NUMBER AND CHANGE\n12:00:05  +55 21 2035-5558\n          status PENDING -> CONNECTED\n"
+        )
 
     def test_one_account_needs_no_name_in_each_row(self) -> None:
         assert drawn([account(known=(ACME,), seen_at=NOON, seconds_left=0.0)], CHANGES[:1]) == ONE
@@ -306,10 +364,10 @@ class TestTerminal:
         assert terminal.getvalue().startswith("\x1b[?25l")
         assert terminal.getvalue().endswith("\x1b[?25h")
         text = re.sub(r"\x1b\[[?\d;]*[a-z]", "", frames[-1], flags=re.IGNORECASE)
-        text = re.sub(r"next look in \d+ s", "next look in 7 s", re.sub(r"\d\d:\d\d:\d\d", "12:00:05", text))
+        text = re.sub(r"again in \d+ s", "again in 7 s", re.sub(r"\d\d:\d\d:\d\d", "12:00:05", text))
         assert [line.rstrip() for line in text.strip().splitlines()] == [
             "WABA             NUMBERS  STATE",
-            "100200300400003        3  seen 12:00:05 UTC; next look in 7 s",
+            "100200300400003        3  seen 12:00:05 UTC; again in 7 s",
             "",
             "SEEN      NUMBER            CHANGE",
             "12:00:05  +55 21 2035-5558  host_platform NOT_APPLICABLE -> CLOUD_API",
@@ -317,12 +375,6 @@ class TestTerminal:
             "12:00:05  +55 21 2035-5558  code_verification_status NOT_VERIFIED -> VERIFIED",
         ]
         assert "\x1b[32mVERIFIED" in terminal.getvalue()
-
-    def test_no_color_is_heeded(self, watch: Watching, terminal: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("NO_COLOR", "1")
-        watch(total_timeout=100.0)
-        assert "VERIFIED" in terminal.getvalue()
-        assert not re.search(r"\x1b\[[\d;]*3\d", terminal.getvalue())
 
     def test_what_does_not_fit_is_left_out(
         self, watch: Watching, terminal: Screen, monkeypatch: pytest.MonkeyPatch
@@ -338,11 +390,14 @@ class TestTerminal:
         assert "wa-phone: 900: Unsupported get request." in terminal.getvalue()
         assert "refused: Unsupported get request." in terminal.getvalue()
 
-    @pytest.mark.parametrize(("form", "term"), [("text", "xterm"), ("jsonl", "xterm"), ("table", "dumb")])
+    @pytest.mark.parametrize(
+        ("form", "setting"),
+        [("text", "TERM=xterm"), ("jsonl", "TERM=xterm"), ("table", "TERM=dumb"), ("table", "NO_COLOR=0")],
+    )
     def test_lines_where_they_are_wanted_or_no_table_can_be(
-        self, watch: Watching, terminal: Screen, monkeypatch: pytest.MonkeyPatch, form: str, term: str
+        self, watch: Watching, terminal: Screen, monkeypatch: pytest.MonkeyPatch, form: str, setting: str
     ) -> None:
-        monkeypatch.setenv("TERM", term)
+        monkeypatch.setenv(*setting.split("="))
         watch(form=form, total_timeout=100.0)
         assert "\x1b" not in terminal.getvalue()
         assert terminal.getvalue().count("\n") == 1
@@ -422,10 +477,8 @@ class TestProcess:
             assert process.stderr.read() == "watching 1 account; Ctrl-C ends it\n"
         assert process.returncode == 0
 
-    @pytest.mark.parametrize("no_color", ["", "1"])
-    def test_a_terminal_gets_a_table_until_ctrl_c(self, no_color: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_terminal_gets_a_table_until_ctrl_c(self) -> None:
         pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
-        monkeypatch.setenv("NO_COLOR", no_color)
         master, slave = pty.openpty()
         pytest.importorskip("termios").tcsetwinsize(slave, (24, 80))
         seen, until, is_stopped = b"", time.monotonic() + 30, False
@@ -445,5 +498,5 @@ class TestProcess:
         text = seen.decode()
         assert text.startswith("\x1b[?25l")
         assert re.search(r"\x1b\[\?25h\d+ changes, \d+ calls\r\n$", text)
-        assert bool(re.search(r"\x1b\[[\d;]*3\d", text)) == (not no_color)
+        assert re.search(r"\x1b\[[\d;]*3\d", text)
         assert max(map(len, re.split(r"[\r\n]+", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", text)))) <= 80

@@ -22,6 +22,10 @@ from .table import STYLES
 
 _KEPT: Final = 200
 _GAP: Final = 2
+_SEEN_WIDTH: Final = 8 + _GAP
+_WABA_WIDTH: Final = 15 + _GAP
+_NUMBER_WIDTH: Final = 16 + _GAP
+_LEAST_CHANGE_WIDTH: Final = 28  # that of the longest names of fields
 
 
 class LiveTable:
@@ -54,14 +58,17 @@ class LiveTable:
     def draw(self) -> None:
         """Draw it as it is now."""
         room = max(1, self._drawing.height - len(self._accounts) - 4)
-        self._drawing.draw(screen(self._accounts, list(self._changes)[:room]))
+        self._drawing.draw(screen(self._accounts, list(self._changes)[:room], width=self._drawing.width))
 
 
-def screen(accounts: Sequence[Account], changes: Sequence[Change]) -> Group:
-    """What stands on the terminal."""
+def screen(accounts: Sequence[Account], changes: Sequence[Change], *, width: int) -> Group:
+    """What stands on a terminal of this width."""
     if not changes:
         return Group(_accounts_table(accounts))
-    return Group(_accounts_table(accounts), Text(), _changes_table(changes, with_waba_id=len(accounts) > 1))
+    with_waba_id = len(accounts) > 1
+    is_narrow = width - _SEEN_WIDTH - _NUMBER_WIDTH - _WABA_WIDTH * with_waba_id < _LEAST_CHANGE_WIDTH
+    table = (_narrow_changes_table if is_narrow else _changes_table)(changes, with_waba_id=with_waba_id)
+    return Group(_accounts_table(accounts), Text(), table)
 
 
 def _accounts_table(accounts: Iterable[Account]) -> Table:
@@ -93,10 +100,26 @@ def _changes_table(changes: Iterable[Change], *, with_waba_id: bool) -> Table:
     waba = (("WABA", False),) if with_waba_id else ()
     table = _table(("SEEN", False), *waba, ("NUMBER", False), ("CHANGE", True))
     for change in changes:
-        place = [f"{change.seen_at:%H:%M:%S}", *([change.waba_id] if with_waba_id else [])]
-        number = printable(change.display_phone_number or change.phone_number_id)
-        table.add_row(*place, number, _coloured(change))
+        place = [change.waba_id] if with_waba_id else []
+        table.add_row(_time(change), *place, _number(change), _coloured(change))
     return table
+
+
+def _narrow_changes_table(changes: Iterable[Change], *, with_waba_id: bool) -> Table:
+    """The same with what changed on a line of its own, where its column would break every word."""
+    table = _table(("SEEN", False), ("NUMBER AND CHANGE", True))
+    for change in changes:
+        place = f"{change.waba_id}  " if with_waba_id else ""
+        table.add_row(_time(change), Group(Text(f"{place}{_number(change)}", no_wrap=True), _coloured(change)))
+    return table
+
+
+def _time(change: Change) -> str:
+    return f"{change.seen_at:%H:%M:%S}"
+
+
+def _number(change: Change) -> str:
+    return printable(change.display_phone_number or change.phone_number_id)
 
 
 def _coloured(change: Change) -> Text:
