@@ -22,11 +22,11 @@ wa-phone completion fish \\
 """
 
 _FILES: Final = 'COMPREPLY=( $(compgen -f -- "${cur}") )'
-_MENDS: Final[Mapping[Shell, tuple[str, str]]] = {
+MENDS: Final[Mapping[Shell, tuple[str, str]]] = {
     # Names with blanks, and the slash behind a directory, are readline's business. The bash of macOS has no compopt.
     "bash": (_FILES, f"compopt -o default 2>/dev/null && COMPREPLY=() || {_FILES}"),
-    # Only an option that takes a file, which the script marks with -F, is completed with files.
-    "fish": ("\n# Root-level commands\n", "\ncomplete -c wa-phone -f\n\n# Root-level commands\n"),
+    # An option that takes a file has -r -F; files are nothing for any other.
+    "fish": (" -r -d ", " -x -d "),
 }
 _ENDS: Final[Mapping[Shell, str]] = {
     # As a file of fpath it is the body of the function `_wa-phone`; by `source` it has to be made known.
@@ -36,9 +36,10 @@ if [[ $funcstack[1] == _wa-phone ]]; then
 else
   compdef _cyclopts_wa-phone wa-phone
 fi
-"""
+""",
+    "fish": "complete -c wa-phone -f\n",  # no files where nothing else fits
 }
-"""What makes the scripts of cyclopts 5.4 whole."""
+"""What they lack at their end."""
 
 
 def write_completion(shell: Annotated[Shell, Parameter(name="SHELL")], /) -> None:
@@ -61,6 +62,6 @@ def script(shell: Shell) -> str:
     from .app import app  # noqa: PLC0415 - which holds this command too
 
     text = app.generate_completion(shell=shell)
-    if shell in _MENDS:
-        text = text.replace(*_MENDS[shell])
+    if shell in MENDS:
+        text = text.replace(*MENDS[shell])
     return f"{text.rstrip()}\n{_ENDS.get(shell, '')}"
