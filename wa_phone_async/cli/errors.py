@@ -39,6 +39,7 @@ def sentence(error: Exception) -> str:
             text = _unknown_option(error)
         case InvalidArgumentError():
             text = _OPTIONS.sub(lambda name: _NAMES.get(name[0], f"--{name[0].replace('_', '-')}"), str(error))
+            text = text.replace("--migrate-phone-number is True", "--migrate-phone-number is given")
         case OutcomeUnknownError():
             text = f"{error}: wa-phone list {error.waba_id} shows them"
         case GraphAPIError(error_user_msg=str(message)) if message:
