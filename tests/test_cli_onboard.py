@@ -657,6 +657,10 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
+    @property
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
+
     def leave(self, way: str) -> None:
         """End it by Ctrl-C, typed as it is, or by a kill."""
         if way == "Ctrl-C":
@@ -766,6 +770,16 @@ class TestProcess:
         shown = "".join(terminal.screen for terminal in terminals)
         for secret in (PIN, sandbox.inbox[0].code, sandbox.inbox[0].code.replace("-", "")):
             assert secret not in shown
+
+    def test_a_kill_leaves_a_terminal_that_shows_what_is_typed(self, start: Start, sandbox: Sandbox) -> None:
+        with_number(sandbox)
+        terminal = start(*WHICH)
+        terminal.expect("   Code: $")
+        assert not terminal.echoes
+        terminal.process.terminate()
+        terminal.expect(r"\nLeft before the end\. The same command goes on from where the number is then\.\n$")
+        assert terminal.end() == 143
+        assert terminal.echoes
 
     def test_what_is_typed_while_it_is_busy_is_not_shown(self, start: Start, sandbox: Sandbox) -> None:
         with_number(sandbox, **VERIFIED)

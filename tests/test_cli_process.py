@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
 termios = pytest.importorskip("termios", reason="there are no pseudo-terminals here")
+
+Act = Callable[[subprocess.Popen[str], int, bytes], bool]
 
 COMMAND = (sys.executable, "-W", "error", "-m", "wa_phone_async")
 
@@ -78,6 +81,56 @@ def test_ctrl_c_in_a_create_says_that_it_may_have_happened(graph_sandbox: Sandbo
     assert re.match(r"wa-phone: POST .* may have happened", err)
 
 
+def test_a_kill_is_a_ctrl_c(graph_sandbox: Sandbox) -> None:
+    graph_sandbox.plan(Fault.delay(30), times=9)
+    with start("list", SMALL_WABA) as process:
+        while not graph_sandbox.requests:
+            assert process.poll() is None
+        process.terminate()
+        assert process.communicate() == ("", "")
+    assert process.returncode == 143
+
+
+def test_a_kill_ends_at_once_what_a_script_runs_in_the_background(graph_sandbox: Sandbox) -> None:
+    graph_sandbox.plan(Fault.delay(30), times=9)
+    with subprocess.Popen(["sh", "-c", 'trap "" INT; exec "$@"', "sh", *COMMAND, "list", SMALL_WABA]) as process:
+        while not graph_sandbox.requests:
+            assert process.poll() is None
+        process.terminate()
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_a_kill_gives_the_terminal_its_cursor_back() -> None:
+    screen, status = on_terminal(80, "watch", "--sandbox", "--interval", "0.1", act=kill_after(b"CONNECTED"))
+    assert status == 143
+    assert re.search(r"\x1b\[\?25h\d+ changes, \d+ calls\n$", screen)
+
+
+def kill_after(sign: bytes) -> Act:
+    def kill(process: subprocess.Popen[str], _: int, seen: bytes) -> bool:
+        if sign in seen:
+            process.terminate()
+        return sign in seen
+
+    return kill
+
+
+def test_a_live_view_fits_a_terminal_that_was_made_narrower() -> None:
+    def narrow(process: subprocess.Popen[str], master: int, seen: bytes) -> bool:
+        if b"name_status" in seen:
+            termios.tcsetwinsize(master, (24, 50))
+        _, began_anew, after = seen.rpartition(b"\x1b[H")
+        if began_anew and b"CHANGE" in after:
+            process.send_signal(signal.SIGINT)
+            return True
+        return False
+
+    screen, status = on_terminal(100, "watch", "--sandbox", "--interval", "0.1", act=narrow)
+    assert status == 130
+    after = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", screen.rpartition("\x1b[H")[2])
+    assert max(map(len, re.split(r"[\r\n]+", after))) <= 50
+
+
 @pytest.mark.parametrize("temper", ["live", "reference"])
 def test_the_sandbox_serves_until_ctrl_c(temper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with start("sandbox", "--temper", temper) as process:
@@ -123,16 +176,17 @@ def test_the_sandbox_serves_as_many_accounts_as_are_asked_for() -> None:
         process.communicate()
 
 
-def on_terminal(width: int, *arguments: str) -> tuple[str, int]:
-    """What a terminal of this width gets, and the exit status."""
+def on_terminal(width: int, *arguments: str, act: Act = lambda *_: True) -> tuple[str, int]:
+    """What a terminal of this width gets, and the exit status; whoever acts is asked until they have."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, width))
     with start(*arguments, stdout=slave, stderr=slave) as process:
         os.close(slave)
-        seen = b""
+        seen, is_done = b"", False
         try:
             while chunk := os.read(master, 65536):
                 seen += chunk
+                is_done = is_done or act(process, master, seen)
         except OSError:  # how Linux says that the other side was closed
             pass
     os.close(master)
@@ -153,12 +207,6 @@ def test_a_terminal_gets_colour_and_a_table_that_fits(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert len(set(re.findall(r"^\d{15}(?=  \S)", plain, re.MULTILINE))) == 250
     assert re.search(r"^250 numbers, 3 calls", plain, re.MULTILINE)
-
-
-def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    screen, _ = on_terminal(80, "list", LARGE_WABA)
-    assert not re.search(r"\x1b\[[\d;]*3\d", screen)
 
 
 def test_a_pipe_gets_no_colour_and_a_line_a_number(monkeypatch: pytest.MonkeyPatch) -> None:

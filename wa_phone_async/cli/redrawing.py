@@ -52,23 +52,25 @@ class Drawing:
 
     def draw(self, content: RenderableType) -> None:
         """Let this stand there. What does not fit is cut at its end."""
+        width = self.width  # asked once, since it may change at any moment
+        options = self._console.options.update_width(width)
         # Blanks at the end of a line would be broken too, by some terminals, and by others not.
-        lines = [_without_blanks_at_end(line) for line in self._console.render_lines(content, pad=False)]
+        lines = [_without_blanks_at_end(line) for line in self._console.render_lines(content, options, pad=False)]
         lines = lines[: self.height]
-        if self.width < self._width:
-            self._erase_more()
+        if width < self._width:
+            self._erase_more(width)
         self._live.update(Segments(_joined(lines)), refresh=True)
         self._widths = [Segment.get_line_length(line) for line in lines]
-        self._width = self.width
+        self._width = width
 
-    def _erase_more(self) -> None:
+    def _erase_more(self, width: int) -> None:
         """Erase what rich does not know to be there."""
         erased = ControlType.ERASE_IN_LINE, _ERASE_LINE
         if self._is_screen:  # line by line: terminals keep a screen that is erased at once, to be scrolled back to
             down = (erased, (ControlType.CURSOR_DOWN, 1)) * self.height
             self._console.control(Control(ControlType.HOME, *down, ControlType.HOME))
         else:
-            up = (erased, (ControlType.CURSOR_UP, 1)) * lines_more(self._widths, self.width)
+            up = (erased, (ControlType.CURSOR_UP, 1)) * lines_more(self._widths, width)
             self._console.control(Control(*up))
 
 
