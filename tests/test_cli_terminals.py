@@ -16,7 +16,7 @@ from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sa
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
-from wa_phone_async.cli import app
+from wa_phone_async.cli import app, onboarding, serving, watching
 
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
 termios = pytest.importorskip("termios", reason="there are no pseudo-terminals here")
@@ -33,7 +33,7 @@ class Done(NamedTuple):
 Run = Callable[[str], Done]
 
 
-def look(master: int, seen: list[str]) -> None:
+def look(master: int, seen: list[str], sandbox: Sandbox) -> None:
     """Read what a terminal shows to its end, answer what is asked there, and leave what would serve for ever."""
     is_left = False
     asked = 0
@@ -46,8 +46,8 @@ def look(master: int, seen: list[str]) -> None:
         screen = "".join(seen)
         questions = re.findall(r"(Code|New PIN|The same again): ", screen)
         for question in questions[asked:]:
-            code = re.findall(r"which shows: (\S+)", screen)[-1:]
-            os.write(master, f"{code[0] if question == 'Code' else PIN}\n".encode())
+            codes = [code.code for code in sandbox.inbox] + re.findall(r"which shows: (\S+)", screen)
+            os.write(master, f"{codes[-1] if question == 'Code' else PIN}\n".encode())
         asked = len(questions)
         if not is_left and "serving until Ctrl-C" in screen:
             is_left = True
@@ -69,7 +69,7 @@ def run(graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     def run(command: str) -> Done:
         master, slave = pty.openpty()
         seen = list[str]()
-        person = threading.Thread(target=look, args=(master, seen))
+        person = threading.Thread(target=look, args=(master, seen, graph_sandbox))
         person.start()
         with monkeypatch.context() as patch:
             for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -77,8 +77,8 @@ def run(graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
             try:
                 status = app.run(shlex.split(command))
             finally:
-                for stream in (sys.stdin, sys.stdout, sys.stderr):
-                    stream.close()
+                for opened in (sys.stdin, sys.stdout, sys.stderr):
+                    opened.close()
                 os.close(slave)
                 person.join()
                 os.close(master)
@@ -120,6 +120,22 @@ def test_text_alone(run: Run, graph_sandbox: Sandbox, monkeypatch: pytest.Monkey
 def test_an_empty_no_color_is_none(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setenv("NO_COLOR", "")
     assert "\x1b[" in run(command).screen
+
+
+@pytest.mark.parametrize("examples", [onboarding.EXAMPLES, watching.EXAMPLES, serving.EXAMPLES])
+def test_the_examples_of_help_work(run: Run, examples: str) -> None:
+    text = examples.replace("\\\n", " ").replace("$WABA_ID", SMALL_WABA).replace("$OTHER_ID", LARGE_WABA)
+    for pattern, sooner in {
+        r"--interval \d+": "--interval 0.1",
+        r"--timeout \d+": "",
+        "--port 8080": "--port 0",
+    }.items():
+        text = re.sub(pattern, sooner, text)
+    for line in text.splitlines():
+        program, command = line.partition(">")[0].split(" ", 1)
+        soon = {"onboard": " --no-wait", "watch": " --timeout 0.3", "sandbox": ""}[command.split()[0]]
+        done = run(command.replace(soon, "") + soon)
+        assert (program, done.status) == ("wa-phone", 130 if command.startswith("sandbox") else 0), done.screen
 
 
 SHOWN = (

@@ -14,13 +14,14 @@
     formats.py      phone numbers as JSON, JSON Lines and CSV
     table.py        phone numbers as a table that fits its terminal
     changes.py      changes as lines
-    live.py         changes on a terminal, drawn again in their place
+    live.py         changes on a terminal
+    redrawing.py    what is drawn again in its place on a terminal
     steps.py        which step a number takes next
     walk.py         the steps of a number, with a person beside
     prompting.py    answers that nobody may see
     ids.py          ids out of a file or a pipe
     progress.py     how far an export has come
-    stopping.py     Ctrl-C for work that has to be ended in order
+    stopping.py     Ctrl-C and kills, for work that has to be ended in order
 
 It is built on the front door of the library alone. A new command is a function in a file of its own, registered in
 `app.py`; it writes its data with `output`, and raises what goes wrong.
