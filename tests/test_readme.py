@@ -23,7 +23,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from redis_server import COMMAND, RedisServer
@@ -100,8 +100,11 @@ def test_python(section: str, request: pytest.FixtureRequest, monkeypatch: pytes
         for package in READERS_OWN.findall(block.code):
             pytest.importorskip(package)
     with asyncio.Runner() as runner:
-        client = PhoneNumberClient.from_env()
-        names = {"PhoneNumberClient": PhoneNumberClient, "client": client, "waba_id": LARGE_WABA}
+        names: dict[str, Any] = {
+            "PhoneNumberClient": PhoneNumberClient,
+            "client": PhoneNumberClient.from_env(),
+            "waba_id": LARGE_WABA,
+        }
         try:
             for block in blocks("python", section):
                 if file := re.match(r"# (\w+\.py)\n", block.code):
@@ -109,12 +112,12 @@ def test_python(section: str, request: pytest.FixtureRequest, monkeypatch: pytes
                 elif inspect.iscoroutine(result := evaluate(block, names)):
                     runner.run(result)
         finally:
-            runner.run(client.aclose())
+            runner.run(names["client"].aclose())
     if list(Path().glob("test_*.py")):
         subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider"], check=True)
 
 
-def evaluate(block: Block, names: dict[str, object]) -> object:
+def evaluate(block: Block, names: dict[str, Any]) -> object:
     """What the block gives: a coroutine still to be awaited where it has an `await` at the top."""
     source = "\n" * block.line + block.code  # so that a traceback names the README's own line
     return eval(compile(source, README, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
