@@ -187,6 +187,21 @@ async def test_filters_are_applied_and_filtered_pages_end_nothing(temper: Temper
 
 
 @both_tempers
+@pytest.mark.parametrize("max_items", [1, 10, 100])
+async def test_a_filtered_list_that_is_cut_costs_no_more_calls_than_a_whole_one(
+    max_items: int, temper: TemperName
+) -> None:
+    async with serving(temper) as (sandbox, client):
+        nowhere, official = Filter("account_mode", "NOWHERE"), Filter("is_official_business_account", value=True)
+        assert await client.list_phone_numbers(LARGE_WABA, filtering=nowhere, max_items=max_items) == []
+        everything = await client.list_phone_numbers(LARGE_WABA, filtering=official)
+        some = await client.list_phone_numbers(LARGE_WABA, filtering=official, max_items=max_items)
+        assert some == everything[:max_items]
+        assert {request.query["limit"] for request in sandbox.requests} == {"100"}
+        assert len(sandbox.requests) <= 9
+
+
+@both_tempers
 @pytest.mark.parametrize("cut", [1, 99, 100, 101, 249])
 async def test_a_later_run_goes_on_at_the_cursor(cut: int, temper: TemperName) -> None:
     async with serving(temper) as (_, client):

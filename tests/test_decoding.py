@@ -427,7 +427,8 @@ def test_plain_json_has_no_none_and_no_enum() -> None:
     assert plain == {"id": "1", "status": "CONNECTED", "throughput": {"level": "HIGH"}}
     assert {type(plain["status"]), type(plain["throughput"]["level"])} == {str}
     page = Page(data=(number,), cursors=Cursors(after="a"))
-    assert to_dict(page) == {"data": [plain], "cursors": {"after": "a"}, "has_next": False, "extra": {}}
+    neighbours = {"has_next": False, "has_previous": False}
+    assert to_dict(page) == {"data": [plain], "cursors": {"after": "a"}, **neighbours, "extra": {}}
 
 
 def test_a_page_of_plain_rows_becomes_plain_json() -> None:

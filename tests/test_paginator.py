@@ -1,6 +1,7 @@
 """Lists: complete, in order, and ending, over a fake fetch that knows no socket."""
 
 import asyncio
+import itertools
 import json
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -82,8 +83,11 @@ def over(
     before: str | None = None,
     max_items: int | None = None,
     follow: Follow = "next",
+    is_filtered: bool = False,
 ) -> AsyncPaginator[int]:
-    walk = Walk[int](limit=limit, after=after, before=before, max_items=max_items, follow=follow)
+    walk = Walk[int](
+        limit=limit, after=after, before=before, max_items=max_items, follow=follow, is_filtered=is_filtered
+    )
     return AsyncPaginator(fetch, walk)
 
 
@@ -315,6 +319,23 @@ async def test_ninety_nine_empty_pages_are_a_list() -> None:
     assert await over(script([*pages, listing([7])])) == [7]
 
 
+@pytest.mark.parametrize(("limit", "most"), [(100, 100), (30, 300), (None, 400), (1, 10_000)])
+async def test_a_filtered_list_may_have_as_many_more_empty_pages_as_they_are_smaller(
+    limit: int | None, most: int
+) -> None:
+    pages = (listing([], after=str(number), has_next=True) for number in itertools.count(1))
+    with pytest.raises(PaginationError, match=f"{most} empty pages in a row") as caught:
+        await over(script(pages), limit=limit, is_filtered=True)
+    assert caught.value.cursor == str(most)
+
+
+@pytest.mark.parametrize(("is_filtered", "asked"), [(False, "2"), (True, "50")])
+async def test_a_page_is_not_made_smaller_where_a_filter_thins_it_out(*, is_filtered: bool, asked: str) -> None:
+    book = Book(5)
+    assert await over(book.fetch, limit=50, max_items=2, is_filtered=is_filtered) == [0, 1]
+    assert book.limits == [asked]
+
+
 @pytest.mark.parametrize("max_items", [None, 2])
 async def test_next_without_any_cursor_is_an_error_after_the_rows(max_items: int | None) -> None:
     paginator = over(script([listing([1], has_next=True)]), max_items=max_items)
@@ -440,10 +461,10 @@ async def test_the_cursor_begins_where_the_walk_does() -> None:
     assert over(Book(5).fetch, before="2").cursor == "2"
 
 
-async def test_going_back_cursor_and_has_next_speak_of_that_direction() -> None:
+async def test_going_back_the_cursor_speaks_of_that_direction_and_pages_of_their_own() -> None:
     paginator = over(Book(5).fetch, limit=2, before="4")
-    pages = [(page.data, page.has_next, paginator.cursor) async for page in paginator.pages()]
-    assert pages == [((2, 3), True, "4"), ((0, 1), False, "2")]
+    pages = [(page.data, page.has_previous, page.has_next, paginator.cursor) async for page in paginator.pages()]
+    assert pages == [((2, 3), True, True, "4"), ((0, 1), False, True, "2")]
     assert paginator.cursor == "0"
 
 

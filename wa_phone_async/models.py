@@ -288,7 +288,9 @@ class Page(Generic[T]):
     cursors: Cursors = Cursors()
     """Where the page begins and ends."""
     has_next: bool = False
-    """Whether there is more in the direction of the walk."""
+    """Whether the list goes on after this page, in its own order: also where the walk goes back."""
+    has_previous: bool = False
+    """Whether the list has something before this page."""
     extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
     """Other top-level members of the answer, such as `summary`, without any link."""
 

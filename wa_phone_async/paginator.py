@@ -21,7 +21,7 @@ import attrs
 from .decoding import Json, read_model, read_plain_page
 from .errors import DecodeError, InvalidArgumentError, PaginationError
 from .models import NO_EXTRA, Cursors, Extra, Page
-from .query import DEFAULT_PAGE_SIZE
+from .query import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from .read_ahead import ReadAhead
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ Follow = Literal["next", "after"]
 """What says that there is more: the `next` link, or a cursor on a page with rows."""
 
 MAX_EMPTY_PAGES: Final = 100
-"""Empty pages in a row after which a list is taken for one that never ends."""
+"""Empty pages in a row after which a list is taken for one that never ends; of a filtered one, pages of 100 rows."""
 
 
 @attrs.define(on_setattr=attrs.setters.NO_OP)  # made for each page, in a third of the time of a frozen one
@@ -129,6 +129,7 @@ class Walk(Generic[T]):
         before: The cursor to begin before; the walk then goes back.
         max_items: Rows wanted in all, or `None` for all there are.
         follow: What says that there is more.
+        is_filtered: Whether pages lose rows to a filter after they were cut, so that a small page may well be empty.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class Walk(Generic[T]):
         before: str | None = None,
         max_items: int | None = None,
         follow: Follow = "next",
+        is_filtered: bool = False,
     ) -> None:
         if follow not in ("next", "after"):
             raise InvalidArgumentError(f"follow must be 'next' or 'after', not {follow!r}")
@@ -147,6 +149,7 @@ class Walk(Generic[T]):
         self._backwards = before is not None
         self._wanted = max_items
         self._follow = follow
+        self._is_filtered = is_filtered
         self._in_hand: Page[T] | None = None
         self._has_more = True
         self._was_cut = False
@@ -157,6 +160,10 @@ class Walk(Generic[T]):
     def at_end(self) -> bool:
         """Whether there is no page to ask for any more."""
         return self._wanted == 0 or not self._has_more
+
+    @property
+    def _most_empty_pages(self) -> int:
+        return MAX_EMPTY_PAGES * (MAX_PAGE_SIZE // (self.limit or DEFAULT_PAGE_SIZE) if self._is_filtered else 1)
 
     def pages_to_ask(self, waiting: int, *, most: int) -> int:
         """How many pages may be asked for, where some that it has taken wait to be wanted, and so many may at most.
@@ -176,7 +183,7 @@ class Walk(Generic[T]):
         if self.at_end:
             return None
         place = {} if self.limit is None else {"limit": str(self.limit)}
-        if self._wanted is not None and self._wanted < (self.limit or DEFAULT_PAGE_SIZE):
+        if not self._is_filtered and self._wanted is not None and self._wanted < (self.limit or DEFAULT_PAGE_SIZE):
             place["limit"] = str(self._wanted)
         if self.cursor is not None:
             place["before" if self._backwards else "after"] = self.cursor
@@ -191,7 +198,11 @@ class Walk(Generic[T]):
             self._wanted -= len(rows)
         self._has_more = self._goes_on(listing)
         self._in_hand = Page(
-            data=tuple(rows), cursors=listing.paging.cursors, has_next=self._has_more, extra=listing.extra
+            data=tuple(rows),
+            cursors=listing.paging.cursors,
+            has_next=listing.paging.has_next if self._backwards else self._has_more,
+            has_previous=self._has_more if self._backwards else listing.paging.has_previous,
+            extra=listing.extra,
         )
         return self._in_hand
 
@@ -215,7 +226,7 @@ class Walk(Generic[T]):
                 raise PaginationError("the list goes on, and no cursor says where: start it anew")
             if cursor in self._seen:
                 raise PaginationError(f"the list goes in a circle: cursor {cursor!r} came twice", cursor=cursor)
-            if self._empty_pages >= MAX_EMPTY_PAGES:
+            if self._empty_pages >= self._most_empty_pages:
                 raise PaginationError(
                     f"{self._empty_pages} empty pages in a row, up to cursor {cursor!r}", cursor=cursor
                 )
@@ -327,6 +338,8 @@ class AsyncPaginator(Generic[T]):
     async def first_page(self) -> Page[T]:
         """The first page, by one request: a page of its own for a web page, with the cursor of the next.
 
+        With a filter it may have fewer rows than were asked for, or none, and more behind it: `has_next` tells.
+
         Raises:
             RuntimeError: The paginator has been used already.
         """
@@ -365,7 +378,9 @@ class AsyncPaginator(Generic[T]):
         page = self._walk.take(listing)
         # Not the page itself: its rows would live on while the next page is waited for, and of many lists at once the
         # garbage collector would go through them all, again and again.
-        self._page_of = partial(Page, cursors=page.cursors, has_next=page.has_next, extra=page.extra)
+        self._page_of = partial(
+            Page, cursors=page.cursors, has_next=page.has_next, has_previous=page.has_previous, extra=page.extra
+        )
         self._unread.extend(page.data)
         return True
 

@@ -307,8 +307,15 @@ class GraphSession:
         check_page(limit=limit, after=after, before=before, max_items=max_items)
         check_read_ahead(read_ahead)
         _check_total_timeout(total_timeout)
-        walk: Walk[T] = Walk(limit=limit, after=after, before=before, max_items=max_items, follow=follow)
         own_params = dict(params or {})
+        walk: Walk[T] = Walk(
+            limit=limit,
+            after=after,
+            before=before,
+            max_items=max_items,
+            follow=follow,
+            is_filtered="filtering" in own_params,
+        )
         tally = ListTally(self._events, path, walk) if self._events.hears_lists else None
 
         def read(payload: Any, http_status: int) -> Listing[T]:
