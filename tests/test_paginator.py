@@ -224,7 +224,7 @@ def test_following_cursors_alone_gives_the_same_rows(size: int, limit: int) -> N
 
 def test_where_the_await_was_forgotten_its_repr_says_so() -> None:
     assert repr(AsyncPaginator(Book(1).fetch, Walk[int]())) == (
-        "<AsyncPaginator: await it for all rows, or iterate over it with 'async for'>"
+        "<AsyncPaginator: await it for all rows that are left, or iterate over it with 'async for'>"
     )
 
 

@@ -280,7 +280,7 @@ class AsyncPaginator(Generic[T]):
         self._is_fetching = False
 
     def __repr__(self) -> str:  # what a notebook shows where the `await` was forgotten
-        return f"<{type(self).__name__}: await it for all rows, or iterate over it with 'async for'>"
+        return f"<{type(self).__name__}: await it for all rows that are left, or iterate over it with 'async for'>"
 
     @property
     def cursor(self) -> str | None:
