@@ -381,6 +381,24 @@ async def test_the_accounts_of_a_client_are_listed() -> None:
     assert listings[0].phone_numbers[0].verified_name
 
 
+async def test_accounts_stand_for_their_ids() -> None:
+    async with serving() as (sandbox, client):
+        accounts = await client.list_business_accounts(sandbox.business_id)
+        ids = [account.id for account in accounts]
+        for given in (accounts, client.list_business_accounts(sandbox.business_id)):
+            listings = await client.list_many(given, ordered=True)
+            assert [(listing.waba_id, len(listing.phone_numbers)) for listing in listings] == list(
+                zip(ids, [0, 3, 250], strict=True)
+            )
+
+
+async def test_what_is_no_id_is_the_error_of_its_own_listing() -> None:
+    async with serving() as (_, client):
+        listings = await client.list_many([1, None, SMALL_WABA], ordered=True)  # type: ignore[list-item]  # no ids
+    assert [listing.waba_id for listing in listings] == ["1", "None", SMALL_WABA]
+    assert [type(listing.error) for listing in listings] == [InvalidArgumentError, InvalidArgumentError, type(None)]
+
+
 @pytest.mark.parametrize("options", [{"limit": 101}, {"sort": 5}, {"fields": "a b"}, {"total_timeout": 0}])
 async def test_a_wrong_option_is_refused_before_anything_is_sent(options: dict[str, Any]) -> None:
     async with serving() as (sandbox, client):

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from contextlib import aclosing
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import attrs
 
 from .errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from .markup import members_as_html, rows_as_html
-from .models import PhoneNumber
+from .models import BusinessAccount, PhoneNumber
 from .query import check_at_least_one
 from .turns import Turn
 
@@ -25,6 +25,10 @@ OPEN_PER_SEAT: Final = 10
 
 Lister = Callable[[str], Awaitable[list[PhoneNumber]]]
 """Lists the phone numbers of one account. It may raise before it is awaited."""
+
+
+Accounts: TypeAlias = Iterable[str | BusinessAccount] | AsyncIterable[str | BusinessAccount]
+"""Accounts, or their ids, of any number."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +72,7 @@ class Listings:
     def __init__(
         self,
         lister: Lister,
-        waba_ids: Iterable[str] | AsyncIterable[str],
+        waba_ids: Accounts,
         *,
         concurrency: int,
         ordered: bool,
@@ -154,7 +158,7 @@ class Listings:
 
     async def _read_ids(self) -> None:
         """Begin one account after the other, each with a seat."""
-        async with aclosing(_each(self._ids)) as ids:
+        async with aclosing(each_id(self._ids)) as ids:
             async for waba_id in ids:
                 turn = Turn(self._seats)
                 await turn.take_seat()
@@ -187,7 +191,7 @@ class Listings:
         if not self._ordered:
             place, self._next_in = self._next_in, self._next_in + 1
         self._finished[place] = WabaListing(
-            waba_id=waba_id,
+            waba_id=str(waba_id),  # what is no id at all is listed as the error that it is
             phone_numbers=tuple(numbers),
             error=error,
             calls=turn.calls,
@@ -204,10 +208,15 @@ class Listings:
         self._changed.set()
 
 
-async def _each(ids: Iterable[str] | AsyncIterable[str]) -> AsyncGenerator[str]:
-    if isinstance(ids, AsyncIterable):
-        async for waba_id in ids:
-            yield waba_id
+async def each_id(accounts: Accounts) -> AsyncGenerator[str]:
+    """The ids of accounts, one after the other, as they are wanted."""
+    if isinstance(accounts, AsyncIterable):
+        async for account in accounts:
+            yield _id_of(account)
     else:
-        for waba_id in ids:
-            yield waba_id
+        for account in accounts:
+            yield _id_of(account)
+
+
+def _id_of(account: str | BusinessAccount) -> str:
+    return account.id if isinstance(account, BusinessAccount) else account

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, Self, TypedDict, Unpack
 
 import aiohttp
 
-from .bulk import Listings
+from .bulk import Accounts, Listings
 from .digits import whole_number
 from .ensuring import LOOK_AGAIN, EnsuredPhoneNumber, Ensuring, Wanted, read_look_again
 from .errors import InvalidArgumentError, OutcomeUnknownError
@@ -241,7 +241,7 @@ class PhoneNumberClient:
 
     def list_many(
         self,
-        waba_ids: Iterable[str] | AsyncIterable[str],
+        waba_ids: Accounts,
         *,
         concurrency: int = 32,
         ordered: bool = False,
@@ -263,8 +263,8 @@ class PhoneNumberClient:
         them wait, or `concurrency` listings are unread, no more ids are read: memory is bounded, whatever their number.
 
         Args:
-            waba_ids: The ids, of any number: an iterable, or an async one, read as needed. One that is given twice is
-                listed twice.
+            waba_ids: The ids, or the accounts of `list_business_accounts`, of any number: an iterable, or an async one,
+                read as needed. One that is given twice is listed twice.
             concurrency: Requests on the wire at once.
             ordered: Whether listings come in the order of the ids. Then an account that is held at the head lets up to
                 ten times `concurrency` listings behind it wait, and nothing goes on beyond these.

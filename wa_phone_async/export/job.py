@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Self
 
 from wa_phone_async import InvalidArgumentError, WabaListing
+from wa_phone_async.bulk import Accounts, each_id
 
 from .formats import FileFormat, make_encoder, read_format
 from .ids import IdSet
@@ -97,15 +99,12 @@ class Job:
         journal = self._journal
         return Summary(accounts=len(journal.complete), phone_numbers=journal.phone_numbers, failed=len(self._failed))
 
-    async def remaining(self, waba_ids: Iterable[str] | AsyncIterable[str]) -> AsyncGenerator[str]:
-        """Those of the ids that are not complete, each once."""
-        if isinstance(waba_ids, AsyncIterable):
-            async for waba_id in waba_ids:
+    async def remaining(self, waba_ids: Accounts) -> AsyncGenerator[str]:
+        """Those of the ids, or of the ids of the accounts, that are not complete, each once."""
+        async with aclosing(each_id(waba_ids)) as ids:
+            async for waba_id in ids:
                 if self._is_new(waba_id):
                     yield waba_id
-        else:
-            for waba_id in filter(self._is_new, waba_ids):
-                yield waba_id
 
     def _is_new(self, waba_id: str) -> bool:
         # In this order: an id goes from `_open` to one of the others, in the thread.
