@@ -422,6 +422,7 @@ KINDS = {
 
 WORSE = {
     "steps of 5, floored": Headers(step=5),
+    "2 s late": Headers(lag=2.0),
     "30 s late": Headers(lag=30.0),
     "never": Headers(every=0),
 }

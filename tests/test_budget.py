@@ -381,12 +381,12 @@ def test_beyond_the_known_quotas_the_readings_alone_say_how_many() -> None:
 
 
 def test_a_probe_that_is_answered_without_a_reading_is_soon_followed_by_another() -> None:
-    server, budget, now = Server(5000), Budget(), 0.0
+    server, budget, now = Server(50_000), Budget(), 0.0
     for _ in range(200):
         now = call(budget, now, server.call(now)[1], 0.01)
 
     probe = budget.peek(now)
-    assert probe == pytest.approx(now + 60.0)
+    assert probe == pytest.approx(now + 10.0)  # a percentage of 0 may be late
     now = call(budget, probe, None)
 
     assert budget.peek(now) == probe + 10.0
@@ -395,7 +395,24 @@ def test_a_probe_that_is_answered_without_a_reading_is_soon_followed_by_another(
     assert budget.quota == 5000
 
 
-@pytest.mark.parametrize(("percent", "wait"), [(4.0, 60.0), (99.0, 3660.0)])
+@pytest.mark.parametrize("seconds", [0.01, 0.2])
+def test_a_percentage_that_is_far_too_small_for_200_disproves_it_at_once(seconds: float) -> None:
+    server, budget, now = Server(5000), Budget(), 0.0
+    for _ in range(1000):
+        assert budget.peek(now) == now
+        now = call(budget, now, server.call(now)[1], seconds)
+    assert budget.quota == 5000
+
+
+def test_a_percentage_of_half_of_what_was_called_may_only_be_late() -> None:
+    budget, now = Budget(), 0.0
+    for number in range(200):
+        now = call(budget, now, Reading(float(number // 4)), 0.01)
+    assert budget.quota == 200
+    assert budget.peek(now) == pytest.approx(now + 60.0)
+
+
+@pytest.mark.parametrize(("percent", "wait"), [(4.0, 10.0), (99.0, 3660.0)])
 def test_a_burst_of_200_looks_for_more_only_where_the_readings_are_far_too_small(percent: float, wait: float) -> None:
     budget = Budget()
     now = call(budget, 0.0)

@@ -7,7 +7,8 @@ A budget is an exact log of our own calls, calibrated by what the server's heade
 `own` are the calls in flight and those answered within the last 61 minutes, refused ones included. `others`
 are the calls that the headers count and our log does not know. `quota` is the least possible one that the
 readings have not disproved: `p` percent after `n` calls of ours prove more than `100·n/(p+1)`. Beyond a full
-log, one call a minute looks for more where the readings hint at it, and one in ten seconds until an answer has one.
+log, one call a minute looks for more where the readings hint at it, and one in ten seconds where they are far too
+small, or until an answer has one.
 
 Facts, from Meta's Graph guide "Rate limiting" and its WhatsApp pages, read 2026-11-22: a WABA has 200 calls
 an hour for each app, or 5,000 once it has a registered number; an app as a whole has 200 for each of its
@@ -46,8 +47,10 @@ SCOPE_OF_CODE: Final[dict[int, Scope]] = {4: "app", 341: "app", 17: "token", 800
 # for a server that counts in whole minutes; the minute less is for calls that it must surely still count.
 _KEPT_SECONDS: Final = 3660.0
 _SURE_SECONDS: Final = 3540.0
-# A percentage may lag behind the calls, so calls younger than this prove nothing.
+# A percentage may lag behind the calls, so calls younger than this prove nothing by a little. A great difference is
+# believed sooner: at once where the percentage counts anything, and after the shorter time where it is 0.
 _LAG_SECONDS: Final = 60.0
+_BURST_LAG_SECONDS: Final = 10.0
 _STALE_SECONDS: Final = 60.0
 _SHARED_FRACTION: Final = 0.97
 _DISPROOF: Final = 1.05
@@ -251,16 +254,20 @@ class Budget:
             return max(self._last_sent + _PROBE_BLIND_SECONDS, self._held_from + _PROBE_AGAIN_SECONDS)
         if self._hints_at_more():
             # A call that was answered without a reading has told nothing: the next one need not wait as long.
-            return max(self._last_sent + _PROBE_BLIND_SECONDS, self._read_at + _PROBE_SECONDS)
+            wait = _BURST_LAG_SECONDS if self._hints_at_much_more() else _PROBE_SECONDS
+            return max(self._last_sent + _PROBE_BLIND_SECONDS, self._read_at + wait)
         return math.inf
 
     def _hints_at_more(self) -> bool:
         """Whether the last reading is too small for the quota believed in, though it proves nothing."""
         percent = self._percent or 0.0
         surely = self._shown(percent, self._sure(self._read_at, self._read_sent))
-        # Of a burst that left at once no call is sure of another; then only a great difference counts.
-        hardly = self._shown(percent, self._log.size)
-        return surely > _DISPROOF * self._quota or hardly > _DISPROOF_OF_BURST * self._quota
+        return surely > _DISPROOF * self._quota or self._hints_at_much_more()
+
+    def _hints_at_much_more(self) -> bool:
+        """Whether it is far too small. Of a burst that left at once no call is sure of another: only this counts."""
+        calls = self._log.count(self._read_at - _SURE_SECONDS, math.inf)
+        return self._shown(self._percent or 0.0, calls) > _DISPROOF_OF_BURST * self._quota
 
     # ---- being told ----
 
@@ -348,6 +355,9 @@ class Budget:
         calls = self._log.size
         if 100.0 * calls > self._news * (percent + self._most_error):
             self._prove(self._shown(percent, self._sure(now, min(sent, now - _LAG_SECONDS))))
+            burst = self._shown(percent, self._sure(now, sent if percent else min(sent, now - _BURST_LAG_SECONDS)))
+            if burst > _DISPROOF_OF_BURST * self._quota:
+                self._prove(burst)
         if in_order and (self._others or (percent - self._error) * self._quota > 100.0 * (calls + self._in_flight)):
             self._set_others(now, percent, sent)
 

@@ -12,6 +12,7 @@
 local KEPT_SECONDS = 3660
 local SURE_SECONDS = 3540
 local LAG_SECONDS = 60
+local BURST_LAG_SECONDS = 10
 local STALE_SECONDS = 60
 local SHARED_FRACTION = 0.97
 local DISPROOF = 1.05
@@ -196,6 +197,9 @@ local function learn(budget, at, percent, sent)
   local calls = budget.size
   if 100 * calls > budget.news * (percent + most_error) then
     prove(budget, shown(budget, percent, sure(budget, at, math.min(sent, at - LAG_SECONDS))))
+    local before = percent > 0 and sent or math.min(sent, at - BURST_LAG_SECONDS)
+    local burst = shown(budget, percent, sure(budget, at, before))
+    if burst > DISPROOF_OF_BURST * budget.quota then prove(budget, burst) end
   end
   local seem = (percent - error) * budget.quota > 100 * (calls + budget.in_flight)
   if in_order and (budget.others > 0 or seem) then set_others(budget, at, percent, sent) end
@@ -262,11 +266,14 @@ end
 
 ---- asking ----
 
+local function hints_at_much_more(budget)
+  local calls = count(budget, budget.read_at - SURE_SECONDS, INFINITY)
+  return shown(budget, budget.percent or 0, calls) > DISPROOF_OF_BURST * budget.quota
+end
+
 local function hints_at_more(budget)
-  local percent = budget.percent or 0
-  local surely = shown(budget, percent, sure(budget, budget.read_at, budget.read_sent))
-  local hardly = shown(budget, percent, budget.size)
-  return surely > DISPROOF * budget.quota or hardly > DISPROOF_OF_BURST * budget.quota
+  local surely = shown(budget, budget.percent or 0, sure(budget, budget.read_at, budget.read_sent))
+  return surely > DISPROOF * budget.quota or hints_at_much_more(budget)
 end
 
 -- Whether the server itself said when to ask again; not when it said so again and again.
@@ -286,7 +293,8 @@ local function next_probe(budget)
     return math.max(budget.last_sent + PROBE_BLIND_SECONDS, budget.held_from + PROBE_AGAIN_SECONDS)
   end
   if hints_at_more(budget) then
-    return math.max(budget.last_sent + PROBE_BLIND_SECONDS, budget.read_at + PROBE_SECONDS)
+    local wait = hints_at_much_more(budget) and BURST_LAG_SECONDS or PROBE_SECONDS
+    return math.max(budget.last_sent + PROBE_BLIND_SECONDS, budget.read_at + wait)
   end
   return INFINITY
 end
