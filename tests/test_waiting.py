@@ -5,7 +5,19 @@ import asyncio
 import pytest
 
 from wa_phone_async.turns import Turn
-from wa_phone_async.waiting import Queue
+from wa_phone_async.waiting import FIRST_LOOK_SECONDS, Queue, next_look
+
+
+def test_what_is_due_within_a_second_is_looked_at_before_and_less_and_less_often() -> None:
+    now, look, looks = 100.0, FIRST_LOOK_SECONDS, list[float]()
+    while now < 101.0:
+        now, look = next_look(101.0, now, look)
+        looks.append(round(now - 100.0, 2))
+    assert looks == [0.02, 0.06, 0.14, 0.3, 0.62, 1.0]
+
+
+def test_what_is_due_later_is_looked_at_when_it_is_due() -> None:
+    assert next_look(160.0, 100.0, 0.64) == (160.0, FIRST_LOOK_SECONDS)
 
 
 async def test_an_answer_that_came_since_is_not_waited_for() -> None:

@@ -5,8 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
+from typing import Final
 
 from .turns import step_aside
+
+FIRST_LOOK_SECONDS: Final = 0.02
+_SOON_SECONDS: Final = 1.0
+
+
+def next_look(when: float, now: float, look: float) -> tuple[float, float]:
+    """When to ask again a budget that others use too, and how many seconds after that.
+
+    What is due within a second hangs on a call in flight, whose answer may come to another process, at any moment.
+
+    Args:
+        when: When it is due.
+        now: The present time.
+        look: Seconds to wait for it at most this time; `FIRST_LOOK_SECONDS` at first.
+    """
+    return (min(when, now + look), 2 * look) if when - now <= _SOON_SECONDS else (when, FIRST_LOOK_SECONDS)
 
 
 class Queue:

@@ -14,6 +14,7 @@ from wa_phone_async.redaction import Secret, conceal
 from wa_phone_async.throttle import Lease, Report, tell
 from wa_phone_async.turns import step_aside
 from wa_phone_async.usage import Usage
+from wa_phone_async.waiting import FIRST_LOOK_SECONDS, next_look
 
 from .breaker import Breaker
 from .trips import Account, Ledger, Line, Place, Ticket, open_pool
@@ -106,8 +107,10 @@ class RedisThrottle:
                 is_first = is_probe or not queue.head.locked()
                 async with nullcontext() if is_probe else queue.head:
                     answers = answers if is_first else -1  # the others have gone since: ask at once
+                    look = FIRST_LOOK_SECONDS
                     while not isinstance(answer, Lease) and answer <= until:
-                        await queue.answer(since=answers, before=answer + (not is_probe) * _PROBE_FIRST_SECONDS)
+                        before, look = next_look(answer, loop.time(), look)
+                        await queue.answer(since=answers, before=before + (not is_probe) * _PROBE_FIRST_SECONDS)
                         answers = queue.answers
                         answer = await self._ask(waba_id, token, place, is_behind=False)
         finally:
