@@ -640,8 +640,13 @@ def test_a_listing_whose_place_was_taken_is_not_given() -> None:
 def test_one_call_is_in_flight_when_a_listing_is_begun_anew() -> None:
     async def main() -> None:
         ended = list[str | None]()
+
+        def note(event: Event) -> None:
+            if isinstance(event, CallFinished):
+                ended.append(event.error)
+
         async with serving() as (sandbox, cache):
-            client_of(cache).subscribe(lambda event: ended.append(event.error))
+            client_of(cache).subscribe(note)
             task = await asking(cache)
             cache.invalidate(SHOP)
             assert (len(sandbox.requests), ended) == (1, [])

@@ -119,9 +119,7 @@ class PhoneNumberClient:
             raise InvalidArgumentError("a borrowed GraphSession has its own token and settings: give it alone")
 
     @classmethod
-    def from_env(
-        cls, *, session: aiohttp.ClientSession | None = None, **settings: Unpack[Settings]
-    ) -> PhoneNumberClient:
+    def from_env(cls, *, session: aiohttp.ClientSession | None = None, **settings: Unpack[Settings]) -> Self:
         """A client with the settings of the environment; those given here come first.
 
         It reads `WA_ACCESS_TOKEN`, `WA_API_VERSION`, `WA_BASE_URL` and `WA_APP_SECRET`; an empty one counts as not set.

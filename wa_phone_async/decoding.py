@@ -120,7 +120,7 @@ def from_dict(model: type[T], data: object) -> T:
     return read_model(data, model)
 
 
-def to_dict(value: Any) -> dict[str, Any]:
+def to_dict(value: attrs.AttrsInstance | Extra) -> dict[str, Any]:
     """A value as plain JSON: enums as strings, times in ISO 8601, `extra` among the other members, no `None`."""
     plain: dict[str, Any] = _converter.unstructure(value)
     return plain

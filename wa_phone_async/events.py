@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -126,7 +126,7 @@ class ListFinished:
 Event = CallFinished | RetryPlanned | HoldBegan | HoldEnded | ListFinished
 """Anything that a listener is told."""
 
-Listener = Callable[[Any], Awaitable[None] | None]
+Listener = Callable[[Event], Awaitable[None] | None]
 """Takes an `Event`; plain or async. What it raises is logged and never reaches a call."""
 
 

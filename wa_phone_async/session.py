@@ -227,6 +227,16 @@ class GraphSession:
         waba_id: str | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> T: ...
+    @overload
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        model: type[T],
+        waba_id: str | EllipsisType | None = ...,
+        total_timeout: float | None = None,
+    ) -> T: ...
     async def get(
         self,
         path: str,
@@ -269,6 +279,53 @@ class GraphSession:
         )
         return await self._call(self._question(request, read, total_timeout))
 
+    @overload
+    def paginate(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        max_items: int | None = None,
+        follow: Follow = "next",
+        read_ahead: int = 0,
+        waba_id: str | EllipsisType | None = ...,
+        total_timeout: float | None = None,
+    ) -> AsyncPaginator[dict[str, Any]]: ...
+    @overload
+    def paginate(
+        self,
+        path: str,
+        params: Mapping[str, str] | None,
+        model: type[T],
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        max_items: int | None = None,
+        follow: Follow = "next",
+        read_ahead: int = 0,
+        waba_id: str | EllipsisType | None = ...,
+        total_timeout: float | None = None,
+    ) -> AsyncPaginator[T]: ...
+    @overload
+    def paginate(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        model: type[T],
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        max_items: int | None = None,
+        follow: Follow = "next",
+        read_ahead: int = 0,
+        waba_id: str | EllipsisType | None = ...,
+        total_timeout: float | None = None,
+    ) -> AsyncPaginator[T]: ...
     def paginate(
         self,
         path: str,
@@ -283,7 +340,7 @@ class GraphSession:
         read_ahead: int = 0,
         waba_id: str | EllipsisType | None = ...,
         total_timeout: float | None = None,
-    ) -> AsyncPaginator[T]:
+    ) -> AsyncPaginator[Any]:
         """Walk any edge that is a list: `session.paginate(f"{waba_id}/message_templates")`.
 
         Args:

@@ -21,12 +21,13 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import attrs
 import distributed
 
 from wa_phone_async import BudgetKeeper, InvalidArgumentError, PhoneNumberClient, RetryPolicy, WabaListing
+from wa_phone_async.cache import ListOptions
 from wa_phone_async.export import Summary, Writer
 from wa_phone_async.export.ids import IdSet
 from wa_phone_async.export.rows import error_rows_of
@@ -40,6 +41,14 @@ ClientFactory = Callable[[], PhoneNumberClient]
 
 _CHUNKS_PER_THREAD: Final = 4  # so many are handed out before they are asked for: enough that no worker ever waits
 _TRIES: Final = 3  # to reach all workers, some of which may be killed at that moment
+
+
+class ListManyOptions(ListOptions, total=False):
+    """How a worker lists: the options of `PhoneNumberClient.list_many`."""
+
+    concurrency: int
+    max_items: int | None
+    total_timeout: float | None
 
 
 @attrs.frozen(kw_only=True)
@@ -64,7 +73,7 @@ def export(
     client_factory: ClientFactory,
     out_dir: str | os.PathLike[str],
     chunk: int = 200,
-    **list_options: Any,
+    **list_options: Unpack[ListManyOptions],
 ) -> Any:
     """List many accounts on a Dask cluster into Parquet files, one for each chunk of accounts.
 

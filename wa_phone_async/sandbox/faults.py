@@ -1,11 +1,22 @@
 """Faults planned for calls to come, as values, and the queue that hands them out."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict, Unpack
 
 import attrs
 
 from wa_phone_async.sandbox.messages import JSON_TYPE, USUAL_STATUS, Answer, GraphError
+
+
+class Facts(TypedDict, total=False):
+    """What else an error of the Graph API may say."""
+
+    type: str | None
+    subcode: int | None
+    is_transient: bool | None
+    user_title: str | None
+    user_msg: str | None
+    data: Any
 
 
 @attrs.frozen
@@ -54,7 +65,7 @@ class Fault:
         status: int | None = None,
         headers: Mapping[str, str] | None = None,
         takes_effect: bool = False,
-        **facts: Any,
+        **facts: Unpack[Facts],
     ) -> Self:
         """Answer with an error of the Graph API.
 

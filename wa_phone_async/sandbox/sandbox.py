@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ParamSpec, Self
 
 from wa_phone_async.sandbox.access import Access
 from wa_phone_async.sandbox.api import Api
@@ -28,6 +28,8 @@ from wa_phone_async.sandbox.server import Server
 from wa_phone_async.sandbox.store import Created, Store
 from wa_phone_async.sandbox.tempers import TEMPERS, TemperName
 from wa_phone_async.sandbox.webhooks import INVENTED_SECRET, Webhook, Webhooks
+
+P = ParamSpec("P")
 
 
 class Sandbox:
@@ -197,7 +199,7 @@ class Sandbox:
         with self._api.lock:
             return len(self._api.plan)
 
-    def schedule(self, seconds: float, action: Callable[..., Any], *args: Any, **options: Any) -> None:
+    def schedule(self, seconds: float, action: Callable[P, object], *args: P.args, **options: P.kwargs) -> None:
         """Call something later, in seconds of the sandbox's clock: `schedule(60, sandbox.approve_name, number_id)`.
 
         Raises:
