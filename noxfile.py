@@ -93,11 +93,12 @@ def lint(session):
 
 @nox.session
 def typing(session):
-    """Two type checkers, and whether every public name has a complete type."""
+    """Two type checkers, whether every public name has a complete type, and whether they would notice a weaker one."""
     session.install(*ALL_EXTRAS, *group("test"), *group("web"), *group("typing"))
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "wa_phone_async", "--ignoreexternal")
+    session.run("python", "-m", "pytest", "tests/test_typing_api.py")
 
 
 @nox.session

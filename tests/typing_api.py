@@ -1,0 +1,727 @@
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+"""What the types of the public API are: mypy and pyright check it, and nobody runs it.
+
+`assert_type` says what a call gives; a line with `type: ignore` is a mistake, and both checkers must see it. A type
+that became weaker makes a line of either kind fail, which test_typing_api.py proves for every one of them.
+"""
+
+from asyncio import Runner
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, assert_type
+
+import aiohttp
+import distributed
+
+import wa_phone_async as wa
+from wa_phone_async.export import (
+    COLUMNS,
+    ArrowTable,
+    Job,
+    Summary,
+    Writer,
+    errors_row,
+    merge,
+    row_of,
+    to_arrow,
+    write,
+)
+from wa_phone_async.extras.dask import client_from_env
+from wa_phone_async.extras.dask import export as export_on_a_cluster
+from wa_phone_async.extras.otel import instrument
+from wa_phone_async.extras.redis import RedisThrottle
+from wa_phone_async.sandbox import (
+    BUSINESS_ID,
+    EMPTY_WABA,
+    LARGE_WABA,
+    SEEDED_PIN,
+    SMALL_WABA,
+    Answer,
+    Code,
+    Created,
+    Delivery,
+    Fault,
+    GraphError,
+    Request,
+    Sandbox,
+    VirtualTimeLoop,
+    Webhook,
+)
+from wa_phone_async.throttle import Lease, Report
+
+PN = wa.PhoneNumber
+
+
+async def a_token(node_id: str, rejected: str | None) -> str:
+    return f"{node_id} {rejected}"
+
+
+PROVIDER: wa.TokenProvider = a_token
+
+
+def a_token_for_all(node_id: str) -> str:
+    return node_id
+
+
+async def an_async_listener(_: wa.Event) -> None: ...
+
+
+class OwnClient(wa.PhoneNumberClient):
+    """What a subclass makes is of its own type."""
+
+
+async def clients_are_made(session: aiohttp.ClientSession, graph: wa.GraphSession) -> None:
+    wa.PhoneNumberClient("token", session=session, timeout=aiohttp.ClientTimeout(total=3), app_secret="secret")
+    wa.PhoneNumberClient(PROVIDER, on_event=an_async_listener, throttle=wa.Throttle(), retry=wa.RetryPolicy.batch())
+    wa.PhoneNumberClient(lambda node_id, rejected: node_id + (rejected or ""), on_event=list[wa.Event]().append)
+    wa.PhoneNumberClient(session=graph)
+    assert_type(wa.PhoneNumberClient.from_env(api_version="v23.0"), wa.PhoneNumberClient)
+    assert_type(OwnClient.from_env(session=session), OwnClient)
+    async with OwnClient("token") as client:
+        assert_type(client, OwnClient)
+        assert_type(client.session, wa.GraphSession)
+    async with graph as entered:
+        assert_type(entered, wa.GraphSession)
+
+    wa.PhoneNumberClient(b"token")  # type: ignore[arg-type]  # a token is text
+    wa.PhoneNumberClient(a_token_for_all)  # type: ignore[arg-type]  # a provider is told what was rejected
+    wa.PhoneNumberClient("token", timeout="30")  # type: ignore[arg-type]  # seconds are a number
+    wa.PhoneNumberClient("token", max_body=1.5)  # type: ignore[arg-type]  # whole bytes
+    wa.PhoneNumberClient("token", retry=3)  # type: ignore[arg-type]  # a RetryPolicy
+    wa.PhoneNumberClient("token", session="lent")  # type: ignore[arg-type]  # a session
+    wa.PhoneNumberClient("token", throttle="redis://")  # type: ignore[arg-type]  # a BudgetKeeper
+    wa.PhoneNumberClient("token", trace_configs=3)  # type: ignore[arg-type]  # a sequence
+    wa.PhoneNumberClient("token", app_secret=b"")  # type: ignore[arg-type]  # text
+    wa.PhoneNumberClient("token", base_url=443)  # type: ignore[arg-type]  # text
+    wa.PhoneNumberClient.from_env(api_version=23.0)  # type: ignore[arg-type]  # text, with its v
+    wa.PhoneNumberClient.from_env(session=graph)  # type: ignore[arg-type]  # one has a token already, so aiohttp's
+    wa.GraphSession(None)  # type: ignore[arg-type]  # it needs a token
+
+
+async def lists_are_walked(client: wa.PhoneNumberClient) -> None:
+    paginator = client.list_phone_numbers(
+        "1",
+        fields=wa.ALL_FIELDS,
+        filtering=[wa.Filter("account_mode", "LIVE")],
+        sort=wa.Sort.CREATION_TIME_ASC,
+        limit=50,
+        after="cursor",
+        max_items=3,
+        follow="after",
+        read_ahead=2,
+        total_timeout=1,
+    )
+    assert_type(paginator, wa.AsyncPaginator[PN])
+    async for number in paginator:
+        assert_type(number, PN)
+    assert_type(await anext(paginator), PN)
+    assert_type(await paginator, list[PN])
+    assert_type(await paginator.collect(), list[PN])
+    assert_type(await paginator.first_page(), wa.Page[PN])
+    assert_type(await paginator.next_page(), wa.Page[PN] | None)
+    assert_type(paginator.pages(), AsyncIterator[wa.Page[PN]])
+    async for page in paginator.pages():
+        assert_type(page, wa.Page[PN])
+    async with paginator as entered:
+        assert_type(entered, wa.AsyncPaginator[PN])
+    assert_type(paginator.cursor, str | None)
+    assert_type(paginator.exhausted, bool)
+
+    assert_type(client.list_business_accounts("1", kind="client"), wa.AsyncPaginator[wa.BusinessAccount])
+    assert_type(await client.list_business_accounts("1"), list[wa.BusinessAccount])
+
+    client.list_phone_numbers(1)  # type: ignore[arg-type]  # an id is text
+    client.list_phone_numbers("1", "id")  # type: ignore[call-arg]  # options are named
+    client.list_phone_numbers("1", fields=[1])  # type: ignore[list-item]  # names
+    client.list_phone_numbers("1", filtering="LIVE")  # type: ignore[arg-type]  # a Filter
+    client.list_phone_numbers("1", sort=1)  # type: ignore[arg-type]  # a Sort or its text
+    client.list_phone_numbers("1", limit="10")  # type: ignore[arg-type]  # a number
+    client.list_phone_numbers("1", after=wa.Cursors())  # type: ignore[arg-type]  # its cursor
+    client.list_phone_numbers("1", before=3)  # type: ignore[arg-type]  # a cursor
+    client.list_phone_numbers("1", max_items=2.5)  # type: ignore[arg-type]  # a whole number
+    client.list_phone_numbers("1", follow="before")  # type: ignore[arg-type]  # "next" or "after"
+    client.list_phone_numbers("1", read_ahead=1.5)  # type: ignore[arg-type]  # whole pages
+    client.list_phone_numbers("1", total_timeout="3")  # type: ignore[arg-type]  # seconds
+    client.list_business_accounts("1", kind="shared")  # type: ignore[arg-type]  # "owned" or "client"
+    client.list_business_accounts(1)  # type: ignore[arg-type]  # an id is text
+    condition = wa.Filter("account_mode", "LIVE", operator="EQUAL")
+    assert_type(condition.field, str)
+    assert_type(condition.value, bool | int | float | str | list[Any])
+    assert_type(condition.operator, str)
+    wa.Filter("account_mode", None)  # type: ignore[arg-type]  # null is no value to filter by
+    wa.Filter(1, "LIVE")  # type: ignore[arg-type]  # a name
+    wa.Filter("account_mode", "LIVE", 3)  # type: ignore[arg-type]  # an operator is text
+
+
+async def edges_are_read(client: wa.PhoneNumberClient) -> None:
+    session = client.session
+    assert_type(await session.get("1"), dict[str, Any])
+    assert_type(await session.get("1", {"fields": "id"}, waba_id=None), dict[str, Any])
+    assert_type(await session.get("1", None, PN), PN)
+    assert_type(await session.get("1", model=PN, waba_id="2", total_timeout=1), PN)
+    assert_type(session.paginate("1/edge"), wa.AsyncPaginator[dict[str, Any]])
+    assert_type(session.paginate("1/edge", {"fields": "id"}, limit=10), wa.AsyncPaginator[dict[str, Any]])
+    assert_type(session.paginate("1/edge", None, PN), wa.AsyncPaginator[PN])
+    assert_type(session.paginate("1/edge", model=PN, follow="after"), wa.AsyncPaginator[PN])
+    assert_type(await session.paginate("1/edge"), list[dict[str, Any]])
+    assert_type(await session.paginate("1/edge", model=PN), list[PN])
+    assert_type(await session.paginate("1/edge", model=PN).first_page(), wa.Page[PN])
+    assert_type(await session.post("1", {}, wa.Confirmation, unknown=lost), wa.Confirmation)
+    assert_type(session.api_version, str)
+    assert_type(session.base_url, str)
+    assert_type(session.last_usage("1"), wa.Usage | None)
+
+    await session.get("1", {"limit": 3})  # type: ignore[dict-item]  # parameters are texts
+    await session.get("1", None, "PhoneNumber")  # type: ignore[call-overload]  # a model is a class
+    await session.get("1", waba_id=3)  # type: ignore[call-overload]  # an id is text
+    session.paginate("1/edge", limit="3")  # type: ignore[call-overload]  # a number
+    session.paginate("1/edge", model="PhoneNumber")  # type: ignore[call-overload]  # a model is a class
+    await session.post("1", {}, wa.Confirmation)  # type: ignore[call-arg]  # what a lost answer is must be said
+    await session.post("1", [], wa.Confirmation, unknown=lost)  # type: ignore[arg-type]  # an object
+
+
+def lost(reason: str) -> wa.OutcomeUnknownError:
+    return wa.OutcomeUnknownError("unknown", reason=reason)
+
+
+async def many_accounts_are_listed(client: wa.PhoneNumberClient, ids: AsyncIterator[str]) -> None:
+    listings = client.list_many(["1", "2"], concurrency=8, ordered=True, fields="id", max_items=3)
+    assert_type(listings, wa.Listings)
+    assert_type(await listings, list[wa.WabaListing])
+    async with client.list_many(ids) as entered:
+        assert_type(entered, wa.Listings)
+        async for listing in entered:
+            assert_type(listing, wa.WabaListing)
+            assert_type(listing.waba_id, str)
+            assert_type(listing.phone_numbers, tuple[PN, ...])
+            assert_type(listing.error, wa.WaPhoneError | None)
+            assert_type(listing.calls, int)
+            assert_type(listing.elapsed_seconds, float)
+
+    client.list_many([1, 2])  # type: ignore[list-item]  # ids are texts
+    client.list_many(["1"], concurrency="8")  # type: ignore[arg-type]  # a number
+    client.list_many(["1"], ordered="yes")  # type: ignore[arg-type]  # a truth value
+    client.list_many(["1"], after="cursor")  # type: ignore[call-arg]  # whole lists only
+
+
+async def one_number_is_read_and_written(client: wa.PhoneNumberClient) -> None:
+    assert_type(await client.get_phone_number("1", fields=["id"], waba_id="2"), PN)
+    created = await client.create_phone_number("1", phone_number="16315551000", verified_name="Acme", cc="1")
+    assert_type(created, wa.CreatedPhoneNumber)
+    assert_type(created.id, str)
+    assert_type(created.extra, wa.Extra)
+    assert_type(await client.request_code("1", code_method="VOICE", language="en"), wa.Confirmation)
+    assert_type(await client.verify_code("1", "123-830", waba_id="2"), wa.Confirmation)
+    assert_type(await client.register("1", pin="271828", timeout=60.0), wa.Confirmation)
+    assert_type(await client.deregister("1", total_timeout=3), wa.Confirmation)
+    confirmation = await client.set_two_step_verification_pin("1", "271828")
+    assert_type(confirmation, wa.Confirmation)
+    assert_type(confirmation.success, bool)
+    assert_type(confirmation.id, str | None)
+    assert_type(confirmation.extra, wa.Extra)
+
+    ensured = await client.ensure_phone_number("1", phone_number="16315551000", look_again=(0.5, 1))
+    assert_type(ensured, wa.EnsuredPhoneNumber)
+    assert_type(ensured.phone_number, PN)
+    assert_type(ensured.outcome, Literal["created", "found", "recovered"])
+
+    await client.get_phone_number(1)  # type: ignore[arg-type]  # an id is text
+    await client.create_phone_number("1", "16315551000")  # type: ignore[call-arg]  # which number it is, is named
+    await client.create_phone_number("1", phone_number=16315551000)  # type: ignore[arg-type]  # a number is text
+    await client.create_phone_number("1", phone_number="1", cc=1)  # type: ignore[arg-type]  # so is a dial code
+    await client.create_phone_number("1", phone_number="1", migrate_phone_number="yes")  # type: ignore[arg-type]  # a truth value
+    await client.request_code("1", code_method="FAX")  # type: ignore[arg-type]  # "SMS" or "VOICE"
+    await client.verify_code("1", 123830)  # type: ignore[arg-type]  # a code is text: it may begin with 0
+    await client.register("1")  # type: ignore[call-arg]  # a PIN is needed
+    await client.register("1", pin=271828)  # type: ignore[arg-type]  # so is a PIN
+    await client.set_two_step_verification_pin("1", 271828)  # type: ignore[arg-type]  # a PIN is text
+    await client.deregister("1", waba_id=2)  # type: ignore[arg-type]  # an id is text
+    await client.ensure_phone_number("1")  # type: ignore[call-arg]  # which number is to be there?
+    await client.ensure_phone_number("1", phone_number="1", look_again="1 2 4")  # type: ignore[arg-type]  # seconds
+    if ensured.outcome == "lost":  # type: ignore[comparison-overlap]  # there is no such outcome
+        return
+
+
+def numbers_are_values(number: wa.PhoneNumber) -> None:
+    assert_type(number.id, str)
+    assert_type(number.display_phone_number, str | None)
+    assert_type(number.verified_name, str | None)
+    assert_type(number.status, wa.PhoneNumberStatus | str | None)
+    assert_type(number.quality_rating, wa.QualityRating | str | None)
+    assert_type(number.country_code, str | None)
+    assert_type(number.country_dial_code, str | None)
+    assert_type(number.code_verification_status, wa.CodeVerificationStatus | str | None)
+    assert_type(number.unified_cert_status, wa.UnifiedCertStatus | str | None)
+    assert_type(number.account_mode, wa.AccountMode | str | None)
+    assert_type(number.host_platform, wa.HostPlatform | str | None)
+    assert_type(number.platform_type, wa.HostPlatform | str | None)
+    assert_type(number.messaging_limit_tier, wa.MessagingLimitTier | str | None)
+    assert_type(number.is_official_business_account, bool | None)
+    assert_type(number.username, str | None)
+    assert_type(number.name_status, wa.NameStatus | str | None)
+    assert_type(number.new_name_status, wa.NameStatus | str | None)
+    assert_type(number.throughput, wa.Throughput | None)
+    assert_type(number.last_onboarded_time, datetime | None)
+    assert_type(number.whatsapp_business_manager_messaging_limit, wa.MessagingLimitTier | str | None)
+    assert_type(number.is_pin_enabled, bool | None)
+    assert_type(number.is_rated, bool)
+    assert_type(number.extra, wa.Extra)
+    assert_type(number.extra.members, Mapping[str, Any])
+    if number.throughput is not None:
+        assert_type(number.throughput.level, wa.ThroughputLevel | str | None)
+        assert_type(number.throughput.extra, wa.Extra)
+    number.status = wa.PhoneNumberStatus.CONNECTED  # type: ignore[misc]  # values are frozen
+    wa.PhoneNumber()  # type: ignore[call-arg]  # one without an id is none
+    wa.PhoneNumber(id=1)  # type: ignore[arg-type]  # an id is text
+
+
+def accounts_and_pages_are_values(account: wa.BusinessAccount, page: wa.Page[wa.BusinessAccount]) -> None:
+    assert_type(account.id, str)
+    assert_type(account.name, str | None)
+    assert_type(account.extra, wa.Extra)
+    assert_type(page.data, tuple[wa.BusinessAccount, ...])
+    assert_type(page.cursors, wa.Cursors)
+    assert_type(page.cursors.before, str | None)
+    assert_type(page.cursors.after, str | None)
+    assert_type(page.has_next, bool)
+    assert_type(page.extra, wa.Extra)
+    for row in page:
+        assert_type(row, wa.BusinessAccount)
+
+
+def values_become_plain_and_are_judged(number: wa.PhoneNumber) -> None:
+    assert_type(wa.ALL_FIELDS, tuple[str, ...])
+    assert_type(wa.to_dict(number), dict[str, Any])
+    assert_type(wa.from_dict(PN, {}), PN)
+    assert_type(wa.from_dict(wa.Page[PN], {}), wa.Page[PN])
+    assert_type(wa.is_ready(number), bool)
+    readiness = wa.read_readiness(number)
+    assert_type(readiness, wa.Readiness)
+    assert_type(readiness.verified, bool | None)
+    assert_type(readiness.registered, bool | None)
+    assert_type(readiness.name_approved, bool | None)
+    assert_type(readiness.is_final, bool)
+    assert_type(readiness.is_ready, bool)
+    assert_type(readiness.reasons, tuple[str, ...])
+
+    wa.from_dict("PhoneNumber", {})  # type: ignore[arg-type]  # a class
+    wa.is_ready("1")  # type: ignore[arg-type]  # a number
+    wa.read_readiness(None)  # type: ignore[arg-type]  # a number
+
+
+async def numbers_are_watched(client: wa.PhoneNumberClient, known: Sequence[wa.PhoneNumber]) -> None:
+    watch = client.watch("1", interval=10, total_timeout=60.0, known=known, fields=None)
+    assert_type(watch, wa.Watch)
+    async for change in watch:
+        assert_type(change, wa.Change)
+        assert_type(change.waba_id, str)
+        assert_type(change.number, PN)
+        assert_type(change.field, str)
+        assert_type(change.old, Any)
+        assert_type(change.new, Any)
+        assert_type(change.seen_at, datetime)
+        assert_type(change.phone_number_id, str)
+        assert_type(change.display_phone_number, str | None)
+    assert_type(watch.known, tuple[PN, ...] | None)
+    assert_type(watch.error, wa.WaPhoneError | None)
+    assert_type(watch.seconds_left, float | None)
+    assert_type(await client.wait_until("1", wa.is_ready, unless=lambda number: number.is_rated), PN)
+
+    client.watch("1", interval="1 min")  # type: ignore[arg-type]  # seconds
+    client.watch("1", known=["1"])  # type: ignore[list-item]  # numbers
+    await client.wait_until("1", "CONNECTED")  # type: ignore[arg-type]  # a predicate
+    await client.wait_until("1", status_of)  # type: ignore[arg-type]  # of true or false
+
+
+def status_of(number: wa.PhoneNumber) -> str | None:
+    return number.status
+
+
+async def events_are_told(client: wa.PhoneNumberClient, node_ids: list[str]) -> None:
+    def listen(event: wa.Event) -> None:
+        assert_type(event, wa.CallFinished | wa.RetryPlanned | wa.HoldBegan | wa.HoldEnded | wa.ListFinished)
+        assert_type(event.node_id, str)
+        match event:
+            case wa.CallFinished():
+                assert_type(event.method, str)
+                assert_type(event.path, str)
+                assert_type(event.list_id, int | None)
+                assert_type(event.error, str | None)
+                assert_type(event.code, int | None)
+                assert_type(event.http_status, int | None)
+                assert_type(event.trace_id, str | None)
+                assert_type(event.attempts, int)
+                assert_type(event.seconds, float)
+                assert_type(event.seconds_waited, float)
+                assert_type(event.usage, wa.Usage | None)
+                assert_type(event.waba_id, str | None)
+                assert_type(event.may_have_written, bool)
+            case wa.RetryPlanned():
+                assert_type(event.method, str)
+                assert_type(event.path, str)
+                assert_type(event.error, str)
+                assert_type(event.code, int | None)
+                assert_type(event.attempt, int)
+                assert_type(event.seconds, float)
+            case wa.HoldBegan():
+                assert_type(event.code, int | None)
+                assert_type(event.seconds, float)
+            case wa.HoldEnded():
+                pass
+            case wa.ListFinished():
+                assert_type(event.list_id, int)
+                assert_type(event.path, str)
+                assert_type(event.error, str | None)
+                assert_type(event.complete, bool)
+                assert_type(event.pages, int)
+                assert_type(event.rows, int)
+                assert_type(event.seconds, float)
+
+    assert_type(client.subscribe(listen, lists=True), Callable[[], None])
+    assert_type(client.session.subscribe(an_async_listener), Callable[[], None])
+    client.subscribe(lambda event: node_ids.append(event.node_id))
+
+    def listen_to_calls(_: wa.CallFinished) -> None: ...
+
+    client.subscribe(listen_to_calls)  # type: ignore[arg-type]  # all events come, not those alone
+    client.session.subscribe(listen_to_calls)  # type: ignore[arg-type]  # the same
+    client.subscribe(node_ids.append)  # type: ignore[arg-type]  # it is told an Event
+    client.subscribe(listen, lists="all")  # type: ignore[arg-type]  # a truth value
+
+
+async def budgets_are_kept(client: wa.PhoneNumberClient, keeper: wa.BudgetKeeper) -> None:
+    keeper = wa.Throttle(quota=5_000, app_quota=10_000)
+    async with RedisThrottle("redis://", app_id="1", quota=200, timeout=0.1, prefix="p") as shared:
+        assert_type(shared, RedisThrottle)
+        keeper = shared
+        await shared.aclose()
+        assert_type(await shared.admit("1", "digest", patience=1, is_probe=True), Lease | float)
+        assert_type(shared.last_usage("1"), wa.Usage | None)
+    assert_type(await keeper.admit(None, "digest", patience=0.5), Lease | float)
+    throttle = wa.Throttle()
+    lease = await throttle.admit("1", "digest", patience=1)
+    assert_type(lease, Lease | float)
+    if isinstance(lease, Lease):
+        assert_type(lease.waba_id, str | None)
+        assert_type(lease.token, str)
+        assert_type(lease.since, float)
+        assert_type(throttle.report(lease, Report("answered")), float)
+        assert_type(keeper.report(lease, Report("refused", code=80008)), float)
+        assert_type(shared.report(lease, Report("lost")), float)
+        keeper.report(lease, Report("done"))  # type: ignore[arg-type]  # there is no such fate
+    usage = client.last_usage("1")
+    assert_type(usage, wa.Usage | None)
+    assert_type(throttle.last_usage(None), wa.Usage | None)
+    assert_type(keeper.last_usage(None), wa.Usage | None)
+    if usage is not None:
+        assert_type(usage.waba, wa.Reading | None)
+        assert_type(usage.app, wa.Reading | None)
+        assert_type(usage.retry_after_seconds, float | None)
+        if usage.app is not None:
+            assert_type(usage.app.calls_percent, float | None)
+            assert_type(usage.app.load_percent, float)
+            assert_type(usage.app.regain_seconds, float)
+            assert_type(usage.app.percent, float)
+
+    assert_type(wa.RetryPolicy.batch(), wa.RetryPolicy)
+    policy = wa.RetryPolicy.interactive()
+    assert_type(policy, wa.RetryPolicy)
+    assert_type(policy.max_attempts, int)
+    assert_type(policy.max_wait, float)
+    assert_type(policy.first_wait, float)
+    assert_type(policy.total_timeout, float | None)
+
+    wa.Throttle(5_000)  # type: ignore[call-arg]  # whose quota it is, is named
+    wa.Throttle(quota=0.5)  # type: ignore[arg-type]  # whole calls
+    wa.RetryPolicy(3)  # type: ignore[call-arg]  # what is 3?
+    wa.RetryPolicy(max_attempts=2.5)  # type: ignore[arg-type]  # whole tries
+    wa.RetryPolicy(max_wait=None)  # type: ignore[arg-type]  # each wait ends
+    wa.RetryPolicy(first_wait="1")  # type: ignore[arg-type]  # seconds
+    RedisThrottle("redis://")  # type: ignore[call-arg]  # whose budgets?
+    RedisThrottle("redis://", app_id=1)  # type: ignore[arg-type]  # an id is text
+    client.last_usage(1)  # type: ignore[arg-type]  # an id is text
+
+
+async def listings_are_kept(client: wa.PhoneNumberClient) -> None:
+    async with wa.PhoneNumberCache(client, 30, pending_ttl=5, max_numbers=1_000) as cache:
+        assert_type(cache, wa.PhoneNumberCache)
+        assert_type(await cache.phone_numbers("1", fields="id", limit=50, follow="after"), tuple[PN, ...])
+        assert_type(cache.invalidate_from_webhook(b"{}", "sha256=00", "secret"), tuple[str, ...])
+        cache.invalidate("1")
+        cache.clear()
+
+        cache.invalidate(1)  # type: ignore[arg-type]  # an id is text
+        await cache.phone_numbers(1)  # type: ignore[arg-type]  # an id is text
+        await cache.phone_numbers("1", max_items=3)  # type: ignore[call-arg]  # whole listings only
+        await cache.phone_numbers("1", limit="3")  # type: ignore[arg-type]  # a number
+        cache.invalidate_from_webhook("{}", "sha256=00", "secret")  # type: ignore[arg-type]  # the bytes that came
+        cache.invalidate_from_webhook(b"{}", "sha256=00")  # type: ignore[call-arg]  # signed with what?
+    wa.PhoneNumberCache("token")  # type: ignore[arg-type]  # it stands beside a client
+    wa.PhoneNumberCache(client, "30")  # type: ignore[arg-type]  # seconds
+
+
+async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, number: wa.PhoneNumber) -> None:
+    summary = await write(listings, Path("numbers.csv"), errors="failed.jsonl", format="csv")
+    assert_type(summary, Summary)
+    assert_type(summary.accounts, int)
+    assert_type(summary.phone_numbers, int)
+    assert_type(summary.failed, int)
+    await merge(["a.csv", Path("b.csv")], "c.csv", format="csv")
+    with Job("all.csv", errors="failed.jsonl", options={"fields": "all"}, resume=True) as job:
+        assert_type(job, Job)
+        assert_type(job.so_far, Summary)
+        assert_type(job.resumed, Summary)
+        assert_type(job.directory, Path)
+        assert_type(job.format, Literal["jsonl", "csv", "parquet"])
+        async for waba_id in job.remaining(["1"]):
+            assert_type(waba_id, str)
+        await job.add(listing)
+        await job.adopt(Path("part.csv"), ["1"], 3)
+        await job.flush()
+        await job.pause()
+        assert_type(await job.finish(), Summary)
+        job.close()
+    with Writer("all.jsonl", errors="failed.jsonl", format="jsonl") as writer:
+        assert_type(writer, Writer)
+        writer.write([number, listing])
+        writer.abandon()
+        assert_type(writer.close(), Summary)
+    table = to_arrow([listing, number])
+    assert_type(table, ArrowTable)
+    assert_type(table.num_rows, int)
+    assert_type(table.column_names, list[str])
+    assert_type(row_of("1", number), dict[str, Any])
+    assert_type(errors_row(listing), dict[str, Any])
+    assert_type(COLUMNS, Mapping[str, type[Any]])
+
+    await write(listings, "numbers.csv", format="xlsx")  # type: ignore[arg-type]  # "jsonl", "csv" or "parquet"
+    await write(["1"], "numbers.csv")  # type: ignore[list-item]  # listings or numbers
+    await write(listings, 1)  # type: ignore[arg-type]  # a path
+    await merge("a.csv", 1)  # type: ignore[arg-type]  # a path
+    Job("all.csv", resume="yes")  # type: ignore[arg-type]  # a truth value
+    Job("all.csv", part_accounts=1.5)  # type: ignore[arg-type]  # whole accounts
+    Job("all.csv", options="all")  # type: ignore[arg-type]  # a mapping
+    await job.add(number)  # type: ignore[arg-type]  # a listing
+    await job.adopt("part.csv", ["1"], 3)  # type: ignore[arg-type]  # a Path
+    writer.write(["1"])  # type: ignore[list-item]  # listings or numbers
+    to_arrow([1])  # type: ignore[list-item]  # listings or numbers
+    row_of("1", listing)  # type: ignore[arg-type]  # a number
+    errors_row(number)  # type: ignore[arg-type]  # a listing
+
+
+def extras_are_typed(dask_client: distributed.Client, client: wa.PhoneNumberClient) -> None:
+    assert_type(client_from_env(), wa.PhoneNumberClient)
+    assert_type(instrument(client, attributes={"team": "shoes"}), Callable[[], None])
+    # An asynchronous client of Dask gives an awaitable of the summary, which no type of it tells.
+    assert_type(export_on_a_cluster(dask_client, ["1"], client_from_env, "out", chunk=3, fields="id"), Any)
+
+    instrument("token")  # type: ignore[arg-type]  # a client or its session
+    instrument(client, attributes={"team": 1})  # type: ignore[dict-item]  # texts
+    export_on_a_cluster(dask_client, ["1"], client, "out")  # type: ignore[arg-type]  # what makes a client
+    export_on_a_cluster(dask_client, ["1"], client_from_env, "out", max_items="3")  # type: ignore[arg-type]  # a number
+    export_on_a_cluster(dask_client, ["1"], client_from_env, "out", after="a")  # type: ignore[call-arg]  # whole lists only
+
+
+def errors_keep_what_is_known(
+    error: wa.WaPhoneError,
+    refusal: wa.GraphAPIError,
+    unknown: wa.OutcomeUnknownError,
+    ambiguous: wa.AmbiguousNumberError,
+    timeout: wa.WaitTimeoutError,
+) -> None:
+    assert_type(error.attempts, int)
+    assert_type(error.retry_after, float | None)
+    assert_type(error.repeatable, bool)
+    assert_type(error.seconds_left, float | None)
+    assert_type(refusal.message, str)
+    assert_type(refusal.http_status, int | None)
+    assert_type(refusal.code, int | None)
+    assert_type(refusal.error_subcode, int | None)
+    assert_type(refusal.type, str | None)
+    assert_type(refusal.fbtrace_id, str | None)
+    assert_type(refusal.is_transient, bool | None)
+    assert_type(refusal.error_user_title, str | None)
+    assert_type(refusal.error_user_msg, str | None)
+    assert_type(refusal.error_data, Mapping[str, Any] | str | None)
+    assert_type(unknown.operation, str)
+    assert_type(unknown.waba_id, str | None)
+    assert_type(unknown.phone_number, str | None)
+    assert_type(unknown.phone_number_id, str | None)
+    assert_type(unknown.field, str | None)
+    assert_type(unknown.reason, str)
+    assert_type(ambiguous.waba_id, str)
+    assert_type(ambiguous.phone_number, str)
+    assert_type(ambiguous.phone_number_ids, tuple[str, ...])
+    assert_type(timeout.phone_number_id, str)
+    assert_type(timeout.last_seen, PN | None)
+    if isinstance(error, wa.AuthenticationError):
+        assert_type(error.is_shared, bool)
+    elif isinstance(error, wa.RateLimitError):
+        assert_type(error.refused, bool)
+        assert_type(error.usage, wa.Usage | None)
+    elif isinstance(error, wa.TransportError):
+        assert_type(error.sent, bool)
+    elif isinstance(error, wa.DecodeError):
+        assert_type(error.http_status, int | None)
+        assert_type(error.garbled, bool)
+    elif isinstance(error, wa.PaginationError):
+        assert_type(error.cursor, str | None)
+    elif isinstance(error, wa.ExportError):
+        assert_type(error.errno, int | None)
+        assert_type(error.filename, str | None)
+    elif isinstance(error, wa.StaleListingError):
+        assert_type(error.waba_id, str)
+
+
+def errors_are_a_tree() -> None:
+    _values: list[type[ValueError]] = [wa.InvalidArgumentError]
+    _timeouts: list[type[TimeoutError]] = [wa.RequestTimeoutError, wa.WaitTimeoutError]
+    _files: list[type[OSError]] = [wa.ExportError]
+    _others: list[type[wa.WaPhoneError]] = [
+        wa.OutcomeUnknownError,
+        wa.AmbiguousNumberError,
+        wa.DecodeError,
+        wa.PaginationError,
+        wa.StaleListingError,
+        wa.WebhookSignatureError,
+        wa.WaitError,
+    ]
+    _refusals: list[type[wa.GraphAPIError]] = [
+        wa.BadRequestError,
+        wa.AuthenticationError,
+        wa.PermissionDeniedError,
+        wa.NotFoundError,
+        wa.ConflictError,
+        wa.UnprocessableEntityError,
+        wa.RateLimitError,
+        wa.ServerError,
+    ]
+
+
+async def the_sandbox_is_typed() -> None:
+    async with Sandbox(temper="reference", quota={EMPTY_WABA: 3}, tokens=["any"], review_after=1) as sandbox:
+        assert_type(sandbox, Sandbox)
+    with Sandbox(quota="meta", rounding="round", clock=VirtualTimeLoop().time, accounts=3) as sandbox:
+        assert_type(sandbox, Sandbox)
+    assert_type(sandbox.url, str)
+    assert_type(sandbox.requests, list[Request])
+    assert_type(sandbox.created, list[Created])
+    assert_type(sandbox.inbox, list[Code])
+    assert_type(sandbox.numbers(SMALL_WABA), list[dict[str, Any]])
+    assert_type(sandbox.faults_left, int)
+    assert_type(sandbox.app_secret, str)
+    assert_type(sandbox.webhooks, list[Webhook])
+    assert_type(sandbox.deliveries, list[Delivery])
+    assert_type(sandbox.notify(LARGE_WABA, "account_update", {}), Webhook)
+    assert_type(sandbox.business_id, str)
+    assert_type(sandbox.waba_ids, Sequence[str])
+    sandbox.plan(Fault.error(80008, subcode=1, is_transient=True), times=3, method="GET", node="1")
+    sandbox.schedule(60, sandbox.decline_name, "1", reason="NAME_NOT_CONSISTENT")
+    sandbox.deliver_to("http://127.0.0.1", copies=2, seed=7)
+    sandbox.send_again(sandbox.webhooks)
+    sandbox.approve_name("1")
+    sandbox.rate_quality("1", "RED")
+    sandbox.upgrade_throughput("1")
+    sandbox.request_pin_reset("1", BUSINESS_ID)
+    sandbox.reset_pin("1")
+    sandbox.restrict_account("1")
+    sandbox.add_waba("2", 3)
+    sandbox.update_number("2", "1", status="BANNED", code=SEEDED_PIN)
+    sandbox.remove_number("2", "1")
+    sandbox.accept("token")
+    sandbox.revoke("token")
+    sandbox.spend("1", 3)
+
+    Sandbox(temper="dead")  # type: ignore[arg-type]  # "live" or "reference"
+    Sandbox(quota="none")  # type: ignore[arg-type]  # "meta", numbers or None
+    Sandbox(rounding="up")  # type: ignore[arg-type]  # "floor" or "round"
+    Sandbox(latency="1")  # type: ignore[arg-type]  # seconds
+    Sandbox("live")  # type: ignore[call-arg]  # options are named
+    sandbox.plan("drop")  # type: ignore[arg-type]  # a Fault
+    sandbox.plan(Fault.delay(1), times=1.5)  # type: ignore[arg-type]  # whole calls
+    sandbox.schedule(60, sandbox.approve_name)  # type: ignore[call-arg]  # whose?
+    sandbox.schedule(60, sandbox.approve_name, 1)  # type: ignore[arg-type]  # an id is text
+    sandbox.deliver_to(8000)  # type: ignore[arg-type]  # an address
+    sandbox.notify("1", "account_update", None)  # type: ignore[arg-type]  # an object
+    sandbox.add_waba(2)  # type: ignore[arg-type]  # an id is text
+    Fault.error(80008, subcode="1")  # type: ignore[arg-type]  # a number
+    Fault.error(80008, trace_id="1")  # type: ignore[call-arg]  # each answer has its own
+    Fault.drop_before(reset="yes")  # type: ignore[arg-type]  # a truth value
+
+
+def what_the_sandbox_keeps_is_typed(
+    request: Request, code: Code, created: Created, delivery: Delivery, webhook: Webhook
+) -> None:
+    assert_type(request.method, str)
+    assert_type(request.path, str)
+    assert_type(request.node, str)
+    assert_type(request.query, Mapping[str, str])
+    assert_type(request.headers, Mapping[str, str])
+    assert_type(request.body, bytes)
+    assert_type(request.peer_port, int)
+    assert_type(request.at, float)
+    assert_type(request.status, int | None)
+    assert_type(request.json(), Any)
+    assert_type(code.phone_number_id, str)
+    assert_type(code.phone_number, str)
+    assert_type(code.code, str)
+    assert_type(code.code_method, str)
+    assert_type(code.language, str)
+    assert_type(code.at, float)
+    assert_type(created.waba_id, str)
+    assert_type(created.id, str)
+    assert_type(created.phone_number, str)
+    assert_type(delivery.webhook, Webhook)
+    assert_type(webhook.field, str)
+    assert_type(webhook.body, bytes)
+    assert_type(webhook.signature, str)
+    assert_type(webhook.at, float)
+    assert_type(delivery.status, int | None)
+    assert_type(delivery.at, float)
+
+
+def answers_are_values(answer: Answer, error: GraphError) -> None:
+    assert_type(answer.status, int)
+    assert_type(answer.body, bytes)
+    assert_type(answer.headers, Mapping[str, str])
+    assert_type(error.status, int)
+    assert_type(error.code, int | None)
+    assert_type(error.message, str)
+    assert_type(error.type, str | None)
+    assert_type(error.subcode, int | None)
+    assert_type(error.is_transient, bool | None)
+    assert_type(error.user_title, str | None)
+    assert_type(error.user_msg, str | None)
+    assert_type(error.data, Any)
+    assert_type(error.headers, Mapping[str, str])
+
+
+def faults_are_values(fault: Fault, loop: VirtualTimeLoop) -> None:
+    assert_type(Fault.status(503, headers={"Retry-After": "1"}), Fault)
+    assert_type(Fault.error(None), Fault)
+    assert_type(Fault.drop_before(), Fault)
+    assert_type(Fault.drop_after(reset=True), Fault)
+    assert_type(Fault.delay(1), Fault)
+    assert_type(Fault.delay_answer(0.5), Fault)
+    assert_type(Fault.cut(3, clean=True), Fault)
+    assert_type(Fault.html(), Fault)
+    assert_type(Fault.raw(b"{", status=200, takes_effect=True), Fault)
+    assert_type(fault.reply, GraphError | Answer | None)
+    assert_type(fault.takes_effect, bool)
+    assert_type(fault.delay_before, float)
+    assert_type(fault.delay_after, float)
+    assert_type(fault.drop, Literal["before", "after"] | None)
+    assert_type(fault.reset, bool)
+    assert_type(fault.cuts, Literal["short", "clean"] | None)
+    assert_type(fault.keep, int | None)
+    assert_type(fault.cut_body(b"{}"), bytes)
+    assert_type(loop.time(), float)
+    loop.jump(3600)
+    loop.jump("an hour")  # type: ignore[arg-type]  # seconds
+
+
+def test_of_a_reader(graph_sandbox: Sandbox, virtual_time: Runner) -> None:
+    """What the fixtures are: test_typing_api.py holds it against what they give."""
+    assert_type(graph_sandbox.url, str)
+    virtual_time.close()
