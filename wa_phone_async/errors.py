@@ -40,19 +40,16 @@ if TYPE_CHECKING:
 
 
 class WaPhoneError(Exception):
-    """The base of every error that this library raises on purpose.
-
-    Attributes:
-        attempts: How many times the call was tried before it failed, the first one included.
-        retry_after: Seconds that the server asked to wait, or `None` where it named none.
-        repeatable: Whether the same call may be made again: it can do no harm, and it may help.
-        seconds_left: What was left of the call's `total_timeout` when it failed, or `None` without one.
-    """
+    """The base of every error that this library raises on purpose."""
 
     attempts: int = 0
+    """How many times the call was tried before it failed, the first one included."""
     retry_after: float | None = None
+    """Seconds that the server asked to wait, or `None` where it named none."""
     repeatable: bool = False
+    """Whether the same call may be made again: it can do no harm, and it may help."""
     seconds_left: float | None = None
+    """Seconds that were left of the call's `total_timeout` when it failed, or `None` without one."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # `Exception` would call `__init__` with `args` alone and so lose every keyword-only parameter.
@@ -74,11 +71,10 @@ class InvalidArgumentError(WaPhoneError, ValueError):
 
 
 class TransportError(WaPhoneError):
-    """No whole answer came: no connection, a connection that broke, or an answer that was cut.
+    """No whole answer came: no connection, a connection that broke, or an answer that was cut."""
 
-    Attributes:
-        sent: Whether the request may have reached the server. `False` means that it provably has not.
-    """
+    sent: bool
+    """Whether the request may have reached the server. `False` means that it provably has not."""
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)
@@ -93,16 +89,21 @@ class OutcomeUnknownError(WaPhoneError):
     """A write was sent and its answer was lost, so that it may or may not have happened.
 
     It is never repeated by itself. Look before you send it again: the text says where.
-
-    Attributes:
-        operation: Which write it was: the name of the client's method.
-        waba_id: The account that was written to; of a number, `None` where no account was named.
-        phone_number: The number that was to be created, as it was passed; `None` for another write.
-        phone_number_id: Meta's id of the number that was written to; `None` for a create.
-        field: The field of the number that tells whether it happened; `None` where none does, as after a create, for
-            which the list of numbers tells.
-        reason: What happened to the answer, in a few words.
     """
+
+    operation: str
+    """Which write it was: the name of the client's method."""
+    waba_id: str | None
+    """The account that was written to; of a number, `None` where no account was named."""
+    phone_number: str | None
+    """The number that was to be created, as it was passed; `None` for another write."""
+    phone_number_id: str | None
+    """Meta's id of the number that was written to; `None` for a create."""
+    field: str | None
+    """The field of the number that tells whether it happened; `None` where none does, as after a create, for which the
+    list of numbers tells."""
+    reason: str
+    """What happened to the answer, in a few words."""
 
     def __init__(
         self,
@@ -125,13 +126,14 @@ class OutcomeUnknownError(WaPhoneError):
 
 
 class AmbiguousNumberError(WaPhoneError):
-    """Several numbers of an account may be the one that is meant: go on with the id of the right one.
+    """Several numbers of an account may be the one that is meant: go on with the id of the right one."""
 
-    Attributes:
-        waba_id: The account.
-        phone_number: The number that was looked for, as it was passed.
-        phone_number_ids: Meta's ids of the numbers that may be it.
-    """
+    waba_id: str
+    """The account."""
+    phone_number: str
+    """The number that was looked for, as it was passed."""
+    phone_number_ids: tuple[str, ...]
+    """Meta's ids of the numbers that may be it."""
 
     def __init__(self, message: str, *, waba_id: str, phone_number: str, phone_number_ids: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -141,12 +143,12 @@ class AmbiguousNumberError(WaPhoneError):
 
 
 class DecodeError(WaPhoneError):
-    """An answer came that cannot be read: not JSON, too large, a redirect, or values of the wrong shape.
+    """An answer came that cannot be read: not JSON, too large, a redirect, or values of the wrong shape."""
 
-    Attributes:
-        http_status: The status of the answer, or `None` where the value did not come from one.
-        garbled: Whether it was no JSON at all, as when it is cut on the way, so that asking again may help.
-    """
+    http_status: int | None
+    """The status of the answer, or `None` where the value did not come from one."""
+    garbled: bool
+    """Whether it was no JSON at all, as when it is cut on the way, so that asking again may help."""
 
     def __init__(self, message: str, *, http_status: int | None = None, garbled: bool = False) -> None:
         super().__init__(message)
@@ -155,11 +157,10 @@ class DecodeError(WaPhoneError):
 
 
 class PaginationError(WaPhoneError):
-    """A list that would never end, or that says it goes on and does not say where.
+    """A list that would never end, or that says it goes on and does not say where."""
 
-    Attributes:
-        cursor: The cursor that came twice, or after which only empty pages came; `None` where there was none.
-    """
+    cursor: str | None
+    """The cursor that came twice, or after which only empty pages came; `None` where there was none."""
 
     def __init__(self, message: str, *, cursor: str | None = None) -> None:
         super().__init__(message)
@@ -167,16 +168,13 @@ class PaginationError(WaPhoneError):
 
 
 class ExportError(WaPhoneError, OSError):
-    """A file could not be written whole, so that no part of it was left; the text says what is there instead.
-
-    Attributes:
-        errno: The system's number of what went wrong, such as `errno.ENOSPC`, or `None`.
-        filename: The file that was to be written.
-    """
+    """A file could not be written whole, so that no part of it was left; the text says what is there instead."""
 
     # Names of our own: where `OSError` has its own ones, it speaks in its own way, and loses them when it is pickled.
     errno: int | None = None
+    """The system's number of what went wrong, such as `errno.ENOSPC`, or `None`."""
     filename: str | None = None
+    """The file that was to be written."""
 
     def __init__(self, message: str, *, errno: int | None = None, filename: str | None = None) -> None:
         super().__init__(message)
@@ -185,12 +183,12 @@ class ExportError(WaPhoneError, OSError):
 
 
 class WaitError(WaPhoneError):
-    """A number will not be as it was waited for, unless somebody does something about it; the text says why.
+    """A number will not be as it was waited for, unless somebody does something about it; the text says why."""
 
-    Attributes:
-        phone_number_id: The number that was waited for.
-        last_seen: The number as it was read last, or `None` where it could not be read once.
-    """
+    phone_number_id: str
+    """The number that was waited for."""
+    last_seen: PhoneNumber | None
+    """The number as it was read last, or `None` where it could not be read once."""
 
     def __init__(self, message: str, *, phone_number_id: str, last_seen: PhoneNumber | None) -> None:
         super().__init__(message)
@@ -203,11 +201,10 @@ class WaitTimeoutError(WaitError, TimeoutError):
 
 
 class StaleListingError(WaPhoneError):
-    """A cache was told that an account had changed each time it read it, so that it has no listing to give.
+    """A cache was told that an account had changed each time it read it, so that it has no listing to give."""
 
-    Attributes:
-        waba_id: The account.
-    """
+    waba_id: str
+    """The account."""
 
     def __init__(self, message: str, *, waba_id: str) -> None:
         super().__init__(message)
@@ -223,20 +220,29 @@ class GraphAPIError(WaPhoneError):
 
     Only `message` and `http_status` are always there: real bodies lack `type`, `fbtrace_id`, even `code`
     (Meta's Graph error guide and published captures, read 2026-11-22).
-
-    Attributes:
-        message: What Meta says, for developers. Its wording is not stable: decide by `code`.
-        http_status: The status of the answer. Throttling often arrives as 400, and an error even as 200. `None` only in
-            a `RateLimitError` for a call that was not sent.
-        code: Meta's error code, or `None`.
-        error_subcode: Meta's subcode, or `None`.
-        type: Meta's error type, such as `OAuthException`. It says little: even a bad parameter has that one.
-        fbtrace_id: The id that Meta's support asks for.
-        is_transient: Whether Meta says that it will pass, or `None` where it does not say.
-        error_user_title: A title to show to people, in their language.
-        error_user_msg: A sentence to show to people, in their language.
-        error_data: Details as they came: a mapping, a string or `None`.
     """
+
+    message: str
+    """What Meta says, for developers. Its wording is not stable: decide by `code`."""
+    http_status: int | None
+    """The status of the answer. Throttling often arrives as 400, and an error even as 200. `None` only in a
+    `RateLimitError` for a call that was not sent."""
+    code: int | None
+    """Meta's error code, or `None`."""
+    error_subcode: int | None
+    """Meta's subcode, or `None`."""
+    type: str | None
+    """Meta's error type, such as `OAuthException`. It says little: even a bad parameter has that one."""
+    fbtrace_id: str | None
+    """The id that Meta's support asks for."""
+    is_transient: bool | None
+    """Whether Meta says that it will pass, or `None` where it does not say."""
+    error_user_title: str | None
+    """A title to show to people, in their language."""
+    error_user_msg: str | None
+    """A sentence to show to people, in their language."""
+    error_data: Mapping[str, Any] | str | None
+    """Details as they came: a mapping, a string or `None`."""
 
     def __init__(
         self,
@@ -283,14 +289,11 @@ class BadRequestError(GraphAPIError):
 
 
 class AuthenticationError(GraphAPIError):
-    """The access token is missing, malformed, expired or revoked.
-
-    Attributes:
-        is_shared: Whether it is the token of other accounts as well, as far as is known: so it is where the client has
-            one token for all, and where a provider gave for one account what was rejected for another.
-    """
+    """The access token is missing, malformed, expired or revoked."""
 
     is_shared: bool = False
+    """Whether it is the token of other accounts as well, as far as is known: so it is where the client has one token
+    for all, and where a provider gave for one account what was rejected for another."""
 
 
 class PermissionDeniedError(GraphAPIError):
@@ -310,16 +313,13 @@ class UnprocessableEntityError(GraphAPIError):
 
 
 class RateLimitError(GraphAPIError):
-    """Too many calls: `retry_after` says for how many seconds, where that is known.
-
-    Attributes:
-        refused: Whether the API refused the call. `False` means that it was not sent, since the budget has no room for
-            it within the time that the caller allows; there is no `http_status` then.
-        usage: What the last answer said about the budgets, or `None`.
-    """
+    """Too many calls: `retry_after` says for how many seconds, where that is known."""
 
     refused: bool = True
+    """Whether the API refused the call. `False` means that it was not sent, since the budget has no room for it within
+    the time that the caller allows; there is no `http_status` then."""
     usage: Usage | None = None
+    """What the last answer said about the budgets, or `None`."""
 
 
 class ServerError(GraphAPIError):

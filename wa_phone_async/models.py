@@ -55,107 +55,178 @@ NO_EXTRA = Extra()
 
 
 class PhoneNumberStatus(StrEnum):
-    """Whether a number works. `LINKED` is the reference's word, `CONNECTED` the live service's."""
+    """Whether a number works. `LINKED` is the reference's word, `CONNECTED` the live service's.
+
+    Meta's v23.0 OpenAPI description, the older references of this edge and its node, and published captures, read
+    2026-11-22.
+    """
 
     PENDING = "PENDING"
+    """Not ready yet: a code or the registration is missing."""
     LINKED = "LINKED"
+    """It works. Meta's v23.0 reference has it, and no published capture."""
     UNLINKED = "UNLINKED"
+    """It does not work. Meta's v23.0 reference has it, and no published capture."""
     CONNECTED = "CONNECTED"
+    """It works: what the live service says of healthy numbers, and v23.0 leaves out for this edge."""
     DISCONNECTED = "DISCONNECTED"
+    """It was connected and is not any more."""
     DELETED = "DELETED"
+    """It was taken off the account, which is final."""
     MIGRATED = "MIGRATED"
+    """It moved to another account, which is final."""
     BANNED = "BANNED"
+    """Meta has banned it, which is final."""
     RESTRICTED = "RESTRICTED"
+    """It works within limits that Meta has set after a violation."""
     RATE_LIMITED = "RATE_LIMITED"
+    """It works, and has reached a limit of messages."""
     FLAGGED = "FLAGGED"
+    """It works, and its quality is low."""
     UNVERIFIED = "UNVERIFIED"
+    """Its ownership was not proven by a code."""
     UNKNOWN = "UNKNOWN"
+    """Meta does not say."""
 
 
 class QualityRating(StrEnum):
-    """How the receivers of messages rate them. `NA` and `UNKNOWN` both mean: not rated yet."""
+    """How the receivers of messages rate them. `NA` and `UNKNOWN` both mean: not rated yet.
+
+    Meta's v23.0 OpenAPI description, its guide to phone numbers and published captures, read 2026-11-22.
+    """
 
     GREEN = "GREEN"
+    """High."""
     YELLOW = "YELLOW"
+    """Medium."""
     RED = "RED"
+    """Low."""
     UNKNOWN = "UNKNOWN"
+    """Not rated yet, in the words of this edge."""
     NA = "NA"
+    """Not rated yet, in the words of the number's own node."""
 
 
 class CodeVerificationStatus(StrEnum):
     """Whether the number's ownership was proven by a code.
 
-    `EXPIRED` says only that the last code lapsed: healthy, connected numbers have it.
+    `EXPIRED` says only that the last code lapsed: healthy, connected numbers have it. Meta's v23.0 OpenAPI description
+    and published captures, read 2026-11-22.
     """
 
     VERIFIED = "VERIFIED"
+    """It was."""
     NOT_VERIFIED = "NOT_VERIFIED"
+    """It was not, in the words of this edge."""
     UNVERIFIED = "UNVERIFIED"
+    """It was not, in the words of the number's own node."""
     EXPIRED = "EXPIRED"
+    """The last code lapsed, which says nothing of the number."""
 
 
 class UnifiedCertStatus(StrEnum):
-    """The reference's state of the name review. The live service has no such field: see `NameStatus`."""
+    """The reference's state of the name review. The live service has no such field: see `NameStatus`.
+
+    Meta's v23.0 OpenAPI description, read 2026-11-22.
+    """
 
     APPROVED = "APPROVED"
+    """The name is approved."""
     NAME_PENDING_REVIEW = "NAME_PENDING_REVIEW"
+    """The name is in review."""
     NAME_NOT_APPROVED = "NAME_NOT_APPROVED"
+    """The name was declined."""
     ACCOUNT_REVIEW_NOT_STARTED = "ACCOUNT_REVIEW_NOT_STARTED"
+    """The review of the account has not begun."""
     LIMITED_ACCESS = "LIMITED_ACCESS"
+    """Limited access, in the reference's words."""
 
 
 class AccountMode(StrEnum):
-    """Whether the number serves customers or tests."""
+    """Whether the number serves customers or tests. Meta's v23.0 OpenAPI description, read 2026-11-22."""
 
     LIVE = "LIVE"
+    """It serves customers."""
     SANDBOX = "SANDBOX"
+    """It is for tests."""
 
 
 class HostPlatform(StrEnum):
-    """Where the number is hosted. Numbers of the WhatsApp Business app read `ON_PREMISE`."""
+    """Where the number is hosted. Numbers of the WhatsApp Business app read `ON_PREMISE`.
+
+    Meta's v23.0 OpenAPI description and a dated measurement of the live service, read 2026-11-22.
+    """
 
     CLOUD_API = "CLOUD_API"
+    """It is registered with the Cloud API."""
     ON_PREMISE = "ON_PREMISE"
+    """It is on servers of the business, or in the WhatsApp Business app."""
     NOT_APPLICABLE = "NOT_APPLICABLE"
+    """It is registered nowhere."""
 
 
 class MessagingLimitTier(StrEnum):
-    """How many customers may be written to first in a day, for the number or for the whole portfolio."""
+    """How many customers may be written to first in a day, for the number or for the whole portfolio.
+
+    Meta's v23.0 OpenAPI description, its business SDK for Python and its guide to webhooks, read 2026-11-22.
+    """
 
     TIER_NOT_SET = "TIER_NOT_SET"
+    """No limit was set yet; webhooks have it."""
     TIER_50 = "TIER_50"
+    """50 customers a day."""
     TIER_250 = "TIER_250"
+    """250 customers a day."""
     TIER_1K = "TIER_1K"
+    """1,000 customers a day: a number's own limit only, and old webhooks."""
     TIER_2K = "TIER_2K"
+    """2,000 customers a day: the portfolio's limit."""
     TIER_10K = "TIER_10K"
+    """10,000 customers a day."""
     TIER_100K = "TIER_100K"
+    """100,000 customers a day."""
     TIER_UNLIMITED = "TIER_UNLIMITED"
+    """No limit."""
     UNTIERED = "UNTIERED"
+    """No tier applies."""
 
 
 class NameStatus(StrEnum):
-    """The live service's state of the name review."""
+    """The live service's state of the name review.
+
+    Meta's guides to phone numbers and published captures, read 2026-11-22.
+    """
 
     APPROVED = "APPROVED"
+    """The name is approved."""
     AVAILABLE_WITHOUT_REVIEW = "AVAILABLE_WITHOUT_REVIEW"
+    """The name may be used without a review."""
     DECLINED = "DECLINED"
+    """The name was declined."""
     EXPIRED = "EXPIRED"
+    """The name's certificate has lapsed."""
     PENDING_REVIEW = "PENDING_REVIEW"
+    """The name is in review."""
     NON_EXISTS = "NON_EXISTS"
+    """There is no certificate of a name; an older word for it."""
     NONE = "NONE"
+    """There is no certificate of a name."""
 
 
 class ThroughputLevel(StrEnum):
-    """How many messages a second the number may send: `STANDARD` is 80."""
+    """How many messages a second the number may send. Meta's guides and published captures, read 2026-11-22."""
 
     STANDARD = "STANDARD"
+    """80 messages a second."""
     HIGH = "HIGH"
+    """More than `STANDARD`, by Meta's upgrade."""
     NOT_APPLICABLE = "NOT_APPLICABLE"
+    """No level applies."""
 
 
 @attrs.frozen
 class Throughput:
-    """How fast the number may send."""
+    """How fast the number may send. Published captures, read 2026-11-22."""
 
     level: ThroughputLevel | str | None = None
     """The level, as an open enum."""
@@ -168,7 +239,8 @@ class PhoneNumber:
     """A phone number of a WhatsApp Business Account.
 
     A field is `None` where the API sent `null`, or did not send it at all; without `fields`, the live service
-    sends neither `status` nor any name review.
+    sends neither `status` nor any name review. Meta's v23.0 OpenAPI description, its guides, its SDKs and published
+    captures, read 2026-11-22.
     """
 
     id: str
@@ -234,7 +306,7 @@ ALL_FIELDS: tuple[str, ...] = tuple(field.name for field in attrs.fields(PhoneNu
 
 @attrs.frozen
 class BusinessAccount:
-    """A WhatsApp Business Account (WABA) of a business."""
+    """A WhatsApp Business Account (WABA) of a business. Meta's references of its lists, read 2026-11-22."""
 
     id: str
     """Meta's id of the account: the `waba_id` of all calls on it."""
@@ -249,7 +321,10 @@ class BusinessAccount:
 
 @attrs.frozen
 class CreatedPhoneNumber:
-    """The answer to a create: the number exists now, unverified, and no code has been sent yet."""
+    """The answer to a create: the number exists now, unverified, and no code has been sent yet.
+
+    Meta's v23.0 reference and its guide to registering numbers, read 2026-11-22.
+    """
 
     id: str
     """Meta's id of the new number."""
@@ -259,7 +334,7 @@ class CreatedPhoneNumber:
 
 @attrs.frozen
 class Confirmation:
-    """The answer to a write on a number: it was done."""
+    """The answer to a write on a number: it was done. Meta's v23.0 OpenAPI description, read 2026-11-22."""
 
     success: bool
     """Always `True`: an answer that says otherwise is an error."""
@@ -271,7 +346,10 @@ class Confirmation:
 
 @attrs.frozen
 class Cursors:
-    """Where a page begins and ends. They may become invalid when the item that they point at is removed."""
+    """Where a page begins and ends. They may become invalid when the item that they point at is removed.
+
+    Meta's Graph guide to paging, read 2026-11-22.
+    """
 
     before: str | None = None
     """Asks for the page before this one."""
@@ -281,7 +359,7 @@ class Cursors:
 
 @attrs.frozen(kw_only=True)
 class Page(Generic[T]):
-    """One answer of a list: rows in the order in which they came."""
+    """One answer of a list: rows in the order in which they came. Meta's Graph guide to paging, read 2026-11-22."""
 
     data: tuple[T, ...] = ()
     """The rows."""

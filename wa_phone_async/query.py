@@ -33,16 +33,20 @@ AccountKind = Literal["owned", "client"]
 
 
 class Sort(StrEnum):
-    """The order of a list, in the reference's spelling.
+    """The order of a list, in the spelling of Meta's v23.0 reference, read 2026-11-22.
 
     The live service refuses these four spellings and takes others (measured by a third party, 2026-09-09), so the
     client sends the one that works, and remembers which. A plain string is sent as it is.
     """
 
     CREATION_TIME_ASC = "creation_time.asc"
+    """The one created first comes first."""
     CREATION_TIME_DESC = "creation_time.desc"
+    """The one created last comes first."""
     LAST_ONBOARDED_TIME_ASC = "last_onboarded_time.asc"
+    """The one onboarded first comes first."""
     LAST_ONBOARDED_TIME_DESC = "last_onboarded_time.desc"
+    """The one onboarded last comes first, as unless told."""
 
 
 @attrs.frozen

@@ -47,8 +47,11 @@ class ListManyOptions(ListOptions, total=False):
     """How a worker lists: the options of `PhoneNumberClient.list_many`."""
 
     concurrency: int
+    """Requests at a time of one task."""
     max_items: int | None
+    """Numbers wanted of an account; `None` for all."""
     total_timeout: float | None
+    """Seconds for all attempts and waits of each page; `None` takes the policy's."""
 
 
 @attrs.frozen(kw_only=True)

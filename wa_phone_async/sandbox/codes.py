@@ -40,6 +40,7 @@ class Code:
     """A code as it arrives on a phone."""
 
     phone_number_id: str
+    """The id of the number it was sent to."""
     phone_number: str
     """The digits of the number it was sent to."""
     code: str = attrs.field(repr=False)
@@ -47,6 +48,7 @@ class Code:
     code_method: str
     """`SMS` or `VOICE`."""
     language: str
+    """The language of the message, such as `en_US`."""
     at: float
     """When it was sent, in seconds of the sandbox's clock."""
 

@@ -29,6 +29,7 @@ class Delivery:
     """One time that a webhook was sent."""
 
     webhook: Webhook
+    """What was sent."""
 
     status: int | None
     """The HTTP status that the receiver answered; `None` if it answered nothing. Only 200 takes the webhook."""

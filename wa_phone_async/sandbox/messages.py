@@ -61,8 +61,13 @@ class Answer:
     """One answer, ready for the wire."""
 
     status: int
+    """The HTTP status."""
+
     body: bytes
+    """The body as sent."""
+
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """More headers."""
 
 
 @attrs.frozen
@@ -70,15 +75,34 @@ class GraphError:
     """An error as the Graph API words it. What is `None` is left out of the body."""
 
     status: int
+    """The HTTP status."""
+
     code: int | None
+    """Meta's error code."""
+
     message: str
+    """What it says, for developers."""
+
     type: str | None = "OAuthException"
+    """Meta's error type."""
+
     subcode: int | None = None
+    """Meta's `error_subcode`."""
+
     is_transient: bool | None = None
+    """Whether it will pass."""
+
     user_title: str | None = None
+    """`error_user_title`, to be shown to people."""
+
     user_msg: str | None = None
+    """`error_user_msg`, to be shown to people."""
+
     data: Any = None
+    """`error_data`, any JSON."""
+
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """More headers, such as `Retry-After`."""
 
     def body(self, trace_id: str) -> bytes:
         """Give the JSON body, under the trace id of its answer."""

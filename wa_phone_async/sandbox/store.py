@@ -30,7 +30,9 @@ class Created:
     """One number that a POST made."""
 
     waba_id: str
+    """The account that it was made in."""
     id: str
+    """The id of the new number."""
     phone_number: str
     """Its digits, country code included."""
 
