@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -21,12 +20,11 @@ from wa_phone_async import BadRequestError, GraphAPIError, OutcomeUnknownError, 
 from wa_phone_async.sandbox import EMPTY_WABA, SEEDED_PIN, Fault, Sandbox, VirtualTimeLoop
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+from terminal import Terminal
+
 from wa_phone_async.cli import app, onboarding
 from wa_phone_async.cli.connection import Connection
 from wa_phone_async.cli.prompting import Prompt
-
-pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
-termios = pytest.importorskip("termios", reason="there are no pseudo-terminals here")
 
 PIN = "271828"
 WRONG = "999999"
@@ -605,85 +603,6 @@ class TestCommand:
 # Real processes at real terminals
 
 
-LEADER = """
-import os, sys
-os.close(os.open(os.ttyname(0), os.O_RDWR))  # the first one that the leader of a session opens is its own, for Ctrl-C
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
-
-
-class Terminal:
-    """`wa-phone` at a terminal, and a person who waits for its questions."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.screen = ""
-        self.at = 0
-        self.master, slave = pty.openpty()
-        termios.tcsetwinsize(slave, (24, 80))
-        command = ("-W", "error", "-m", "wa_phone_async", "onboard", *arguments)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", LEADER, *command],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            env=dict(os.environ),
-        )
-        os.close(slave)
-
-    def read(self) -> bool:
-        """Read what is shown next; `False` at the end."""
-        if not select.select([self.master], [], [], 30)[0]:
-            raise AssertionError(f"nothing more is shown after: {self.screen}")
-        try:
-            piece = os.read(self.master, 65536)
-        except OSError:  # how Linux says that the other side was closed
-            piece = b""
-        self.screen += piece.decode().replace("\r\n", "\n")
-        return bool(piece)
-
-    def expect(self, pattern: str) -> str:
-        """Wait until this is shown, after what was waited for before, and give its first group."""
-        while not (found := re.compile(pattern).search(self.screen, self.at)):
-            assert self.read(), f"it ended without {pattern}: {self.screen}"
-        self.at = found.end()
-        return found[1] if found.re.groups else found[0]
-
-    def answer(self, question: str, text: str) -> None:
-        """Type an answer, when it is asked for."""
-        self.expect(f"   {question}: $")
-        self.type(f"{text}\n")
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    @property
-    def echoes(self) -> bool:
-        return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
-
-    def leave(self, way: str) -> None:
-        """End it by Ctrl-C, typed as it is, or by a kill."""
-        if way == "Ctrl-C":
-            self.type("\x03")
-            self.expect(r"(?m)^Left before the end\. The same command goes on from where the number is then\.\n$")
-            assert self.end() == 130
-        else:
-            self.process.kill()
-            assert self.end() == -signal.SIGKILL
-
-    def end(self) -> int:
-        """Read to the end, and give the exit status."""
-        while self.read():
-            pass
-        return self.process.wait()
-
-    def close(self) -> None:
-        """Leave nothing behind, whatever became of the test."""
-        self.process.kill()
-        self.process.wait()
-        os.close(self.master)
-
-
 @contextmanager
 def ending(process: subprocess.Popen[str]) -> Iterator[None]:
     try:
@@ -700,7 +619,7 @@ def start(_environment: None) -> Iterator[Start]:
     terminals = list[Terminal]()
 
     def start(*arguments: str) -> Terminal:
-        terminals.append(Terminal(*arguments))
+        terminals.append(Terminal("onboard", *arguments))
         return terminals[-1]
 
     yield start

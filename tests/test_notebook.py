@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from kernels import Cell, Kernel
+from manual import block_that_runs
 
 from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
@@ -20,8 +21,8 @@ MAKE_CLIENT = "client = PhoneNumberClient('an-invented-token', base_url=url, ret
 LIST_ALL = f"print(len(await client.list_phone_numbers('{LARGE_WABA}')))"
 
 # What ipykernel does with SIGINT waits until something wakes the loop (ipython/ipykernel#881, seen in 7.4.0). With a
-# handler of any signal, every signal wakes it.
-BE_WOKEN = "asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, lambda: None)"
+# handler of any signal, every signal wakes it: so says the README, whose own lines these are.
+BE_WOKEN = block_that_runs("in a kernel").code
 
 
 def code_cells() -> list[dict[str, Any]]:
