@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any, Unpack
 
 import aiohttp
+import clients
 import pytest
+from clients import QUICK, TOKEN
 from misbehaving import Connection, Play, RawServer, answer, hang, raw
 from unthrottled import Unthrottled
 
@@ -17,9 +19,7 @@ from wa_phone_async import PhoneNumberClient, RetryPolicy, WaPhoneError
 from wa_phone_async.client import Settings
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
-TOKEN = "an-invented-token"
 NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
-QUICK = RetryPolicy(first_wait=0.001)
 PATIENT = RetryPolicy(first_wait=60)
 
 
@@ -65,10 +65,8 @@ async def serving(**settings: Unpack[Settings]) -> AsyncIterator[tuple[Sandbox, 
 
 @asynccontextmanager
 async def against(*plays: Play, **settings: Unpack[Settings]) -> AsyncIterator[tuple[RawServer, PhoneNumberClient]]:
-    async with nothing_left(), RawServer(plays) as server:
-        settings = {"base_url": server.url, "retry": QUICK, **settings}
-        async with PhoneNumberClient(TOKEN, **settings) as client:
-            yield server, client
+    async with nothing_left(), clients.against(*plays, **settings) as both:
+        yield both
 
 
 async def read(client: PhoneNumberClient) -> object:

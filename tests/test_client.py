@@ -3,11 +3,13 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Unpack
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+import clients
 import pytest
+from clients import TOKEN
 
 from wa_phone_async import (
     ALL_FIELDS,
@@ -31,25 +33,13 @@ from wa_phone_async import (
     from_dict,
     to_dict,
 )
-from wa_phone_async.client import Settings
 from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.sandbox.tempers import TemperName
 
-TOKEN = "an-invented-token"
 NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
-QUICK = RetryPolicy(first_wait=0.001)
 
+serving = partial(clients.serving, quota=None)
 both_tempers = pytest.mark.parametrize("temper", ["reference", "live"])
-
-
-@asynccontextmanager
-async def serving(
-    temper: TemperName = "live", **settings: Unpack[Settings]
-) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
-    async with Sandbox(temper=temper, quota=None) as sandbox:
-        settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
-        async with PhoneNumberClient(TOKEN, **settings) as client:
-            yield sandbox, client
 
 
 def ids(rows: list[PhoneNumber]) -> list[str]:
@@ -122,7 +112,7 @@ async def test_the_ways_to_ask_for_a_list_agree() -> None:
 
 
 async def test_fields_unless_told_are_the_apis_own_default() -> None:
-    async with serving("live") as (sandbox, client):
+    async with serving() as (sandbox, client):
         [number, *_] = await client.list_phone_numbers(SMALL_WABA)
         assert number.status is None
     assert "fields" not in sandbox.requests[0].query
@@ -141,7 +131,7 @@ async def test_all_fields_asks_for_every_one_that_the_api_has(temper: TemperName
 
 
 async def test_a_field_that_the_caller_named_is_not_left_out() -> None:
-    async with serving("live") as (sandbox, client):
+    async with serving() as (sandbox, client):
         with pytest.raises(BadRequestError, match="unified_cert_status"):
             await client.list_phone_numbers(SMALL_WABA, fields="id,unified_cert_status")
         assert len(sandbox.requests) == 1
@@ -161,7 +151,7 @@ async def test_a_sort_works_in_both_spellings_and_the_right_one_is_remembered(so
 
 
 async def test_a_plain_string_for_sort_goes_out_as_it_is() -> None:
-    async with serving("live") as (sandbox, client):
+    async with serving() as (sandbox, client):
         with pytest.raises(BadRequestError, match=r"Cannot sort by creation_time\.asc"):
             await client.list_phone_numbers(SMALL_WABA, sort="creation_time.asc")
         assert [request.query["sort"] for request in sandbox.requests] == ["creation_time.asc"]

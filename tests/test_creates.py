@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import pickle
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Unpack
+from functools import partial
+from typing import Any
 
 import aiohttp
+import clients
 import pytest
+from clients import TOKEN
 from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
 
 from wa_phone_async import (
@@ -27,29 +28,13 @@ from wa_phone_async import (
     UnprocessableEntityError,
     WaPhoneError,
 )
-from wa_phone_async.client import Settings
 from wa_phone_async.sandbox import EMPTY_WABA, Fault, Sandbox
 
-TOKEN = "an-invented-token"
 NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
-QUICK = RetryPolicy(first_wait=0.001, max_attempts=3)
 CREATED = answer('{"id":"7"}')
 
-
-@asynccontextmanager
-async def serving(**settings: Unpack[Settings]) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
-    async with Sandbox() as sandbox:
-        settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
-        async with PhoneNumberClient(TOKEN, **settings) as client:
-            yield sandbox, client
-
-
-@asynccontextmanager
-async def against(*plays: Play, **settings: Unpack[Settings]) -> AsyncIterator[tuple[RawServer, PhoneNumberClient]]:
-    async with RawServer(plays) as server:
-        settings = {"base_url": server.url, "retry": QUICK, **settings}
-        async with PhoneNumberClient(TOKEN, **settings) as client:
-            yield server, client
+QUICK = RetryPolicy(first_wait=0.001, max_attempts=3)
+serving, against = partial(clients.serving, retry=QUICK), partial(clients.against, retry=QUICK)
 
 
 def graph_error(code: int | None, *, status: int, **facts: Any) -> Any:

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any, Unpack
 
 import attrs
+import clients
 import pytest
+from clients import TOKEN
 from misbehaving import RawServer, hang
 
 from wa_phone_async import (
@@ -40,7 +42,6 @@ from wa_phone_async.errors import WaPhoneError
 from wa_phone_async.sandbox import EMPTY_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.sandbox.faults import NO_FAULT
 
-TOKEN = "an-invented-token"
 DIGITS = "16315551000"
 NUMBER: dict[str, Any] = {"phone_number": DIGITS, "verified_name": "Acme", "cc": "1"}
 QUICK = RetryPolicy(first_wait=0.001, max_attempts=3)
@@ -52,10 +53,10 @@ EXISTS = Fault.error(100, "This phone number is already registered", status=409)
 @asynccontextmanager
 async def serving(**settings: Unpack[Settings]) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
     """A sandbox and a client of it, and nothing left at the end."""
-    async with Sandbox() as sandbox:
-        settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
-        async with PhoneNumberClient(TOKEN, **settings) as client:
-            yield sandbox, client
+    settings = {"retry": QUICK, **settings}
+    async with clients.serving(**settings) as (sandbox, client):
+        yield sandbox, client
+        await client.aclose()
         assert errands() == []
         assert client._ensuring._errands == {}
 

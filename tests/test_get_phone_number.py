@@ -1,10 +1,9 @@
 """One number by its id: the sandbox's node, and the call of the client."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Unpack
+from typing import Any
 
 import pytest
+from clients import QUICK, TOKEN, serving
 
 from wa_phone_async import (
     ALL_FIELDS,
@@ -15,27 +14,12 @@ from wa_phone_async import (
     PhoneNumber,
     PhoneNumberClient,
     RateLimitError,
-    RetryPolicy,
     Throttle,
 )
-from wa_phone_async.client import Settings
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.sandbox.tempers import TemperName
 
-TOKEN = "an-invented-token"
-QUICK = RetryPolicy(first_wait=0.001)
-
 both_tempers = pytest.mark.parametrize("temper", ["reference", "live"])
-
-
-@asynccontextmanager
-async def serving(
-    temper: TemperName = "live", accounts: int | None = None, **settings: Unpack[Settings]
-) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
-    async with Sandbox(temper=temper, accounts=accounts) as sandbox:
-        settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
-        async with PhoneNumberClient(TOKEN, **settings) as client:
-            yield sandbox, client
 
 
 @both_tempers
@@ -65,7 +49,7 @@ async def test_only_the_fields_asked_for_come_and_the_id() -> None:
 
 
 async def test_numbers_of_every_kind_of_account_are_found() -> None:
-    async with serving(accounts=1_000_000) as (sandbox, client):
+    async with Sandbox(accounts=1_000_000) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         created = await client.create_phone_number(EMPTY_WABA, phone_number="16315551000", verified_name="Acme")
         sandbox.add_waba("1234", [{"id": "1"}, {"id": "2"}])
         sandbox.add_waba("1235", 5)

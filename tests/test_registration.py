@@ -4,13 +4,15 @@ import asyncio
 import json
 import logging
 import pickle
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Unpack
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 import aiohttp
 import attrs
+import clients
 import pytest
+from clients import TOKEN
 from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
 
 from wa_phone_async import (
@@ -28,18 +30,17 @@ from wa_phone_async import (
     Throttle,
     TransportError,
 )
-from wa_phone_async.client import Settings
 from wa_phone_async.events import CallFinished
 from wa_phone_async.redaction import HIDDEN, Secret
 from wa_phone_async.registration import DEREGISTER, REGISTER, REQUEST_CODE, SET_PIN, VERIFY_CODE, Step, code_body
 from wa_phone_async.sandbox import EMPTY_WABA, SEEDED_PIN, SMALL_WABA, Fault, Sandbox
-from wa_phone_async.sandbox.tempers import TemperName
 
-TOKEN = "an-invented-token"
 CODE, PIN = "471830", "905172"
-QUICK = RetryPolicy(first_wait=0.001, max_attempts=3)
 ID = "300000001000000"
 """A number of the small account, which is registered."""
+
+QUICK = RetryPolicy(first_wait=0.001, max_attempts=3)
+serving, against = partial(clients.serving, retry=QUICK), partial(clients.against, retry=QUICK)
 
 both_tempers = pytest.mark.parametrize("temper", ["reference", "live"])
 
@@ -86,24 +87,6 @@ WRITES = [
     ),
 ]
 each_write = pytest.mark.parametrize("write", WRITES, ids=[write.name for write in WRITES])
-
-
-@asynccontextmanager
-async def serving(
-    temper: TemperName = "live", **settings: Unpack[Settings]
-) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
-    async with Sandbox(temper=temper) as sandbox:
-        settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
-        async with PhoneNumberClient(TOKEN, **settings) as client:
-            yield sandbox, client
-
-
-@asynccontextmanager
-async def against(*plays: Play, **settings: Unpack[Settings]) -> AsyncIterator[tuple[RawServer, PhoneNumberClient]]:
-    async with RawServer(plays) as server:
-        settings = {"base_url": server.url, "retry": QUICK, **settings}
-        async with PhoneNumberClient(TOKEN, **settings) as client:
-            yield server, client
 
 
 async def new_number(client: PhoneNumberClient) -> str:

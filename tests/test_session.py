@@ -5,16 +5,18 @@ import gc
 import logging
 import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from types import EllipsisType
-from typing import Any, Unpack
+from typing import Any
 
 import aiohttp
+import clients
 import pytest
+from clients import QUICK, TOKEN, against
 from hypothesis import given
 from hypothesis import strategies as st
-from misbehaving import Connection, Play, RawServer, answer, hang, hang_up
+from misbehaving import Connection, RawServer, answer, hang, hang_up
 from unthrottled import Unthrottled
 from yarl import URL
 
@@ -47,34 +49,15 @@ from wa_phone_async import (
     Usage,
     WaPhoneError,
 )
-from wa_phone_async.client import Settings
 from wa_phone_async.redaction import Secret
 from wa_phone_async.request import Request
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
-TOKEN = "an-invented-token"
+serving = partial(clients.serving, quota=None)
+
 EMPTY_LIST = '{"data":[]}'
-QUICK = RetryPolicy(first_wait=0.001)
 AT_ONCE = {"Retry-After": "0"}  # a throttled call would hold all others for a minute
 PLEASE_LESS = Fault.error(1, "Please reduce the amount of data you're asking for, then retry your request")
-
-
-@asynccontextmanager
-async def serving(
-    access_token: str | TokenProvider = TOKEN, **settings: Unpack[Settings]
-) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
-    async with Sandbox(quota=None) as sandbox:
-        settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
-        async with PhoneNumberClient(access_token, **settings) as client:
-            yield sandbox, client
-
-
-@asynccontextmanager
-async def against(*plays: Play, **settings: Unpack[Settings]) -> AsyncIterator[tuple[RawServer, PhoneNumberClient]]:
-    async with RawServer(plays) as server:
-        settings = {"base_url": server.url, "retry": QUICK, **settings}
-        async with PhoneNumberClient(TOKEN, **settings) as client:
-            yield server, client
 
 
 def tokens(sandbox: Sandbox) -> list[str]:
@@ -91,7 +74,7 @@ async def test_a_provider_is_asked_for_each_attempt() -> None:
         asked.append((node_id, rejected))
         return f"token-{len(asked)}"
 
-    async with serving(provide) as (sandbox, client):
+    async with serving(access_token=provide) as (sandbox, client):
         sandbox.plan(Fault.status(503), times=2)
         await client.list_phone_numbers(LARGE_WABA)
         assert asked == [(LARGE_WABA, None)] * 5
@@ -103,7 +86,7 @@ async def test_each_account_can_have_its_own_token() -> None:
         await asyncio.sleep(0)
         return f"token-of-{node_id}"
 
-    async with serving(provide) as (sandbox, client):
+    async with serving(access_token=provide) as (sandbox, client):
         await asyncio.gather(client.list_phone_numbers(SMALL_WABA), client.list_phone_numbers(EMPTY_WABA))
         for request, token in zip(sandbox.requests, tokens(sandbox), strict=True):
             assert token == f"token-of-{request.node}"
@@ -122,7 +105,7 @@ async def test_a_provider_is_asked_one_question_at_a_time_for_each_id() -> None:
         asking["all"] -= 1
         return TOKEN
 
-    async with serving(provide) as (_, client):
+    async with serving(access_token=provide) as (_, client):
         calls = [client.list_phone_numbers(waba_id) for waba_id in (SMALL_WABA, EMPTY_WABA) for _ in range(3)]
         await asyncio.gather(*calls)
     assert most == {SMALL_WABA: 1, EMPTY_WABA: 1, "all": 2}
@@ -135,7 +118,7 @@ async def test_a_rejected_token_is_asked_for_anew_once_a_call() -> None:
         asked.append(rejected)
         return "old" if rejected is None else "new"
 
-    async with serving(provide) as (sandbox, client):
+    async with serving(access_token=provide) as (sandbox, client):
         sandbox.revoke("old")
         assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
         assert asked == [None, "old"]
@@ -147,7 +130,7 @@ async def test_a_second_rejection_is_an_error() -> None:
     def provide(_: str, rejected: str | None) -> str:
         return "old" if rejected is None else f"{rejected}er"
 
-    async with serving(provide) as (sandbox, client):
+    async with serving(access_token=provide) as (sandbox, client):
         sandbox.revoke("old")
         sandbox.revoke("older")
         with pytest.raises(AuthenticationError) as caught:
@@ -158,7 +141,7 @@ async def test_a_second_rejection_is_an_error() -> None:
 
 @pytest.mark.parametrize("access_token", ["old", lambda *_: "old"], ids=["a string", "a provider"])
 async def test_the_same_token_again_is_an_error(access_token: str | TokenProvider) -> None:
-    async with serving(access_token) as (sandbox, client):
+    async with serving(access_token=access_token) as (sandbox, client):
         sandbox.revoke("old")
         with pytest.raises(AuthenticationError) as caught:
             await client.list_phone_numbers(SMALL_WABA)
@@ -167,7 +150,7 @@ async def test_the_same_token_again_is_an_error(access_token: str | TokenProvide
 
 
 async def test_a_token_that_a_provider_should_not_give_is_an_error_of_ours() -> None:
-    async with serving(lambda *_: "two words") as (sandbox, client):
+    async with serving(access_token=lambda *_: "two words") as (sandbox, client):
         with pytest.raises(InvalidArgumentError, match=r"the token that access_token\(\) gave has blanks"):
             await client.list_phone_numbers(SMALL_WABA)
         assert sandbox.requests == []
@@ -181,7 +164,7 @@ async def test_a_providers_own_failure_comes_through_and_is_not_repeated() -> No
         asked += 1
         raise TimeoutError("the vault is slow")
 
-    async with serving(provide) as (_, client):
+    async with serving(access_token=provide) as (_, client):
         with pytest.raises(TimeoutError, match="the vault is slow"):
             await client.list_phone_numbers(SMALL_WABA, total_timeout=5)
     assert asked == 1
@@ -192,7 +175,7 @@ async def test_a_slow_provider_does_not_use_up_the_time_of_an_attempt() -> None:
         await asyncio.sleep(0.6)
         return TOKEN
 
-    async with serving(provide, timeout=0.5) as (_, client):
+    async with serving(access_token=provide, timeout=0.5) as (_, client):
         assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
 
 
@@ -381,7 +364,7 @@ async def test_total_timeout_counts_the_wait_for_a_token() -> None:
         await asyncio.sleep(60)
         return TOKEN
 
-    async with serving(provide) as (sandbox, client):
+    async with serving(access_token=provide) as (sandbox, client):
         with pytest.raises(RequestTimeoutError, match="total_timeout ran out before the call could be sent") as caught:
             await client.list_phone_numbers(SMALL_WABA, total_timeout=0.02)
         assert not caught.value.sent

@@ -5,13 +5,12 @@ import contextlib
 import gzip
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Unpack
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
+from clients import TOKEN, against
 from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
 
 from wa_phone_async import (
@@ -25,22 +24,12 @@ from wa_phone_async import (
     TransportError,
     WaPhoneError,
 )
-from wa_phone_async.client import Settings
 from wa_phone_async.sandbox.virtual_time import VirtualTimeLoop
 from wa_phone_async.wire import _before
 
-TOKEN = "an-invented-token"
 EMPTY_LIST = '{"data":[]}'
 ONCE = RetryPolicy(max_attempts=1)
-
-
-@asynccontextmanager
-async def serving(*plays: Play, **settings: Unpack[Settings]) -> AsyncIterator[tuple[RawServer, PhoneNumberClient]]:
-    """A server with its script, and a client of it that tries once."""
-    async with RawServer(plays) as server:
-        settings = {"base_url": server.url, "retry": ONCE, "max_body": 2**20, **settings}
-        async with PhoneNumberClient(TOKEN, **settings) as client:
-            yield server, client
+serving = partial(against, retry=ONCE, max_body=2**20)
 
 
 # What is sent
