@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import importlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
 from subject import CONCURRENCY, TOKEN, Lister
+
+Seen = tuple[int, str]
+"""How many numbers there are, and the id of the last one."""
 
 
 @contextlib.asynccontextmanager
@@ -16,7 +19,7 @@ async def by_row(url: str, decoder: str) -> AsyncIterator[Lister]:
     loads = importlib.import_module(decoder).loads
     async with opened() as session:
 
-        async def walk(waba_id: str) -> tuple[int, str]:
+        async def walk(waba_id: str) -> Seen:
             seen, last, params = 0, "", {"limit": "100"}
             while True:
                 async with session.get(f"{url}/v23.0/{waba_id}/phone_numbers", params=params) as response:
@@ -27,11 +30,7 @@ async def by_row(url: str, decoder: str) -> AsyncIterator[Lister]:
                     return seen, last
                 params["after"] = page["paging"]["cursors"]["after"]
 
-        async def walk_all(waba_ids: Sequence[str]) -> tuple[int, str]:
-            found = await asyncio.gather(*map(walk, waba_ids))
-            return sum(seen for seen, _ in found), found[-1][1]
-
-        yield walk_all
+        yield lister(walk)
 
 
 @contextlib.asynccontextmanager
@@ -40,15 +39,10 @@ async def many(url: str, decoder: str) -> AsyncIterator[Lister]:
     async with opened() as session:
         rows_of = reader(session, url, decoder)
 
-        async def count(waba_id: str) -> tuple[int, str]:
-            rows = await rows_of(waba_id)
-            return len(rows), rows[-1]["id"]
+        async def count(waba_id: str) -> Seen:
+            return counted(await rows_of(waba_id))
 
-        async def list_many(waba_ids: Sequence[str]) -> tuple[int, str]:
-            found = await asyncio.gather(*map(count, waba_ids))
-            return sum(seen for seen, _ in found), found[-1][1]
-
-        yield list_many
+        yield lister(count)
 
 
 @contextlib.asynccontextmanager
@@ -57,11 +51,28 @@ async def many_kept(url: str, decoder: str) -> AsyncIterator[Lister]:
     async with opened() as session:
         rows_of = reader(session, url, decoder)
 
-        async def list_many(waba_ids: Sequence[str]) -> tuple[int, str]:
-            found = await asyncio.gather(*map(rows_of, waba_ids))
-            return sum(map(len, found)), found[-1][-1]["id"]
+        async def list_many(waba_ids: Sequence[str]) -> Seen:
+            return total([counted(rows) for rows in await asyncio.gather(*map(rows_of, waba_ids))])
 
         yield list_many
+
+
+def counted(rows: Sequence[Mapping[str, Any]]) -> Seen:
+    return len(rows), rows[-1]["id"]
+
+
+def total(found: Sequence[Seen]) -> Seen:
+    """Of all accounts."""
+    return sum(seen for seen, _ in found), found[-1][1]
+
+
+def lister(count: Callable[[str], Awaitable[Seen]]) -> Lister:
+    """All accounts at once, each counted by itself."""
+
+    async def list_all(waba_ids: Sequence[str]) -> Seen:
+        return total(await asyncio.gather(*map(count, waba_ids)))
+
+    return list_all
 
 
 def reader(session: aiohttp.ClientSession, url: str, decoder: str) -> Callable[[str], Awaitable[list[dict[str, Any]]]]:

@@ -11,8 +11,9 @@ A section is what stands under one heading, of whatever level.
 - ```bash: the two set-up commands. `.ci/run` reads them here and runs them.
 - ```text: no code.
 
-A block that cannot run like this says where it does on its fence: `at a terminal`, which is here, or `in a kernel`,
-which is in test_notebook.py. And the commands that its sentences name are run as `NAMED` says.
+A block that cannot run like this says why on its fence. `ELSEWHERE` has what they may say, and each has a test: here at
+a terminal and in an empty home, in test_notebook.py in a kernel. And the commands that its sentences name are run as
+`NAMED` says.
 """
 
 import ast
@@ -36,7 +37,7 @@ from wa_phone_async.sandbox import LARGE_WABA, Sandbox
 
 ROOT = README.parent
 READERS_OWN = re.compile(r"^from (tqdm) ", re.MULTILINE)
-ELSEWHERE = ("at a terminal", "in a kernel")
+ELSEWHERE = ("at a terminal", "in a kernel", "changes ~/.bashrc")
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +146,14 @@ def test_console_at_a_terminal() -> None:
         terminal.close()
 
 
+def test_console_in_an_empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for command, _ in read_console(block_that_runs("changes ~/.bashrc").code):
+        assert run(command).stdout == ""
+    assert run("bash -c '. ~/.bashrc && complete -p wa-phone'").returncode == 0
+
+
 WHICH = "100200300400000 --phone-number 1631555100{} --verified-name 'Acme Shoes' --cc 1"
 SCRIPTS = ROOT / "benchmarks"
 NAMED = {
@@ -153,6 +162,8 @@ NAMED = {
     "wa-phone list WABA_ID…": "wa-phone list 100200300400003 100200300400250",
     "wa-phone create WABA_ID --phone-number … --verified-name … --cc …": f"wa-phone create {WHICH.format(1)}",
     "wa-phone create … --ensure": f"wa-phone create {WHICH.format(2)} --ensure",
+    "wa-phone completion --help": "wa-phone completion --help",
+    "wa-phone watch": "wa-phone watch --help",
     "wa-phone watch WABA_ID…": "wa-phone watch 100200300400003 --interval 0.1 --timeout 0.3",
     "wa-phone export --wabas FILE --out numbers.parquet": (
         "echo 100200300400003 > FILE; wa-phone export --wabas FILE --out numbers.parquet"

@@ -189,6 +189,7 @@ async def many_accounts_are_listed(client: wa.PhoneNumberClient, ids: AsyncItera
     listings = client.list_many(["1", "2"], concurrency=8, ordered=True, fields="id", max_items=3)
     assert_type(listings, wa.Listings)
     assert_type(await listings, list[wa.WabaListing])
+    client.list_many(client.list_business_accounts("1"))
     async with client.list_many(ids) as entered:
         assert_type(entered, wa.Listings)
         async for listing in entered:
@@ -285,6 +286,7 @@ def accounts_and_pages_are_values(account: wa.BusinessAccount, page: wa.Page[wa.
     assert_type(page.cursors.before, str | None)
     assert_type(page.cursors.after, str | None)
     assert_type(page.has_next, bool)
+    assert_type(page.has_previous, bool)
     assert_type(page.extra, wa.Extra)
     for row in page:
         assert_type(row, wa.BusinessAccount)
