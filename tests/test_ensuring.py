@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Unpack
 
@@ -64,6 +64,13 @@ async def serving(**settings: Unpack[Settings]) -> AsyncIterator[tuple[Sandbox, 
 def errands() -> list[asyncio.Task[Any]]:
     """The tasks that are under way to make sure of a number."""
     return [task for task in asyncio.all_tasks() if "_Errand" in repr(task.get_coro())]
+
+
+def plan(sandbox: Sandbox, *, get: Iterable[Fault] = (), post: Iterable[Fault] = ()) -> None:
+    """What comes of the next lists, and of the next creates."""
+    for method, faults in (("GET", get), ("POST", post)):
+        for fault in faults:
+            sandbox.plan(fault, method=method)
 
 
 def methods(sandbox: Sandbox) -> str:
@@ -160,8 +167,7 @@ async def test_everything_that_a_create_takes_is_passed_on() -> None:
 def test_a_new_number_that_the_list_does_not_show_in_time_is_known_by_its_id(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
-            sandbox.plan(NO_FAULT, method="GET")
-            sandbox.plan(Fault.raw('{"data":[]}'), times=4, method="GET")
+            plan(sandbox, get=[NO_FAULT, *[Fault.raw('{"data":[]}')] * 4])
             ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
             [created] = sandbox.created
             assert ensured == EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
@@ -172,8 +178,7 @@ def test_a_new_number_that_the_list_does_not_show_in_time_is_known_by_its_id(run
 
 async def test_a_new_number_whose_list_cannot_be_had_is_known_by_its_id() -> None:
     async with serving() as (sandbox, client):
-        sandbox.plan(NO_FAULT, method="GET")
-        sandbox.plan(Fault.error(10), method="GET")
+        plan(sandbox, get=[NO_FAULT, Fault.error(10)])
         ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
         [created] = sandbox.created
         assert ensured == EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
@@ -222,8 +227,7 @@ async def test_two_candidates_are_an_error_when_looking_again_too(fault: Fault) 
     async with serving() as (sandbox, client):
         sandbox.plan(NO_FAULT, method="GET")
         twice = '{"data":[{"id":"7","display_phone_number":"%s"},{"id":"8","display_phone_number":"%s"}]}'
-        sandbox.plan(Fault.raw(twice % (DIGITS, DIGITS)), method="GET")
-        sandbox.plan(fault, method="POST")
+        plan(sandbox, get=[Fault.raw(twice % (DIGITS, DIGITS))], post=[fault])
         with pytest.raises(AmbiguousNumberError):
             await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
 
@@ -268,8 +272,7 @@ def test_how_often_it_looks_again_is_the_callers_to_say(run: Run, look_again: An
 def test_a_conflict_of_the_second_create_counts_as_there(run: Run, temper: Any) -> None:
     async def main() -> None:
         async with Sandbox(temper=temper) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
-            sandbox.plan(LOST, method="POST")
-            sandbox.plan(NO_FAULT, method="GET")
+            plan(sandbox, post=[LOST], get=[NO_FAULT])
             sandbox.plan(Fault.raw('{"data":[]}'), times=4, method="GET")  # a list that lags
             ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
             assert ensured.outcome == "recovered"
@@ -282,8 +285,7 @@ def test_a_conflict_of_the_second_create_counts_as_there(run: Run, temper: Any) 
 def test_a_second_create_that_is_lost_too_is_recovered_by_looking_again(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
-            sandbox.plan(NOT_DONE, method="POST")
-            sandbox.plan(LOST, method="POST")
+            plan(sandbox, post=[NOT_DONE, LOST])
             ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
             assert ensured.outcome == "recovered"
             assert methods(sandbox) == "GPGGGGPG"
@@ -324,8 +326,7 @@ def test_once_an_answer_was_lost_no_refusal_says_that_nothing_happened(
 ) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
-            sandbox.plan(NOT_DONE, method="POST")
-            sandbox.plan(fault, method="POST")
+            plan(sandbox, post=[NOT_DONE, fault])
             with pytest.raises(OutcomeUnknownError) as caught:
                 await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
             assert type(caught.value.__cause__) is kind
@@ -336,9 +337,7 @@ def test_once_an_answer_was_lost_no_refusal_says_that_nothing_happened(
 def test_without_having_looked_it_does_not_create_again(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
-            sandbox.plan(NOT_DONE, method="POST")
-            sandbox.plan(NO_FAULT, method="GET")
-            sandbox.plan(Fault.status(503), times=99, method="GET")
+            plan(sandbox, post=[NOT_DONE], get=[NO_FAULT, *[Fault.status(503)] * 99])
             with pytest.raises(OutcomeUnknownError) as caught:
                 await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
             assert isinstance(caught.value.__cause__, ServerError)
@@ -350,9 +349,7 @@ def test_without_having_looked_it_does_not_create_again(run: Run) -> None:
 def test_a_look_that_fails_is_made_up_for_by_a_later_one(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
-            sandbox.plan(LOST, method="POST")
-            sandbox.plan(NO_FAULT, method="GET")
-            sandbox.plan(Fault.status(503), times=4, method="GET")
+            plan(sandbox, post=[LOST], get=[NO_FAULT, *[Fault.status(503)] * 4])
             ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
             assert ensured.outcome == "recovered"
             assert methods(sandbox) == "GPGGGGG"
@@ -362,9 +359,7 @@ def test_a_look_that_fails_is_made_up_for_by_a_later_one(run: Run) -> None:
 
 async def test_a_refusal_to_list_that_does_not_pass_ends_the_looking() -> None:
     async with serving() as (sandbox, client):
-        sandbox.plan(LOST, method="POST")
-        sandbox.plan(NO_FAULT, method="GET")
-        sandbox.plan(Fault.error(10), method="GET")
+        plan(sandbox, post=[LOST], get=[NO_FAULT, Fault.error(10)])
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
         assert isinstance(caught.value.__cause__, PermissionDeniedError)
@@ -402,9 +397,7 @@ async def test_a_token_provider_that_fails_after_the_create_takes_nothing_away(
 def test_no_error_has_itself_in_its_chain(run: Run, first: Fault, second: Fault, reads: Fault) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
-            sandbox.plan(first, method="POST")
-            sandbox.plan(second, method="POST")
-            sandbox.plan(NO_FAULT, method="GET")
+            plan(sandbox, post=[first, second], get=[NO_FAULT])
             if first is not EXISTS:
                 sandbox.plan(NO_FAULT, method="GET", times=4)
             sandbox.plan(reads, method="GET", times=99)
@@ -452,9 +445,7 @@ def test_a_conflict_of_the_first_create_is_found_where_the_list_was_late(run: Ru
 
 async def test_a_conflict_of_the_first_create_says_why_it_could_not_be_looked_into() -> None:
     async with serving() as (sandbox, client):
-        sandbox.plan(EXISTS, method="POST")
-        sandbox.plan(NO_FAULT, method="GET")
-        sandbox.plan(Fault.error(10), method="GET")
+        plan(sandbox, post=[EXISTS], get=[NO_FAULT, Fault.error(10)])
         with pytest.raises(ConflictError) as caught:
             await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
         assert isinstance(caught.value.__cause__, PermissionDeniedError)
@@ -702,8 +693,7 @@ def test_a_budget_without_room_in_time_is_told_at_once(run: Run) -> None:
 def test_a_number_that_was_created_is_given_though_time_is_up(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
-            sandbox.plan(NO_FAULT, method="GET")
-            sandbox.plan(Fault.delay(60), times=9, method="GET")
+            plan(sandbox, get=[NO_FAULT, *[Fault.delay(60)] * 9])
             ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=3)
             [created] = sandbox.created
             assert ensured == EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
@@ -754,8 +744,7 @@ def test_each_caller_has_its_own_time(
 def test_a_call_that_ends_with_the_time_of_one_caller_is_made_again_for_a_more_patient_one(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
-            sandbox.plan(Fault.delay(60), method="GET")
-            sandbox.plan(Fault.delay(1), method="GET")
+            plan(sandbox, get=[Fault.delay(60), Fault.delay(1)])
             hasty = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=2))
             await until(lambda: sandbox.requests)
             patient = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=20))
@@ -797,8 +786,7 @@ async def test_closing_the_client_while_it_creates_is_an_unknown_outcome() -> No
 
 async def test_closing_the_client_when_the_number_was_created_gives_it() -> None:
     async with serving() as (sandbox, client):
-        sandbox.plan(NO_FAULT, method="GET")
-        sandbox.plan(Fault.delay(5), method="GET")
+        plan(sandbox, get=[NO_FAULT, Fault.delay(5)])
         caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER))
         await until(lambda: methods(sandbox) == "GPG")
         await client.aclose()

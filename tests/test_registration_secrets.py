@@ -1,11 +1,10 @@
 """Nobody but the caller sees a code or a PIN, whatever goes wrong and whatever the API echoes."""
 
-import asyncio
 import base64
 import json
 import pickle
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -15,9 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
-from test_secrets import all_that_is_said, debugging
+from secrecy import (
+    Call,
+    all_that_is_logged,
+    all_that_is_said,
+    debugging,
+    error_of,
+    look_where_cancelled,
+    look_where_nobody_is,
+)
 
-from wa_phone_async import Confirmation, GraphAPIError, PhoneNumberClient, RetryPolicy, WaPhoneError
+from wa_phone_async import GraphAPIError, PhoneNumberClient, RetryPolicy, WaPhoneError
 from wa_phone_async.redaction import HIDDEN, SecretBytes, redact
 from wa_phone_async.sandbox import SMALL_WABA, Fault, Sandbox
 
@@ -27,7 +34,6 @@ DASHED = "047-183"
 ID = "300000001000000"
 QUICK = RetryPolicy(first_wait=0.001, max_attempts=2)
 
-Call = Callable[[PhoneNumberClient], Awaitable[Confirmation]]
 CALLS: dict[str, Call] = {
     "verify_code": lambda client: client.verify_code(ID, DASHED),
     "register": lambda client: client.register(ID, pin=SECRET, timeout=0.1),
@@ -44,26 +50,23 @@ def assert_silent(text: str) -> None:
         assert not re.search(form, text), text
 
 
+def assert_unsaid(error: BaseException) -> None:
+    for text in all_that_is_said(error):
+        assert_silent(text)
+
+
 @pytest.fixture(autouse=True)
 def quiet_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(1)
     yield
-    for record in [*caplog.get_records("setup"), *caplog.get_records("call")]:
-        assert_silent(f"{record.getMessage()} {vars(record)!r}")
+    for text in all_that_is_logged(caplog):
+        assert_silent(text)
 
 
 @asynccontextmanager
 async def client_of(url: str, **settings: Any) -> AsyncIterator[PhoneNumberClient]:
     async with debugging(), PhoneNumberClient(TOKEN, base_url=url, retry=QUICK, timeout=0.1, **settings) as client:
         yield client
-
-
-async def error_of(call: Call, client: PhoneNumberClient) -> BaseException:
-    try:
-        await call(client)
-    except BaseException as error:  # noqa: BLE001 - a cancellation is one too
-        return error
-    raise AssertionError("it went well")
 
 
 ECHO = f"{SECRET} ({quote(SECRET)}) {base64.b64encode(SECRET.encode()).decode()}"
@@ -88,8 +91,7 @@ async def test_what_the_api_echoes_is_hidden_in_every_text(code: int | None, sta
         async with client_of(sandbox.url) as client:
             error = await error_of(call, client)
         assert isinstance(error, WaPhoneError)
-        for text in all_that_is_said(error):
-            assert_silent(text)
+        assert_unsaid(error)
         assert_silent(repr(pickle.dumps(error)))
         assert_silent(repr(sandbox.requests))
         if isinstance(error, GraphAPIError):
@@ -128,31 +130,19 @@ async def test_no_misbehaviour_makes_a_code_visible(play: Play, call: Call) -> N
     async with RawServer([play]) as server, client_of(server.url, max_body=5000) as client:
         error = await error_of(call, client)
         assert isinstance(error, WaPhoneError)
-        for text in all_that_is_said(error):
-            assert_silent(text)
+        assert_unsaid(error)
         assert json.loads(server.requests[0].body)
         assert_silent(repr([request.target for request in server.requests]))
 
 
 @each_call
 async def test_nobody_there_makes_no_code_visible(call: Call) -> None:
-    async with RawServer([hang]) as server:
-        url = server.url
-    async with client_of(url) as client:
-        for text in all_that_is_said(await error_of(call, client)):
-            assert_silent(text)
+    await look_where_nobody_is(call, client_of, assert_unsaid)
 
 
 @each_call
 async def test_a_cancellation_makes_no_code_visible(call: Call) -> None:
-    async with RawServer([hang]) as server, client_of(server.url) as client:
-        task = asyncio.create_task(error_of(call, client))
-        await server.heard.wait()
-        task.cancel()
-        error = await task
-        assert isinstance(error, asyncio.CancelledError)
-        for text in all_that_is_said(error):
-            assert_silent(text)
+    await look_where_cancelled(call, client_of, assert_unsaid)
 
 
 @each_call
@@ -161,8 +151,7 @@ async def test_a_token_provider_that_fails_makes_no_code_visible(call: Call) -> 
         raise LookupError("no token")
 
     async with PhoneNumberClient(provide, base_url="http://127.0.0.1:9") as client:
-        for text in all_that_is_said(await error_of(call, client)):
-            assert_silent(text)
+        assert_unsaid(await error_of(call, client))
 
 
 BAD: dict[str, Call] = {
@@ -182,8 +171,7 @@ async def test_a_bad_argument_makes_no_code_visible(call: Call) -> None:
     async with client_of("http://127.0.0.1:9") as client:
         error = await error_of(call, client)
         assert isinstance(error, WaPhoneError)
-        for text in (f"{error} {error!r} {vars(error)!r}", *all_that_is_said(error)):
-            assert_silent(text)
+        assert_unsaid(error)
 
 
 async def test_when_all_goes_well_no_url_no_event_and_no_record_shows_a_code() -> None:

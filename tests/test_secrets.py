@@ -7,11 +7,9 @@ import logging
 import pickle
 import re
 import string
-import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +18,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
+from secrecy import (
+    Call,
+    all_that_is_logged,
+    all_that_is_said,
+    debugging,
+    error_of,
+    look_where_cancelled,
+    look_where_nobody_is,
+)
 
 from wa_phone_async import (
     Event,
@@ -50,31 +57,9 @@ def assert_silent(text: str) -> None:
         assert form not in text, f"a secret was said: …{text[max(0, text.index(form) - 300) : text.index(form)]}…"
 
 
-def all_that_is_said(error: BaseException) -> Iterator[str]:
-    """What a crash reporter shows: the whole chain with its frames' local variables, and the errors' own facts."""
-    yield "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-    pending: list[BaseException | None] = [error]
-    while pending:
-        link = pending.pop()
-        if link is not None:
-            yield f"{link!s} {link!r} {link.args!r} {vars(link)!r}"
-            yield from locals_of(link.__traceback__)
-            pending += [link.__cause__, link.__context__]
-
-
-def locals_of(frames: TracebackType | None) -> Iterator[str]:
-    while frames is not None:
-        for name, value in frames.tb_frame.f_locals.items():
-            yield f"{frames.tb_frame.f_code.co_qualname}: {name}={value!r}"
-            if type(value).__module__.startswith("wa_phone_async"):
-                yield from (f"{name}.{member}" for member in members_of(value))
-        frames = frames.tb_next
-
-
-def members_of(value: object) -> Iterator[str]:
-    """One level deeper than a `repr`, as some reporters go."""
-    for name, member in getattr(value, "__dict__", {}).items():
-        yield f"{name}={member!r}"
+def assert_unsaid(error: BaseException) -> None:
+    for text in all_that_is_said(error):
+        assert_silent(text)
 
 
 @pytest.fixture(autouse=True)
@@ -82,18 +67,8 @@ def quiet_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """No log record of any logger at any level says a secret, in asyncio's debug mode too."""
     caplog.set_level(1)
     yield
-    for record in [*caplog.get_records("setup"), *caplog.get_records("call")]:
-        assert_silent(f"{record.getMessage()} {vars(record)!r}")
-
-
-@asynccontextmanager
-async def debugging() -> AsyncIterator[None]:
-    """asyncio's debug mode at its most talkative: every callback is a slow one, and is printed."""
-    loop = asyncio.get_running_loop()
-    loop.set_debug(True)
-    loop.slow_callback_duration = 0.0
-    yield
-    loop.set_debug(False)
+    for text in all_that_is_logged(caplog):
+        assert_silent(text)
 
 
 @asynccontextmanager
@@ -113,17 +88,7 @@ async def write(client: PhoneNumberClient) -> object:
     return await client.create_phone_number(SMALL_WABA, **NUMBER)
 
 
-Call = Callable[[PhoneNumberClient], Any]
 reads_and_writes = pytest.mark.parametrize("call", [read, write], ids=["read", "write"])
-
-
-async def error_of(call: Call, client: PhoneNumberClient) -> BaseException:
-    """The error in which a call ends."""
-    try:
-        await call(client)
-    except BaseException as error:  # noqa: BLE001 - a cancellation is one too
-        return error
-    raise AssertionError("it went well")
 
 
 ECHO = f"{TOKEN} {SECRET} {quote(TOKEN, safe='')} {base64.b64encode(TOKEN.encode()).decode()}"
@@ -148,8 +113,7 @@ async def test_what_the_api_echoes_is_hidden_in_every_text(code: int | None, sta
         async with client_of(sandbox.url) as client:
             error = await error_of(call, client)
         assert isinstance(error, WaPhoneError)
-        for text in all_that_is_said(error):
-            assert_silent(text)
+        assert_unsaid(error)
         if isinstance(error, GraphAPIError):
             assert error.message.startswith("Malformed access token [hidden] [hidden]")
             assert error.error_data
@@ -160,8 +124,7 @@ async def test_an_error_that_is_a_mere_text_is_hidden_too(call: Call) -> None:
     with Sandbox() as sandbox:
         sandbox.plan(Fault.raw(f'{{"error":"no {ECHO}"}}', status=400), times=9)
         async with client_of(sandbox.url) as client:
-            for text in all_that_is_said(await error_of(call, client)):
-                assert_silent(text)
+            assert_unsaid(await error_of(call, client))
 
 
 @pytest.mark.graph_sandbox(tokens=["another"])
@@ -169,8 +132,7 @@ async def test_the_sandboxes_own_echo_is_hidden(graph_sandbox: Sandbox) -> None:
     async with client_of(graph_sandbox.url) as client:
         error = await error_of(read, client)
     assert "Malformed access token [hidden]" in str(error)
-    for text in all_that_is_said(error):
-        assert_silent(text)
+    assert_unsaid(error)
 
 
 NEXT = f'"paging":{{"next":"https://graph.intern.facebook.com/?access_token={quote(TOKEN, safe="")}"}}'
@@ -205,30 +167,18 @@ async def test_no_misbehaviour_makes_a_secret_visible(play: Play, call: Call) ->
     async with RawServer([play]) as server, client_of(server.url, timeout=0.1, max_body=5000) as client:
         error = await error_of(call, client)
         assert isinstance(error, WaPhoneError)
-        for text in all_that_is_said(error):
-            assert_silent(text)
+        assert_unsaid(error)
         assert_silent(repr([request.target for request in server.requests]))
 
 
 @reads_and_writes
 async def test_nobody_there_makes_no_secret_visible(call: Call) -> None:
-    async with RawServer([hang]) as server:
-        url = server.url
-    async with client_of(url) as client:
-        for text in all_that_is_said(await error_of(call, client)):
-            assert_silent(text)
+    await look_where_nobody_is(call, client_of, assert_unsaid)
 
 
 @reads_and_writes
 async def test_a_cancellation_makes_no_secret_visible(call: Call) -> None:
-    async with RawServer([hang]) as server, client_of(server.url) as client:
-        task = asyncio.create_task(error_of(call, client))
-        await server.heard.wait()
-        task.cancel()
-        error = await task
-        assert isinstance(error, asyncio.CancelledError)
-        for text in all_that_is_said(error):
-            assert_silent(text)
+    await look_where_cancelled(call, client_of, assert_unsaid)
 
 
 async def test_a_cancellation_during_a_wait_makes_no_secret_visible() -> None:
@@ -242,8 +192,7 @@ async def test_a_cancellation_during_a_wait_makes_no_secret_visible() -> None:
             task.cancel()
             error = await task
             assert isinstance(error, asyncio.CancelledError)
-            for text in all_that_is_said(error):
-                assert_silent(text)
+            assert_unsaid(error)
 
 
 async def test_closing_makes_no_secret_visible() -> None:
@@ -252,15 +201,13 @@ async def test_closing_makes_no_secret_visible() -> None:
         await server.heard.wait()
         await client.aclose()
         for error in (await task, await error_of(read, client)):
-            for text in all_that_is_said(error):
-                assert_silent(text)
+            assert_unsaid(error)
 
 
 async def test_a_closed_borrowed_session_makes_no_secret_visible() -> None:
     async with aiohttp.ClientSession() as http:
         client = PhoneNumberClient(TOKEN, session=http, app_secret=SECRET)
-    for text in all_that_is_said(await error_of(read, client)):
-        assert_silent(text)
+    assert_unsaid(await error_of(read, client))
 
 
 # Any token, in any form
@@ -408,8 +355,7 @@ def test_whatever_is_echoed_no_form_of_a_secret_is_told(
 @pytest.mark.parametrize("kind", [PhoneNumberClient, GraphSession])
 def test_a_bad_setting_makes_no_secret_visible(kind: type[Any], arguments: dict[str, Any]) -> None:
     error = refusal_of(lambda: kind(**arguments))
-    for text in all_that_is_said(error):
-        assert_silent(text)
+    assert_unsaid(error)
 
 
 def refusal_of(make: Callable[[], object]) -> InvalidArgumentError:
@@ -434,11 +380,9 @@ def test_from_env_makes_no_secret_visible(monkeypatch: pytest.MonkeyPatch) -> No
         lambda: PhoneNumberClient.from_env(app_secret=SECRET, timeout=0),
     ]
     for make in makes:
-        for text in all_that_is_said(refusal_of(make)):
-            assert_silent(text)
+        assert_unsaid(refusal_of(make))
     monkeypatch.setenv("WA_ACCESS_TOKEN", "")
-    for text in all_that_is_said(refusal_of(makes[2])):
-        assert_silent(text)
+    assert_unsaid(refusal_of(makes[2]))
 
 
 async def plain_and_late(*_: object) -> str:
@@ -459,8 +403,7 @@ async def test_a_provider_that_gives_no_token_makes_no_secret_visible(provider: 
     async with client_of("http://127.0.0.1:9", provider) as client:
         error = await error_of(call, client)
     assert isinstance(error, InvalidArgumentError)
-    for text in all_that_is_said(error):
-        assert_silent(text)
+    assert_unsaid(error)
 
 
 async def test_a_provider_that_fails_after_a_rejection_makes_no_secret_visible() -> None:
@@ -473,8 +416,7 @@ async def test_a_provider_that_fails_after_a_rejection_makes_no_secret_visible()
         async with client_of(sandbox.url, provide) as client:
             error = await error_of(read, client)
     assert isinstance(error, LookupError)
-    for text in all_that_is_said(error):
-        assert_silent(text)
+    assert_unsaid(error)
 
 
 @pytest.mark.parametrize("arguments", [{"limit": 0}, {"fields": ""}, {"after": "A", "before": "B"}], ids=str)
@@ -482,8 +424,7 @@ async def test_a_bad_argument_makes_no_secret_visible(arguments: dict[str, Any])
     async with client_of("http://127.0.0.1:9") as client:
         with pytest.raises(InvalidArgumentError) as caught:
             client.list_phone_numbers(SMALL_WABA, **arguments)
-        for text in all_that_is_said(caught.value):
-            assert_silent(text)
+        assert_unsaid(caught.value)
 
 
 # When all goes well
