@@ -59,8 +59,8 @@ app: Final = App(
     suppress_keyboard_interrupt=False,
     result_action="return_value",
 )
-for flag, what in (("--help", "Show this help."), ("--version", "Show the version.")):
-    app[flag].group, app[flag].help = "Options", what
+for _flag, _what in (("--help", "Show this help."), ("--version", "Show the version.")):
+    app[_flag].group, app[_flag].help = "Options", _what
 
 COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # in the order in which --help lists them
     ("list", listing.list_numbers, listing.USAGE, listing.EXAMPLES),
