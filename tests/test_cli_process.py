@@ -39,6 +39,33 @@ def start(*arguments: str, stdout: int = subprocess.PIPE, stderr: int = subproce
     )
 
 
+def with_closed(stream: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it with a stream closed, as `>&-` and `2>&-` do."""
+    script = f'exec "$@" {stream}'
+    command = ("sh", "-c", script, "sh", *COMMAND, *arguments)
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=dict(os.environ))
+
+
+def test_a_closed_stdout_is_nowhere() -> None:
+    done = with_closed(">&-", "list", SMALL_WABA)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "3 numbers, 1 call\n")
+
+
+def test_a_closed_stderr_is_nowhere() -> None:
+    done = with_closed("2>&-", "list", SMALL_WABA, "--format", "jsonl")
+    assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 3, "")
+
+
+def test_an_export_with_no_streams_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "n.jsonl"
+    done = with_closed("<&- >&- 2>&-", "export", "--business", "200300400500600", "--out", str(file))
+    assert (done.returncode, file.read_text().count("\n")) == (0, 253)
+
+
+def test_misuse_with_a_closed_stderr_is_misuse() -> None:
+    assert with_closed("2>&-", "list", SMALL_WABA, "--limit", "0").returncode == 2
+
+
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_a_reader_who_leaves_ends_it_quietly(form: str) -> None:
     with start("list", LARGE_WABA, "--limit", "1", "--format", form) as process:
