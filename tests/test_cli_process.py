@@ -252,6 +252,15 @@ def test_a_terminal_gets_no_control_character_from_a_csv(graph_sandbox: Sandbox)
     assert screen.endswith("3 numbers, 1 call\n")  # people are there to read it
 
 
+def test_a_dumb_terminal_gets_its_whole_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    screen, _ = on_terminal(100, "list", LARGE_WABA, "--max-items", "9")
+    assert len(re.findall(r"^\d{15}(?=  \S)", screen, re.MULTILINE)) == 9
+    widths = [len(line) for line in f"{screen}{on_terminal(60, 'list', '--help')[0]}".splitlines()]
+    assert max(widths[:10]) in range(81, 101)
+    assert max(widths[11:]) <= 60
+
+
 def test_help_on_a_terminal() -> None:
     screen, status = on_terminal(80, "list", "--help")
     assert status == 0
