@@ -6,8 +6,9 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import pytest
 
@@ -211,7 +212,9 @@ class TestCreate:
         done = run("create", EMPTY_WABA, *NEW)
         assert done.status == 0
         assert [done.out.strip()] == [number["id"] for number in graph_sandbox.numbers(EMPTY_WABA)]
-        assert done.err == f"created 16315551000 in {EMPTY_WABA}: unverified, and no code has been sent yet\n"
+        [number] = graph_sandbox.numbers(EMPTY_WABA)
+        created = f"created 16315551000 in WABA {EMPTY_WABA}: id {number['id']}"
+        assert done.err == f"{created}; unverified, and no code has been sent yet\n"
         sent = json.loads(graph_sandbox.requests[0].body)
         assert sent == {"phone_number": "16315551000", "verified_name": "Acme Shoes", "cc": "1"}
 
@@ -237,10 +240,11 @@ class TestCreate:
         again = run("create", EMPTY_WABA, *NEW, "--ensure", "--format", "json")
         [number] = graph_sandbox.numbers(EMPTY_WABA)
         assert (first.status, first.out) == (0, f"{number['id']}\n")
-        assert first.err == f"recovered 16315551000 in {EMPTY_WABA}: unverified, and no code has been sent yet\n"
+        place = f"16315551000 in WABA {EMPTY_WABA}: id {number['id']}"
+        assert first.err == f"recovered {place}; unverified, and no code has been sent yet\n"
         found = json.loads(again.out)
         assert (again.status, found["outcome"], found["phone_number"]["id"]) == (0, "found", number["id"])
-        assert again.err == f"found 16315551000 in {EMPTY_WABA}: it was there already\n"
+        assert again.err == f"found {place}; it was there already\n"
 
     def test_an_unknown_outcome_says_what_to_look_for(self, run: Run, graph_sandbox: Sandbox) -> None:
         graph_sandbox.plan(Fault.drop_after())
@@ -249,6 +253,17 @@ class TestCreate:
         assert "whether 16315551000 was created is unknown" in done.err
         assert done.err.endswith(f"wa-phone list {EMPTY_WABA} shows them\n")
         assert len(graph_sandbox.created) == 1
+
+
+FULL = "cannot go on: standard output cannot be written: No space left on device"
+
+
+@pytest.fixture
+def full_disk() -> Iterator[IO[str]]:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no disk here that is always full")
+    with suppress(OSError), Path("/dev/full").open("w") as file:  # closed, it flushes what it could not write
+        yield file
 
 
 class TestMisuse:
@@ -290,13 +305,33 @@ class TestMisuse:
         assert (done.status, done.out) == (1, "")
         assert re.match(r"wa-phone: cannot go on: .*address already in use", done.err)
 
-    def test_a_table_to_a_disk_that_is_full(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        def full(_: str) -> None:
-            raise OSError(28, "No space left on device")
+    @pytest.mark.parametrize("options", [(), ("--ensure",), ("--format", "json")])
+    def test_an_id_to_a_disk_that_is_full_is_told(
+        self, run: Run, graph_sandbox: Sandbox, full_disk: IO[str], options: tuple[str, ...]
+    ) -> None:
+        with redirect_stdout(full_disk):
+            done = run("create", EMPTY_WABA, *NEW, *options)
+        told, error = done.err.splitlines()
+        [number] = graph_sandbox.numbers(EMPTY_WABA)
+        assert told.startswith(f"created 16315551000 in WABA {EMPTY_WABA}: id {number['id']};")
+        assert error == f"wa-phone: {FULL}"
+        assert done.status == 1
 
-        monkeypatch.setattr(creating, "write", full)
-        done = run("create", EMPTY_WABA, *NEW)
-        assert (done.status, done.err) == (1, "wa-phone: cannot go on: No space left on device\n")
+    def test_onboarding_to_a_disk_that_is_full(self, run: Run, graph_sandbox: Sandbox, full_disk: IO[str]) -> None:
+        ready = graph_sandbox.numbers(SMALL_WABA)[0]
+        digits = re.sub(r"[^0-9]", "", ready["display_phone_number"])
+        with redirect_stdout(full_disk):
+            done = run("onboard", SMALL_WABA, "--phone-number", digits, "--verified-name", "Acme", "--no-wait")
+        assert f"with the id {ready['id']}." in done.err
+        assert done.err.endswith(f"wa-phone: {FULL}\n")
+        assert done.status == 1
+
+    def test_an_id_is_written_where_stderr_is_a_disk_that_is_full(self, run: Run, full_disk: IO[str]) -> None:
+        with redirect_stderr(full_disk):
+            created = run("create", EMPTY_WABA, *NEW)
+            refused = run("create", EMPTY_WABA, *NEW)
+        assert (created.status, created.out) == (0, "300000000000000\n")
+        assert refused.status == 1
 
 
 class TestSecrets:

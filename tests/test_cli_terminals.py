@@ -198,9 +198,9 @@ NAME    Río Bicycles
 4 numbers of 2 accounts, 2 calls; a wider terminal shows
 STATUS, QUALITY, LIMIT, MODE, VERIFICATION too
 $ wa-phone create 100200300400000 --phone-number 16315551000 --verified-name Acme --cc 1
+created 16315551000 in WABA 100200300400000: id
+300000000000000; unverified, and no code has been sent yet
 300000000000000
-created 16315551000 in 100200300400000: unverified, and no
-code has been sent yet
 $ wa-phone create 100200300400000 --phone-number 16315551000
 wa-phone: --verified-name is missing: 2 to 75 characters,
 unless --migrate-phone-number is given
@@ -264,9 +264,9 @@ WABA             ID               NUMBER             NAME           STATUS
 4 numbers of 2 accounts, 2 calls; a wider terminal shows QUALITY, LIMIT, MODE,
 VERIFICATION too
 $ wa-phone create 100200300400000 --phone-number 16315551000 --verified-name Acme --cc 1
+created 16315551000 in WABA 100200300400000: id 300000000000000; unverified, and
+no code has been sent yet
 300000000000000
-created 16315551000 in 100200300400000: unverified, and no code has been sent
-yet
 $ wa-phone create 100200300400000 --phone-number 16315551000
 wa-phone: --verified-name is missing: 2 to 75 characters, unless
 --migrate-phone-number is given
@@ -322,8 +322,8 @@ WABA             ID               NUMBER            NAME           STATUS     QU
 100200300400250  300000002000027  +1 (206) 555-0141  Río Bicycles   DISCONNECTED  UNKNOWN            LIVE  EXPIRED
 4 numbers of 2 accounts, 2 calls
 $ wa-phone create 100200300400000 --phone-number 16315551000 --verified-name Acme --cc 1
+created 16315551000 in WABA 100200300400000: id 300000000000000; unverified, and no code has been sent yet
 300000000000000
-created 16315551000 in 100200300400000: unverified, and no code has been sent yet
 $ wa-phone create 100200300400000 --phone-number 16315551000
 wa-phone: --verified-name is missing: 2 to 75 characters, unless --migrate-phone-number is given
 $ wa-phone export --business 200300400500600 --out numbers.csv

@@ -17,7 +17,7 @@ from wa_phone_async import __version__
 from . import completion, creating, exporting, listing, onboarding, serving, watching
 from .errors import INTERRUPTED, TERMINATED, exit_status, sentence
 from .help import HelpConsole, ManualPage
-from .output import complain, drop_stdout, say
+from .output import complain, drop_stdout, tell
 from .stopping import ending_when_killed
 
 HELP: Final = """\
@@ -106,7 +106,7 @@ def _run(arguments: Sequence[str]) -> int:
             traceback.print_exception(error)
         complain(sentence(error))
         for note in getattr(error, "__notes__", ()):
-            say(note)
+            tell(note)
         return exit_status(error)
 
 

@@ -10,7 +10,7 @@ from wa_phone_async import EnsuredPhoneNumber, to_dict
 
 from .connection import HERE, Connection, connect
 from .formats import to_json
-from .output import say, use_utf8, write
+from .output import tell, use_utf8, write
 
 USAGE: Final = "wa-phone create WABA_ID --phone-number DIGITS [OPTIONS]"
 EXAMPLES: Final = """\
@@ -70,7 +70,7 @@ async def create_number(
     number_id, outcome = (
         (made.phone_number.id, made.outcome) if isinstance(made, EnsuredPhoneNumber) else (made.id, "created")
     )
+    news = "it was there already" if outcome == "found" else "unverified, and no code has been sent yet"
+    tell(f"{outcome} {phone_number} in WABA {waba_id}: id {number_id}; {news}")  # first: stdout may be a full disk
     use_utf8()
     write(f"{number_id if form == 'id' else to_json(to_dict(made))}\n")
-    news = "it was there already" if outcome == "found" else "unverified, and no code has been sent yet"
-    say(f"{outcome} {phone_number} in {waba_id}: {news}")

@@ -23,7 +23,7 @@ from wa_phone_async import (
 from .connection import HERE, Connection, Link, connect
 from .errors import sentence
 from .formats import Csv, JsonArray, JsonLines, Writer
-from .output import complain, say
+from .output import complain, tell
 
 Format = Literal["table", "json", "jsonl", "csv"]
 
@@ -116,7 +116,7 @@ async def list_numbers(
         if not refused:
             writer.end()
         if form == "table" or sys.stderr.isatty():
-            say(_summary(count, link.calls, len(accounts), writer.left_out))
+            tell(_summary(count, link.calls, len(accounts), writer.left_out))
     return 1 if refused else 0
 
 

@@ -48,9 +48,15 @@ def write(text: str) -> None:
 
     Raises:
         BrokenPipeError: Nobody reads it any more.
+        OSError: There is no room for it, or no other way to write it.
     """
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, f"standard output cannot be written: {reason(error)}") from error
 
 
 def say(text: str) -> None:
@@ -77,14 +83,14 @@ def broken(text: str, width: int, *, first: str = "", later: str = "") -> list[s
 
 
 def tell(text: str) -> None:
-    """Write a line for people to stderr, and go on where nobody reads it any more: the work is elsewhere."""
-    with suppress(BrokenPipeError):
+    """Write a line for people to stderr; where it cannot be written, or nobody reads it, the work goes on without."""
+    with suppress(OSError):
         say(text)
 
 
 def complain(text: str) -> None:
     """Write to stderr what went wrong, with the command's name in front, as is the custom."""
-    say(f"wa-phone: {text}")
+    tell(f"wa-phone: {text}")
 
 
 def use_utf8() -> None:
