@@ -97,6 +97,16 @@ def test_ctrl_c_ends_a_call(graph_sandbox: Sandbox) -> None:
     assert process.returncode == 130
 
 
+def test_whoever_waits_is_told_why(graph_sandbox: Sandbox) -> None:
+    graph_sandbox.plan(Fault.error(80008, "Too many calls from somewhere"))
+    with start("list", SMALL_WABA) as process:
+        assert process.stderr
+        assert process.stderr.readline() == "throttled: the next try is in 60 s (Ctrl-C ends it)\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate() == ("", "")
+    assert process.returncode == 130
+
+
 def test_ctrl_c_in_a_create_says_that_it_may_have_happened(graph_sandbox: Sandbox) -> None:
     graph_sandbox.plan(Fault.delay_answer(30))
     with start("create", SMALL_WABA, "--phone-number", "16315551000", "--verified-name", "Acme") as process:

@@ -19,6 +19,7 @@
     steps.py        which step a number takes next
     walk.py         the steps of a number, with a person beside
     prompting.py    answers that nobody may see
+    patience.py     why a command stands still
     ids.py          ids out of a file or a pipe
     progress.py     how far an export has come
     stopping.py     Ctrl-C and kills, for work that has to be ended in order

@@ -14,6 +14,7 @@ from cyclopts import Group, Parameter
 from wa_phone_async import CallFinished, Event, InvalidArgumentError, PhoneNumberClient, RetryPolicy, TokenProvider
 
 from .output import reason
+from .patience import tell_wait
 
 if TYPE_CHECKING:
     from wa_phone_async.sandbox import Sandbox
@@ -75,7 +76,7 @@ class Link:
 
 @asynccontextmanager
 async def connect(
-    connection: Connection, retry: RetryPolicy | None = None, *, others_call: bool = False
+    connection: Connection, retry: RetryPolicy | None = None, *, others_call: bool = False, shows_waits: bool = False
 ) -> AsyncGenerator[Link]:
     """Open a client as the options and the environment say; with `--sandbox`, to a sandbox of its own.
 
@@ -83,6 +84,7 @@ async def connect(
         connection: The options.
         retry: How patient it is.
         others_call: Whether it makes no calls itself, so that it needs no token.
+        shows_waits: Whether the command shows by itself that calls wait; otherwise a line on stderr says so.
 
     Raises:
         InvalidArgumentError: There is no token, or an option is wrong.
@@ -106,6 +108,8 @@ async def connect(
         client = PhoneNumberClient(token, app_secret=app_secret, retry=retry, **settings)
         link = Link(await stack.enter_async_context(client), business_id=business_id, sandbox=sandbox)
         client.subscribe(link.hear)
+        if not shows_waits:
+            client.subscribe(tell_wait)
         yield link
 
 

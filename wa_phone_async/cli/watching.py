@@ -76,7 +76,7 @@ async def watch_numbers(
         connection: Where to run.
     """
     given = waba_ids or _default_accounts(connection)
-    async with connect(connection) as link:
+    async with connect(connection, shows_waits=True) as link:
         accounts = [
             Account(
                 link.client.watch(waba_id, interval=interval, total_timeout=total_timeout, fields=asked_fields(fields))

@@ -1,0 +1,34 @@
+"""Why a command stands still, for commands that show nothing else while they wait to ask again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from wa_phone_async import Event, RetryPlanned
+
+from .output import tell
+
+_NOTICED: Final = 1.0  # seconds after which people begin to wonder
+_LONG: Final = 10.0  # seconds after which they may not want to wait
+
+_WHY: Final[Mapping[str, str]] = {
+    "RateLimitError": "throttled",
+    "TransportError": "no answer",
+    "RequestTimeoutError": "no answer in time",
+    "ServerError": "the API is in trouble",
+}
+
+
+def tell_wait(event: Event) -> None:
+    """Say why a call waits, and how long, where that is longer than a moment; a listener to a client."""
+    if isinstance(event, RetryPlanned) and event.seconds > _NOTICED:
+        tell(wait_line(event))
+
+
+def wait_line(event: RetryPlanned) -> str:
+    """Why a call waits, and how long. What the server wrote stands in no line: it tells when it is refused for good."""
+    why = _WHY.get(event.error, "no answer that can be read")
+    how_to_leave = " (Ctrl-C ends it)" if event.seconds >= _LONG else ""
+    return f"{why}: the next try is in {math.ceil(event.seconds):,} s{how_to_leave}"
