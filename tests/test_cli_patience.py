@@ -21,6 +21,7 @@ def planned(error: str, seconds: float) -> RetryPlanned:
         ("TransportError", 1.3, "no answer: the next try is in 2 s"),
         ("RequestTimeoutError", 9.9, "no answer in time: the next try is in 10 s"),
         ("ServerError", 3600, "the API is in trouble: the next try is in 3,600 s (Ctrl-C ends it)"),
+        ("BadRequestError", 2, "refused for now: the next try is in 2 s"),
         ("DecodeError", 2, "no answer that can be read: the next try is in 2 s"),
     ],
 )

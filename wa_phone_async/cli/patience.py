@@ -18,6 +18,7 @@ _WHY: Final[Mapping[str, str]] = {
     "TransportError": "no answer",
     "RequestTimeoutError": "no answer in time",
     "ServerError": "the API is in trouble",
+    "DecodeError": "no answer that can be read",
 }
 
 
@@ -29,6 +30,6 @@ def tell_wait(event: Event) -> None:
 
 def wait_line(event: RetryPlanned) -> str:
     """Why a call waits, and how long. What the server wrote stands in no line: it tells when it is refused for good."""
-    why = _WHY.get(event.error, "no answer that can be read")
+    why = _WHY.get(event.error, "refused for now")
     how_to_leave = " (Ctrl-C ends it)" if event.seconds >= _LONG else ""
     return f"{why}: the next try is in {math.ceil(event.seconds):,} s{how_to_leave}"
