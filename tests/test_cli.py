@@ -187,6 +187,11 @@ class TestRefusals:
         assert re.search(r"^wa-phone: Unsupported get request", done.err, re.MULTILINE)
         assert "token-of-the-environment" not in done.err
 
+    def test_debug_before_the_command_too(self, run: Run) -> None:
+        assert run("--debug", "list", OTHER_WABA).err.startswith("Traceback")
+        assert run("--debug", "completion", "bash").status == 0
+        assert run("--debug") == run()
+
     def test_a_bug_is_a_sentence_too(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(listing, "_summary", lambda *_: 1 / 0)
         done = run("list", SMALL_WABA)
@@ -271,26 +276,35 @@ class TestMisuse:
         ("arguments", "said"),
         [
             ("list", "which account? Give its WABA_ID, or try it with --sandbox"),
-            ("list ../me", "waba_id must be Meta's id of it, a string of digits, not '../me'"),
-            (f"list {SMALL_WABA} x", "waba_id must be Meta's id of it, a string of digits, not 'x'"),
+            ("list ../me", "WABA_ID must be Meta's id of it, a string of digits, not '../me'"),
+            (f"list {SMALL_WABA} x", "WABA_ID must be Meta's id of it, a string of digits, not 'x'"),
             ("list 1 --limit 0", "--limit must be a whole number from 1 to 100, not 0"),
-            ("list 1 --limit x", 'Invalid value for --limit: unable to convert "x" into int.'),
+            ("list 1 --limit x", 'Invalid value for --limit: unable to convert "x" into a whole number.'),
+            ("watch 1 --interval x", 'Invalid value for --interval: unable to convert "x" into a number.'),
             ("list 1 --max-items -1", "--max-items must be a whole number from 0 up, not -1"),
-            ("list 1 --fields a,,b", "--fields must be names such as"),
+            ("list 1 --fields a,,b", "--fields must be names such as id,status, not 'a,,b'\n"),
             ("list 1 --filter x", "--filter must be FIELD=VALUE, such as account_mode=LIVE, not 'x'"),
+            ("list 1 --filter =x", "--filter must begin with a field's name, not ''"),
+            ("list 1 --filter is_pin_enabled=yes", "--filter is_pin_enabled must be true or false, not 'yes'"),
+            ("list 1 --sort=", "--sort must be an order such as creation_time.desc, not ''"),
             ("list 1 --format xml", 'Invalid value "xml" for --format.'),
             ("list 1 --sandbox --base-url http://x", "--sandbox and --base-url exclude each other: give one of them"),
-            ("list 1 --base-url x", "base_url must be http:// or https://"),
-            ("list 1 --api-version 23", "api_version must be of the form 'v23.0', not '23'"),
+            ("list 1 --base-url x", "--base-url must be http:// or https://"),
+            ("list 1 --api-version 23", "--api-version must be of the form 'v23.0', not '23'"),
             ("list 1 --nothing", "Unknown option: --nothing."),
             ("lst", 'Unknown command "lst". Did you mean "list"?'),
-            ("create 1", 'Command "create" parameter --phone-number requires an argument.'),
+            ("list 1 --limit", "--limit needs a value: wa-phone list --help has examples"),
+            ("--sandbox list", "options stand behind the command, as in wa-phone list --sandbox\n"),
+            ("--token=EAAG list", "there is no --token: other users of this machine can read arguments;"),
+            ("create", "create needs WABA_ID: wa-phone create --help has examples"),
+            ("create 1", "create needs --phone-number: wa-phone create --help has examples"),
+            ("completion", "completion needs SHELL: wa-phone completion --help has examples"),
             ("create 1 --phone-number +1", "--phone-number must be 7 to 15 digits"),
             ("create 1 --phone-number 16315551000", "--verified-name is missing: 2 to 75 characters"),
             ("create 1 --phone-number 16315551000 --verified-name Ab --cc +1", "--cc must be a country's dial code"),
             ("sandbox --port 65536", 'Invalid value "65536" for --port.'),
             ("sandbox --accounts -1", 'Invalid value "-1" for --accounts.'),
-            ("sandbox --accounts many", 'Invalid value for --accounts: unable to convert "many" into int.'),
+            ("sandbox --accounts many", 'Invalid value for --accounts: unable to convert "many" into a whole number.'),
             ("sandbox --numbers-per-account 1000000", 'Invalid value "1000000" for --numbers-per-account.'),
         ],
     )
@@ -355,12 +369,29 @@ class TestSecrets:
         assert run("list", SMALL_WABA).status == 0
 
     def test_no_token(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        ways = "export the token as WA_ACCESS_TOKEN, or give --token-file FILE, or try it with --sandbox"
         monkeypatch.setenv("WA_ACCESS_TOKEN", "")
+        assert run("list", SMALL_WABA) == (2, "", f"wa-phone: WA_ACCESS_TOKEN is empty: {ways}\n")
+        monkeypatch.delenv("WA_ACCESS_TOKEN")
+        assert run("list", SMALL_WABA) == (2, "", f"wa-phone: no access token: {ways}\n")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "said"),
+        [
+            ("WA_ACCESS_TOKEN", "two words", "has blanks, line breaks or characters that no token has"),
+            ("WA_APP_SECRET", "two words", "has blanks, line breaks or characters that no token has"),
+            ("WA_API_VERSION", "23", "must be of the form 'v23.0', not '23'"),
+            ("WA_BASE_URL", "graph", "must be http:// or https:// with a host"),
+        ],
+    )
+    def test_what_is_wrong_in_the_environment_is_named_as_it_is_there(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+    ) -> None:
+        monkeypatch.setenv(name, value)
         done = run("list", SMALL_WABA)
-        assert done.status == 2
-        assert done.err == (
-            "wa-phone: no access token: export WA_ACCESS_TOKEN, or give --token-file FILE, or try it with --sandbox\n"
-        )
+        assert (done.status, done.out) == (2, "")
+        assert done.err.startswith(f"wa-phone: {name} {said}")
+        assert "two words" not in done.err
 
     @pytest.mark.parametrize("option", ["--token", "--access-token", "--app-secret", "--wa-access-token"])
     @pytest.mark.parametrize("between", ["=", " "])
@@ -370,18 +401,27 @@ class TestSecrets:
         assert done.err.startswith(f"wa-phone: there is no {option}: other users of this machine can read arguments;")
         assert "EAAG-secret" not in done.err
 
-    def test_a_token_in_the_place_of_its_file_is_not_repeated(self, run: Run) -> None:
-        done = run("list", SMALL_WABA, "--token-file", "EAAG-secret", "--debug")
+    @pytest.mark.parametrize(
+        "secret", ["EAAG-secret", "0123456789abcdef0123456789abcdef", "123456789012345|aB-_cDefGh"]
+    )
+    def test_a_secret_in_the_place_of_its_file_is_not_repeated(self, run: Run, secret: str) -> None:
+        done = run("list", SMALL_WABA, "--token-file", secret, "--debug")
         assert done.status == 2
         assert "wa-phone: cannot read --token-file: No such file or directory; it wants the name of a file" in done.err
-        assert "EAAG-secret" not in done.err
+        assert secret not in done.err
+
+    @pytest.mark.parametrize("file", ["nofile", "/run/secrets/the-token-of-this-shop", "a-long-name-of-a-shop.token"])
+    def test_a_file_that_is_not_there_is_named(self, run: Run, file: str) -> None:
+        done = run("list", SMALL_WABA, "--app-secret-file", file)
+        problem = "No such file or directory; it wants the name of a file"
+        assert done == (2, "", f"wa-phone: cannot read --app-secret-file {file}: {problem}\n")
 
     @pytest.mark.parametrize(
         ("content", "said"),
         [
-            (b"", "the access token must be a string that is not empty"),
-            (b"two words", "the access token has blanks, line breaks"),
-            (b"\xff\xfe", "cannot read --token-file: it is no text"),
+            (b" \n", "{} is empty: it should hold what Meta issued"),
+            (b"two words", "{} has blanks, line breaks"),
+            (b"\xff\xfe", "cannot read {}: it is no text"),
         ],
     )
     def test_a_file_that_holds_no_token(self, run: Run, tmp_path: Path, content: bytes, said: str) -> None:
@@ -389,7 +429,7 @@ class TestSecrets:
         file.write_bytes(content)
         done = run("list", SMALL_WABA, "--token-file", str(file))
         assert (done.status, done.out) == (2, "")
-        assert done.err.startswith(f"wa-phone: {said}")
+        assert done.err.startswith(f"wa-phone: {said.format(f'--token-file {file}')}")
 
 
 class TestHostileNames:

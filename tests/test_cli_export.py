@@ -322,9 +322,9 @@ def test_a_full_disk_is_one_sentence_and_no_loss(
     ("arguments", "said"),
     [
         ("--out n.csv", "which accounts? Give one of --wabas FILE and --business ID, or try it with --sandbox"),
-        ("--out n.csv --wabas - --business 7", "which accounts? Give one of"),
-        ("--out n.csv --wabas - --business 7 --sandbox", "which accounts? Give one of"),
-        ("--wabas wabas.txt", 'Command "export" parameter --out requires an argument.'),
+        ("--out n.csv --wabas - --business 7", "--wabas and --business exclude each other: give one of them"),
+        ("--out n.csv --wabas - --business 7 --sandbox", "--wabas and --business exclude each other"),
+        ("--wabas wabas.txt", "export needs --out: wa-phone export --help has examples"),
         ("--wabas wabas.txt --out n.xml", "cannot export to n.xml: the formats are .jsonl, .csv and .parquet"),
         ("--wabas wabas.txt --out n.csv --errors n.csv", "--errors must be another file than"),
         (
@@ -365,17 +365,17 @@ def interrupt() -> None:
 def test_an_unfinished_export_is_not_overwritten(run: Run, unfinished: Path) -> None:
     done = run("--wabas", unfinished, "--out", "n.csv")
     assert (done.status, done.err.count("\n")) == (2, 1)
-    assert re.search(r"not finished is in .*n\.csv\.parts: go on with --resume \(resume=True\), or remove", done.err)
+    assert re.search(r"not finished is in .*n\.csv\.parts: go on with --resume, or remove", done.err)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--fields", "id"), "was begun with fields 'id,display"),
-        (("--filter", "account_mode=LIVE"), r"was begun with filter \[\], and this one has \['account_mode=LIVE'\]"),
-        (("--api-version", "v24.0"), "was begun with api_version 'v23.0', and this one has 'v24.0'"),
+        (("--fields", "id"), "was begun with --fields 'id,display"),
+        (("--filter", "account_mode=LIVE"), r"was begun with --filter \[\], and this one has \['account_mode=LIVE'\]"),
+        (("--api-version", "v24.0"), "was begun with --api-version 'v23.0', and this one has 'v24.0'"),
         (("--wabas", "-"), "was begun with accounts 'in .*wabas.txt', and this one has 'in standard input'"),
-        (("--base-url", "http://127.0.0.1:1"), "was begun with base_url"),
+        (("--base-url", "http://127.0.0.1:1"), "was begun with --base-url"),
     ],
 )
 def test_another_export_is_not_the_same_one(run: Run, unfinished: Path, options: tuple[str, str], said: str) -> None:

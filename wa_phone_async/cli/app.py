@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 import textwrap
@@ -92,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         with _warnings_shown():
-            status = app(arguments, console=HelpConsole())
+            status = app(_with_command_first(arguments), console=HelpConsole())
             sys.stdout.flush()  # here, where a broken pipe is still caught
             return status or 0
     except KeyboardInterrupt:
@@ -108,6 +109,11 @@ def _run(arguments: Sequence[str]) -> int:
         for note in getattr(error, "__notes__", ()):
             tell(note)
         return exit_status(error)
+
+
+def _with_command_first(arguments: Sequence[str]) -> Sequence[str]:
+    """The same without a `--debug` before the command, which people try there; `_run` heeds it anywhere."""
+    return list(itertools.dropwhile(lambda argument: argument == "--debug", arguments))
 
 
 class _ToStderr(logging.Handler):

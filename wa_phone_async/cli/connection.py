@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+import re
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
@@ -105,12 +106,31 @@ async def connect(
             base_url = connection.base_url or os.environ.get("WA_BASE_URL", "")
         given = {"api_version": connection.api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
         settings: Any = {name: value for name, value in given.items() if value}  # the others are the client's to choose
-        client = PhoneNumberClient(token, app_secret=app_secret, retry=retry, **settings)
+        with _said_of(connection):
+            client = PhoneNumberClient(token, app_secret=app_secret, retry=retry, **settings)
         link = Link(await stack.enter_async_context(client), business_id=business_id, sandbox=sandbox)
         client.subscribe(link.hear)
         if not shows_waits:
             client.subscribe(tell_wait)
         yield link
+
+
+@contextmanager
+def _said_of(connection: Connection) -> Generator[None]:
+    """Say of a setting that is wrong where it came from, instead of what the client calls it."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        name, _, problem = str(error).partition(" ")
+    else:
+        return
+    sources = {
+        "access_token": _file_option("--token-file", connection.token_file) or "WA_ACCESS_TOKEN",
+        "app_secret": _file_option("--app-secret-file", connection.app_secret_file) or "WA_APP_SECRET",
+        "api_version": "--api-version" if connection.api_version else "WA_API_VERSION",
+        "base_url": "--base-url" if connection.base_url else "WA_BASE_URL",
+    }
+    raise InvalidArgumentError(f"{sources.get(name, name)} {problem}")
 
 
 def _read_token(connection: Connection) -> str:
@@ -122,8 +142,9 @@ def _read_token(connection: Connection) -> str:
 
 
 def _no_token(*_: object) -> NoReturn:
+    problem = "no access token" if os.environ.get("WA_ACCESS_TOKEN") is None else "WA_ACCESS_TOKEN is empty"
     raise InvalidArgumentError(
-        "no access token: export WA_ACCESS_TOKEN, or give --token-file FILE, or try it with --sandbox"
+        f"{problem}: export the token as WA_ACCESS_TOKEN, or give --token-file FILE, or try it with --sandbox"
     )
 
 
@@ -134,14 +155,22 @@ def _read_app_secret(connection: Connection) -> str | None:
 
 
 def _read_secret(option: str, file: Path) -> str:
-    """What the file holds, without the line break at its end.
-
-    The file's name is in no message, since it is the secret itself where someone took the option for another one.
-    """
+    """What the file holds, without the line break at its end."""
+    named, secret = _file_option(option, file), ""
     try:
-        return file.read_text(encoding="utf-8").strip()
+        secret = file.read_text(encoding="utf-8").strip()
+        problem = f"{named} is empty: it should hold what Meta issued, and nothing else"
     except OSError as error:
-        problem = reason(error)
+        problem = f"cannot read {named}: {reason(error)}; it wants the name of a file"
     except ValueError:
-        problem = "it is no text"
-    raise InvalidArgumentError(f"cannot read {option}: {problem}; it wants the name of a file")
+        problem = f"cannot read {named}: it is no text"
+    if not secret:
+        raise InvalidArgumentError(problem)
+    return secret
+
+
+def _file_option(option: str, file: Path | None) -> str:
+    """An option with its file, or without where that may be the secret itself, given in the place of its file."""
+    if file is None:
+        return ""
+    return option if re.match(r"EAA|[\w|-]{20,}$", str(file)) else f"{option} {file}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from cyclopts import CycloptsError, UnknownOptionError
+from cyclopts import CycloptsError, MissingArgumentError, UnknownCommandError, UnknownOptionError
 
 from wa_phone_async import GraphAPIError, InvalidArgumentError, OutcomeUnknownError, WaPhoneError
 
@@ -22,9 +23,21 @@ TERMINATED: Final = 143
 
 _OPTIONS: Final = re.compile(
     r"\b(?:fields|sort|limit|max_items|phone_number|verified_name|cc|migrate_phone_number|preverified_id|concurrency"
-    r"|errors|business_id|access_token|interval|total_timeout)(?= (?:must|is|has)\b)"
+    r"|errors|business_id|interval|total_timeout|waba_id)(?= (?:must|is|has)\b)"
+    r"|(?<=was begun with )(?:base_url|api_version|fields|filter)\b"
 )
-_NAMES: Final = {"access_token": "the access token", "business_id": "--business"}
+_NAMES: Final = {"business_id": "--business", "waba_id": "WABA_ID"}
+
+_WORDS: Final[Sequence[tuple[str, str]]] = (
+    (r"--migrate-phone-number is True", "--migrate-phone-number is given"),
+    (r"such as \['id', 'status'\] or 'id,status'", "such as id,status"),
+    (r"; None asks for the API's default$", ""),
+    (r"a Sort or the API's own text for one", "an order such as creation_time.desc"),
+    (r"^Filter's field must be a field's name", "--filter must begin with a field's name"),
+    (r"^Filter\('(\w+)', …\) wants True or False", r"--filter \1 must be true or false"),
+    (r" \(resume=True\)", ""),
+)
+"""What the library says to programs, and how it is said to people."""
 
 
 def exit_status(error: Exception) -> int:
@@ -36,15 +49,21 @@ def sentence(error: Exception) -> str:
     """What went wrong, in one sentence for people; a refusal's has Meta's trace id."""
     match error:
         case UnknownOptionError():
-            text = _unknown_option(error)
+            text = _no_secret(error.token.keyword or error.token.value) or str(error)
+        case UnknownCommandError(unused_tokens=[str(option), *_]) if option.startswith("-"):
+            # It is not repeated: what stands here could be anything.
+            text = _no_secret(option) or "options stand behind the command, as in wa-phone list --sandbox"
+        case MissingArgumentError():
+            text = _missing(error)
         case InvalidArgumentError():
-            text = _OPTIONS.sub(lambda name: _NAMES.get(name[0], f"--{name[0].replace('_', '-')}"), str(error))
-            text = text.replace("--migrate-phone-number is True", "--migrate-phone-number is given")
+            text = _in_options(str(error))
         case OutcomeUnknownError():
             text = f"{error}: wa-phone list {error.waba_id} shows them"
         case GraphAPIError(error_user_msg=str(message)) if message:
             text = f"{message.rstrip('.')}: {error}"
-        case CycloptsError() | WaPhoneError():
+        case CycloptsError():
+            text = str(error).replace("into int.", "into a whole number.").replace("into float.", "into a number.")
+        case WaPhoneError():
             text = str(error)
         case OSError():
             text = f"cannot go on: {reason(error)}"
@@ -53,9 +72,25 @@ def sentence(error: Exception) -> str:
     return text
 
 
-def _unknown_option(error: UnknownOptionError) -> str:
-    """Which option is unknown, without any value: it could be a secret."""
-    option = (error.token.keyword or error.token.value).partition("=")[0]
+def _in_options(text: str) -> str:
+    """The same in the words of the command line."""
+    text = _OPTIONS.sub(lambda name: _NAMES.get(name[0], f"--{name[0].replace('_', '-')}"), text)
+    for python, words in _WORDS:
+        text = re.sub(python, words, text)
+    return text
+
+
+def _missing(error: MissingArgumentError) -> str:
+    """What has to be given, and where there are examples of it."""
+    command = " ".join(error.command_chain or ())
+    name = error.argument.name if error.argument else "an argument"
+    problem = f"{error.keyword} needs a value" if error.keyword else f"{command} needs {name}"
+    return f"{problem}: wa-phone {command} --help has examples"
+
+
+def _no_secret(option: str) -> str:
+    """What to do instead of giving a secret as an argument, without any value: it could be that secret."""
+    option = option.partition("=")[0]
     if re.search("token|secret", option):
         return (
             f"there is no {option}: other users of this machine can read arguments; "
@@ -63,4 +98,4 @@ def _unknown_option(error: UnknownOptionError) -> str:
         )
     if option in {"--code", "--pin"}:
         return f"there is no {option}: other users of this machine can read arguments; wa-phone onboard asks for it"
-    return str(error)
+    return ""
