@@ -36,7 +36,7 @@ from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, Virtu
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli import app, exporting
-from wa_phone_async.cli.ids import read_ids
+from wa_phone_async.cli.ids import count_ids, read_ids
 from wa_phone_async.cli.progress import Progress, showing
 from wa_phone_async.cli.stopping import Stop, stopping
 from wa_phone_async.export import Job, Summary
@@ -158,6 +158,13 @@ def test_an_id_that_is_given_twice_is_listed_once(run: Run, sandbox: Sandbox) ->
     done = run("--wabas", "wabas.txt", "--out", "n.csv")
     assert done == (0, "2 accounts, 253 numbers; 4 calls, held for 0:00:00\n")
     assert rows("n.csv") == numbers_of(sandbox, SMALL_WABA, LARGE_WABA)
+
+
+def test_comments_are_no_accounts(run: Run, sandbox: Sandbox) -> None:
+    Path("wabas.txt").write_bytes("\ufeff# shops\n100200300400003\n  # cafés\n#\n".encode())
+    assert count_ids(Path("wabas.txt")) == 1
+    assert run("--wabas", "wabas.txt", "--out", "n.csv").status == 0
+    assert rows("n.csv") == numbers_of(sandbox, SMALL_WABA)
 
 
 def test_fields_and_filters_are_asked_for(run: Run, sandbox: Sandbox, wabas: Path) -> None:

@@ -72,7 +72,8 @@ async def export_numbers(
 
     Args:
         out: The file; its suffix says how it is written: .jsonl, .csv or .parquet (which needs the extra parquet).
-        wabas: File with the id of an account in each line; - is standard input, read as it comes.
+        wabas: File with the id of an account in each line; lines that begin with # are left out. - is
+            standard input, read as it comes.
         business: Business whose accounts are listed, instead of --wabas; with --sandbox and neither, the sandbox's.
         kind: Which accounts of the business: those it owns, or those that its clients share with it.
         errors: File for the accounts that failed, an object a line.
@@ -86,7 +87,9 @@ async def export_numbers(
         connection: Where to run.
     """
     asked, conditions = asked_fields(fields), [read_filter(text) for text in filters]
-    if (given := (wabas is not None) + (business is not None)) != 1 and (given or not connection.sandbox):
+    if wabas is not None and business is not None:
+        raise InvalidArgumentError("--wabas and --business exclude each other: give one of them")
+    if wabas is None and business is None and not connection.sandbox:
         raise InvalidArgumentError(
             "which accounts? Give one of --wabas FILE and --business ID, or try it with --sandbox"
         )

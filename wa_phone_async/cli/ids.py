@@ -1,4 +1,4 @@
-"""Ids of accounts out of a file or a pipe, one in each line."""
+"""Ids of accounts out of a file or a pipe, one in each line; a line that begins with # is a comment."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def _open(file: Path) -> AbstractContextManager[IO[bytes]]:
 
 
 def _id_in(line: bytes) -> str:
-    return line.decode("utf-8", "replace").strip().strip(_MARK)
+    """The id of a line; none where it is empty, or says something to people."""
+    text = line.decode("utf-8", "replace").strip().strip(_MARK)
+    return "" if text.startswith("#") else text
 
 
 def _keeps_waiting(lines: IO[bytes]) -> bool:
