@@ -333,6 +333,8 @@ def test_a_full_disk_is_one_sentence_and_no_loss(
         ("--out n.csv --wabas - --business 7 --sandbox", "--wabas and --business exclude each other"),
         ("--wabas wabas.txt", "export needs --out: wa-phone export --help has examples"),
         ("--wabas wabas.txt --out n.xml", "cannot export to n.xml: the formats are .jsonl, .csv and .parquet"),
+        ("--wabas wabas.txt --out /dev/null", "cannot write to /dev/null: it is no file but a device"),
+        ("--wabas wabas.txt --out n.csv --errors /dev/stderr", "cannot write to /dev/stderr: it is no file but what"),
         ("--wabas wabas.txt --out n.csv --errors n.csv", "--errors must be another file than"),
         (
             "--wabas wabas.txt --out n.csv --errors wabas.txt",

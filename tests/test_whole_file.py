@@ -3,15 +3,18 @@
 import errno
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from exports import FORMATS
 
 from wa_phone_async import ExportError, InvalidArgumentError
+from wa_phone_async.export import Job, Writer
 from wa_phone_async.export.whole_file import WholeFile
 
 pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
@@ -88,8 +91,51 @@ def test_a_link_stays_a_link(path: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_only_a_file_is_replaced(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match="it is no file"):
+    with pytest.raises(InvalidArgumentError, match=r"it is no file but a directory: give the name of a file$"):
         WholeFile(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files there")
+@pytest.mark.parametrize("name", ["/dev/null", "pipe", "socket", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
+@pytest.mark.parametrize("write", [Writer, Job, WholeFile])
+def test_what_is_no_file_is_refused_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Callable[[Path], object]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    Path("link").symlink_to("link2")
+    Path("link2").symlink_to("/dev/stdout")
+    kind = {"/dev/null": "a device", "pipe": "a pipe", "socket": "a socket"}.get(name, "what a program has open")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        with pytest.raises(InvalidArgumentError) as caught:
+            write(Path(name))
+    assert str(caught.value) == (
+        f"cannot write to {name}: it is no file but {kind}: give the name of a file; "
+        "for standard output there is wa-phone list --format csv"
+    )
+    assert names(tmp_path) == {"pipe", "link", "link2", "socket"}
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="there are no such files here")
+def test_a_log_to_which_stdout_goes_keeps_what_is_in_it(tmp_path: Path) -> None:
+    log = tmp_path / "job.log"
+    log.write_text("yesterday\n")
+    program = "from wa_phone_async.export import Writer\nwith Writer('/dev/stdout', format='csv') as writer: pass"
+    with log.open("a") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", program], check=False, stdout=out, stderr=subprocess.PIPE, text=True
+        )
+    assert done.stderr.splitlines()[-1].partition(": ")[2].startswith("cannot write to /dev/stdout")
+    assert log.read_text() == "yesterday\n"
+    assert names(tmp_path) == {"job.log"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_links_in_a_circle_are_no_file(path: Path) -> None:
+    path.symlink_to(path)
+    with pytest.raises(InvalidArgumentError, match="no file but a link in a circle"):
+        WholeFile(path)
 
 
 def test_what_the_system_says_is_in_the_sentence(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from .formats import FileFormat, make_encoder, read_format
 from .ids import IdSet
 from .journal import Journal, Options
 from .rows import error_rows_of
-from .whole_file import WholeFile, remove_partials
+from .whole_file import WholeFile, check_is_file, remove_partials
 from .writer import AnyPath, RowFile, Summary
 from .writing import merge
 
@@ -64,6 +64,9 @@ class Job:
         part_numbers: int = 20_000,
         part_seconds: float = 15.0,
     ) -> None:
+        for file in (path, errors):
+            if file is not None:
+                check_is_file(Path(file))
         self._path = Path(os.path.realpath(path))
         self._errors = None if errors is None else Path(os.path.realpath(errors))
         self.format: FileFormat = read_format(self._path, format)
@@ -71,15 +74,15 @@ class Job:
         make_encoder(self.format)  # whether its extra is there
         if self._errors == self._path:
             raise InvalidArgumentError(f"errors must be another file than {path}")
-        files = [file for file in (self._path, self._errors) if file is not None]
-        for file in files:
-            WholeFile(file).drop()  # whether it can be written is better known now than after hours
+        files = [whole for whole in (self._path, self._errors) if whole is not None]
+        for whole in files:
+            WholeFile(whole).drop()  # whether it can be written is better known now than after hours
         self._bounds = (part_accounts, part_numbers, part_seconds)
         self.directory: Path = self._path.with_name(f"{self._path.name}.parts")
         """Where the parts and the journal are."""
         self._journal = Journal(self.directory, {**(options or {}), "format": self.format}, resume=resume)
-        for file in (*files, self.directory):
-            remove_partials(file)  # of a process that was killed: whoever has the journal is alone
+        for whole in (*files, self.directory):
+            remove_partials(whole)  # of a process that was killed: whoever has the journal is alone
         self._open = set[str]()  # ids that are neither complete nor failed yet
         self._failed = IdSet()
         self._failed_parts: list[Path] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -22,6 +23,56 @@ _FULL: Final = {
 }
 
 
+_KINDS: Final = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
+_OPEN_FILES: Final = re.compile(r"/dev/fd|/proc/\d+/(?:task/\d+/)?fd")
+_MOST_LINKS: Final = 40  # in a row; with more of them, Linux opens no file
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse a name under which no file can appear when it is whole.
+
+    Raises:
+        InvalidArgumentError: It is a directory, a device, a pipe or a socket, or `/dev/stdout` and the like, wherever
+            that goes: a log that others write to would be replaced.
+    """
+    kind = "what a program has open" if _is_open_file(path) else _kind(path)
+    if kind is not None:
+        hint = (
+            ""
+            if kind in {"a directory", "a link in a circle"}
+            else "; for standard output there is wa-phone list --format csv"
+        )
+        raise InvalidArgumentError(f"cannot write to {path}: it is no file but {kind}: give the name of a file{hint}")
+
+
+def _kind(path: Path) -> str | None:
+    """What is there, if it is something else than a file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:  # it is not there, or what is the matter will be said when it is made
+        return "a link in a circle" if error.errno == errno.ELOOP else None
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
+
+
+def _is_open_file(path: Path) -> bool:
+    """Whether it leads to a number of a file that is open, on Linux by way of links."""
+    for _ in range(_MOST_LINKS):
+        directory = Path(os.path.realpath(path.parent))
+        if _OPEN_FILES.fullmatch(str(directory)):
+            return True
+        path = directory / path.name
+        if not path.is_symlink():
+            break
+        path = directory / path.readlink()
+    return False
+
+
 class WholeFile:
     """A new file beside the one of that name, which `keep` puts in its place.
 
@@ -31,14 +82,13 @@ class WholeFile:
         path: What it will be called. Where that is a symbolic link, the file that it points at is replaced.
 
     Raises:
-        InvalidArgumentError: There is something else than a file of that name.
+        InvalidArgumentError: There is something else than a file of that name: see `check_is_file`.
         ExportError: It cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
+        check_is_file(path)
         self._path = Path(os.path.realpath(path))
-        if self._path.exists() and not self._path.is_file():
-            raise InvalidArgumentError(f"cannot write to {path}: it is no file")
         self._partial = self._path.with_name(f".{self._path.name}.partial-{secrets.token_hex(4)}")
         self._is_kept = False
         with self._explained():

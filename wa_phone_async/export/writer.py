@@ -17,7 +17,7 @@ from wa_phone_async.bulk import WabaListing
 
 from .formats import FileFormat, make_encoder, read_format
 from .rows import Exportable, Row, batches, error_rows_of, offer, rows_of
-from .whole_file import WholeFile
+from .whole_file import WholeFile, check_is_file
 
 AnyPath: TypeAlias = str | PathLike[str]
 
@@ -54,6 +54,7 @@ class RowFile:
         read_rows: Callable[[Exportable], Iterable[Row]] = rows_of,
     ) -> None:
         where = Path(path)
+        check_is_file(where)  # which the suffix of a device would hide
         encoder = make_encoder(read_format(where, form))
         self._read_rows = read_rows
         self._is_open = True
