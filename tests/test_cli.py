@@ -155,6 +155,13 @@ class TestRefusals:
         assert (done.status, done.out) == (1, "")
         assert re.fullmatch(r"wa-phone: \(#10\) Not for \\x1b\[2Jyou \(HTTP \d+, code 10, trace \w+\)\n", done.err)
 
+    def test_a_wait_is_told_in_whole_seconds(self, run: Run, graph_sandbox: Sandbox) -> None:
+        graph_sandbox.plan(Fault.error(80008, headers={"Retry-After": "300"}))
+        done = run("list", SMALL_WABA)
+        assert done.status == 1
+        assert ", retry after 300 s, trace" in done.err
+        assert "next try" not in done.err
+
     def test_one_account_of_several_is_refused(self, run: Run) -> None:
         done = run("list", OTHER_WABA, SMALL_WABA, "--format", "jsonl")
         assert (done.status, done.out.count("\n")) == (1, 3)

@@ -205,7 +205,7 @@ $ wa-phone create 100200300400000 --phone-number 16315551000
 wa-phone: --verified-name is missing: 2 to 75 characters,
 unless --migrate-phone-number is given
 $ wa-phone export --business 200300400500600 --out numbers.csv
-3 accounts, 254 numbers; 6 calls, held for 0:00:00
+3 accounts, 254 numbers; 6 calls
 $ wa-phone export --wabas wabas.txt --out numbers.xlsx
 wa-phone: cannot export to numbers.xlsx: the formats are
 .jsonl, .csv and .parquet
@@ -271,7 +271,7 @@ $ wa-phone create 100200300400000 --phone-number 16315551000
 wa-phone: --verified-name is missing: 2 to 75 characters, unless
 --migrate-phone-number is given
 $ wa-phone export --business 200300400500600 --out numbers.csv
-3 accounts, 254 numbers; 6 calls, held for 0:00:00
+3 accounts, 254 numbers; 6 calls
 $ wa-phone export --wabas wabas.txt --out numbers.xlsx
 wa-phone: cannot export to numbers.xlsx: the formats are .jsonl, .csv and
 .parquet
@@ -327,7 +327,7 @@ created 16315551000 in WABA 100200300400000: id 300000000000000; unverified, and
 $ wa-phone create 100200300400000 --phone-number 16315551000
 wa-phone: --verified-name is missing: 2 to 75 characters, unless --migrate-phone-number is given
 $ wa-phone export --business 200300400500600 --out numbers.csv
-3 accounts, 254 numbers; 6 calls, held for 0:00:00
+3 accounts, 254 numbers; 6 calls
 $ wa-phone export --wabas wabas.txt --out numbers.xlsx
 wa-phone: cannot export to numbers.xlsx: the formats are .jsonl, .csv and .parquet
 $ wa-phone sandbox

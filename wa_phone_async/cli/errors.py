@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -59,8 +60,8 @@ def sentence(error: Exception) -> str:
             text = _in_options(str(error))
         case OutcomeUnknownError():
             text = f"{error}: wa-phone list {error.waba_id} shows them"
-        case GraphAPIError(error_user_msg=str(message)) if message:
-            text = f"{message.rstrip('.')}: {error}"
+        case GraphAPIError():
+            text = _refusal(error)
         case CycloptsError():
             text = str(error).replace("into int.", "into a whole number.").replace("into float.", "into a number.")
         case WaPhoneError():
@@ -78,6 +79,14 @@ def _in_options(text: str) -> str:
     for python, words in _WORDS:
         text = re.sub(python, words, text)
     return text
+
+
+def _refusal(error: GraphAPIError) -> str:
+    """What the API said, for people first where it did that; the wait in whole seconds."""
+    text = str(error)
+    if error.retry_after is not None:
+        text = text.replace(f"retry after {error.retry_after:g} s", f"retry after {math.ceil(error.retry_after)} s")
+    return f"{error.error_user_msg.rstrip('.')}: {text}" if error.error_user_msg else text
 
 
 def _missing(error: MissingArgumentError) -> str:

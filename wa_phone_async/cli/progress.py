@@ -98,7 +98,9 @@ class Progress:
         if summary.failed:
             kinds = ", ".join(f"{count:,} {name}" for name, count in self._failures.most_common())
             text += f"; {_counted(summary.failed, 'account')} failed: {kinds}"
-        return f"{text}; {_counted(self._calls, 'call')}, held for {_duration(self._seconds_held_so_far())}"
+        text += f"; {_counted(self._calls, 'call')}"
+        held = round(self._seconds_held_so_far())
+        return f"{text}, held for {_duration(held)}" if held else text
 
 
 def _counted(count: int, noun: str) -> str:
