@@ -12,12 +12,13 @@ from typing import IO, NamedTuple
 
 import pytest
 
-from wa_phone_async import PhoneNumber, RetryPolicy, from_dict, to_dict
+from wa_phone_async import PhoneNumber, RateLimitError, RetryPolicy, from_dict, to_dict
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli import app, creating, listing
+from wa_phone_async.cli.errors import sentence
 
 OTHER_WABA = "900"
 HOSTILE = "[bold]Évil[/bold]\x1b[31m\x9b2J\r\n\u202e!"
@@ -155,12 +156,16 @@ class TestRefusals:
         assert (done.status, done.out) == (1, "")
         assert re.fullmatch(r"wa-phone: \(#10\) Not for \\x1b\[2Jyou \(HTTP \d+, code 10, trace \w+\)\n", done.err)
 
-    def test_a_wait_is_told_in_whole_seconds(self, run: Run, graph_sandbox: Sandbox) -> None:
+    @pytest.mark.parametrize(("seconds", "told"), [(299.998, 300), (0.2, 1), (60.0, 60)])
+    def test_a_wait_is_told_in_whole_seconds(self, seconds: float, told: int) -> None:
+        error = RateLimitError("Too many calls", http_status=400, code=80008, retry_after=seconds)
+        assert sentence(error) == f"Too many calls (HTTP 400, code 80008, retry after {told} s)"
+
+    def test_a_wait_that_is_too_long_is_no_next_try(self, run: Run, graph_sandbox: Sandbox) -> None:
         graph_sandbox.plan(Fault.error(80008, headers={"Retry-After": "300"}))
         done = run("list", SMALL_WABA)
-        assert done.status == 1
-        assert ", retry after 300 s, trace" in done.err
-        assert "next try" not in done.err
+        assert (done.status, done.err.count("\n")) == (1, 1)
+        assert "retry after 300 s" in done.err
 
     def test_one_account_of_several_is_refused(self, run: Run) -> None:
         done = run("list", OTHER_WABA, SMALL_WABA, "--format", "jsonl")
@@ -177,6 +182,7 @@ class TestRefusals:
         graph_sandbox.revoke("token-of-the-environment")
         done = run("list", SMALL_WABA, LARGE_WABA)
         assert (done.status, done.err.count("\n")) == (1, 1)
+        assert done.err.endswith("; give another token, as WA_ACCESS_TOKEN or by --token-file\n")
         assert len(graph_sandbox.requests) == 1
 
     def test_no_answer(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -573,7 +573,7 @@ class TestCommand:
             ("1", "which number? Give WABA_ID and --phone-number, or try it with --sandbox"),
             ("1 --phone-number +1", "--phone-number must "),
             (f"1 --phone-number {DIGITS}", "--verified-name is "),
-            (f"x --phone-number {DIGITS} --verified-name Acme", "waba_id must be "),
+            (f"x --phone-number {DIGITS} --verified-name Acme", "WABA_ID must be "),
             (f"1 --phone-number {DIGITS} --language english", 'Invalid value "english" for --language. It is the code'),
             (f"1 --phone-number {DIGITS} --code-method FAX", 'Invalid value "FAX" for --code-method.'),
             (

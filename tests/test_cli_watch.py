@@ -408,9 +408,9 @@ class TestArguments:
         ("arguments", "said"),
         [
             ("watch", "which account? Give its WABA_ID, or try it with --sandbox"),
-            ("watch x", "waba_id must be Meta's id of it, a string of digits, not 'x'"),
+            ("watch x", "WABA_ID must be Meta's id of it, a string of digits, not 'x'"),
             ("watch 1 --interval 0", "--interval must be a number of seconds above 0, not 0.0"),
-            ("watch 1 --interval often", 'Invalid value for --interval: unable to convert "often" into float.'),
+            ("watch 1 --interval often", 'Invalid value for --interval: unable to convert "often" into a number.'),
             ("watch 1 --timeout -1", "--total-timeout must be a number of seconds above 0, not -1.0"),
             ("watch 1 --fields a,,b", "--fields must be names such as"),
             ("watch 1 --format csv", 'Invalid value "csv" for --format.'),

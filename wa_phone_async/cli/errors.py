@@ -9,7 +9,7 @@ from typing import Final
 
 from cyclopts import CycloptsError, MissingArgumentError, UnknownCommandError, UnknownOptionError
 
-from wa_phone_async import GraphAPIError, InvalidArgumentError, OutcomeUnknownError, WaPhoneError
+from wa_phone_async import AuthenticationError, GraphAPIError, InvalidArgumentError, OutcomeUnknownError, WaPhoneError
 
 from .output import reason
 
@@ -82,11 +82,15 @@ def _in_options(text: str) -> str:
 
 
 def _refusal(error: GraphAPIError) -> str:
-    """What the API said, for people first where it did that; the wait in whole seconds."""
+    """What the API said, for people first where it did that; waits in whole seconds, and what to do about a token."""
     text = str(error)
     if error.retry_after is not None:
         text = text.replace(f"retry after {error.retry_after:g} s", f"retry after {math.ceil(error.retry_after)} s")
-    return f"{error.error_user_msg.rstrip('.')}: {text}" if error.error_user_msg else text
+    if error.error_user_msg:
+        text = f"{error.error_user_msg.rstrip('.')}: {text}"
+    if isinstance(error, AuthenticationError):
+        text += "; give another token, as WA_ACCESS_TOKEN or by --token-file"
+    return text
 
 
 def _missing(error: MissingArgumentError) -> str:
