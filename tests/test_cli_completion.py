@@ -197,7 +197,7 @@ def test_what_is_mended_in_the_scripts_of_cyclopts_is_there() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("completion", 'Command "completion" parameter SHELL requires an argument.'),
+        ("completion", "completion needs SHELL: wa-phone completion --help has examples"),
         ("completion tcsh", 'Invalid value "tcsh" for SHELL. Choose from: "bash", "zsh", "fish".'),
     ],
 )
