@@ -146,7 +146,7 @@ def soak(session):
 def bench(session):
     """What each shape of work costs beside loops by hand and the peers: the README's table, and its picture.
 
-    Some twelve minutes; `-- --rounds 3` for less, `-- listing growth` for some of the shapes.
+    Some fourteen minutes; `-- --rounds 3` for less, `-- listing growth` for some of the shapes.
     """
     session.install(*SPEED_ONLY, *group("bench"))
     session.run("python", "benchmarks/report.py", *session.posargs)

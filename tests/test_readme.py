@@ -176,14 +176,12 @@ NAMED = {
     "wa-phone sandbox": "wa-phone sandbox --help",
     "benchmarks/limits.py": f"python {SCRIPTS}/limits.py hot --only log",
     "benchmarks/compressed.py": f"python {SCRIPTS}/compressed.py --rounds 1",
-    "benchmarks/decoding.py": f"python {SCRIPTS}/decoding.py --least 1",
     # These take longer than a test should, even once: parts of them are run in test_soak.py, test_simulated_day.py and
     # test_benchmarks.py.
     "nox -s soak": f"python {SCRIPTS}/soak.py --help",
     "nox -s bench": f"python {SCRIPTS}/report.py --help",
     "benchmarks/bulk.py": f"python {SCRIPTS}/bulk.py --help",
     "benchmarks/day.py": f"python {SCRIPTS}/day.py --help",
-    "benchmarks/listing.py": f"python {SCRIPTS}/listing.py --help",
     "benchmarks/read_ahead.py": f"python {SCRIPTS}/read_ahead.py --help",
 }
 
