@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import aiohttp
 import clients
 import pytest
 from clients import TOKEN
@@ -28,6 +29,7 @@ from wa_phone_async import (
     Reading,
     RetryPolicy,
     Sort,
+    Throttle,
     Usage,
     WaPhoneError,
     from_dict,
@@ -453,6 +455,15 @@ def test_a_bad_list_is_refused_before_it_is_walked() -> None:
         ({"access_token": "line\n"}, "access_token has blanks, line breaks"),
         ({"access_token": "line\r\nX-Other: header"}, "access_token has blanks, line breaks"),
         ({"access_token": "tökén"}, "characters that no token has"),
+        ({"session": 5}, "session must be an aiohttp.ClientSession or a GraphSession, not int"),
+        ({"retry": 3}, "retry must be a RetryPolicy, such as RetryPolicy(max_attempts=3), not 3"),
+        ({"retry": RetryPolicy}, "retry must be a RetryPolicy, such as"),
+        ({"throttle": 5}, "throttle must be a Throttle or another BudgetKeeper, not 5"),
+        ({"throttle": Throttle}, "throttle must be a Throttle or another BudgetKeeper, not <class"),
+        ({"on_event": 5}, "on_event must be callable with an event, plain or async, not 5"),
+        ({"trace_configs": 5}, "trace_configs must be a sequence of aiohttp.TraceConfig, not 5"),
+        ({"trace_configs": [5]}, "trace_configs must be a sequence of aiohttp.TraceConfig, not [5]"),
+        ({"trace_configs": aiohttp.TraceConfig()}, "trace_configs must be a sequence of aiohttp.TraceConfig, not <"),
     ],
     ids=str,
 )
@@ -464,8 +475,19 @@ def test_a_bad_setting_says_what_would_be_right(settings: dict[str, Any], text: 
 
 
 def test_an_unknown_setting_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="colour"):
+    with pytest.raises(TypeError, match=r"^PhoneNumberClient has no setting colour; it has api_version, app_secret, "):
         PhoneNumberClient(TOKEN, colour="blue")  # type: ignore[call-arg]  # what is tested
+
+
+def test_a_listener_that_cannot_be_called_is_refused_when_it_is_added() -> None:
+    listener: Any = 5
+    with pytest.raises(InvalidArgumentError, match=r"^listener must be callable with an event, plain or async, not 5$"):
+        PhoneNumberClient(TOKEN).subscribe(listener)
+
+
+def test_trace_configs_may_be_read_once_only() -> None:
+    once = iter([aiohttp.TraceConfig()])
+    assert len(PhoneNumberClient(TOKEN, trace_configs=once).session._trace_configs) == 1  # type: ignore[arg-type]  # the same
 
 
 # Settings of the environment

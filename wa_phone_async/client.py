@@ -108,6 +108,12 @@ class PhoneNumberClient:
         access_token = access_token if callable(access_token) or access_token is None else conceal(access_token)
         if settings.get("app_secret") is not None:
             settings["app_secret"] = conceal(settings.get("app_secret"))
+        if unknown := settings.keys() - Settings.__optional_keys__:
+            known = ", ".join(sorted(Settings.__optional_keys__))
+            raise TypeError(f"{type(self).__name__} has no setting {', '.join(sorted(unknown))}; it has {known}")
+        if not isinstance(session, aiohttp.ClientSession | GraphSession | None):
+            kind = type(session).__name__
+            raise InvalidArgumentError(f"session must be an aiohttp.ClientSession or a GraphSession, not {kind}")
         self._owns_session = not isinstance(session, GraphSession)
         self._is_closed = False
         self._ensuring = Ensuring()

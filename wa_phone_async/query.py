@@ -294,6 +294,18 @@ def check_at_least_one(name: str, value: object) -> None:
     _check_count(name, value, 1, None)
 
 
+def check_kind(name: str, value: object, kind: type, right: str) -> None:
+    """A value of a class, and not the class itself."""
+    if isinstance(value, type) or not isinstance(value, kind):
+        raise InvalidArgumentError(f"{name} must be {right}, not {_shown(value)}")
+
+
+def check_listener(name: str, value: object) -> None:
+    """Something that can be told what happens."""
+    if not callable(value):
+        raise InvalidArgumentError(f"{name} must be callable with an event, plain or async, not {_shown(value)}")
+
+
 def _check_count(name: str, value: object, lowest: int, highest: int | None) -> None:
     if (
         isinstance(value, bool)

@@ -36,6 +36,8 @@ from .paginator import AsyncPaginator, Follow, Listing, Walk, read_listing, read
 from .query import (
     check_api_version,
     check_at_least_one,
+    check_kind,
+    check_listener,
     check_node_id,
     check_page,
     check_path,
@@ -54,7 +56,7 @@ from .throttle import BudgetKeeper, Lease, Report, Throttle, token_digest
 from .tokens import TokenProvider, TokenSource, appsecret_proof
 from .turns import step_aside
 from .usage import Usage, read_usage
-from .wire import CLOSED, Answer, Wire, check_borrowed, out_of_time, read_timeout
+from .wire import CLOSED, Answer, Wire, check_borrowed, out_of_time, read_timeout, read_trace_configs
 
 T = TypeVar("T")
 
@@ -152,16 +154,19 @@ class GraphSession:
         self._address = partial(URL.build, scheme=root.scheme, authority=root.raw_authority, encoded=True)
         self._root = root.raw_path.rstrip("/")
         self._timeout = read_timeout(timeout)
-        check_borrowed(session, trace_configs)
+        self._trace_configs = read_trace_configs(trace_configs)
+        check_borrowed(session, self._trace_configs)
         self._borrowed = session
-        self._trace_configs = trace_configs
         check_at_least_one("max_body", max_body)
         self._max_body = max_body
         self._throttle: BudgetKeeper = Throttle() if throttle is None else throttle
+        check_kind("throttle", self._throttle, BudgetKeeper, "a Throttle or another BudgetKeeper")
         self._retry = RetryPolicy() if retry is None else retry
+        check_kind("retry", self._retry, RetryPolicy, "a RetryPolicy, such as RetryPolicy(max_attempts=3)")
         self._persistent_attempt = retrying(self._retry, self._tell_retry)(self._attempt)
         self._events = Announcer()
         if on_event is not None:
+            check_listener("on_event", on_event)
             self._events.subscribe(on_event)
         self._held: set[str] = set()
         self._waiting: set[tuple[Secret, asyncio.Timeout]] = set()
@@ -197,7 +202,11 @@ class GraphSession:
         Args:
             listener: Plain or async.
             lists: Whether it is told of the end of each list too, as `ListFinished`; pages then name their list.
+
+        Raises:
+            InvalidArgumentError: It is not callable.
         """
+        check_listener("listener", listener)
         return self._events.subscribe(listener, lists=lists)
 
     def last_usage(self, waba_id: str | None) -> Usage | None:

@@ -13,7 +13,7 @@ import asyncio
 import functools
 import hashlib
 import weakref
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import attrs
 
@@ -50,6 +50,7 @@ class Report:
     """The code of a refusal, which says what is held: 4 the app, 17 the token, 80007 and 80008 the account."""
 
 
+@runtime_checkable
 class BudgetKeeper(Protocol):
     """What a client asks before each call: `Throttle` is one for a process, `RedisThrottle` one for many."""
 

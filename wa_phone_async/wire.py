@@ -256,6 +256,14 @@ def read_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeou
     return aiohttp.ClientTimeout(total=timeout)
 
 
+def read_trace_configs(trace_configs: Iterable[aiohttp.TraceConfig]) -> tuple[aiohttp.TraceConfig, ...]:
+    """What aiohttp is to trace with, kept for each session that is opened."""
+    configs = tuple(trace_configs) if isinstance(trace_configs, Iterable) else (None,)
+    if not all(isinstance(config, aiohttp.TraceConfig) for config in configs):
+        raise InvalidArgumentError(f"trace_configs must be a sequence of aiohttp.TraceConfig, not {trace_configs!r}")
+    return configs
+
+
 def _before(deadline: float | None, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
     """The time-outs of an attempt that may not take longer than the whole call still has."""
     if deadline is None:
