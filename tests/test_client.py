@@ -490,6 +490,23 @@ def test_trace_configs_may_be_read_once_only() -> None:
     assert len(PhoneNumberClient(TOKEN, trace_configs=once).session._trace_configs) == 1  # type: ignore[arg-type]  # the same
 
 
+# The session's own calls
+
+
+@pytest.mark.parametrize("node", [SMALL_WABA, BUSINESS_ID])
+async def test_any_node_is_read_by_the_session(node: str) -> None:
+    async with serving() as (_, client):
+        told = await client.session.get(node, {"fields": "id,name"})
+    assert told["id"] == node
+    assert told["name"]
+
+
+async def test_an_edge_that_only_the_sandbox_lacks_is_told_so() -> None:
+    async with serving() as (_, client):
+        with pytest.raises(BadRequestError, match=r"\(message_templates\) .*; the sandbox does not serve it"):
+            await client.session.paginate(f"{SMALL_WABA}/message_templates")
+
+
 # Settings of the environment
 
 

@@ -202,7 +202,39 @@ def test_two_cursors_at_once_are_refused(live: World) -> None:
     assert live.refused(after="x", before="y")[:2] == (400, 100)
 
 
-# The business
+# Accounts and the business
+
+
+@pytest.mark.parametrize("temper", TEMPER_NAMES)
+def test_the_node_of_an_account_is_the_row_of_the_list(temper: TemperName) -> None:
+    world = World(temper, accounts=2)
+    rows = read(world.ask(OWNED))["data"] + read(world.ask(CLIENT))["data"]
+    assert [read(world.ask(f"/v23.0/{row['id']}")) for row in rows] == rows
+    assert read(world.ask(f"/v23.0/{SMALL_WABA}", query={"fields": "name"})).keys() == {"id", "name"}
+
+
+def test_the_node_of_the_business_has_its_name(live: World) -> None:
+    node = {"id": BUSINESS_ID, "name": "Invented Shops Ltd"}
+    assert read(live.ask(f"/v23.0/{BUSINESS_ID}")) == node
+    assert read(live.ask(f"/v23.0/{BUSINESS_ID}", query={"fields": "name,id"})) == node
+
+
+@pytest.mark.parametrize(
+    ("node", "kind"), [(SMALL_WABA, "WhatsAppBusinessAccount"), (BUSINESS_ID, "Business")], ids=["account", "business"]
+)
+def test_a_field_that_a_node_does_not_have_is_named_with_its_type(live: World, node: str, kind: str) -> None:
+    message = f"(#100) Tried accessing nonexisting field (owner) on node type ({kind}); the sandbox does not serve it"
+    assert refusal(live.ask(f"/v23.0/{node}", query={"fields": "id,owner"})) == (400, 100, message)
+
+
+@pytest.mark.parametrize("node", [SMALL_WABA, BUSINESS_ID])
+def test_nothing_is_written_to_a_node_of_these(live: World, node: str) -> None:
+    assert refusal(live.ask(f"/v23.0/{node}", "POST")) == (400, 100, "(#100) Unsupported post request")
+
+
+def test_the_node_of_an_account_takes_its_budget() -> None:
+    headers = World(quota=2).ask(f"/v23.0/{SMALL_WABA}").headers
+    assert SMALL_WABA in headers["X-Business-Use-Case-Usage"]
 
 
 OWNED, CLIENT = (f"/v23.0/{BUSINESS_ID}/{kind}_whatsapp_business_accounts" for kind in ("owned", "client"))
@@ -577,7 +609,13 @@ def test_a_number_that_is_there_is_refused(live: World, reference: World) -> Non
         ("reference", "/v23.0/999/phone_numbers", 404, 803, "999 was not found"),
         ("live", "/v23.0/me/phone_numbers", 404, 803, "aliases you requested do not exist: me"),
         ("live", f"/v23.0/{BUSINESS_ID}/phone_numbers", 400, 100, "(phone_numbers) on node type (Business)"),
-        ("live", f"/v23.0/{BUSINESS_ID}", 400, 100, "() on node type (Business)"),
+        (
+            "live",
+            f"/v23.0/{BUSINESS_ID}/owned_pixels",
+            400,
+            100,
+            "(owned_pixels) on node type (Business); the sandbox does not serve it",
+        ),
         (
             "live",
             f"/v23.0/{SMALL_WABA}/owned_whatsapp_business_accounts",
@@ -594,7 +632,13 @@ def test_a_number_that_is_there_is_refused(live: World, reference: World) -> Non
             100,
             "(phone_numbers) on node type (WhatsAppBusinessPhoneNumber)",
         ),
-        ("live", f"/v23.0/{SMALL_WABA}/phones", 400, 100, "(phones) on node type (WhatsAppBusinessAccount)"),
+        (
+            "live",
+            f"/v23.0/{SMALL_WABA}/message_templates",
+            400,
+            100,
+            "(message_templates) on node type (WhatsAppBusinessAccount); the sandbox does not serve it",
+        ),
         ("live", f"/v99.0/{SMALL_WABA}/phone_numbers", 400, 2500, "Unknown path components"),
         ("live", f"/23.0/{SMALL_WABA}/phone_numbers", 400, 2500, "Unknown path components"),
         ("live", "/", 400, 2500, "Unknown path components"),

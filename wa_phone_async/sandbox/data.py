@@ -33,6 +33,9 @@ SEEDED: Mapping[str, int] = {EMPTY_WABA: 0, SMALL_WABA: 3, LARGE_WABA: 250}
 BUSINESS_ID = "200300400500600"
 """The id of the business that owns the accounts; no WABA, and refused as one."""
 
+BUSINESS = {"id": BUSINESS_ID, "name": "Invented Shops Ltd"}
+"""What is told of the business."""
+
 NUMBERS_PER_ACCOUNT = 1_000_000
 """How many numbers an account can have with ids of its own."""
 
@@ -243,7 +246,7 @@ def _template(index: int) -> tuple[Row, str]:
         "is_on_biz_app": index % 17 == 8,
         "creation_time": _time(hours=7 * index),
         "last_onboarded_time": _time(hours=7 * (index * 37 % _CYCLE), seconds=index),
-        "owner": {"id": BUSINESS_ID, "name": "Invented Shops Ltd"},
+        "owner": dict(BUSINESS),
         **(_registered(status, turn) if status in _REGISTERED else _unregistered(status)),
         **_username(index),
     }

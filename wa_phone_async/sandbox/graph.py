@@ -11,7 +11,7 @@ import attrs
 
 from wa_phone_async.sandbox.access import Access
 from wa_phone_async.sandbox.budget import Meter
-from wa_phone_async.sandbox.data import BUSINESS_ID
+from wa_phone_async.sandbox.data import BUSINESS, BUSINESS_ID, account_row
 from wa_phone_async.sandbox.messages import (
     JSON_TYPE,
     Answer,
@@ -25,7 +25,17 @@ from wa_phone_async.sandbox.messages import (
 from wa_phone_async.sandbox.numbers import read_new_number
 from wa_phone_async.sandbox.onboarding import Onboarding
 from wa_phone_async.sandbox.pages import LINK_HOST, Ordered, Page, make_page, order_rows, project, write_page
-from wa_phone_async.sandbox.query import NUMBER_TYPE, read_account_query, read_node_fields, read_query
+from wa_phone_async.sandbox.query import (
+    ACCOUNT_TYPE,
+    BUSINESS_TYPE,
+    NUMBER_TYPE,
+    no_such_member,
+    read_account_fields,
+    read_account_query,
+    read_business_fields,
+    read_node_fields,
+    read_query,
+)
 from wa_phone_async.sandbox.reviews import Reviews
 from wa_phone_async.sandbox.store import Account, AccountKind, Store
 from wa_phone_async.sandbox.tempers import Sort, Temper
@@ -94,12 +104,12 @@ class Graph:
         if owner := self._owner(target):
             self._charge(owner, now, headers)
             return self._serve_number(request, target, owner, now)
-        of_business = target.node == BUSINESS_ID and target.edge in BUSINESS_EDGES
+        of_business = target.node == BUSINESS_ID and target.edge in {"", *BUSINESS_EDGES}
         account = None if of_business else self._account(request, target)
         self._charge(account, now, headers)
         if request.method == "GET":
-            return self._list(request, target, account, token)
-        if request.method == "POST" and account is not None:
+            return self._list(request, target, account, token) if target.edge else _node(request, account)
+        if request.method == "POST" and target.edge and account is not None:
             return self._create(request, account, now)
         raise invalid(f"Unsupported {request.method.lower()} request", type="GraphMethodException")
 
@@ -114,7 +124,7 @@ class Graph:
             return dumps(project(row, read_node_fields(request.query, self._temper)))
         if request.method == "POST" and self.onboarding.has(target.edge):
             return dumps(self.onboarding.write(target.edge, row, read_members(request), now))
-        raise _no_field(target.edge, NUMBER_TYPE)
+        raise no_such_member(target.edge, NUMBER_TYPE)
 
     def _account(self, request: Request, target: Target) -> Account:
         """Find the WABA of a path, or refuse what else its id may be."""
@@ -122,14 +132,14 @@ class Graph:
         if not (node.isascii() and node.isdigit()):
             raise invalid(f"Some of the aliases you requested do not exist: {node}", status=404, code=803)
         account = self._store.account(node)
-        if account is not None and edge == "phone_numbers":
+        if account is not None and edge in {"", "phone_numbers"}:
             return account
         if account is not None:
-            raise _no_field(edge, "WhatsAppBusinessAccount")
+            raise no_such_member(edge, ACCOUNT_TYPE)
         if node == BUSINESS_ID:
-            raise _no_field(edge, "Business")
+            raise no_such_member(edge, BUSINESS_TYPE)
         if edge == "phone_numbers" and self._store.is_number(node):
-            raise _no_field(edge, NUMBER_TYPE)
+            raise no_such_member(edge, NUMBER_TYPE)
         raise self._temper.missing(request.method, node)
 
     def _charge(self, account: Account | None, now: float, headers: dict[str, str]) -> None:
@@ -216,12 +226,15 @@ def _error_answer(error: GraphError, headers: dict[str, str]) -> Answer:
     return Answer(error.status, body, {**headers, **_challenge(error), **error.headers})
 
 
+def _node(request: Request, account: Account | None) -> bytes:
+    """Give what is told of an account, or without one of the business."""
+    if account is None:
+        return dumps(project(BUSINESS, read_business_fields(request.query)))
+    return dumps(project(account_row(account.id, account.ordinal), read_account_fields(request.query)))
+
+
 def _order(account: Account, version: int, sort: Sort) -> Ordered:  # noqa: ARG001 - the version is a cache key
     return order_rows(account.rows(), sort)
-
-
-def _no_field(edge: str, node_type: str) -> Refusal:
-    return invalid(f"Tried accessing nonexisting field ({edge}) on node type ({node_type})")
 
 
 def _challenge(error: GraphError) -> dict[str, str]:

@@ -17,8 +17,17 @@ ACCOUNT_DEFAULT_FIELDS = ("id", "name", "currency", "timezone_id", "message_temp
 ACCOUNT_FIELDS = frozenset({*ACCOUNT_DEFAULT_FIELDS, "account_review_status"})
 """What can be asked for of them."""
 
+BUSINESS_FIELDS = ("id", "name")
+"""What is said of a business, unasked or asked."""
+
 NUMBER_TYPE = "WhatsAppBusinessPhoneNumber"
 """What Graph calls the node of a phone number."""
+
+ACCOUNT_TYPE = "WhatsAppBusinessAccount"
+"""What Graph calls the node of a WABA."""
+
+BUSINESS_TYPE = "Business"
+"""What Graph calls the node of a business."""
 
 FILTER_FIELDS = ("account_mode", "messaging_limit_tier", "is_official_business_account")
 
@@ -80,6 +89,23 @@ def read_node_fields(query: Mapping[str, str], temper: Temper) -> tuple[Field, .
     return _read_known_fields(query.get("fields"), temper.fields, temper.default_fields, of=NUMBER_TYPE)
 
 
+def read_account_fields(query: Mapping[str, str]) -> tuple[Field, ...]:
+    """Read the fields asked for of one account, or refuse the whole request."""
+    return _read_known_fields(query.get("fields"), ACCOUNT_FIELDS, ACCOUNT_DEFAULT_FIELDS, of=ACCOUNT_TYPE)
+
+
+def read_business_fields(query: Mapping[str, str]) -> tuple[Field, ...]:
+    """Read the fields asked for of the business, or refuse the whole request."""
+    return _read_known_fields(query.get("fields"), frozenset(BUSINESS_FIELDS), BUSINESS_FIELDS, of=BUSINESS_TYPE)
+
+
+def no_such_member(name: str, of: str | None) -> Refusal:
+    """Refuse a field or an edge in Graph's words, and say where only the sandbox may lack it."""
+    message = f"Tried accessing nonexisting field ({name})" + (f" on node type ({of})" if of else "")
+    is_ours = of in {ACCOUNT_TYPE, BUSINESS_TYPE} and name != "phone_numbers"
+    return invalid(f"{message}; the sandbox does not serve it" if is_ours else message)
+
+
 def read_fields(text: str) -> tuple[Field, ...]:
     """Read `a,b{c,d}`, or refuse with code 2500 what cannot be parsed."""
     fields, rest = _read_names(text, text)
@@ -102,7 +128,7 @@ def _read_known_fields(
     fields = read_fields(text)
     for field in fields:
         if field.name not in known:
-            raise invalid(f"Tried accessing nonexisting field ({field.name})" + (f" on node type ({of})" if of else ""))
+            raise no_such_member(field.name, of)
     return fields if Field("id") in fields else (*fields, Field("id"))  # id always comes
 
 
