@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wa_phone_async import errors
-from wa_phone_async.answers import read_answer
+from wa_phone_async.answers import read_answer, unreadable
 from wa_phone_async.decoding import Json
 from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError, ServerError, WaPhoneError
 from wa_phone_async.models import CreatedPhoneNumber, PhoneNumber
@@ -109,6 +109,34 @@ def test_a_good_status_with_no_json_is_told(body: bytes, *, garbled: bool) -> No
     with pytest.raises(DecodeError) as caught:
         answer(body)
     assert (caught.value.http_status, caught.value.garbled) == (200, garbled)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "text", "garbled"),
+    [
+        (
+            b"<html>",
+            "text/html; charset=utf-8",
+            "HTTP 200 text/html from 127.0.0.1:8080, which is not JSON (6 b",
+            False,
+        ),
+        (b"<html>", "Text/HTML", "HTTP 200 Text/HTML from 127.0.0.1:8080, which is not JSON (6 bytes)", False),
+        (b"", "text/html", "HTTP 200 text/html from 127.0.0.1:8080, which is empty", True),
+        (b"{", "application/json", "HTTP 200 application/json from 127.0.0.1:8080, which is not JSON (1 byte", True),
+        (b"{", "", "HTTP 200 from 127.0.0.1:8080, which is not JSON", True),
+        (b"{", "any words", "HTTP 200 from 127.0.0.1:8080, which is not JSON", True),
+        (b"{", f"text/{TOKEN}", "HTTP 200 text/[hidden] from 127.0.0.1:8080, which is not JSON", True),
+    ],
+)
+def test_what_is_no_json_is_named_by_where_it_came_from(
+    body: bytes, content_type: str, text: str, *, garbled: bool
+) -> None:
+    asked = "GET /v23.0/1234/phone_numbers"
+    error = unreadable(
+        body, http_status=200, content_type=content_type, asked=asked, host="127.0.0.1:8080", secrets=(TOKEN,)
+    )
+    assert str(error).startswith(f"{asked}: {text}")
+    assert (error.http_status, error.garbled) == (200, garbled)
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,8 @@ DEEP = "[" * 50_000
         pytest.param(
             answer(EMPTY_LIST, headers="Content-Encoding: gzip\r\n"), TransportError, "damaged", id="no gzip at all"
         ),
-        pytest.param(answer(""), DecodeError, "the answer is empty", id="empty"),
-        pytest.param(answer(status="204 No Content"), DecodeError, "the answer is empty", id="no content"),
+        pytest.param(answer(""), DecodeError, "which is empty", id="empty"),
+        pytest.param(answer(status="204 No Content"), DecodeError, "which is empty", id="no content"),
         pytest.param(answer(EMPTY_LIST[:-2]), DecodeError, "not JSON", id="cut cleanly"),
         pytest.param(answer("<html></html>"), DecodeError, "not JSON", id="html"),
         pytest.param(answer(b'{"data":["\xff"]}'), DecodeError, "not JSON", id="no utf-8"),
@@ -136,6 +136,21 @@ async def test_whatever_comes_is_an_error_of_ours(play: Play, expected: type[WaP
     assert text in str(caught.value)
     assert server.url not in str(caught.value)
     assert (caught.value.attempts, caught.value.__cause__, caught.value.__context__) == (1, None, None)
+
+
+async def test_a_page_of_another_server_is_asked_for_once_and_says_where_it_came_from() -> None:
+    page = answer("<html>secret words</html>", headers="Content-Type: text/html; charset=utf-8\r\n")
+    async with (
+        RawServer([page] * 2) as server,
+        PhoneNumberClient(TOKEN, base_url=f"{server.url}/shop/", app_secret="an-app-secret") as client,
+    ):
+        with pytest.raises(DecodeError) as caught:
+            await client.list_phone_numbers("1234")
+        host = server.url.removeprefix("http://")
+        assert str(caught.value) == (
+            f"GET /shop/v23.0/1234/phone_numbers: HTTP 200 text/html from {host}, which is not JSON (25 bytes)"
+        )
+        assert (caught.value.attempts, len(server.requests)) == (1, 1)
 
 
 NESTED = '{"data":[],"x":%s}', '{"error":{"message":"no","error_data":{"x":%s}}}', '{"data":[{"id":"1","x":%s}]}'

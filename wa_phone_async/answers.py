@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .decoding import Json, read_json
 from .errors import BadRequestError, DecodeError, RateLimitError
+from .redaction import redact
 from .refusals import read_refusal
 from .usage import Usage, server_wait
 
@@ -38,6 +40,27 @@ def read_answer(body: bytes, *, http_status: int, usage: Usage | None, secrets: 
     if isinstance(refusal, RateLimitError):
         refusal.usage = usage
     raise refusal
+
+
+def unreadable(
+    body: bytes, *, http_status: int, content_type: str, asked: str, host: str, secrets: tuple[str, ...]
+) -> DecodeError:
+    """The error of a good answer that is no JSON, which says where it came from, and nothing of what it says.
+
+    Args:
+        body: The answer's body, decompressed.
+        http_status: Its status.
+        content_type: Its header of this name. A page of HTML is another server's, which will answer so again.
+        asked: The method and the path that were asked for, without the query.
+        host: Who answered, with the port where there is one.
+        secrets: What to hide, should the header echo it.
+    """
+    media_type = content_type.partition(";")[0].strip()
+    shown = f" {redact(media_type, secrets)}" if re.fullmatch(r"[\w.+-]+/[\w.+-]+", media_type) else ""
+    why = f"not JSON ({len(body)} bytes)" if body else "empty"
+    is_page = bool(body) and media_type.lower() == "text/html"
+    text = f"{asked}: HTTP {http_status}{shown} from {host}, which is {why}"
+    return DecodeError(text, http_status=http_status, garbled=not is_page)
 
 
 def check_success(payload: Json, *, http_status: int) -> None:

@@ -148,7 +148,8 @@ class DecodeError(WaPhoneError):
     http_status: int | None
     """The status of the answer, or `None` where the value did not come from one."""
     garbled: bool
-    """Whether it was no JSON at all, as when it is cut on the way, so that asking again may help."""
+    """Whether it was no JSON at all, as when it is cut on the way, so that asking again may help. A page of HTML with a
+    good status is not: it comes from another server, at a wrong `base_url`."""
 
     def __init__(self, message: str, *, http_status: int | None = None, garbled: bool = False) -> None:
         super().__init__(message)

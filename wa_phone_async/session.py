@@ -22,10 +22,11 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from .answers import check_success, read_answer
+from .answers import check_success, read_answer, unreadable
 from .decoding import read_model
 from .errors import (
     AuthenticationError,
+    DecodeError,
     GraphAPIError,
     OutcomeUnknownError,
     RateLimitError,
@@ -153,6 +154,7 @@ class GraphSession:
         # Of its parts, an address is made in a third of the time that reading its text takes.
         self._address = partial(URL.build, scheme=root.scheme, authority=root.raw_authority, encoded=True)
         self._root = root.raw_path.rstrip("/")
+        self._host = root.raw_authority
         self._timeout = read_timeout(timeout)
         self._trace_configs = read_trace_configs(trace_configs)
         check_borrowed(session, self._trace_configs)
@@ -650,11 +652,20 @@ class GraphSession:
                 value = call.read_bytes(answer.body, answer.http_status)
                 if value is not None:
                     return value, Report("answered", usage)
-            secrets = tuple(filter(None, (token, self._app_secret, self._proof(token), *call.request.secrets)))
+            secrets = self._secrets(call, token)
             payload = read_answer(answer.body, http_status=answer.http_status, usage=usage, secrets=secrets)
             return call.read(payload, answer.http_status), Report("answered", usage)
         except WaPhoneError as error:
             result = error.with_traceback(None)  # its frames hold the answer as it came, with any token in it
+        if isinstance(result, DecodeError) and result.garbled:
+            result = unreadable(
+                answer.body,
+                http_status=answer.http_status,
+                content_type=answer.headers.get("Content-Type", ""),
+                asked=f"{call.request.method} {self._path(call.request)}",
+                host=self._host,
+                secrets=self._secrets(call, token),
+            )
         is_write, is_counted = call.request.is_write, call.request.is_counted
         if isinstance(result, RateLimitError) and repeatable(result, is_write=is_write, is_counted=is_counted):
             return result, Report("refused", usage, result.code)  # a block for hours holds nobody else
@@ -664,7 +675,14 @@ class GraphSession:
         query = request.query_string()
         if proof := self._proof(token):
             query = f"{query}&appsecret_proof={proof}" if query else f"appsecret_proof={proof}"
-        return self._address(path=f"{self._root}/{self.api_version}/{request.path}", query_string=query)
+        return self._address(path=self._path(request), query_string=query)
+
+    def _path(self, request: Request) -> str:
+        return f"{self._root}/{self.api_version}/{request.path}"
+
+    def _secrets(self, call: _Call[Any], token: Secret) -> tuple[Secret, ...]:
+        """What must stand in no text of an error, should the answer echo it."""
+        return tuple(filter(None, (token, self._app_secret, self._proof(token), *call.request.secrets)))
 
     def _proof(self, token: Secret) -> Secret | None:
         return None if self._app_secret is None else appsecret_proof(token, self._app_secret)

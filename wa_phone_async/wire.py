@@ -258,10 +258,11 @@ def read_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeou
 
 def read_trace_configs(trace_configs: Iterable[aiohttp.TraceConfig]) -> tuple[aiohttp.TraceConfig, ...]:
     """What aiohttp is to trace with, kept for each session that is opened."""
-    configs = tuple(trace_configs) if isinstance(trace_configs, Iterable) else (None,)
-    if not all(isinstance(config, aiohttp.TraceConfig) for config in configs):
-        raise InvalidArgumentError(f"trace_configs must be a sequence of aiohttp.TraceConfig, not {trace_configs!r}")
-    return configs
+    if isinstance(trace_configs, Iterable):
+        configs = tuple(trace_configs)
+        if all(isinstance(config, aiohttp.TraceConfig) for config in configs):
+            return configs
+    raise InvalidArgumentError(f"trace_configs must be a sequence of aiohttp.TraceConfig, not {trace_configs!r}")
 
 
 def _before(deadline: float | None, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
