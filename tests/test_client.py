@@ -446,6 +446,15 @@ def test_a_bad_list_is_refused_before_it_is_walked() -> None:
         ({"base_url": "https://graph.facebook.com?x=1"}, "base_url must be http:// or https://"),
         ({"base_url": "https://graph.facebook.com:port"}, "base_url must be http:// or https://"),
         ({"base_url": None}, "base_url must be http:// or https://"),
+        (
+            {"base_url": "https://graph.facebook.com/v23.0"},
+            "base_url must end before the version: give api_version='v23.0' beside it, and no /v23.0",
+        ),
+        ({"base_url": "http://127.0.0.1:8080/shop/v25.0/"}, "give api_version='v25.0' beside it"),
+        ({"base_url": "http://127.0.0.1/v23"}, "base_url must end before the version"),
+        ({"base_url": "http://graph.facebook.com"}, "base_url must be https:// for facebook.com: http:// would send"),
+        ({"base_url": "HTTP://Graph.Beta.Facebook.COM.:80"}, "base_url must be https:// for facebook.com"),
+        ({"base_url": "http://facebook.com"}, "base_url must be https:// for facebook.com"),
         ({"app_secret": ""}, "app_secret must be a string that is not empty"),
         ({"app_secret": "a b"}, "app_secret has blanks"),
         ({"access_token": ""}, "access_token must be a string that is not empty"),
@@ -472,6 +481,14 @@ def test_a_bad_setting_says_what_would_be_right(settings: dict[str, Any], text: 
         PhoneNumberClient(**{"access_token": TOKEN, **settings})
     assert text in str(caught.value)
     assert "word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["http://graph.test:8080/v23.0/proxy", "http://notfacebook.com", "http://facebook.com.test", "http://h/dev23.0"],
+)
+def test_an_address_of_a_test_server_may_be_plain(base_url: str) -> None:
+    assert PhoneNumberClient(TOKEN, base_url=base_url).session.base_url == base_url
 
 
 def test_an_unknown_setting_is_a_type_error() -> None:

@@ -80,7 +80,8 @@ class PhoneNumberClient:
             async, where `node_id` is the id at the head of the path and `rejected` the token that the API has just
             rejected in this call, or `None`. Left out with a `GraphSession`, which has its own.
         api_version: The version of the Graph API; `v23.0` unless told.
-        base_url: Where the API lives; `https://graph.facebook.com` unless told.
+        base_url: Where the API lives, without the version; `https://graph.facebook.com` unless told. With `http://`,
+            which is for tests and refused for facebook.com, the token goes in clear.
         app_secret: The app's secret: with it every call carries `appsecret_proof`.
         retry: How patiently a call is made again.
         timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`; 30 s unless told.

@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
@@ -257,20 +257,31 @@ def read_base_url(base_url: object) -> str:
     """The address below which the API lives, without a slash at its end."""
     if isinstance(base_url, str) and not re.search(r"[\s?#]", base_url):
         parts = _split_url(base_url)
-        if parts and "@" not in parts["netloc"]:
+        if parts and "@" not in parts.netloc:
+            _check_address(parts)
             return base_url.rstrip("/")
     raise InvalidArgumentError(
         "base_url must be http:// or https:// with a host and no user, query or fragment, such as 'https://graph.facebook.com'"
     )
 
 
-def _split_url(url: str) -> Mapping[str, str] | None:
+def _split_url(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return None
-    return parts._asdict() if parts.scheme in {"http", "https"} and host else None
+    return parts if parts.scheme in {"http", "https"} and host else None
+
+
+def _check_address(parts: SplitResult) -> None:
+    """Refuse what is an address, and surely not that of the API."""
+    if version := re.search(r"/(v[0-9]+(?:\.[0-9]+)?)/*$", parts.path):
+        raise InvalidArgumentError(
+            f"base_url must end before the version: give api_version={version[1]!r} beside it, and no /{version[1]}"
+        )
+    if parts.scheme == "http" and re.search(r"(?:^|\.)facebook\.com\.?$", parts.hostname or ""):
+        raise InvalidArgumentError("base_url must be https:// for facebook.com: http:// would send the token in clear")
 
 
 def check_secret(name: str, value: Secret) -> None:

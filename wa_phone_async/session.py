@@ -106,7 +106,8 @@ class GraphSession:
     Args:
         access_token: The token, or a callable that gives it; see `TokenProvider`.
         api_version: The version of the Graph API, such as `v23.0`.
-        base_url: Where the API lives.
+        base_url: Where the API lives, without the version. With `http://`, which is for tests and refused for
+            facebook.com, the token goes in clear.
         app_secret: The app's secret: with it every call carries `appsecret_proof`.
         retry: How patiently a call is made again.
         timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`. On a borrowed aiohttp session the wait for one
