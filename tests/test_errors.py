@@ -191,16 +191,55 @@ def test_a_refusal_keeps_every_fact(kind: type[GraphAPIError]) -> None:
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (refusal(), "Too many calls (HTTP 400, code 80008/2446079, retry after 90 s, trace AbC)"),
+        (
+            refusal(),
+            "Espere um pouco: Too many calls (HTTP 400, code 80008/2446079, retry after 90 s, trace AbC)",
+        ),
+        (GraphAPIError("No", http_status=400, error_user_title="Title", error_user_msg="Text."), "Text: No (HTTP 400)"),
+        (GraphAPIError("No", http_status=400, error_user_title="Title"), "Title: No (HTTP 400)"),
+        (GraphAPIError("(#1) It is so.", http_status=400, error_user_msg="It is so."), "(#1) It is so. (HTTP 400)"),
         (GraphAPIError("No", http_status=500), "No (HTTP 500)"),
         (GraphAPIError("No", http_status=400, code=0), "No (HTTP 400, code 0)"),
         (GraphAPIError("No", http_status=400, error_subcode=7), "No (HTTP 400)"),
-        (GraphAPIError("No", http_status=429, retry_after=0.5), "No (HTTP 429, retry after 0.5 s)"),
+        (GraphAPIError("No", http_status=429, retry_after=0.5), "No (HTTP 429, retry after 1 s)"),
+        (GraphAPIError("No", http_status=429, retry_after=299.998), "No (HTTP 429, retry after 300 s)"),
+        (GraphAPIError("No", http_status=429, retry_after=60.25), "No (HTTP 429, retry after 61 s)"),
+        (GraphAPIError("No", http_status=429, retry_after=86_399.5), "No (HTTP 429, retry after 86400 s)"),
+        (GraphAPIError("No", http_status=429, retry_after=60.0000001), "No (HTTP 429, retry after 60 s)"),
     ],
-    ids=["all", "status only", "code 0", "a subcode says nothing without a code", "part of a second"],
+    ids=[
+        "all",
+        "a sentence for people comes first",
+        "or a title where there is no sentence",
+        "what is said already is not said twice",
+        "status only",
+        "code 0",
+        "a subcode says nothing without a code",
+        "part of a second",
+        "nearly whole",
+        "rounded up",
+        "a day",
+        "an error of arithmetic",
+    ],
 )
 def test_a_refusal_is_one_sentence_with_its_trace(error: GraphAPIError, sentence: str) -> None:
     assert str(error) == sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            BadRequestError("No", http_status=400, code=100, error_subcode=33),
+            "BadRequestError('No', http_status=400, code=100, error_subcode=33)",
+        ),
+        (RateLimitError("No", http_status=None), "RateLimitError('No')"),
+        (ServerError("No", http_status=500, code=0), "ServerError('No', http_status=500, code=0)"),
+    ],
+    ids=["all", "nothing", "code 0"],
+)
+def test_the_repr_of_a_refusal_has_its_codes(error: GraphAPIError, text: str) -> None:
+    assert repr(error) == text
 
 
 @given(

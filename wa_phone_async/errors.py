@@ -28,6 +28,7 @@ Every error can be pickled, takes notes, and holds no secret.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from .markup import members_as_html
@@ -219,6 +220,7 @@ class WebhookSignatureError(WaPhoneError):
 class GraphAPIError(WaPhoneError):
     """The API refused, and this is everything that it said.
 
+    Its text begins with the sentence that is meant for people, where there is one, or else their title.
     Only `message` and `http_status` are always there: real bodies lack `type`, `fbtrace_id`, even `code`
     (Meta's Graph error guide and published captures, read 2026-11-22).
     """
@@ -279,10 +281,22 @@ class GraphAPIError(WaPhoneError):
             subcode = "" if self.error_subcode is None else f"/{self.error_subcode}"
             facts.append(f"code {self.code}{subcode}")
         if self.retry_after is not None:
-            facts.append(f"retry after {self.retry_after:g} s")
+            facts.append(f"retry after {_whole(self.retry_after)} s")
         if self.fbtrace_id is not None:
             facts.append(f"trace {self.fbtrace_id}")
-        return f"{self.message} ({', '.join(facts)})"
+        told = (self.error_user_msg or self.error_user_title or "").rstrip(".")
+        words = self.message if told in self.message else f"{told}: {self.message}"
+        return f"{words} ({', '.join(facts)})"
+
+    def __repr__(self) -> str:
+        names = "http_status", "code", "error_subcode"
+        facts = [f", {name}={value}" for name in names if (value := getattr(self, name)) is not None]
+        return f"{type(self).__name__}({self.message!r}{''.join(facts)})"
+
+
+def _whole(seconds: float) -> float:
+    """Seconds for people: whole ones, and never fewer."""
+    return math.ceil(round(seconds, 3)) if seconds < math.inf else seconds
 
 
 class BadRequestError(GraphAPIError):

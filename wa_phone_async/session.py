@@ -162,10 +162,12 @@ class GraphSession:
         self._borrowed = session
         check_at_least_one("max_body", max_body)
         self._max_body = max_body
+        if throttle is not None:
+            check_kind("throttle", throttle, BudgetKeeper, "a Throttle or another BudgetKeeper")
         self._throttle: BudgetKeeper = Throttle() if throttle is None else throttle
-        check_kind("throttle", self._throttle, BudgetKeeper, "a Throttle or another BudgetKeeper")
+        if retry is not None:
+            check_kind("retry", retry, RetryPolicy, "a RetryPolicy, such as RetryPolicy(max_attempts=3)")
         self._retry = RetryPolicy() if retry is None else retry
-        check_kind("retry", self._retry, RetryPolicy, "a RetryPolicy, such as RetryPolicy(max_attempts=3)")
         self._persistent_attempt = retrying(self._retry, self._tell_retry)(self._attempt)
         self._events = Announcer()
         if on_event is not None:

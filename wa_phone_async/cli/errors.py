@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from typing import Final
 
 from cyclopts import CycloptsError, MissingArgumentError, UnknownCommandError, UnknownOptionError
 
-from wa_phone_async import AuthenticationError, GraphAPIError, InvalidArgumentError, OutcomeUnknownError, WaPhoneError
+from wa_phone_async import AuthenticationError, InvalidArgumentError, OutcomeUnknownError, WaPhoneError
 
 from .output import reason
 
@@ -60,8 +59,8 @@ def sentence(error: Exception) -> str:
             text = _in_options(str(error))
         case OutcomeUnknownError():
             text = f"{error}: wa-phone list {error.waba_id} shows them"
-        case GraphAPIError():
-            text = _refusal(error)
+        case AuthenticationError():
+            text = f"{error}; give another token, as WA_ACCESS_TOKEN or by --token-file"
         case CycloptsError():
             text = str(error).replace("into int.", "into a whole number.").replace("into float.", "into a number.")
         case WaPhoneError():
@@ -78,18 +77,6 @@ def _in_options(text: str) -> str:
     text = _OPTIONS.sub(lambda name: _NAMES.get(name[0], f"--{name[0].replace('_', '-')}"), text)
     for python, words in _WORDS:
         text = re.sub(python, words, text)
-    return text
-
-
-def _refusal(error: GraphAPIError) -> str:
-    """What the API said, for people first where it did that; waits in whole seconds, and what to do about a token."""
-    text = str(error)
-    if error.retry_after is not None:
-        text = text.replace(f"retry after {error.retry_after:g} s", f"retry after {math.ceil(error.retry_after)} s")
-    if error.error_user_msg:
-        text = f"{error.error_user_msg.rstrip('.')}: {text}"
-    if isinstance(error, AuthenticationError):
-        text += "; give another token, as WA_ACCESS_TOKEN or by --token-file"
     return text
 
 
