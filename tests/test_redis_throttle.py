@@ -1276,12 +1276,3 @@ async def test_a_client_goes_on_while_redis_is_killed_and_started_again(
 
         assert {request.status for request in sandbox.requests} == {200}
         assert levels(caplog) == ["WARNING"]
-
-
-def test_without_the_package_one_sentence_says_what_to_install() -> None:
-    code = "import sys; sys.modules['redis'] = None; import wa_phone_async.extras.redis"
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert (
-        done.stderr.splitlines()[-1]
-        == 'ImportError: RedisThrottle needs a package: pip install "wa_phone_async[redis]"'
-    )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from wa_phone_async import InvalidArgumentError
 from wa_phone_async.export import Job
+from wa_phone_async.extras import Extra
 
 from .progress import Progress, showing
 from .stopping import Stop, stopping, until_a_moment_after
@@ -31,13 +32,10 @@ async def list_on_cluster(
         InvalidArgumentError: The extra is not installed.
         OSError: There is no scheduler.
     """
-    try:
+    with Extra("dask", error=InvalidArgumentError):
         from distributed import Client  # noqa: PLC0415 - an optional package
 
         from wa_phone_async.extras.dask import Work, client_from_env, in_chunks, list_chunks  # noqa: PLC0415 - it too
-    except ModuleNotFoundError:
-        text = '--dask needs a package that is not installed: python -m pip install "wa_phone_async[dask]"'
-        raise InvalidArgumentError(text) from None
     work = Work(client_factory=client_from_env, out_dir=job.directory, list_options=how, suffix=f".{job.format}")
     connecting: Any = Client(address, asynchronous=True)  # type: ignore[no-untyped-call]  # it has no types
     with stopping() as stop:

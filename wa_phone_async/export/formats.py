@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias, cast, get_args
 
 from wa_phone_async import InvalidArgumentError
+from wa_phone_async.extras import Extra
 
 from .rows import COLUMNS, Row
 
@@ -132,23 +132,10 @@ def make_encoder(form: FileFormat) -> Callable[[Sink], Encoder]:
         return JsonLines
     if form == "csv":
         return Csv
-    with needs_extra("parquet"):
+    with Extra("parquet", error=InvalidArgumentError):
         from wa_phone_async.extras.parquet import Parquet  # noqa: PLC0415 - an optional package
 
         return lambda sink: Parquet(sink, COLUMNS)
-
-
-@contextmanager
-def needs_extra(extra: str) -> Generator[None]:
-    """Say what to install, where arro3 is not."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] != "arro3":
-            raise
-        raise InvalidArgumentError(
-            f'this needs a package that is not installed: python -m pip install "wa_phone_async[{extra}]"'
-        ) from error
 
 
 def to_json(value: Any) -> str:

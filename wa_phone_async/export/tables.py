@@ -9,8 +9,8 @@ from typing import Protocol
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber
 from wa_phone_async.bulk import WabaListing
+from wa_phone_async.extras import Extra
 
-from .formats import needs_extra
 from .rows import COLUMNS, batches, offer, rows_of
 
 
@@ -45,7 +45,7 @@ def to_arrow(items: Iterable[WabaListing | PhoneNumber]) -> ArrowTable:
     Raises:
         InvalidArgumentError: Something else is among the items, or the extra is not installed.
     """
-    with needs_extra("arrow"):
+    with Extra("arrow", error=InvalidArgumentError):
         from wa_phone_async.extras.arrow import batch_of, table_of  # noqa: PLC0415 - an optional package
 
     if not isinstance(items, Iterable):

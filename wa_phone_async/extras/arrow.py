@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
+from . import Extra
+
+with Extra("arrow"):
+    from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
 
 Columns: TypeAlias = Mapping[str, type[Any]]
 """The names of columns, and what each one holds: `dict` is plain JSON."""

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Final, Unpack
 
 import attrs
-import distributed
 
 from wa_phone_async import BudgetKeeper, InvalidArgumentError, PhoneNumberClient, RetryPolicy, WabaListing
 from wa_phone_async.cache import ListOptions
@@ -33,6 +32,11 @@ from wa_phone_async.export.ids import IdSet
 from wa_phone_async.export.rows import error_rows_of
 from wa_phone_async.export.writer import RowFile
 from wa_phone_async.query import check_at_least_one
+
+from . import Extra
+
+with Extra("dask"):
+    import distributed
 
 _dask: Any = distributed  # most of it has no types
 

@@ -16,8 +16,6 @@ from enum import StrEnum
 from typing import Any, Final
 
 import attrs
-import msgspec
-from msgspec import UNSET, UnsetType
 
 from wa_phone_async.builders import (
     MAX_LEARNED,
@@ -33,6 +31,12 @@ from wa_phone_async.builders import (
 )
 from wa_phone_async.decoding import PageReader, PlainPage
 from wa_phone_async.models import NO_EXTRA
+
+from . import Extra
+
+with Extra("speed"):
+    import msgspec
+    from msgspec import UNSET, UnsetType
 
 if tuple(map(int, msgspec.__version__.split(".")[:2])) < (0, 22):
     raise ImportError(f"the fast path was never tried with msgspec {msgspec.__version__}: it wants 0.22")

@@ -37,9 +37,6 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
-from opentelemetry import metrics, trace
-from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, StatusCode
 
 from wa_phone_async import (
     CallFinished,
@@ -52,6 +49,13 @@ from wa_phone_async import (
     RetryPlanned,
     __version__,
 )
+
+from . import Extra
+
+with Extra("otel"):
+    from opentelemetry import metrics, trace
+    from opentelemetry.context import Context
+    from opentelemetry.trace import SpanKind, StatusCode
 
 _Attributes: TypeAlias = Mapping[str, str | int | float]
 _Facts: TypeAlias = Mapping[str, str | int | float | None]

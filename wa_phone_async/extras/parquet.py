@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from arro3.core import RecordBatch, RecordBatchReader
-from arro3.io import read_parquet, write_parquet
-
 from wa_phone_async import InvalidArgumentError
 
-from .arrow import Columns, Rows, batch_of, schema_of
+from . import Extra
+
+with Extra("parquet"):
+    from arro3.core import RecordBatch, RecordBatchReader
+    from arro3.io import read_parquet, write_parquet
+
+    from .arrow import Columns, Rows, batch_of, schema_of
 
 ROW_GROUP_ROWS: Final = 65_536
 """Rows of a row group, which is what is held in memory: compressed, and 1 MiB of each column that is not yet."""

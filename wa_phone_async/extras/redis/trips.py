@@ -18,21 +18,20 @@ from typing import Any, Final, cast
 
 import attrs
 
-try:
-    from redis.asyncio import ConnectionPool
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-    from redis.exceptions import NoScriptError, RedisError
-except ImportError as _error:
-    raise ImportError('RedisThrottle needs a package: pip install "wa_phone_async[redis]"') from _error
-
 from wa_phone_async.budget import SCOPE_OF_CODE
+from wa_phone_async.extras import Extra
 from wa_phone_async.redaction import Secret
 from wa_phone_async.throttle import Lease, Report
 from wa_phone_async.usage import Reading
 from wa_phone_async.waiting import Queue
 
 from .breaker import Breaker
+
+with Extra("redis"):
+    from redis.asyncio import ConnectionPool
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import NoScriptError, RedisError
 
 SCRIPT: Final = files("wa_phone_async.extras.redis").joinpath("budget.lua").read_text(encoding="utf-8")
 """The rule in Lua."""
