@@ -16,6 +16,7 @@ from wa_phone_async import (
     BadRequestError,
     Filter,
     GraphSession,
+    InvalidArgumentError,
     NotFoundError,
     OutcomeUnknownError,
     PaginationError,
@@ -523,6 +524,32 @@ def test_what_fails_in_the_sdk_never_reaches_a_call(caplog: pytest.LogCaptureFix
     run(main())
     assert {(record.name, record.levelno) for record in caplog.records} == {("wa_phone_async", logging.ERROR)}
     assert TOKEN not in caplog.text
+
+
+def test_nothing_is_told_twice() -> None:
+    async def main() -> None:
+        async with watched() as (_, client, telemetry), PhoneNumberClient(session=client.session) as other:
+            for again in (client, other, client.session):
+                with pytest.raises(InvalidArgumentError, match="is instrumented already: first call what that"):
+                    telemetry.watch(again)
+            await client.list_phone_numbers(SMALL_WABA)
+        assert len(telemetry.named(CALL)) == 1
+
+    run(main())
+
+
+def test_it_is_instrumented_again_after_the_first_was_undone() -> None:
+    async def main() -> None:
+        telemetry = Telemetry()
+        client = PhoneNumberClient(TOKEN)
+        first = telemetry.watch(client)
+        first()
+        telemetry.watch(client)
+        first()  # once more, which does nothing
+        with pytest.raises(InvalidArgumentError):
+            telemetry.watch(client)
+
+    run(main())
 
 
 def test_undone_it_tells_nothing_more_and_ends_what_is_under_way() -> None:

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import re
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ from wa_phone_async import (
     Event,
     GraphSession,
     HoldBegan,
+    InvalidArgumentError,
     ListFinished,
     PhoneNumberClient,
     Reading,
@@ -66,6 +68,9 @@ _WITH_DIGITS: Final = re.compile(r"[^/]*[0-9][^/]*")
 _CALL_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 600, 3600)
 _HOLD_SECONDS: Final = (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 21600, 86400)
 
+_instrumented: Final[weakref.WeakKeyDictionary[GraphSession, _Spans]] = weakref.WeakKeyDictionary()
+"""What makes the spans of each session that is instrumented."""
+
 
 def instrument(
     client: PhoneNumberClient | GraphSession,
@@ -88,14 +93,25 @@ def instrument(
 
     Returns:
         What ends it. Lists that are under way end there for OpenTelemetry.
+
+    Raises:
+        InvalidArgumentError: It is instrumented already, so that everything would count twice.
     """
     session = client if isinstance(client, GraphSession) else client.session
+    if session in _instrumented:
+        raise InvalidArgumentError(
+            "this client, or one with the same GraphSession, is instrumented already: "
+            "first call what that instrument() returned, which ends it"
+        )
     place = _Place(session, attributes or {})
     spans = _Spans(trace.get_tracer(_SCOPE, __version__, tracer_provider), place)
     instruments = _Metrics(metrics.get_meter(_SCOPE, __version__, meter_provider), place)
     unsubscribe = session.subscribe(spans.hear, lists=True), session.subscribe(instruments.hear)
+    _instrumented[session] = spans
 
     def undo() -> None:
+        if _instrumented.get(session) is spans:
+            del _instrumented[session]
         for step in (*unsubscribe, spans.end):
             step()
 
