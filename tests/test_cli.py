@@ -269,7 +269,7 @@ class TestCreate:
         done = run("create", EMPTY_WABA, *NEW)
         assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
         assert "whether 16315551000 was created is unknown" in done.err
-        assert done.err.endswith(f"wa-phone list {EMPTY_WABA} shows them\n")
+        assert done.err.endswith(f"or give --ensure, which does that: wa-phone list {EMPTY_WABA} shows them\n")
         assert len(graph_sandbox.created) == 1
 
 

@@ -541,7 +541,7 @@ class PhoneNumberClient:
         def unknown(reason: str) -> OutcomeUnknownError:
             return OutcomeUnknownError(
                 f"whether {phone_number} was created is unknown ({reason}): list the numbers of {waba_id} "
-                "and look for its digits before you create it again",
+                "and look for its digits before you create it again, or call ensure_phone_number, which does that",
                 operation="create_phone_number",
                 waba_id=waba_id,
                 phone_number=phone_number,

@@ -58,7 +58,8 @@ def sentence(error: Exception) -> str:
         case InvalidArgumentError():
             text = _in_options(str(error))
         case OutcomeUnknownError():
-            text = f"{error}: wa-phone list {error.waba_id} shows them"
+            text = str(error).replace("call ensure_phone_number", "give --ensure")
+            text = f"{text}: wa-phone list {error.waba_id} shows them"
         case AuthenticationError():
             text = f"{error}; give another token, as WA_ACCESS_TOKEN or by --token-file"
         case CycloptsError():
