@@ -1,8 +1,8 @@
 """From a new number to an approved one, in a program: `python examples/onboard.py`.
 
-Without WA_ACCESS_TOKEN it runs against the embedded Graph API. With it, and with WABA_ID, PHONE_NUMBER and
-VERIFIED_NAME in the environment, it runs against Meta's, and asks for the code and the PIN. Whatever ends it, the next
-run goes on from the state that the API reports.
+Without WA_ACCESS_TOKEN it runs against the embedded Graph API. With it, and with WABA_ID, PHONE_NUMBER, CC (its
+country's dial code) and VERIFIED_NAME in the environment, it runs against Meta's, and asks for the code and the PIN.
+Whatever ends it, the next run goes on from the state that the API reports.
 """
 
 import asyncio
@@ -17,10 +17,17 @@ Ask = Callable[[str], Awaitable[str]]
 
 
 async def onboard(
-    client: PhoneNumberClient, waba_id: str, ask: Ask, *, phone_number: str, verified_name: str, interval: float = 60.0
+    client: PhoneNumberClient,
+    waba_id: str,
+    ask: Ask,
+    *,
+    phone_number: str,
+    cc: str,
+    verified_name: str,
+    interval: float = 60.0,
 ) -> PhoneNumber:
     """Bring a number all the way. `ask` gives what only a person knows: the code that came, and the PIN."""
-    ensured = await client.ensure_phone_number(waba_id, phone_number=phone_number, verified_name=verified_name)
+    ensured = await client.ensure_phone_number(waba_id, phone_number=phone_number, cc=cc, verified_name=verified_name)
     number_id = ensured.phone_number.id
     print(f"{number_id}: {ensured.outcome}")
 
@@ -41,9 +48,9 @@ async def onboard(
 async def main() -> None:
     """Onboard one number, here or there."""
     if "WA_ACCESS_TOKEN" in os.environ:
-        waba_id, phone_number, name = (os.environ[name] for name in ("WABA_ID", "PHONE_NUMBER", "VERIFIED_NAME"))
+        waba_id, digits, cc, name = (os.environ[name] for name in ("WABA_ID", "PHONE_NUMBER", "CC", "VERIFIED_NAME"))
         async with PhoneNumberClient.from_env() as client:
-            number = await onboard(client, waba_id, ask_the_person, phone_number=phone_number, verified_name=name)
+            number = await onboard(client, waba_id, ask_the_person, phone_number=digits, cc=cc, verified_name=name)
     else:
         async with Sandbox(review_after=1.0) as sandbox, PhoneNumberClient("any", base_url=sandbox.url) as client:
 
@@ -51,7 +58,7 @@ async def main() -> None:
                 return sandbox.inbox[-1].code if what == "Code" else "271828"
 
             number = await onboard(
-                client, EMPTY_WABA, ask, phone_number="16315551000", verified_name="Acme Shoes", interval=0.5
+                client, EMPTY_WABA, ask, phone_number="16315551000", cc="1", verified_name="Acme Shoes", interval=0.5
             )
     print(f"{number.id}: {number.display_phone_number} is ready, as {number.verified_name}")
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber
-from wa_phone_async.digits import alike, likeness, read_digits, shortest_form, whole_number
+from wa_phone_async.digits import alike, likeness, missing_code, read_digits, shortest_form, whole_number
 
 numbers = st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True)
 separators = st.text(st.characters(exclude_categories=["Nd", "Cs"]), max_size=3)
@@ -88,6 +88,30 @@ def test_a_number_that_is_too_long_with_its_country_code_is_refused() -> None:
     assert whole_number("1" * 15, None) == whole_number("1" * 15, "1") == "1" * 15
     with pytest.raises(InvalidArgumentError, match="at most 15 digits with its country code, not 17: does cc belong"):
         whole_number("1" * 15, "44")
+
+
+@pytest.mark.parametrize(
+    ("digits", "displayed", "code"),
+    [
+        ("6315555555", "+1 631-555-5555", "1"),
+        ("15112345678", "+49 1511 2345678", "49"),
+        ("5550107", "+683 555 0107", "683"),
+        ("11998765432", "+55 11 9876-5432", "55"),
+        ("16315555555", "+1 631-555-5555", None),
+        ("5555555", "+1 631-555-5555", None),  # a code of four digits is none
+        ("6315555556", "+1 631-555-5555", None),
+        ("6315555555", "", None),
+    ],
+)
+def test_the_country_code_that_is_missing(digits: str, displayed: str, code: str | None) -> None:
+    assert missing_code(digits, displayed) == code
+
+
+@given(st.from_regex(r"[1-9][0-9]{6,11}", fullmatch=True), st.from_regex(r"[1-9][0-9]{0,2}", fullmatch=True))
+def test_with_the_missing_country_code_a_number_is_the_same(national: str, cc: str) -> None:
+    code = missing_code(national, cc + national)
+    assert code is not None
+    assert likeness(code + national, cc + national)
 
 
 def test_of_a_list_the_exact_ones_come_before_the_loose_ones() -> None:

@@ -222,6 +222,45 @@ async def test_two_candidates_are_an_error_and_never_a_guess() -> None:
     assert "go on with one of" in str(error)
 
 
+async def test_without_its_country_code_a_number_that_may_be_there_is_not_created() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.add_waba(EMPTY_WABA, [{"id": "7", "display_phone_number": "+1 631-555-3000"}])
+        with pytest.raises(AmbiguousNumberError) as caught:
+            await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme")
+        assert methods(sandbox) == "G"
+        error = caught.value
+        assert (error.waba_id, error.phone_number, error.phone_number_ids) == (EMPTY_WABA, "6315553000", ("7",))
+        assert str(error) == (
+            f"6315553000 may be +1 631-555-3000 of {EMPTY_WABA} without its country code: "
+            "give cc='1' if it is, and the cc that it has if it is another number"
+        )
+        found = await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme", cc="1")
+        assert (found.outcome, found.phone_number.id) == ("found", "7")
+        other = await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme", cc="63")
+        assert other.outcome == "created"
+
+
+async def test_without_a_country_code_a_number_that_is_listed_whole_is_found() -> None:
+    async with serving() as (sandbox, client):
+        rows = [
+            {"id": "7", "display_phone_number": "+1 631-555-3000"},
+            {"id": "8", "display_phone_number": "6315553000"},
+        ]
+        sandbox.add_waba(EMPTY_WABA, rows)
+        found = await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme")
+        assert (found.outcome, found.phone_number.id) == ("found", "8")
+
+
+async def test_a_create_without_a_country_code_that_was_lost_and_shown_with_one_is_not_made_twice() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(NO_FAULT, method="GET")
+        sandbox.plan(Fault.raw('{"data":[{"id":"7","display_phone_number":"+1 631-555-3000"}]}'), method="GET")
+        sandbox.plan(NOT_DONE, method="POST")
+        with pytest.raises(AmbiguousNumberError):
+            await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme")
+        assert methods(sandbox) == "GPG"
+
+
 @pytest.mark.parametrize("fault", [LOST, EXISTS], ids=["lost", "refused"])
 async def test_two_candidates_are_an_error_when_looking_again_too(fault: Fault) -> None:
     async with serving() as (sandbox, client):

@@ -35,6 +35,7 @@ def onboard(graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable
         "WA_BASE_URL": graph_sandbox.url,
         "WABA_ID": EMPTY_WABA,
         "PHONE_NUMBER": "16315551000",
+        "CC": "1",
         "VERIFIED_NAME": "Acme Shoes",
     }
     for name, value in environment.items():

@@ -767,7 +767,8 @@ class PhoneNumberClient:
 
         Raises:
             InvalidArgumentError: An argument is wrong; nothing was sent.
-            AmbiguousNumberError: Several numbers of the account may be this one; none was created by guess.
+            AmbiguousNumberError: Several numbers of the account may be this one, or one may be it with a country code
+                and no `cc` was given; none was created by guess.
             OutcomeUnknownError: It was sent and its answer was lost, and looking did not settle it in time. `__cause__`
                 is what stood in the way, if anything did.
             ConflictError: It was refused as there already, and the account does not show it: it may be elsewhere.
@@ -805,6 +806,7 @@ class PhoneNumberClient:
             waba_id=waba_id,
             phone_number=phone_number,
             digits=whole_number(phone_number, cc),
+            has_code=cc is not None,
             list_numbers=list_numbers,
             create=create,
             look_again=read_look_again(look_again),

@@ -71,6 +71,17 @@ def likeness(digits: str, displayed: str) -> Likeness | None:
     return "loose" if shortest_form(shown) == shortest_form(digits) else None
 
 
+def missing_code(digits: str, displayed: str) -> str | None:
+    """The country code with which these digits are a displayed number; `None` where none makes them that.
+
+    Args:
+        digits: The digits of a number, perhaps without its country code.
+        displayed: A number as the API shows it.
+    """
+    codes = (read_digits(displayed)[:length] for length in (1, 2, 3))
+    return next((code for code in codes if likeness(code + digits, displayed)), None)
+
+
 def alike(digits: str, numbers: Iterable[PhoneNumber]) -> list[PhoneNumber]:
     """Those of a list that may be the number with these digits: exactly alike, or where none is, loosely."""
     found: dict[Likeness | None, list[PhoneNumber]] = {"exact": [], "loose": [], None: []}

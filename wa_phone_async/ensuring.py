@@ -1,6 +1,7 @@
 """Sure creation: a number that is there afterwards, once, whatever became of the answers.
 
-    look          the whole list, compared by digits; a number that is there is `found`
+    look          the whole list, compared by digits; a number that is there is `found`, and one that may be it but for
+                  a country code that was not given is an error
     create        once; with an answer it is `created`
     look again    after an answer that was lost: at once, and after each of a few waits; now it is `recovered`
     create again  once more, if it is still absent; a refusal as there already counts as there
@@ -22,7 +23,7 @@ from typing import Final, Literal, TypeVar
 
 import attrs
 
-from .digits import alike, shortest_form
+from .digits import alike, missing_code, shortest_form
 from .errors import (
     AmbiguousNumberError,
     ConflictError,
@@ -64,6 +65,8 @@ class Wanted:
     """As it was passed."""
     digits: str
     """All its digits, country code first."""
+    has_code: bool = True
+    """Whether the country code is known to be among them."""
     list_numbers: Callable[[float | None], Awaitable[list[PhoneNumber]]]
     create: Callable[[float | None], Awaitable[CreatedPhoneNumber]]
     look_again: tuple[float, ...] = LOOK_AGAIN
@@ -259,6 +262,8 @@ class _Errand:
         found = alike(self._wanted.digits, numbers)
         if len(found) > 1:
             raise self._ambiguous(found)
+        if not found and not self._wanted.has_code:
+            self._check_code(numbers)
         return found[0] if found else None
 
     async def _call(self, call: Callable[[float | None], Awaitable[T]]) -> T:
@@ -281,6 +286,19 @@ class _Errand:
             phone_number=wanted.phone_number,
             reason=self._doubt,
         )
+
+    def _check_code(self, numbers: list[PhoneNumber]) -> None:
+        """Refuse to go on where a number is listed that this one would be with a country code."""
+        wanted = self._wanted
+        for number in numbers:
+            if code := missing_code(wanted.digits, number.display_phone_number or ""):
+                raise AmbiguousNumberError(
+                    f"{wanted.phone_number} may be {number.display_phone_number} of {wanted.waba_id} without its "
+                    f"country code: give cc={code!r} if it is, and the cc that it has if it is another number",
+                    waba_id=wanted.waba_id,
+                    phone_number=wanted.phone_number,
+                    phone_number_ids=(number.id,),
+                )
 
     def _ambiguous(self, found: list[PhoneNumber]) -> AmbiguousNumberError:
         wanted, ids = self._wanted, tuple(number.id for number in found)

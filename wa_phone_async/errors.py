@@ -127,7 +127,10 @@ class OutcomeUnknownError(WaPhoneError):
 
 
 class AmbiguousNumberError(WaPhoneError):
-    """Several numbers of an account may be the one that is meant: go on with the id of the right one."""
+    """Several numbers of an account may be the one that is meant: go on with the id of the right one.
+
+    It may be one number too, which is the one that is meant if a country code was left out: the text says what to do.
+    """
 
     waba_id: str
     """The account."""
