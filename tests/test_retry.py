@@ -1,7 +1,9 @@
 """Retries: one pure generator decides, without a clock; the decorator waits what it says, and never less."""
 
 import asyncio
+import inspect
 import itertools
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -267,3 +269,18 @@ async def test_the_decorated_function_keeps_its_name_and_arguments() -> None:
     call = retrying(QUICK, no_matter)(ask)
     assert (call.__name__, call.__doc__) == ("ask", "Put a question.")
     assert await call("why", politely=True) == "why True"
+
+
+@pytest.mark.parametrize(
+    ("made", "policy"),
+    [
+        (RetryPolicy, RetryPolicy()),
+        (RetryPolicy.batch, RetryPolicy.batch()),
+        (RetryPolicy.interactive, RetryPolicy.interactive()),
+    ],
+    ids=["plain", "batch", "interactive"],
+)
+def test_the_documentation_of_a_policy_has_its_numbers(made: object, policy: RetryPolicy) -> None:
+    said = re.findall(r"[0-9][0-9.,]*[0-9]|[0-9]", inspect.getdoc(made) or "")
+    numbers = [number for number in attrs.astuple(policy) if number is not None]
+    assert {f"{number:,g}" for number in numbers} <= set(said)

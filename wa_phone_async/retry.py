@@ -27,6 +27,9 @@ T = TypeVar("T")
 class RetryPolicy:
     """How often, and how patiently, a call is made again. Every policy ends.
 
+    Unless told, there are `max_attempts=5` tries in all, with `first_wait=0.5` seconds and at most `max_wait=60` s
+    between two of them, and no `total_timeout`, which would be the seconds of the whole call.
+
     Raises:
         InvalidArgumentError: A number is out of its range.
     """
@@ -49,12 +52,18 @@ class RetryPolicy:
 
     @classmethod
     def batch(cls) -> RetryPolicy:
-        """For jobs that have all night: waits for the next hour's budget, a little over an hour at a time."""
+        """For jobs that have all night: waits for the next hour's budget, a little over an hour at a time.
+
+        It tries 10 times, and waits 1 s first and 3,900 s (65 minutes) at most.
+        """
         return cls(max_attempts=10, max_wait=3_900.0, first_wait=1.0)
 
     @classmethod
     def interactive(cls) -> RetryPolicy:
-        """For somebody who waits for the answer: gives up within seconds, and says how long it would have taken."""
+        """For somebody who waits for the answer: gives up within seconds, and says how long it would have taken.
+
+        It tries 3 times, waits 0.2 s first and 3 s at most, and takes 20 s in all.
+        """
         return cls(max_attempts=3, max_wait=3.0, first_wait=0.2, total_timeout=20.0)
 
 
