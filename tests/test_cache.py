@@ -286,7 +286,7 @@ def test_what_was_asked_for_is_asked_for_again_whatever_became_of_the_arguments(
         ({"filtering": 5}, "filtering must be one Filter or several"),
         ({"sort": ""}, "sort must be a Sort"),
         ({"follow": ["next"]}, "follow must be 'next' or 'after'"),
-        ({"waba_id": "abc"}, "waba_id must be Meta's id of it"),
+        ({"waba_id": "abc"}, "waba_id must be the id of the account"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_sent(options: dict[str, Any], wrong: str) -> None:

@@ -289,8 +289,8 @@ class TestMisuse:
         ("arguments", "said"),
         [
             ("list", "which account? Give its WABA_ID, or try it with --sandbox"),
-            ("list ../me", "WABA_ID must be Meta's id of it, a string of digits, not '../me'"),
-            (f"list {SMALL_WABA} x", "WABA_ID must be Meta's id of it, a string of digits, not 'x'"),
+            ("list ../me", "WABA_ID must be the id of the account, a string of digits, not '../me'"),
+            (f"list {SMALL_WABA} x", "WABA_ID must be the id of the account, a string of digits, not 'x'"),
             ("list 1 --limit 0", "--limit must be a whole number from 1 to 100, not 0"),
             ("list 1 --limit x", 'Invalid value for --limit: unable to convert "x" into a whole number.'),
             ("watch 1 --interval x", 'Invalid value for --interval: unable to convert "x" into a number.'),

@@ -346,7 +346,7 @@ def test_a_full_disk_is_one_sentence_and_no_loss(
         ("--wabas wabas.txt --out n.csv --concurrency 0", "--concurrency must be a whole number from 1 up, not 0"),
         ("--wabas wabas.txt --out n.csv --fields a,,b", "--fields must be names such as"),
         ("--wabas wabas.txt --out n.csv --filter x", "--filter must be FIELD=VALUE"),
-        ("--business me --out n.csv", "--business must be Meta's id of it, a string of digits, not 'me'"),
+        ("--business me --out n.csv", "--business must be the id of the business, a string of digits, not 'me'"),
         ("--wabas wabas.txt --out n.csv --kind mine", 'Invalid value "mine" for --kind.'),
     ],
 )

@@ -365,7 +365,11 @@ async def no_accounts(client: PhoneNumberClient, *, business_id: Any = BUSINESS_
     ("call", "arguments", "text"),
     [
         *(
-            (no_accounts, {"business_id": business_id}, "business_id must be Meta's id of it, a string of digits")
+            (
+                no_accounts,
+                {"business_id": business_id},
+                "business_id must be the id of the business, a string of digits",
+            )
             for business_id in ("../me", "1?x=1", "", 5, None, "12\n", "me")
         ),
         *(
@@ -379,7 +383,7 @@ async def no_accounts(client: PhoneNumberClient, *, business_id: Any = BUSINESS_
         (no_accounts, {"fields": "id,,name"}, "fields must be names"),
         (no_accounts, {"total_timeout": 0}, "total_timeout must be a number of seconds above 0"),
         *(
-            (call, {"waba_id": waba_id}, "waba_id must be Meta's id of it, a string of digits")
+            (call, {"waba_id": waba_id}, "waba_id must be the id of the account, a string of digits")
             for call in (no_list, no_create)
             for waba_id in ("../me", "1?x=1", "", 5, None, "12\n", "٣", "me", " 1")
         ),
@@ -412,7 +416,7 @@ async def no_accounts(client: PhoneNumberClient, *, business_id: Any = BUSINESS_
         (no_create, {"cc": "+1"}, "cc must be a country's dial code of 1 to 3 digits"),
         (no_create, {"cc": 1}, "cc must be a country's dial code of 1 to 3 digits"),
         (no_create, {"migrate_phone_number": "yes"}, "migrate_phone_number must be True or False"),
-        (no_create, {"preverified_id": "x"}, "preverified_id must be Meta's id of it"),
+        (no_create, {"preverified_id": "x"}, "preverified_id must be the id of the preverified number"),
     ],
     ids=lambda value: value.__name__ if callable(value) else ascii(value) if isinstance(value, dict) else "",
 )

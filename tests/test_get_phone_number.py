@@ -97,8 +97,8 @@ async def test_an_edge_that_a_number_lacks_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"phone_number_id": "me"}, "phone_number_id must be Meta's id of it"),
-        ({"phone_number_id": "1", "waba_id": "me"}, "waba_id must be Meta's id of it"),
+        ({"phone_number_id": "me"}, "phone_number_id must be the id of the phone number"),
+        ({"phone_number_id": "1", "waba_id": "me"}, "waba_id must be the id of the account"),
         ({"phone_number_id": "1", "fields": ""}, "fields must be names"),
         ({"phone_number_id": "1", "total_timeout": 0}, "total_timeout must be a number of seconds above 0"),
     ],

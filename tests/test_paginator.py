@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import pickle
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -226,6 +227,11 @@ def test_where_the_await_was_forgotten_its_repr_says_so() -> None:
     assert repr(AsyncPaginator(Book(1).fetch, Walk[int]())) == (
         "<AsyncPaginator: await it for all rows that are left, or iterate over it with 'async for'>"
     )
+
+
+def test_a_paginator_is_not_pickled() -> None:
+    with pytest.raises(TypeError, match="has a client's token and is not pickled: send its cursor"):
+        pickle.dumps(AsyncPaginator(Book(1).fetch, Walk[int]()))
 
 
 async def test_following_cursors_alone_ends_at_a_page_without_one() -> None:

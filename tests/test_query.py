@@ -44,7 +44,7 @@ new_number = partial(
 page = partial(check_page, limit=100, after=None, before=None, max_items=None)
 listing = partial(list_params, fields=None, filtering=None, sort=None)
 
-NODE_ID = "waba_id must be Meta's id of it, a string of digits, not "
+NODE_ID = "waba_id must be the id of the account, a string of digits, not "
 DIGITS = "phone_number must be 7 to 15 digits, the first not 0, without + or blanks, not "
 DIAL_CODE = "cc must be a country's dial code of 1 to 3 digits, without +, not "
 NAME = "verified_name must have 2 to 75 characters, not "
@@ -89,7 +89,7 @@ WRONG: dict[str, tuple[Call, str, list[Any]]] = {
     ),
     "preverified_id": (
         lambda value: new_number(preverified_id=value),
-        "preverified_id must be Meta's id of it, a string of digits, not ",
+        "preverified_id must be the id of the preverified number, a string of digits, not ",
         ["", 5, "abc"],
     ),
     "limit": (lambda value: page(limit=value), LIMIT, [0, 101, -1, True, "10", 10.0]),
@@ -502,3 +502,11 @@ def test_a_token_in_the_place_of_an_id_is_not_shown() -> None:
 )
 def test_a_field_that_is_needed_is_asked_for_once(fields: Any, expected: str) -> None:
     assert fields_with("status", fields) == expected
+
+
+@pytest.mark.parametrize("fields", ["all", ["all"]])
+def test_all_is_no_field_and_its_name_is_told(fields: Any) -> None:
+    with pytest.raises(
+        InvalidArgumentError, match=r"^fields='all' names no field: give fields=ALL_FIELDS for all that"
+    ):
+        read_fields(fields)

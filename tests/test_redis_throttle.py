@@ -608,7 +608,7 @@ def trips(client: Any) -> int:
         ({"url": "redis://:pass/word@127.0.0.1"}, "url must be the address of a Redis"),
         ({"url": "redis://127.0.0.1?unknown=1"}, "url must be the address of a Redis"),
         ({"url": None}, "url must be the address of a Redis"),
-        ({"app_id": "an app"}, "app_id must be Meta's id of it"),
+        ({"app_id": "an app"}, "app_id must be the id of the app"),
         ({"quota": 0}, "quota must be a whole number from 1 up"),
         ({"app_quota": 1.5}, "app_quota must be a whole number from 1 up"),
         ({"timeout": 0}, "timeout must be a number of seconds above 0"),

@@ -159,12 +159,12 @@ async def test_all_that_can_be_said_of_a_registration() -> None:
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda client: client.request_code("me"), "phone_number_id must be Meta's id of it"),
-        (lambda client: client.request_code(ID, waba_id="me"), "waba_id must be Meta's id of it"),
+        (lambda client: client.request_code("me"), "phone_number_id must be the id of the phone number"),
+        (lambda client: client.request_code(ID, waba_id="me"), "waba_id must be the id of the account"),
         (lambda client: client.request_code(ID, total_timeout=0), "total_timeout must be a number of seconds above 0"),
-        (lambda client: client.request_code(ID, code_method="sms"), "code_method must be 'SMS' or 'VOICE'"),
+        (lambda client: client.request_code(ID, code_method="sms"), "code_method must be 'SMS' or 'VOICE', not 'sms'"),
         (lambda client: client.request_code(ID, code_method=["SMS"]), "code_method must be 'SMS' or 'VOICE'"),
-        (lambda client: client.request_code(ID, language="English"), "language must be a language's code"),
+        (lambda client: client.request_code(ID, language="English"), "such as 'en' or 'en_US', not 'English'"),
         (lambda client: client.request_code(ID, language="en-US"), "language must be a language's code"),
         (lambda client: client.request_code(ID, language=None), "language must be a language's code"),
         *(
@@ -199,8 +199,8 @@ async def test_all_that_can_be_said_of_a_registration() -> None:
         (lambda client: client.register(ID, pin=PIN, data_localization_region="de"), "data_localization_region must"),
         (lambda client: client.register(ID, pin=PIN, data_localization_region=5), "data_localization_region must"),
         (lambda client: client.register(ID, pin=PIN, timeout=0), "timeout must be a number of seconds above 0"),
-        (lambda client: client.register("", pin=PIN), "phone_number_id must be Meta's id of it"),
-        (lambda client: client.deregister("1/2"), "phone_number_id must be Meta's id of it"),
+        (lambda client: client.register("", pin=PIN), "phone_number_id must be the id of the phone number"),
+        (lambda client: client.deregister("1/2"), "phone_number_id must be the id of the phone number"),
     ],
 )
 async def test_a_wrong_argument_is_said_before_anything_is_sent(call: Callable[..., Any], text: str) -> None:

@@ -559,15 +559,24 @@ async def test_a_walk_has_the_token_the_retries_and_the_paging_of_every_list() -
         assert set(tokens(sandbox)) == {TOKEN}
 
 
+@pytest.mark.parametrize("name", ["access_token", "appsecret_proof"])
+async def test_no_secret_is_taken_as_a_parameter_of_a_url(name: str) -> None:
+    session = GraphSession(TOKEN)
+    with pytest.raises(InvalidArgumentError, match=rf"^params must not have {name}: the session sends its own with"):
+        await session.get("1234", {"fields": "id", name: "x"})
+    with pytest.raises(InvalidArgumentError, match=rf"^params must not have {name}: the session sends its own with"):
+        session.paginate("1234/phone_numbers", {name: "x"})
+
+
 # Whose budget
 
 
 @pytest.mark.parametrize("waba_id", ["me", "", 5, "../1", "1\n"], ids=repr)
 async def test_the_id_of_a_budget_is_checked(waba_id: Any) -> None:
     session = GraphSession(TOKEN)
-    with pytest.raises(InvalidArgumentError, match="waba_id must be Meta's id of it"):
+    with pytest.raises(InvalidArgumentError, match="waba_id must be the id of the account"):
         session.paginate("1234/edge", waba_id=waba_id)
-    with pytest.raises(InvalidArgumentError, match="waba_id must be Meta's id of it"):
+    with pytest.raises(InvalidArgumentError, match="waba_id must be the id of the account"):
         await session.get("1234", waba_id=waba_id)
 
 
@@ -609,7 +618,7 @@ async def test_a_write_takes_the_budget_that_it_is_told() -> None:
                 f"{EMPTY_WABA}/phone_numbers", body, dict, unknown=unwritten, waba_id=(None, SMALL_WABA)[number % 2]
             )
         assert len(sandbox.created) == 3
-        with pytest.raises(InvalidArgumentError, match="waba_id must be Meta's id of it"):
+        with pytest.raises(InvalidArgumentError, match="waba_id must be the id of the account"):
             await client.session.post("1234", {}, dict, unknown=unwritten, waba_id="me")
 
 

@@ -722,3 +722,8 @@ def test_another_token_is_not_concerned() -> None:
             assert [type(result) for result in results] == [AuthenticationError] * 10 + [list] * 10
 
     run(main())
+
+
+def test_its_repr_has_its_quotas() -> None:
+    assert repr(Throttle()) == "Throttle(quota=None, app_quota=None)"
+    assert repr(Throttle(quota=200, app_quota=9)) == "Throttle(quota=200, app_quota=9)"

@@ -198,6 +198,10 @@ class TestChanges:
             "hook": (None, {"a": [1]}),
         }
 
+    def test_its_repr_says_what_it_watches(self) -> None:
+        watch = PhoneNumberClient("token").watch(SMALL_WABA)
+        assert repr(watch) == f"<Watch of {SMALL_WABA}: iterate over it with 'async for'>"
+
     @pytest.mark.parametrize("known", [ACME, [ACME, "2"], 7])
     def test_what_is_known_has_to_be_numbers(self, known: Any) -> None:
         with pytest.raises(InvalidArgumentError, match="known must be phone numbers, as of an earlier list, not"):

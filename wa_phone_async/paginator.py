@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from copy import deepcopy
 from functools import partial
-from typing import Any, Final, Generic, Literal, Self, TypeVar, cast
+from typing import Any, Final, Generic, Literal, NoReturn, Self, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
@@ -281,6 +281,9 @@ class AsyncPaginator(Generic[T]):
 
     def __repr__(self) -> str:  # what a notebook shows where the `await` was forgotten
         return f"<{type(self).__name__}: await it for all rows that are left, or iterate over it with 'async for'>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a paginator has a client's token and is not pickled: send its cursor, to go on with after=")
 
     @property
     def cursor(self) -> str | None:

@@ -114,6 +114,8 @@ _NESTED = re.compile(rf"\{{{_FIELD}(?:,{_FIELD})*\}}", re.ASCII)
 def read_fields(fields: Iterable[str] | str) -> str:
     """The wire form of `fields`, checked for its shape only: which fields exist is the API's to say."""
     names = [fields] if isinstance(fields, str) else list(fields) if isinstance(fields, Iterable) else [fields]
+    if names == ["all"]:
+        raise InvalidArgumentError("fields='all' names no field: give fields=ALL_FIELDS for all that a number has")
     if names and all(isinstance(name, str) for name in names):
         text = re.sub(r"\s*,\s*", ",", ",".join(names).strip())
         bare, nested = text, 1
@@ -177,7 +179,7 @@ def accounts_edge(kind: object) -> str:
     """The edge of a business that lists its accounts of one kind."""
     if isinstance(kind, str) and kind in _ACCOUNTS_EDGES:
         return _ACCOUNTS_EDGES[kind]
-    raise InvalidArgumentError(f"kind must be 'owned' or 'client', not {_shown(kind)}")
+    raise InvalidArgumentError(f"kind must be 'owned' or 'client', not {shown(kind)}")
 
 
 def create_body(
@@ -215,9 +217,14 @@ def create_body(
     return {name: value for name, value in body.items() if value is not None}
 
 
+_OWNERS: Final = {"waba_id": "account", "preverified_id": "preverified number"}
+"""What has an id, where the argument's name says it in another way."""
+
+
 def check_node_id(name: str, value: object) -> None:
-    """An id of Meta's: a string of digits."""
-    _check_match(name, value, r"[0-9]+", "Meta's id of it, a string of digits")
+    """An id of Meta's: a string of digits. Its argument is named for what has it, as `waba_id` is."""
+    owner = _OWNERS.get(name, name.removesuffix("_id").replace("_", " "))
+    _check_match(name, value, r"[0-9]+", f"the id of the {owner}, a string of digits")
 
 
 def check_path(path: object) -> None:
@@ -228,6 +235,13 @@ def check_path(path: object) -> None:
         r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*",
         "relative and without a query, such as '1234/phone_numbers'",
     )
+
+
+def check_params(params: Iterable[str]) -> None:
+    """The parameters of a URL, which is no place for secrets: whoever logs addresses logs them."""
+    for name in ("access_token", "appsecret_proof"):
+        if name in params:
+            raise InvalidArgumentError(f"params must not have {name}: the session sends its own with each call")
 
 
 def check_page(*, limit: object, after: object, before: object, max_items: object) -> None:
@@ -308,13 +322,13 @@ def check_at_least_one(name: str, value: object) -> None:
 def check_kind(name: str, value: object, kind: type, right: str) -> None:
     """A value of a class, and not the class itself."""
     if isinstance(value, type) or not isinstance(value, kind):
-        raise InvalidArgumentError(f"{name} must be {right}, not {_shown(value)}")
+        raise InvalidArgumentError(f"{name} must be {right}, not {shown(value)}")
 
 
 def check_listener(name: str, value: object) -> None:
     """Something that can be told what happens."""
     if not callable(value):
-        raise InvalidArgumentError(f"{name} must be callable with an event, plain or async, not {_shown(value)}")
+        raise InvalidArgumentError(f"{name} must be callable with an event, plain or async, not {shown(value)}")
 
 
 def _check_count(name: str, value: object, lowest: int, highest: int | None) -> None:
@@ -330,13 +344,13 @@ def _check_count(name: str, value: object, lowest: int, highest: int | None) -> 
 
 def _check_match(name: str, value: object, pattern: str, right: str) -> None:
     if not (isinstance(value, str) and _compiled(pattern).fullmatch(value)):
-        raise InvalidArgumentError(f"{name} must be {right}, not {_shown(value)}")
+        raise InvalidArgumentError(f"{name} must be {right}, not {shown(value)}")
 
 
 _compiled: Final = functools.cache(re.compile)  # the cache that `re` has itself takes longer than the match
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A wrong value as it may be shown: a long one could be a token in the wrong place."""
     text = repr(value)
     return text if len(text) <= 60 else f"something {len(text)} characters long"

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import attrs
 
 from .errors import InvalidArgumentError, OutcomeUnknownError
+from .query import shown
 from .redaction import Secret
 
 CodeMethod = Literal["SMS", "VOICE"]
@@ -94,9 +95,9 @@ SET_PIN: Final = Step(
 def code_request_body(*, code_method: CodeMethod, language: str) -> dict[str, Any]:
     """The JSON body that asks for a code."""
     if code_method not in ("SMS", "VOICE"):
-        raise InvalidArgumentError("code_method must be 'SMS' or 'VOICE'")
+        raise InvalidArgumentError(f"code_method must be 'SMS' or 'VOICE', not {shown(code_method)}")
     if not (isinstance(language, str) and re.fullmatch(r"[a-z]{2,3}(?:_[A-Z]{2})?", language)):
-        raise InvalidArgumentError("language must be a language's code such as 'en' or 'en_US'")
+        raise InvalidArgumentError(f"language must be a language's code such as 'en' or 'en_US', not {shown(language)}")
     return {"code_method": code_method, "language": language}
 
 
@@ -113,7 +114,10 @@ def registration_body(pin: Secret, *, data_localization_region: str | None) -> d
     if data_localization_region is None:
         return body
     if not (isinstance(data_localization_region, str) and re.fullmatch(r"[A-Z]{2}", data_localization_region)):
-        raise InvalidArgumentError("data_localization_region must be a country's two capital letters, such as 'DE'")
+        raise InvalidArgumentError(
+            "data_localization_region must be a country's two capital letters, such as 'DE', "
+            f"not {shown(data_localization_region)}"
+        )
     return {**body, "data_localization_region": data_localization_region}
 
 

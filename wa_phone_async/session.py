@@ -41,6 +41,7 @@ from .query import (
     check_listener,
     check_node_id,
     check_page,
+    check_params,
     check_path,
     check_read_ahead,
     check_seconds,
@@ -284,6 +285,7 @@ class GraphSession:
             return read_model(payload, model, http_status=http_status)
 
         own_params = dict(params or {})
+        check_params(own_params)
         request = Request(
             path=path,
             params=own_params,
@@ -379,6 +381,7 @@ class GraphSession:
         check_read_ahead(read_ahead)
         _check_total_timeout(total_timeout)
         own_params = dict(params or {})
+        check_params(own_params)
         walk: Walk[T] = Walk(
             limit=limit,
             after=after,

@@ -124,10 +124,14 @@ class Throttle:
         for name, value in (("quota", quota), ("app_quota", app_quota)):
             if value is not None:
                 check_at_least_one(name, value)
+        self._quotas = quota, app_quota
         self._book = BudgetBook(quota, app_quota)
         self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, Queue]] = (
             weakref.WeakKeyDictionary()
         )
+
+    def __repr__(self) -> str:
+        return "{}(quota={}, app_quota={})".format(type(self).__name__, *self._quotas)
 
     async def admit(self, waba_id: str | None, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
         """Wait until a call may be sent: see `BudgetKeeper.admit`."""

@@ -264,6 +264,9 @@ class Watch(AsyncIterator[Change]):
         self._unread: deque[Change] = deque()
         self._is_looking = False
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.waba_id}: iterate over it with 'async for'>"
+
     @property
     def known(self) -> tuple[PhoneNumber, ...] | None:
         """The last whole list whose changes were all taken, or what was given as `known`; `None` before there is one.
