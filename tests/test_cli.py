@@ -303,6 +303,10 @@ class TestMisuse:
             ("list 1 --format xml", 'Invalid value "xml" for --format.'),
             ("list 1 --sandbox --base-url http://x", "--sandbox and --base-url exclude each other: give one of them"),
             ("list 1 --base-url x", "--base-url must be http:// or https://"),
+            (
+                "list 1 --base-url http://x/v23.0",
+                "--base-url must end before the version, as 'https://graph.facebook.com' does: v23.0 is for --api-vers",
+            ),
             ("list 1 --api-version 23", "--api-version must be of the form 'v23.0', not '23'"),
             ("list 1 --nothing", "Unknown option: --nothing."),
             ("lst", 'Unknown command "lst". Did you mean "list"?'),

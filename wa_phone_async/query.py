@@ -292,7 +292,8 @@ def _check_address(parts: SplitResult) -> None:
     """Refuse what is an address, and surely not that of the API."""
     if version := re.search(r"/(v[0-9]+(?:\.[0-9]+)?)/*$", parts.path):
         raise InvalidArgumentError(
-            f"base_url must end before the version: give api_version={version[1]!r} beside it, and no /{version[1]}"
+            "base_url must end before the version, as 'https://graph.facebook.com' does: "
+            f"{version[1]} is for api_version"
         )
     if parts.scheme == "http" and re.search(r"(?:^|\.)facebook\.com\.?$", parts.hostname or ""):
         raise InvalidArgumentError("base_url must be https:// for facebook.com: http:// would send the token in clear")

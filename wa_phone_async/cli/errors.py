@@ -36,6 +36,7 @@ _WORDS: Final[Sequence[tuple[str, str]]] = (
     (r"^Filter's field must be a field's name", "--filter must begin with a field's name"),
     (r"^Filter\('(\w+)', …\) wants True or False", r"--filter \1 must be true or false"),
     (r" \(resume=True\)", ""),
+    (r" is for api_version$", " is for --api-version"),
 )
 """What the library says to programs, and how it is said to people."""
 
