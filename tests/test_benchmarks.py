@@ -317,7 +317,7 @@ def test_a_page_can_have_more_fields_and_fewer() -> None:
 # All of it, for a moment
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_subjects_of_each_kind_work_against_the_server() -> None:
     with canned.serving(3) as server:
         capacity = canned.capacity(server.url, 4, 40)
@@ -342,7 +342,7 @@ def test_subjects_of_each_kind_work_against_the_server() -> None:
     assert capacity > 0
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_a_subject_that_ends_early_says_so() -> None:
     with canned.serving(1) as server, pytest.raises(RuntimeError, match="ended before its turn"):
         turns.play_round(server, {"": turns.Entry("ours.no_such_subject")}, random.Random(1))

@@ -112,7 +112,7 @@ CASES = {
 }
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 class TestShells:
     @pytest.mark.parametrize("line", CASES)
     def test_a_line_is_completed(self, shell: Shell, home: Path, line: str) -> None:

@@ -681,7 +681,8 @@ sys.exit(main())
 
 def test_a_file_system_that_takes_no_more(sandbox: Sandbox, wabas: Path) -> None:
     pytest.importorskip("resource", reason="there are no such limits here")
-    command = [sys.executable, "-c", LIMITED, "export", "--wabas", str(wabas), "--out", "n.jsonl"]
+    # -B, since a compiled module that is cut short would be taken for a whole one ever after.
+    command = [sys.executable, "-B", "-c", LIMITED, "export", "--wabas", str(wabas), "--out", "n.jsonl"]
     limited = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
     assert limited.returncode == 1
     assert re.match(r"wa-phone: cannot write .*; no file was left\n", limited.stderr)

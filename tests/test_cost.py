@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from scripts import load_benchmark
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.unmeasured
 
 counts, decoding, paired = load_benchmark("counts"), load_benchmark("decoding"), load_benchmark("paired")
 WITH_SPEED = pytest.mark.skipif(not importlib.util.find_spec("msgspec"), reason="the extra `speed` is not installed")

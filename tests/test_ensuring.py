@@ -224,7 +224,7 @@ async def test_two_candidates_are_an_error_and_never_a_guess() -> None:
 
 async def test_without_its_country_code_a_number_that_may_be_there_is_not_created() -> None:
     async with serving() as (sandbox, client):
-        rows = [{"id": "6"}, {"id": "7", "display_phone_number": "+1 631-555-3000"}]
+        rows = [{"id": "8"}, {"id": "7", "display_phone_number": "+1 631-555-3000"}]
         sandbox.add_waba(EMPTY_WABA, rows)
         with pytest.raises(AmbiguousNumberError) as caught:
             await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme")
@@ -943,7 +943,7 @@ def many_faults(draw: random.Random) -> tuple[Sequence[Fault], Sequence[Fault]]:
     return reads, writes
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 @pytest.mark.timeout(240)  # seconds, on a machine that is busy and counts coverage
 @pytest.mark.parametrize(
     ("draw_faults", "expected"),

@@ -56,7 +56,7 @@ def test_what_is_there_is_seen_while_another_thread_adds() -> None:
     assert len(found) == 60_500
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("count", [43_691, 87_381, 87_382])  # just after it has grown, and just before and after
 def test_an_id_takes_at_most_24_bytes_and_half_as_much_again_while_it_grows(count: int) -> None:
     tracemalloc.start()

@@ -77,7 +77,7 @@ def test_the_example_is_kept_without_outputs() -> None:
     assert {cell["execution_count"] for cell in code_cells()} == {None}
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_the_example_runs_from_top_to_bottom() -> None:
     for package in ("nbmake", *USED_BY_IT):
         pytest.importorskip(package, reason="the dependency group `notebook` is not installed")
@@ -87,7 +87,7 @@ def test_the_example_runs_from_top_to_bottom() -> None:
     assert "1 passed" in done.stdout
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_each_cell_of_the_example_can_be_run_again(kernel: Kernel) -> None:
     for package in USED_BY_IT:
         pytest.importorskip(package, reason="the dependency group `notebook` is not installed")
@@ -102,14 +102,14 @@ def test_each_cell_of_the_example_can_be_run_again(kernel: Kernel) -> None:
     assert kernel.take_noise() == ""
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_a_cell_that_makes_a_client_can_be_run_again(kernel: Kernel, sandbox: Sandbox) -> None:
     for _ in range(3):
         assert well(kernel.run(f"{MAKE_CLIENT}\n{LIST_ALL}")) == "250\n"
     assert len({request.peer_port for request in sandbox.requests}) == 3
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_a_block_can_be_run_again(kernel: Kernel, sandbox: Sandbox) -> None:
     for _ in range(2):
         assert well(kernel.run(f"async with client:\n    {LIST_ALL}")) == "250\n"
@@ -120,7 +120,7 @@ def test_a_block_can_be_run_again(kernel: Kernel, sandbox: Sandbox) -> None:
 # Interruptions, which reach what is awaited as a `CancelledError`
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "code",
     [
@@ -142,7 +142,7 @@ def test_an_interrupted_cell_leaves_a_client_that_works(kernel: Kernel, sandbox:
     assert well(kernel.run(LIST_ALL)) == "250\n"
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_an_interrupted_create_says_that_it_may_have_happened(kernel: Kernel, sandbox: Sandbox) -> None:
     sandbox.plan(Fault.delay(60))
     arguments = f"'{EMPTY_WABA}', phone_number='16315551001', verified_name='Acme', cc='1'"
@@ -156,7 +156,7 @@ def test_an_interrupted_create_says_that_it_may_have_happened(kernel: Kernel, sa
     assert kernel.take_noise().endswith("was cancelled after it was sent: it may have happened\n")
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_a_list_that_was_interrupted_goes_on_in_the_next_cell(kernel: Kernel, sandbox: Sandbox) -> None:
     well(kernel.run(f"numbers = client.list_phone_numbers('{LARGE_WABA}')\nseen = [await anext(numbers)]"))
     sandbox.plan(Fault.delay(60))
@@ -169,7 +169,7 @@ def test_a_list_that_was_interrupted_goes_on_in_the_next_cell(kernel: Kernel, sa
     assert well(kernel.run("seen += await numbers\nprint(len(seen), len(set(seen)))")) == "250 250\n"
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_an_interrupted_wait_leaves_a_client_that_works(kernel: Kernel, sandbox: Sandbox) -> None:
     sandbox.plan(Fault.error(80008, headers={"Retry-After": "3600"}))
     well(kernel.run("unsubscribe = client.subscribe(lambda event: print(type(event).__name__, flush=True))"))
@@ -182,7 +182,7 @@ def test_an_interrupted_wait_leaves_a_client_that_works(kernel: Kernel, sandbox:
     assert well(kernel.run(f"unsubscribe()\n{LIST_ALL}")) == "250\n"
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "code",
     [
@@ -210,7 +210,7 @@ def test_an_interrupted_bulk_leaves_a_client_that_works(kernel: Kernel, sandbox:
 # What a notebook shows
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("code", "texts"),
     [
@@ -235,14 +235,14 @@ def test_values_are_shown_as_tables(kernel: Kernel, sandbox: Sandbox, code: str,
     assert [text for text in texts if text not in shown["text/html"]] == []
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_where_an_await_was_forgotten_it_is_shown(kernel: Kernel, sandbox: Sandbox) -> None:
     del sandbox
     [shown] = kernel.run(f"client.list_phone_numbers('{LARGE_WABA}')").shown
     assert "await it for all rows that are left" in shown["text/plain"]
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_methods_are_described_and_completed(kernel: Kernel, sandbox: Sandbox) -> None:
     del sandbox
     described = kernel.ask("inspect", "client.list_phone_numbers")["data"]["text/plain"]

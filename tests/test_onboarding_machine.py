@@ -299,5 +299,5 @@ class OnboardingMachine(RuleBasedStateMachine):
         assert len(self.sandbox.webhooks) == self.model.told
 
 
-TestOnboarding = pytest.mark.heavy(OnboardingMachine.TestCase)
+TestOnboarding = pytest.mark.unmeasured(OnboardingMachine.TestCase)
 TestOnboarding.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)

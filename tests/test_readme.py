@@ -133,7 +133,7 @@ def test_console(section: str) -> None:
                 pytest.fail(f"`{command}` printed:\n{done.stdout}", pytrace=False)
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 def test_console_at_a_terminal() -> None:
     pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
     from terminal import Terminal  # noqa: PLC0415 - skips where there is none
@@ -191,7 +191,7 @@ def test_each_command_that_a_sentence_names_is_run() -> None:
     assert {span for span in SPANS if commands.match(span)} == NAMED.keys()
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("name", NAMED)
 def test_a_command_in_a_sentence(name: str) -> None:
     if name.startswith("wa-phone"):

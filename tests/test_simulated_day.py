@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scripts import load_benchmark
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.unmeasured
 
 limits, day = load_benchmark("limits"), load_benchmark("day")
 

@@ -12,7 +12,7 @@ from scripts import BENCHMARKS, load_benchmark
 
 from wa_phone_async import OutcomeUnknownError, TransportError
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.unmeasured
 
 soak = load_benchmark("soak")
 UNKNOWN = OutcomeUnknownError("", waba_id="5551", phone_number="1", reason="lost")

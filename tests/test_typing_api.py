@@ -170,7 +170,7 @@ def lines_that_say_something() -> dict[int, str]:
     return {number: texts[number - 1].strip() for number in sorted(asserts | mistakes)}
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 @pytest.mark.timeout(300)
 def test_mypy_notices_each_type_that_is_gone(without_types: Path) -> None:
     pytest.importorskip("mypy")
@@ -179,7 +179,7 @@ def test_mypy_notices_each_type_that_is_gone(without_types: Path) -> None:
     assert {line: text for line, text in lines_that_say_something().items() if line not in noticed} == {}
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 @pytest.mark.timeout(300)
 def test_pyright_notices_each_type_that_is_gone(without_types: Path) -> None:
     pytest.importorskip("pyright")

@@ -36,7 +36,7 @@ from wa_phone_async import (
 )
 from wa_phone_async.sandbox import Fault, Sandbox
 
-pytestmark = pytest.mark.heavy  # processes, and hundreds of connections
+pytestmark = pytest.mark.unmeasured  # processes, and hundreds of connections
 
 TOKEN, APP_SECRET, VERIFY_TOKEN = SECRETS = ("a-secret-token", "an-app-secret", "a-verify-token")
 PATHS = ("phone_numbers", "phone_numbers.jsonl", "phone_numbers/cached")
