@@ -35,8 +35,8 @@ WITHOUT_EXTRAS = modules(
     *("decoding", "builders", "extras_msgspec", "export", "export_rows", "export_tables", "cache", "ensuring"),
 )
 
-# One process more than there are processors, since tests also wait for sockets and for others; `-- -n 0` for one.
-PROCESSES = str(min(8, os.cpu_count() or 1) + 1)
+# Two processes for each processor, since tests also wait for sockets and for others; `-- -n 0` for none.
+PROCESSES = str(min(8, 2 * (os.cpu_count() or 1)))
 PYTEST = ("pytest", "-n", PROCESSES, "--dist", "worksteal")
 
 # Where there is no redis-server, the tests of that extra are skipped.
