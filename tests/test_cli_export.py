@@ -26,6 +26,8 @@ from wa_phone_async import (
     HoldBegan,
     HoldEnded,
     NotFoundError,
+    PacingBegan,
+    PacingEnded,
     PhoneNumber,
     RetryPlanned,
     RetryPolicy,
@@ -592,14 +594,21 @@ def test_what_progress_says() -> None:
     progress.hear(event(RetryPlanned))
     progress.listed(WabaListing(waba_id="2", error=NotFoundError("gone", http_status=400)))
     summary = Summary(accounts=3, phone_numbers=6, failed=1)
-    said = "3 accounts, 6 numbers; 1 account failed: 1 NotFoundError; 3 calls, held for 0:00:30"
+    said = "3 accounts, 6 numbers; 1 account failed: 1 NotFoundError; 3 calls, waited for 0:00:30"
     assert progress.summary(summary) == said
     now = 140.0
-    assert progress.summary(summary).endswith("held for 0:00:40")
+    assert progress.summary(summary).endswith("waited for 0:00:40")
     progress.hear(event(HoldEnded, node_id="2"))
     now = 200.0
-    assert progress.summary(summary).endswith("held for 0:00:40")
+    assert progress.summary(summary).endswith("waited for 0:00:40")
     assert "held" not in progress.line()
+    progress.hear(event(PacingBegan, node_id="3", seconds=60.0))
+    now = 210.0
+    assert "3 calls, waiting for the hour's budget, " in progress.line()
+    progress.hear(event(PacingEnded, node_id="4"))
+    now = 300.0
+    assert "waiting" not in progress.line()
+    assert progress.summary(summary).endswith("waited for 0:00:50")
 
 
 def test_a_total_that_is_not_known_is_not_said() -> None:

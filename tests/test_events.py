@@ -18,10 +18,13 @@ from wa_phone_async import (
     HoldBegan,
     HoldEnded,
     OutcomeUnknownError,
+    PacingBegan,
+    PacingEnded,
     PhoneNumberClient,
     RateLimitError,
     RetryPlanned,
     RetryPolicy,
+    Throttle,
     session,
 )
 from wa_phone_async.client import Settings
@@ -108,6 +111,59 @@ def test_each_page_of_a_list_is_a_call() -> None:
         async with serving(events.append) as (_, client):
             await client.list_phone_numbers(LARGE_WABA)
         assert [type(event) for event in events] == [CallFinished] * 3
+
+    run(main())
+
+
+def test_calls_that_wait_for_room_in_the_budget_are_told_of_once() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        retry, throttle = RetryPolicy.batch(), Throttle(quota=2)
+        async with serving(events.append, retry=retry, throttle=throttle) as (sandbox, client):
+            sandbox.add_waba("5", [])
+            for _ in range(2):
+                await client.list_phone_numbers(SMALL_WABA)
+                await client.list_phone_numbers("5")
+            events.clear()
+            late = asyncio.create_task(anext(client.list_phone_numbers("5"), None))
+            async with asyncio.timeout(7000):
+                await client.list_phone_numbers(SMALL_WABA)
+                await late
+        began, *_, ended = [event for event in events if not isinstance(event, CallFinished)]
+        assert began == PacingBegan(node_id=SMALL_WABA, seconds=3899.0)
+        assert isinstance(ended, PacingEnded)
+        assert len(events) == 4
+
+    run(main())
+
+
+def test_a_wait_that_is_given_up_has_ended() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append, retry=RetryPolicy.batch(), throttle=Throttle(quota=1)) as (_, client):
+            await client.list_phone_numbers(SMALL_WABA)
+            events.clear()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(2):
+                    await client.list_phone_numbers(SMALL_WABA)
+        began, ended, finished = events
+        assert (began, ended) == (PacingBegan(node_id=SMALL_WABA, seconds=3899.0), PacingEnded(node_id=SMALL_WABA))
+        assert isinstance(finished, CallFinished)
+
+    run(main())
+
+
+def test_a_wait_for_the_end_of_a_hold_is_told_of_by_the_hold() -> None:
+    async def main() -> None:
+        events = list[Event]()
+        async with serving(events.append) as (sandbox, client):
+            sandbox.plan(TOLD)
+            first = asyncio.create_task(anext(client.list_phone_numbers(SMALL_WABA)))
+            await asyncio.sleep(1)
+            await client.list_phone_numbers(SMALL_WABA)
+            await first
+        assert not any(isinstance(event, PacingBegan | PacingEnded) for event in events)
+        assert sum(isinstance(event, HoldBegan) for event in events) == 1
 
     run(main())
 

@@ -13,7 +13,7 @@ LAYERS = (  # each imports only from the lines above it
     {"usage", "models"},
     {"_version", "errors", "readiness", "redaction", "waiting"},
     {"blocks", "builders", "digits", "events", "query", "budget"},
-    {"decoding", "read_ahead", "registration"},
+    {"decoding", "pacing", "read_ahead", "registration"},
     {"request", "retry", "throttle", "tokens", "webhooks"},
     {"refusals", "wire"},
     {"answers", "paginator"},

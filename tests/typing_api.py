@@ -9,7 +9,7 @@ from asyncio import Runner
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, assert_type
+from typing import Any, Literal, TypeAlias, assert_type
 
 import aiohttp
 import distributed
@@ -340,9 +340,12 @@ def status_of(number: wa.PhoneNumber) -> str | None:
     return number.status
 
 
+Wait: TypeAlias = wa.HoldBegan | wa.HoldEnded | wa.PacingBegan | wa.PacingEnded
+
+
 async def events_are_told(client: wa.PhoneNumberClient, node_ids: list[str]) -> None:
     def listen(event: wa.Event) -> None:
-        assert_type(event, wa.CallFinished | wa.RetryPlanned | wa.HoldBegan | wa.HoldEnded | wa.ListFinished)
+        assert_type(event, wa.CallFinished | wa.RetryPlanned | Wait | wa.ListFinished)
         assert_type(event.node_id, str)
         match event:
             case wa.CallFinished():
@@ -369,7 +372,9 @@ async def events_are_told(client: wa.PhoneNumberClient, node_ids: list[str]) -> 
             case wa.HoldBegan():
                 assert_type(event.code, int | None)
                 assert_type(event.seconds, float)
-            case wa.HoldEnded():
+            case wa.PacingBegan():
+                assert_type(event.seconds, float)
+            case wa.HoldEnded() | wa.PacingEnded():
                 pass
             case wa.ListFinished():
                 assert_type(event.list_id, int)

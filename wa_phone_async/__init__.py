@@ -44,7 +44,7 @@ from .errors import (
     WaPhoneError,
     WebhookSignatureError,
 )
-from .events import CallFinished, Event, HoldBegan, HoldEnded, ListFinished, RetryPlanned
+from .events import CallFinished, Event, HoldBegan, HoldEnded, ListFinished, PacingBegan, PacingEnded, RetryPlanned
 from .models import (
     ALL_FIELDS,
     AccountMode,
@@ -109,6 +109,8 @@ __all__ = [
     "NameStatus",
     "NotFoundError",
     "OutcomeUnknownError",
+    "PacingBegan",
+    "PacingEnded",
     "Page",
     "PaginationError",
     "PermissionDeniedError",

@@ -99,6 +99,28 @@ class HoldEnded:
 
 
 @attrs.frozen(kw_only=True)
+class PacingBegan:
+    """A call has waited for a second for room in its budgets, before the API refuses any, and waits on.
+
+    It is told of the first of the calls that wait so at the same time. Those that wait for the end of their account's
+    hold were told of by its `HoldBegan`.
+    """
+
+    node_id: str
+    """The id that is called."""
+    seconds: float
+    """How long that call waits at most, from now on. Where there will be no room by then, it ends at once."""
+
+
+@attrs.frozen(kw_only=True)
+class PacingEnded:
+    """No call waits for room in its budgets any more."""
+
+    node_id: str
+    """The id that is called by the one that waited last."""
+
+
+@attrs.frozen(kw_only=True)
 class ListFinished:
     """A list is over: it has come to its end, a page of it could not be had, or nobody has its paginator any more.
 
@@ -123,7 +145,7 @@ class ListFinished:
     """From the beginning of its first call to the end of its last one."""
 
 
-Event = CallFinished | RetryPlanned | HoldBegan | HoldEnded | ListFinished
+Event = CallFinished | RetryPlanned | HoldBegan | HoldEnded | PacingBegan | PacingEnded | ListFinished
 """Anything that a listener is told."""
 
 Listener = Callable[[Event], Awaitable[None] | None]

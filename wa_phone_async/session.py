@@ -33,6 +33,7 @@ from .errors import (
     WaPhoneError,
 )
 from .events import Announcer, CallFinished, HoldBegan, HoldEnded, Listener, RetryPlanned
+from .pacing import Pacing
 from .paginator import AsyncPaginator, Follow, Listing, Walk, read_listing, read_plain_listing
 from .query import (
     check_api_version,
@@ -175,6 +176,7 @@ class GraphSession:
             check_listener("on_event", on_event)
             self._events.subscribe(on_event)
         self._held: set[str] = set()
+        self._pacing = Pacing(self._events.tell, self._held.__contains__)
         self._waiting: set[tuple[Secret, asyncio.Timeout]] = set()
         self._dialect = Dialect()
         self._wire: Wire | None = None
@@ -629,16 +631,20 @@ class GraphSession:
         waba_id, left, began = call.request.budget_id, call.seconds_left(), call.now()
         patience = self._retry.max_wait if left is None else min(self._retry.max_wait, left)
         self._waiting.add((token, waiting))
+        wait = self._pacing.begin(call.request.node_id, patience) if self._events.is_heard else None
         try:
             lease = await self._throttle.admit(
                 waba_id, token_digest(token), patience=patience, is_probe=call.was_throttled
             )
         finally:
             self._waiting.discard((token, waiting))
+            if wait is not None:
+                self._pacing.end(wait)
             call.seconds_waited += call.now() - began
         if isinstance(lease, Lease):
             return lease
-        text = f"{call.request} was not sent: the budget of {waba_id or 'the app'} has no room for it in time"
+        budget = f"the budget of {waba_id or 'the app'}"
+        text = f"{call.request} was not sent: {budget} has no room in the {patience:,.1f} s that it may wait"
         error = RateLimitError(text, http_status=None, retry_after=lease)
         error.refused = False
         error.usage = self._throttle.last_usage(waba_id)

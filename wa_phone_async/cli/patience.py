@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from wa_phone_async import Event, RetryPlanned
+from wa_phone_async import Event, PacingBegan, RetryPlanned
 
 from .output import tell
 
@@ -24,12 +24,15 @@ _WHY: Final[Mapping[str, str]] = {
 
 def tell_wait(event: Event) -> None:
     """Say why a call waits, and how long, where that is longer than a moment; a listener to a client."""
-    if isinstance(event, RetryPlanned) and event.seconds > _NOTICED:
+    if isinstance(event, PacingBegan) or (isinstance(event, RetryPlanned) and event.seconds > _NOTICED):
         tell(wait_line(event))
 
 
-def wait_line(event: RetryPlanned) -> str:
+def wait_line(event: RetryPlanned | PacingBegan) -> str:
     """Why a call waits, and how long. What the server wrote stands in no line: it tells when it is refused for good."""
-    why = _WHY.get(event.error, "refused for now")
-    how_to_leave = " (Ctrl-C ends it)" if event.seconds >= _LONG else ""
-    return f"{why}: the next try is in {math.ceil(event.seconds):,} s{how_to_leave}"
+    seconds = f"{math.ceil(event.seconds):,} s"
+    if isinstance(event, PacingBegan):
+        line = f"the calls that Meta allows in an hour are used: waiting for room, {seconds} at most"
+    else:
+        line = f"{_WHY.get(event.error, 'refused for now')}: the next try is in {seconds}"
+    return f"{line} (Ctrl-C ends it)" if event.seconds >= _LONG else line

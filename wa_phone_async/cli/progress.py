@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
-from wa_phone_async import CallFinished, HoldBegan, HoldEnded, WabaListing
+from wa_phone_async import CallFinished, HoldBegan, HoldEnded, PacingBegan, PacingEnded, WabaListing
 from wa_phone_async.export import Summary
 
 from .output import takes_escapes, tell
@@ -41,9 +41,9 @@ class Progress:
         self._numbers = resumed.phone_numbers
         self._calls = 0
         self._failures = Counter[str]()
-        self._held = set[str]()
-        self._held_since = 0.0
-        self._seconds_held = 0.0
+        self._waits = set[str | None]()  # for which accounts calls wait that are held, and `None` for room in budgets
+        self._waits_since = 0.0
+        self._seconds_waited = 0.0
 
     def listed(self, listing: WabaListing) -> None:
         """An account is listed, or has failed."""
@@ -62,17 +62,18 @@ class Progress:
         """Something happened to a call."""
         if isinstance(event, CallFinished):
             self._calls += event.attempts
-        elif isinstance(event, HoldBegan):
-            self._held_since = self._held_since if self._held else self._clock()
-            self._held.add(event.node_id)
-        elif isinstance(event, HoldEnded):
-            self._seconds_held = self._seconds_held_so_far()
-            self._held_since = self._clock()
-            self._held.discard(event.node_id)
+        elif isinstance(event, HoldBegan | PacingBegan):
+            self._count_waiting()
+            self._waits.add(event.node_id if isinstance(event, HoldBegan) else None)
+        elif isinstance(event, HoldEnded | PacingEnded):
+            self._count_waiting()
+            self._waits.discard(event.node_id if isinstance(event, HoldEnded) else None)
 
-    def _seconds_held_so_far(self) -> float:
-        """How long anything was held: an hour in which many accounts were held is an hour."""
-        return self._seconds_held + (self._clock() - self._held_since if self._held else 0.0)
+    def _count_waiting(self) -> None:
+        """Add how long anything waited until now: an hour in which many accounts were held is an hour."""
+        now = self._clock()
+        self._seconds_waited += now - self._waits_since if self._waits else 0.0
+        self._waits_since = now
 
     def line(self) -> str:
         """Where it is now."""
@@ -80,8 +81,10 @@ class Progress:
         if self.total is not None:
             accounts = f"{self.accounts:,} of {_counted(self.total, 'account')}"
         parts = [accounts, _counted(self._numbers, "number"), _counted(self._calls, "call")]
-        if self._held:
-            parts.append(f"{len(self._held):,} held")
+        if held := len(self._waits - {None}):
+            parts.append(f"{held:,} held")
+        if None in self._waits:
+            parts.append("waiting for the hour's budget")
         if (left := self._seconds_left()) is not None:
             parts.append(f"{_duration(left)} left")
         return ", ".join(parts)
@@ -99,8 +102,9 @@ class Progress:
             kinds = ", ".join(f"{count:,} {name}" for name, count in self._failures.most_common())
             text += f"; {_counted(summary.failed, 'account')} failed: {kinds}"
         text += f"; {_counted(self._calls, 'call')}"
-        held = round(self._seconds_held_so_far())
-        return f"{text}, held for {_duration(held)}" if held else text
+        self._count_waiting()
+        waited = round(self._seconds_waited)
+        return f"{text}, waited for {_duration(waited)}" if waited else text
 
 
 def _counted(count: int, noun: str) -> str:
