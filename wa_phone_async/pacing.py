@@ -23,7 +23,7 @@ class Wait:
 
     node_id: str
     patience: float
-    alarm: asyncio.TimerHandle | None = None
+    alarm: asyncio.TimerHandle = attrs.field(init=False)
 
 
 class Pacing:
@@ -47,8 +47,7 @@ class Pacing:
 
     def end(self, wait: Wait) -> None:
         """It has room, or does not want it any more."""
-        if wait.alarm is not None:
-            wait.alarm.cancel()
+        wait.alarm.cancel()
         if wait in self._noticed:
             self._noticed.discard(wait)
             if not self._noticed:
