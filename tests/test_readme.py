@@ -121,6 +121,7 @@ def evaluate(block: Block, names: dict[str, Any]) -> object:
     return eval(compile(source, README, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("section", sections("console"))
 def test_console(section: str) -> None:
     pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
