@@ -55,6 +55,7 @@ def ids(rows: list[PhoneNumber]) -> list[str]:
 
 # Lists
 
+
 @both_tempers
 @pytest.mark.parametrize(("waba_id", "size"), [(EMPTY_WABA, 0), (SMALL_WABA, 3), (LARGE_WABA, 250)])
 async def test_the_list_of_every_account_is_exact_for_each_page_size(

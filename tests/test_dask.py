@@ -297,12 +297,15 @@ def test_workers_that_share_their_budgets_in_redis_may_be_killed(
         with two_workers(tmp_path / "dask") as client:
             waba_ids = [str(first + number) for number in range(60)]
             export(client, waba_ids, client_from_env, tmp_path / "before", chunk=20)  # now all accounts are known
+            with redis.Redis(unix_socket_path=str(socket_file)) as shared:
+                assert not shared.keys("*:leases")
             [pid, _] = client.run(os.getpid).values()
             killer = threading.Thread(target=kill_when_a_part_is_there, args=(pid, tmp_path / "out"))
             killer.start()
             summary = export(client, waba_ids, client_from_env, tmp_path / "out", chunk=5, concurrency=1)
             killer.join()
-        keys = redis.Redis(unix_socket_path=str(socket_file)).keys("wa_phone_async:{1234567890}:*")
+        with redis.Redis(unix_socket_path=str(socket_file)) as shared:
+            keys = shared.keys("wa_phone_async:{1234567890}:*")
     assert (summary.accounts, summary.phone_numbers, summary.failed) == (60, 180, 0)
     assert set(rows_in(tmp_path / "out").values()) == {1}
     assert len(rows_in(tmp_path / "out")) == 180

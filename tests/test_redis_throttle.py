@@ -1088,6 +1088,19 @@ async def test_a_late_answer_gives_its_ticket_back_and_is_no_recovery(
     assert levels(caplog) == ["WARNING"]
 
 
+async def test_closing_tells_a_redis_that_was_slow_a_moment_ago(
+    server: RedisServer, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trips_module, "_FLUSH_SECONDS", 60.0)  # so that no report goes by itself
+    async with RedisThrottle(server.url, app_id="555") as throttle:
+        client.client_pause(500)
+        await call(throttle)
+        await until(lambda: throttle._line()._task is None)
+        assert throttle._breaker.is_open
+    assert client.zcard(f"{KEYS}waba:{A}:log") == 1
+    assert client.zcard(f"{KEYS}waba:{A}:leases") == 0
+
+
 def test_a_breaker_pauses_for_1_to_30_seconds_and_lets_one_try(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "wa_phone_async")
     breaker, now, pauses = Breaker(), 0.0, list[float]()

@@ -215,9 +215,11 @@ class _ClientOnWorker(distributed.WorkerPlugin):
         self.client = self._factory()
 
     async def teardown(self, worker: distributed.Worker) -> None:
-        """Close it, where the worker or the export ends."""
+        """Close it, where the worker or the export ends, and tell Redis what it was not told yet of its calls."""
         del worker
         await self.client.aclose()
+        if self._factory is client_from_env and (throttle := _throttle_from_env()):
+            await throttle.aclose()
 
 
 async def _list_chunk(ids: tuple[str, ...], plugin: str, file: Path, list_options: Mapping[str, Any]) -> Chunk:

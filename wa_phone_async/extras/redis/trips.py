@@ -310,7 +310,9 @@ class Line:
         """Tell Redis what it was not told yet, for a second at most, and close the connection."""
         end = self.loop.time() + _CLOSE_SECONDS
         try:
-            self._flush()
+            if self._ledger.untold:  # also where Redis was away a moment ago: nobody tells it later
+                self._is_due = True
+                self._start()
             while self._task is not None and (left := end - self.loop.time()) > 0:
                 await asyncio.wait([self._task], timeout=left)
                 self._flush()  # the trip may have given tickets to nobody, which are to be given back
