@@ -25,14 +25,14 @@ OTHER_BACKOFF = (*NO_BACKOFF, "python-backoff>=3")
 
 
 def modules(*names: str) -> list[str]:
-    """The files of some test modules."""
-    return [f"tests/test_{name}.py" for name in names]
+    """The files of some test modules, wherever below `tests` they are."""
+    return [str(file) for name in names for file in Path("tests").rglob(f"test_{name}.py")]
 
 
 RETRYING = modules("retry", "session", "creates", "throttle", "fault_matrix", "bulk")
 WITHOUT_EXTRAS = modules(
     *("exports", "layers", "readme", "pytest_plugin", "cli_without_extra", "client", "session", "paginator", "bulk"),
-    *("decoding", "builders", "extras_msgspec", "export", "export_rows", "export_tables", "cache", "ensuring"),
+    *("converter", "builders", "fast_path", "export", "export_rows", "export_tables", "cache", "ensure"),
 )
 
 # Two processes for each processor, since tests also wait for sockets and for others; `-- -n 0` for none.
@@ -40,7 +40,7 @@ PROCESSES = str(min(8, 2 * (os.cpu_count() or 1)))
 PYTEST = ("pytest", "-n", PROCESSES, "--dist", "worksteal")
 
 # Where there is no redis-server, the tests of that extra are skipped.
-WITHOUT_REDIS = ("--omit", "wa_phone_async/extras/redis/*")
+WITHOUT_REDIS = ("--omit", "wa_phone_async/ratelimit/redis/*")
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"  # what runs nox: `coverage` runs all tests on it
 OTHERS = [version for version in nox.project.python_versions(PROJECT, max_version="3.14") if version != OWN]

@@ -23,8 +23,8 @@ from pages import ROWS, page
 from paired import Findings, Row, Spread, ratio
 
 from wa_phone_async import PhoneNumber
-from wa_phone_async.decoding import read_json
-from wa_phone_async.paginator import read_listing, read_plain_listing
+from wa_phone_async.decoding.converter import read_json
+from wa_phone_async.pagination.paginator import read_listing, read_plain_listing
 
 PAGES_HELD = 2_000
 PAGES_IN_A_ROUND = 20

@@ -32,14 +32,14 @@ from typing import Any
 
 import attrs
 
-from wa_phone_async.budget import BudgetBook
-from wa_phone_async.throttle import Report, tell
+from wa_phone_async.ratelimit.budget import BudgetBook
+from wa_phone_async.ratelimit.throttle import Report, tell
 from wa_phone_async.usage import Reading, Usage
 
 try:
     from redis import Redis
 
-    from wa_phone_async.extras.redis import trips as redis_trips
+    from wa_phone_async.ratelimit.redis import batches as redis_trips
 except ImportError:  # without the extra, its cases are left out
     Redis = None
 

@@ -6,7 +6,7 @@ import os
 import pytest
 from hypothesis import settings
 
-from wa_phone_async import decoding
+from wa_phone_async.decoding import converter as decoding
 
 pytest_plugins = ["pytester", "wa_phone_async.sandbox.pytest_plugin"]
 

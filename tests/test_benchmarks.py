@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scripts import load_benchmark
 
 from wa_phone_async import PhoneNumber
-from wa_phone_async.decoding import read_json
-from wa_phone_async.paginator import Paging, read_listing
+from wa_phone_async.decoding.converter import read_json
+from wa_phone_async.pagination.paginator import Paging, read_listing
 
 paired, chart, canned, pages, turns = map(load_benchmark, ("paired", "chart", "canned", "pages", "turns"))
 listing, growth, decoding, report = map(load_benchmark, ("listing", "growth", "decoding", "report"))

@@ -36,7 +36,7 @@ from wa_phone_async import (
     to_dict,
 )
 from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
-from wa_phone_async.sandbox.tempers import TemperName
+from wa_phone_async.sandbox.modes import TemperName
 
 NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
 

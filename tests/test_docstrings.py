@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent / "wa_phone_async"
-FRONT_DOORS = ("__init__", "export/__init__", "sandbox/__init__", "extras/redis/__init__")
+FRONT_DOORS = ("__init__", "export/__init__", "sandbox/__init__", "ratelimit/redis/__init__")
 OF_THE_PROJECT = {"__version__"}  # which Python's own conventions explain
-WHOLE_MODULES = ("extras/dask", "extras/otel", "sandbox/pytest_plugin")  # what has no list of names
+WHOLE_MODULES = ("export/dask", "integrations/otel", "sandbox/pytest_plugin")  # what has no list of names
 UNIT = re.compile(r"seconds?(\b|_)|percent", re.IGNORECASE)
 SOURCE = re.compile(r"\bread\s+20\d\d-\d\d-\d\d\b")
 

@@ -28,7 +28,7 @@ from wa_phone_async import (
     session,
 )
 from wa_phone_async.client import Settings
-from wa_phone_async.events import Announcer, Listener
+from wa_phone_async.hooks import Announcer, Listener
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 from wa_phone_async.usage import Reading, Usage
 

@@ -17,7 +17,7 @@ from wa_phone_async import (
     Throttle,
 )
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
-from wa_phone_async.sandbox.tempers import TemperName
+from wa_phone_async.sandbox.modes import TemperName
 
 both_tempers = pytest.mark.parametrize("temper", ["reference", "live"])
 

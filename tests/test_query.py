@@ -11,11 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.errors import InvalidArgumentError
-from wa_phone_async.models import ALL_FIELDS, AccountMode, MessagingLimitTier
-from wa_phone_async.query import (
-    Filter,
-    Sort,
+from wa_phone_async.checks import (
     check_api_version,
     check_at_least_one,
     check_node_id,
@@ -23,11 +19,17 @@ from wa_phone_async.query import (
     check_path,
     check_seconds,
     check_secret,
+    read_base_url,
+)
+from wa_phone_async.errors import InvalidArgumentError
+from wa_phone_async.models import ALL_FIELDS, AccountMode, MessagingLimitTier
+from wa_phone_async.query import (
+    Filter,
+    Sort,
     create_body,
     fields_with,
     list_params,
     optional_fields,
-    read_base_url,
     read_fields,
     split_fields,
 )

@@ -49,8 +49,8 @@ from wa_phone_async import (
     Usage,
     WaPhoneError,
 )
+from wa_phone_async.call.request import Request
 from wa_phone_async.redaction import Secret
-from wa_phone_async.request import Request
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 serving = partial(clients.serving, quota=None)

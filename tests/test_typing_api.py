@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 FILE = Path("tests/typing_api.py")
 SOURCE = (ROOT / FILE).read_text(encoding="utf-8")
 TREE = ast.parse(SOURCE)
-FRONT_DOORS = ("wa_phone_async", "wa_phone_async.export", "wa_phone_async.sandbox", "wa_phone_async.extras.redis")
+FRONT_DOORS = ("wa_phone_async", "wa_phone_async.export", "wa_phone_async.sandbox", "wa_phone_async.ratelimit.redis")
 F = TypeVar("F", ast.FunctionDef, ast.AsyncFunctionDef)
 OF_PYTHON = {"with_traceback", "add_note", "args"}  # what every error has
 

@@ -15,22 +15,12 @@ import aiohttp
 import distributed
 
 import wa_phone_async as wa
-from wa_phone_async.export import (
-    COLUMNS,
-    ArrowTable,
-    Job,
-    Summary,
-    Writer,
-    errors_row,
-    merge,
-    row_of,
-    to_arrow,
-    write,
-)
-from wa_phone_async.extras.dask import client_from_env
-from wa_phone_async.extras.dask import export as export_on_a_cluster
-from wa_phone_async.extras.otel import instrument
-from wa_phone_async.extras.redis import RedisThrottle
+from wa_phone_async.export import COLUMNS, ArrowTable, Job, Summary, Writer, errors_row, merge, row_of, to_arrow, write
+from wa_phone_async.export.dask import client_from_env
+from wa_phone_async.export.dask import export as export_on_a_cluster
+from wa_phone_async.integrations.otel import instrument
+from wa_phone_async.ratelimit.redis import RedisThrottle
+from wa_phone_async.ratelimit.throttle import Lease, Report
 from wa_phone_async.sandbox import (
     BUSINESS_ID,
     EMPTY_WABA,
@@ -48,7 +38,6 @@ from wa_phone_async.sandbox import (
     VirtualTimeLoop,
     Webhook,
 )
-from wa_phone_async.throttle import Lease, Report
 
 PN = wa.PhoneNumber
 

@@ -15,11 +15,11 @@ tomorrow is kept. `wa_phone_async.sandbox` is the same API in this process, to t
 """
 
 from ._version import __version__
-from .bulk import Listings, WabaListing
-from .cache import PhoneNumberCache
+from .cache.cache import PhoneNumberCache
+from .call.retry import RetryPolicy
+from .call.tokens import TokenProvider
 from .client import PhoneNumberClient
-from .decoding import from_dict, to_dict
-from .ensuring import EnsuredPhoneNumber
+from .decoding.converter import from_dict, to_dict
 from .errors import (
     AmbiguousNumberError,
     AuthenticationError,
@@ -45,6 +45,7 @@ from .errors import (
     WebhookSignatureError,
 )
 from .events import CallFinished, Event, HoldBegan, HoldEnded, ListFinished, PacingBegan, PacingEnded, RetryPlanned
+from .integrations.notebook import show_tables as _show_tables
 from .models import (
     ALL_FIELDS,
     AccountMode,
@@ -65,15 +66,17 @@ from .models import (
     ThroughputLevel,
     UnifiedCertStatus,
 )
-from .paginator import AsyncPaginator
+from .pagination.paginator import AsyncPaginator
 from .query import Filter, Sort
+from .ratelimit.throttle import BudgetKeeper, Throttle
 from .readiness import Readiness, is_ready, read_readiness
-from .retry import RetryPolicy
 from .session import GraphSession
-from .throttle import BudgetKeeper, Throttle
-from .tokens import TokenProvider
 from .usage import Reading, Usage
-from .watching import Change, Watch
+from .workflows.bulk import Listings, WabaListing
+from .workflows.ensure import EnsuredPhoneNumber
+from .workflows.watch import Change, Watch
+
+_show_tables()
 
 __all__ = [
     "ALL_FIELDS",

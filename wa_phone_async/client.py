@@ -8,28 +8,9 @@ from typing import Any, NoReturn, Self, TypedDict, Unpack
 
 import aiohttp
 
-from .bulk import Accounts, Listings
-from .digits import whole_number
-from .ensuring import LOOK_AGAIN, EnsuredPhoneNumber, Ensuring, Wanted, read_look_again
-from .errors import InvalidArgumentError, OutcomeUnknownError
-from .events import Listener
-from .models import ALL_FIELDS, BusinessAccount, Confirmation, CreatedPhoneNumber, PhoneNumber
-from .paginator import AsyncPaginator, Follow
-from .query import (
-    MAX_PAGE_SIZE,
-    AccountKind,
-    Filter,
-    Sort,
-    accounts_edge,
-    check_node_id,
-    check_seconds,
-    create_body,
-    fields_with,
-    list_params,
-    read_fields,
-)
-from .redaction import conceal
-from .registration import (
+from .call.retry import RetryPolicy
+from .call.tokens import TokenProvider
+from .call.writes import (
     DEREGISTER,
     REGISTER,
     REGISTER_SECONDS,
@@ -43,13 +24,20 @@ from .registration import (
     pin_body,
     registration_body,
 )
-from .retry import RetryPolicy
+from .checks import MAX_PAGE_SIZE, check_node_id, check_seconds
+from .errors import CLOSED, InvalidArgumentError, OutcomeUnknownError
+from .hooks import Listener
+from .models import ALL_FIELDS, BusinessAccount, Confirmation, CreatedPhoneNumber, PhoneNumber
+from .pagination.paginator import AsyncPaginator, Follow
+from .phone_digits import whole_number
+from .query import AccountKind, Filter, Sort, accounts_edge, create_body, fields_with, list_params, read_fields
+from .ratelimit.throttle import BudgetKeeper
+from .redaction import conceal
 from .session import GraphSession
-from .throttle import BudgetKeeper
-from .tokens import TokenProvider
 from .usage import Usage
-from .watching import Predicate, Watch, wait_until
-from .wire import CLOSED
+from .workflows.bulk import Accounts, Listings
+from .workflows.ensure import LOOK_AGAIN, EnsuredPhoneNumber, Ensuring, Wanted, read_look_again
+from .workflows.watch import Predicate, Watch, wait_until
 
 
 class Settings(TypedDict, total=False):

@@ -29,15 +29,16 @@ Every error can be pickled, takes notes, and holds no secret.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
-
-from .markup import members_as_html
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .models import PhoneNumber
     from .usage import Usage
+
+CLOSED: Final = "this client is closed: enter it again with 'async with', or make a new one"
+"""What a `RuntimeError` says for a call on a closed client."""
 
 
 class WaPhoneError(Exception):
@@ -55,10 +56,6 @@ class WaPhoneError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # `Exception` would call `__init__` with `args` alone and so lose every keyword-only parameter.
         return _rebuild, (type(self), self.args), self.__dict__
-
-    def _repr_html_(self) -> str:
-        facts = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return members_as_html(type(self).__name__, {"message": str(self), **facts})
 
 
 def _rebuild(kind: type[WaPhoneError], args: tuple[Any, ...]) -> WaPhoneError:

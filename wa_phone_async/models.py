@@ -14,8 +14,6 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from .markup import members_as_html, rows_as_html
-
 T = TypeVar("T")
 
 
@@ -296,9 +294,6 @@ class PhoneNumber:
         """Whether the quality rating is a rating: `None`, `""`, `NA` and `UNKNOWN` are none."""
         return self.quality_rating not in {None, "", QualityRating.NA, QualityRating.UNKNOWN}
 
-    def _repr_html_(self) -> str:
-        return members_as_html("Phone number", self)
-
 
 ALL_FIELDS: tuple[str, ...] = tuple(field.name for field in attrs.fields(PhoneNumber) if field.name != "extra")
 """Every field that `PhoneNumber` knows, to be passed as `fields=`. Those that the API lacks are left out of it."""
@@ -314,9 +309,6 @@ class BusinessAccount:
     """Its name, as the business manages it; customers see each number's `verified_name`."""
     extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
     """All other members, such as `currency`."""
-
-    def _repr_html_(self) -> str:
-        return members_as_html("WhatsApp Business Account", self)
 
 
 @attrs.frozen
@@ -377,7 +369,3 @@ class Page(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.data)
-
-    def _repr_html_(self) -> str:
-        more = ", and there is more" if self.has_next else ""
-        return rows_as_html(f"Page of {len(self)}{more}", self.data)

@@ -22,20 +22,13 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from .answers import check_success, read_answer, unreadable
-from .decoding import read_model
-from .errors import (
-    AuthenticationError,
-    DecodeError,
-    GraphAPIError,
-    OutcomeUnknownError,
-    RateLimitError,
-    WaPhoneError,
-)
-from .events import Announcer, CallFinished, HoldBegan, HoldEnded, Listener, RetryPlanned
-from .pacing import Pacing
-from .paginator import AsyncPaginator, Follow, Listing, Walk, read_listing, read_plain_listing
-from .query import (
+from .call.error_codes import lost_outcome, repeatable
+from .call.request import Dialect, Request, amend
+from .call.response import check_success, read_answer, unreadable
+from .call.retry import RetryPolicy, retrying
+from .call.tokens import TokenProvider, TokenSource, appsecret_proof
+from .call.transport import Answer, Wire, check_borrowed, out_of_time, read_timeout, read_trace_configs
+from .checks import (
     check_api_version,
     check_at_least_one,
     check_kind,
@@ -47,19 +40,28 @@ from .query import (
     check_read_ahead,
     check_seconds,
     check_secret,
-    optional_fields,
     read_base_url,
 )
+from .concurrency import step_aside
+from .decoding.converter import read_model
+from .errors import (
+    CLOSED,
+    AuthenticationError,
+    DecodeError,
+    GraphAPIError,
+    OutcomeUnknownError,
+    RateLimitError,
+    WaPhoneError,
+)
+from .events import CallFinished, HoldBegan, HoldEnded, RetryPlanned
+from .hooks import Announcer, Listener
+from .pagination.list_events import ListTally
+from .pagination.paginator import AsyncPaginator, Follow, Listing, Walk, read_listing, read_plain_listing
+from .query import optional_fields
+from .ratelimit.throttle import BudgetKeeper, Lease, Report, Throttle, token_digest
+from .ratelimit.wait_events import Pacing
 from .redaction import Secret, conceal
-from .refusals import lost_outcome, repeatable
-from .request import Dialect, Request, amend
-from .retry import RetryPolicy, retrying
-from .tally import ListTally
-from .throttle import BudgetKeeper, Lease, Report, Throttle, token_digest
-from .tokens import TokenProvider, TokenSource, appsecret_proof
-from .turns import step_aside
 from .usage import Usage, read_usage
-from .wire import CLOSED, Answer, Wire, check_borrowed, out_of_time, read_timeout, read_trace_configs
 
 T = TypeVar("T")
 

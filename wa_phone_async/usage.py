@@ -20,8 +20,6 @@ from typing import Any, Final
 
 import attrs
 
-from .markup import members_of, rows_as_html
-
 _Json = dict[str, Any] | list[Any] | str | float | None
 
 
@@ -62,12 +60,6 @@ class Usage:
 
     retry_after_seconds: float | None = None
     """``Retry-After``, in seconds; `None` when absent or unreadable."""
-
-    def _repr_html_(self) -> str:
-        readings = {"waba": self.waba, "app": self.app}
-        rows = [{"budget": name, **members_of(reading)} for name, reading in readings.items() if reading is not None]
-        wait = "" if self.retry_after_seconds is None else f"; retry after {self.retry_after_seconds:g} s"
-        return rows_as_html(f"Usage of the budgets{wait}", rows)
 
 
 def read_usage(headers: Mapping[str, str], node_id: str) -> Usage | None:

@@ -15,11 +15,17 @@ from cyclopts import App, CycloptsError, Group
 
 from wa_phone_async import __version__
 
-from . import completion, creating, exporting, listing, onboarding, serving, watching
+from .commands import completion
+from .commands import create as creating
+from .commands import export as exporting
+from .commands import list as listing
+from .commands import onboard as onboarding
+from .commands import sandbox as serving
+from .commands import watch as watching
 from .errors import INTERRUPTED, TERMINATED, exit_status, sentence
-from .help import HelpConsole, ManualPage
-from .output import complain, drop_stdout, tell
-from .stopping import ending_when_killed
+from .terminal.help import HelpConsole, ManualPage
+from .terminal.output import complain, drop_stdout, tell
+from .terminal.stopping import ending_when_killed
 
 HELP: Final = """\
 Phone numbers of WhatsApp Business Accounts (WABA), through Meta's Graph API.
@@ -70,7 +76,7 @@ COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # in 
     ("watch", watching.watch_numbers, watching.USAGE, watching.EXAMPLES),
     ("export", exporting.export_numbers, exporting.USAGE, exporting.EXAMPLES),
     ("sandbox", serving.serve_sandbox, serving.USAGE, serving.EXAMPLES),
-    ("completion", completion.write_completion, completion.USAGE, completion.EXAMPLES),
+    ("completion", completion.command_of(app), completion.USAGE, completion.EXAMPLES),
 )
 for _place, (_name, _command, _usage, _examples) in enumerate(COMMANDS):
     app.command(_command, name=_name, usage=_usage, help_epilogue=_epilogue(_examples), sort_key=_place)

@@ -14,8 +14,8 @@ from cyclopts import Group, Parameter
 
 from wa_phone_async import CallFinished, Event, InvalidArgumentError, PhoneNumberClient, RetryPolicy, TokenProvider
 
-from .output import reason
-from .patience import tell_wait
+from .terminal.output import reason
+from .terminal.waits import tell_wait
 
 if TYPE_CHECKING:
     from wa_phone_async.sandbox import Sandbox

@@ -10,7 +10,7 @@ from cyclopts import CycloptsError, MissingArgumentError, UnknownCommandError, U
 
 from wa_phone_async import AuthenticationError, InvalidArgumentError, OutcomeUnknownError, WaPhoneError
 
-from .output import reason
+from .terminal.output import reason
 
 FAILED: Final = 1
 """The API refused, or was not reached."""

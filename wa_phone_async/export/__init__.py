@@ -15,7 +15,7 @@
     tables.py       to_arrow
     whole_file.py   a file that appears under its name only when it is whole
 
-Parquet and Arrow tables are the extras `parquet` and `arrow`; they are in `wa_phone_async.extras`.
+Parquet and Arrow tables are the extras `parquet` and `arrow`.
 """
 
 from .formats import FileFormat

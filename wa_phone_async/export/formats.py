@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias, cast, get_args
 
 from wa_phone_async import InvalidArgumentError
-from wa_phone_async.extras import Extra
+from wa_phone_async._optional import Extra
 
 from .rows import COLUMNS, Row
 
@@ -133,7 +133,7 @@ def make_encoder(form: FileFormat) -> Callable[[Sink], Encoder]:
     if form == "csv":
         return Csv
     with Extra("parquet", error=InvalidArgumentError):
-        from wa_phone_async.extras.parquet import Parquet  # noqa: PLC0415 - an optional package
+        from .parquet import Parquet  # noqa: PLC0415 - an optional package
 
         return lambda sink: Parquet(sink, COLUMNS)
 

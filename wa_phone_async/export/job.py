@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from wa_phone_async import InvalidArgumentError, WabaListing
-from wa_phone_async.bulk import Accounts, each_id
+from wa_phone_async.workflows.bulk import Accounts, each_id
 
 from .formats import FileFormat, make_encoder, read_format
 from .ids import IdSet

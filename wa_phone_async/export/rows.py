@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
 import attrs
 
 from wa_phone_async import Extra, InvalidArgumentError, PhoneNumber, WaPhoneError, to_dict
-from wa_phone_async.bulk import WabaListing
+from wa_phone_async.workflows.bulk import WabaListing
 
 Row: TypeAlias = dict[str, Any]
 """A number under the names of `COLUMNS`: strings, numbers and booleans as they are, times in UTC, plain JSON."""

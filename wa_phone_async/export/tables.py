@@ -8,8 +8,8 @@ from itertools import chain
 from typing import Protocol
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber
-from wa_phone_async.bulk import WabaListing
-from wa_phone_async.extras import Extra
+from wa_phone_async._optional import Extra
+from wa_phone_async.workflows.bulk import WabaListing
 
 from .rows import COLUMNS, batches, offer, rows_of
 
@@ -46,7 +46,7 @@ def to_arrow(items: Iterable[WabaListing | PhoneNumber]) -> ArrowTable:
         InvalidArgumentError: Something else is among the items, or the extra is not installed.
     """
     with Extra("arrow", error=InvalidArgumentError):
-        from wa_phone_async.extras.arrow import batch_of, table_of  # noqa: PLC0415 - an optional package
+        from .arrow import batch_of, table_of  # noqa: PLC0415 - an optional package
 
     if not isinstance(items, Iterable):
         given = type(items).__name__

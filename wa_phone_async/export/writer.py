@@ -13,7 +13,7 @@ from typing import Self, TypeAlias
 import attrs
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber
-from wa_phone_async.bulk import WabaListing
+from wa_phone_async.workflows.bulk import WabaListing
 
 from .formats import FileFormat, make_encoder, read_format
 from .rows import Exportable, Row, batches, error_rows_of, offer, rows_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber
-from wa_phone_async.bulk import WabaListing
+from wa_phone_async.workflows.bulk import WabaListing
 
 from .formats import FileFormat, read_format
 from .rows import BATCH_ROWS, Exportable

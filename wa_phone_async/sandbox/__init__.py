@@ -16,16 +16,16 @@ empty. What it knows comes from Meta's v23.0 OpenAPI description, guides and err
 service that others have published, all read on 2026-11-22; nothing here was measured on the live service.
 """
 
-from wa_phone_async.sandbox.codes import Code
-from wa_phone_async.sandbox.data import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA
-from wa_phone_async.sandbox.delivery import Delivery
-from wa_phone_async.sandbox.faults import Fault
-from wa_phone_async.sandbox.messages import Answer, GraphError, Request
-from wa_phone_async.sandbox.pins import SEEDED_PIN
-from wa_phone_async.sandbox.sandbox import Sandbox
-from wa_phone_async.sandbox.store import Created
-from wa_phone_async.sandbox.virtual_time import VirtualTimeLoop
-from wa_phone_async.sandbox.webhooks import Webhook
+from .codes import Code
+from .data import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA
+from .delivery import Delivery
+from .faults import Fault
+from .messages import Answer, GraphError, Request
+from .pins import SEEDED_PIN
+from .sandbox import Sandbox
+from .store import Created
+from .virtual_time import VirtualTimeLoop
+from .webhooks import Webhook
 
 __all__ = [
     "BUSINESS_ID",

@@ -5,7 +5,7 @@ import hmac
 import re
 from collections.abc import Iterable
 
-from wa_phone_async.sandbox.messages import GraphError, Refusal, Request, invalid
+from .messages import GraphError, Refusal, Request, invalid
 
 
 class Access:

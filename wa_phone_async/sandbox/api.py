@@ -5,15 +5,15 @@ import threading
 
 import attrs
 
-from wa_phone_async.sandbox.access import Access
-from wa_phone_async.sandbox.budget import Meter
-from wa_phone_async.sandbox.codes import Code
-from wa_phone_async.sandbox.faults import Fault, Plan
-from wa_phone_async.sandbox.graph import Graph
-from wa_phone_async.sandbox.messages import Answer, GraphError, Request
-from wa_phone_async.sandbox.reviews import Reviews
-from wa_phone_async.sandbox.store import Store
-from wa_phone_async.sandbox.tempers import Temper
+from .access import Access
+from .budget import Meter
+from .codes import Code
+from .faults import Fault, Plan
+from .graph import Graph
+from .messages import Answer, GraphError, Request
+from .modes import Temper
+from .reviews import Reviews
+from .store import Store
 
 
 class Api:

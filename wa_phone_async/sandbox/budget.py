@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from wa_phone_async.sandbox.messages import dumps
+from .messages import dumps
 
 HOUR = 3600.0
 """The window, in seconds."""

@@ -6,7 +6,7 @@ Generated accounts have ids in a row, so a million of them are two numbers until
 from collections.abc import Callable, Iterable, Sequence
 from typing import overload
 
-from wa_phone_async.sandbox.data import Row
+from .data import Row
 
 FIRST_WABA_ID = 110_000_000_000_000
 """The id of the first account that is generated; below those of the business and of all numbers."""

@@ -13,11 +13,11 @@ from typing import Any
 
 import attrs
 
-from wa_phone_async.sandbox.data import Row, digits_of
-from wa_phone_async.sandbox.messages import Refusal, invalid
-from wa_phone_async.sandbox.reviews import Reviews
-from wa_phone_async.sandbox.tempers import Temper
-from wa_phone_async.sandbox.waits import HOUR, written_wait
+from .data import Row, digits_of
+from .messages import Refusal, invalid
+from .modes import Temper
+from .reviews import Reviews
+from .written_waits import HOUR, written_wait
 
 CODES_AN_HOUR = 5
 """How many codes may be asked for in an hour."""

@@ -5,7 +5,7 @@ import re
 
 import attrs
 
-from wa_phone_async.sandbox.messages import Answer
+from .messages import Answer
 
 _LEVEL = 6  # what most servers take; Python's own default, 9, takes twice the time for nothing
 

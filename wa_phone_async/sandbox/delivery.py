@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import aiohttp
 import attrs
 
-from wa_phone_async.sandbox.messages import JSON_TYPE
-from wa_phone_async.sandbox.webhooks import Webhook
+from .messages import JSON_TYPE
+from .webhooks import Webhook
 
 ANSWER_SECONDS = 10.0
 """How long a receiver may take to answer."""

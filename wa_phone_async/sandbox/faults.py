@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, TypedDict, Unpack
 
 import attrs
 
-from wa_phone_async.sandbox.messages import JSON_TYPE, USUAL_STATUS, Answer, GraphError
+from .messages import JSON_TYPE, USUAL_STATUS, Answer, GraphError
 
 
 class Facts(TypedDict, total=False):

@@ -9,23 +9,15 @@ from urllib.parse import parse_qsl
 
 import attrs
 
-from wa_phone_async.sandbox.access import Access
-from wa_phone_async.sandbox.budget import Meter
-from wa_phone_async.sandbox.data import BUSINESS, BUSINESS_ID, account_row
-from wa_phone_async.sandbox.messages import (
-    JSON_TYPE,
-    Answer,
-    GraphError,
-    Refusal,
-    Request,
-    dumps,
-    invalid,
-    is_object,
-)
-from wa_phone_async.sandbox.numbers import read_new_number
-from wa_phone_async.sandbox.onboarding import Onboarding
-from wa_phone_async.sandbox.pages import LINK_HOST, Ordered, Page, make_page, order_rows, project, write_page
-from wa_phone_async.sandbox.query import (
+from .access import Access
+from .budget import Meter
+from .data import BUSINESS, BUSINESS_ID, account_row
+from .messages import JSON_TYPE, Answer, GraphError, Refusal, Request, dumps, invalid, is_object
+from .modes import Sort, Temper
+from .numbers import read_new_number
+from .onboarding import Onboarding
+from .pages import LINK_HOST, Ordered, Page, make_page, order_rows, project, write_page
+from .query import (
     ACCOUNT_TYPE,
     BUSINESS_TYPE,
     NUMBER_TYPE,
@@ -36,9 +28,8 @@ from wa_phone_async.sandbox.query import (
     read_node_fields,
     read_query,
 )
-from wa_phone_async.sandbox.reviews import Reviews
-from wa_phone_async.sandbox.store import Account, AccountKind, Store
-from wa_phone_async.sandbox.tempers import Sort, Temper
+from .reviews import Reviews
+from .store import Account, AccountKind, Store
 
 Version: TypeAlias = tuple[int, int]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from wa_phone_async.sandbox.messages import invalid
+from .messages import invalid
 
 _NAME_LENGTHS = (2, 75)  # Meta's v23.0 OpenAPI description
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import attrs
 
-from wa_phone_async.sandbox.codes import Codes, read_member
-from wa_phone_async.sandbox.data import Row
-from wa_phone_async.sandbox.messages import Refusal, invalid
-from wa_phone_async.sandbox.pins import Pins, read_pin
-from wa_phone_async.sandbox.reviews import Reviews, onboarded, pin_changed
-from wa_phone_async.sandbox.tempers import Temper
-from wa_phone_async.sandbox.waits import HOUR
+from .codes import Codes, read_member
+from .data import Row
+from .messages import Refusal, invalid
+from .modes import Temper
+from .pins import Pins, read_pin
+from .reviews import Reviews, onboarded, pin_changed
+from .written_waits import HOUR
 
 REGIONS = "AU|ID|IN|JP|SG|KR|DE|CH|GB|BR|BH|ZA|AE|CA"
 """Where data may be kept."""

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import attrs
 
-from wa_phone_async.sandbox.data import Row
-from wa_phone_async.sandbox.messages import dumps, invalid, is_object
-from wa_phone_async.sandbox.query import Condition, Field, ListQuery
-from wa_phone_async.sandbox.tempers import Sort
+from .data import Row
+from .messages import dumps, invalid, is_object
+from .modes import Sort
+from .query import Condition, Field, ListQuery
 
 LINK_HOST = "https://graph.intern.facebook.com"
 """Where `next` and `previous` point: not here. A sample of Meta's own guide has this internal host."""

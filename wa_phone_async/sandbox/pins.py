@@ -9,10 +9,10 @@ from typing import Any
 
 import attrs
 
-from wa_phone_async.sandbox.codes import read_member
-from wa_phone_async.sandbox.data import Row
-from wa_phone_async.sandbox.messages import Refusal, invalid
-from wa_phone_async.sandbox.waits import HOUR, written_wait
+from .codes import read_member
+from .data import Row
+from .messages import Refusal, invalid
+from .written_waits import HOUR, written_wait
 
 SEEDED_PIN = "123456"
 """The PIN of the numbers that were there from the beginning with two-step verification."""

@@ -28,8 +28,8 @@ from typing import Any
 
 import pytest
 
-from wa_phone_async.sandbox.sandbox import Sandbox
-from wa_phone_async.sandbox.virtual_time import VirtualTimeLoop
+from .sandbox import Sandbox
+from .virtual_time import VirtualTimeLoop
 
 
 def pytest_configure(config: pytest.Config) -> None:

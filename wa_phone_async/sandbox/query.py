@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-from wa_phone_async.sandbox.messages import Refusal, invalid, is_array, is_object
-from wa_phone_async.sandbox.tempers import NEWEST_FIRST, Sort, Temper
+from .messages import Refusal, invalid, is_array, is_object
+from .modes import NEWEST_FIRST, Sort, Temper
 
 LARGEST_PAGE = 100
 DEFAULT_PAGE = 25

@@ -9,10 +9,10 @@ from typing import Any
 
 import attrs
 
-from wa_phone_async.sandbox.agenda import Agenda
-from wa_phone_async.sandbox.data import Row, digits_of
-from wa_phone_async.sandbox.store import Account, Store
-from wa_phone_async.sandbox.webhooks import EPOCH, Webhooks
+from .data import Row, digits_of
+from .schedule import Agenda
+from .store import Account, Store
+from .webhooks import EPOCH, Webhooks
 
 REJECTION_REASONS = (
     "NAME_EMPLOYEE_ISSUE",

@@ -4,16 +4,17 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, Self
 
-from wa_phone_async.sandbox.access import Access
-from wa_phone_async.sandbox.api import Api
-from wa_phone_async.sandbox.background import BackgroundLoop
-from wa_phone_async.sandbox.budget import Meter, Quota, Rounding
-from wa_phone_async.sandbox.codes import Code
-from wa_phone_async.sandbox.data import BUSINESS_ID, NUMBERS_PER_ACCOUNT, Row
-from wa_phone_async.sandbox.delivery import Courier, Delivery
-from wa_phone_async.sandbox.faults import Fault
-from wa_phone_async.sandbox.messages import Request
-from wa_phone_async.sandbox.reviews import (
+from .access import Access
+from .api import Api
+from .background import BackgroundLoop
+from .budget import Meter, Quota, Rounding
+from .codes import Code
+from .data import BUSINESS_ID, NUMBERS_PER_ACCOUNT, Row
+from .delivery import Courier, Delivery
+from .faults import Fault
+from .messages import Request
+from .modes import TEMPERS, TemperName
+from .reviews import (
     REJECTION_REASONS,
     Happening,
     Reviews,
@@ -24,10 +25,9 @@ from wa_phone_async.sandbox.reviews import (
     quality_rated,
     throughput_upgraded,
 )
-from wa_phone_async.sandbox.server import Server
-from wa_phone_async.sandbox.store import Created, Store
-from wa_phone_async.sandbox.tempers import TEMPERS, TemperName
-from wa_phone_async.sandbox.webhooks import INVENTED_SECRET, Webhook, Webhooks
+from .server import Server
+from .store import Created, Store
+from .webhooks import INVENTED_SECRET, Webhook, Webhooks
 
 P = ParamSpec("P")
 

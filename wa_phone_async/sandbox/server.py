@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from wa_phone_async.sandbox.api import Api
-from wa_phone_async.sandbox.compression import compress
-from wa_phone_async.sandbox.delivery import Courier
-from wa_phone_async.sandbox.wire import drop, read_request, respond
+from .api import Api
+from .compression import compress
+from .connection import drop, read_request, respond
+from .delivery import Courier
 
 _BACKLOG = 4096
 """Connections that may wait to be accepted: with asyncio's 100, a burst of more would wait a second for its turn."""

@@ -7,8 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from wa_phone_async.sandbox.business import AccountRows, WabaIds
-from wa_phone_async.sandbox.data import (
+from .business import AccountRows, WabaIds
+from .data import (
     SEEDED,
     Row,
     account_ordinal,

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from wa_phone_async.sandbox.messages import dumps
+from .messages import dumps
 
 INVENTED_SECRET = "sandbox-app-secret"  # noqa: S105 - for sandboxes that were given none
 """What webhooks are signed with where no app secret was given."""

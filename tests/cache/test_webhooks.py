@@ -1,0 +1,236 @@
+"""Webhooks: nothing is read of one that Meta did not sign, and what it concerns is found wherever it stands."""
+
+import hashlib
+import hmac
+import json
+import traceback
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from wa_phone_async import DecodeError, InvalidArgumentError, WaPhoneError, WebhookSignatureError
+from wa_phone_async.cache.webhooks import Notice, check_signature, read_notices
+
+SECRET = "an-invented-app-secret"
+WABA, OTHER_WABA = "102290129340398", "102290129340399"
+NUMBER = "16315551000"
+BODY = json.dumps({"object": "whatsapp_business_account", "entry": []}).encode()
+
+
+def signature_of(body: bytes, app_secret: str = SECRET) -> str:
+    return f"sha256={hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+def notices(payload: object) -> list[Notice]:
+    return read_notices(json.dumps(payload).encode())
+
+
+def delivery(*changes: object, waba_id: object = WABA) -> dict[str, Any]:
+    return {"object": "whatsapp_business_account", "entry": [{"id": waba_id, "time": 1, "changes": list(changes)}]}
+
+
+# --- the signature
+
+
+@given(st.binary(), st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
+def test_a_right_signature_is_taken_whatever_the_body(body: bytes, app_secret: str) -> None:
+    check_signature(body, signature_of(body, app_secret), app_secret)
+
+
+@given(st.binary(), st.text(st.characters()))
+@example(BODY, signature_of(BODY)[:-1])
+@example(BODY, signature_of(BODY) + "0")
+@example(BODY, signature_of(BODY) + "\ud800")
+@example(BODY, signature_of(BODY).upper())
+@example(BODY, signature_of(BODY).removeprefix("sha256="))
+@example(BODY, signature_of(BODY, "another-app-secret"))
+@example(BODY, signature_of(BODY + b" "))
+@example(BODY, "sha256=")
+@example(BODY, "sha256=é")
+def test_any_other_signature_is_refused(body: bytes, signature: str) -> None:
+    with pytest.raises(WebhookSignatureError):
+        check_signature(body, signature, SECRET)
+
+
+@pytest.mark.parametrize("signature", [None, "", signature_of(BODY).encode()], ids=["none", "empty", "bytes"])
+def test_a_signature_that_is_missing_is_refused(signature: Any) -> None:
+    with pytest.raises(WebhookSignatureError, match="X-Hub-Signature-256 is missing, or is no text"):
+        check_signature(BODY, signature, SECRET)
+
+
+def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = list[tuple[object, object]]()
+
+    def compare(one: object, other: object) -> bool:
+        compared.append((one, other))
+        return True
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    check_signature(BODY, "sha256=\ud800é", SECRET)
+    assert compared == [(signature_of(BODY).encode(), b"sha256=\xed\xa0\x80\xc3\xa9")]
+
+
+def test_a_body_in_a_buffer_is_as_good() -> None:
+    buffers: list[Any] = [bytearray(BODY), memoryview(BODY)]
+    for body in buffers:
+        check_signature(body, signature_of(BODY), SECRET)
+        assert read_notices(body) == []
+
+
+@pytest.mark.parametrize("body", [BODY.decode(), {"entry": []}, None], ids=["text", "parsed", "none"])
+def test_a_body_that_is_no_bytes_is_refused(body: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^body must be the webhook's raw bytes, as they came, not "):
+        check_signature(body, signature_of(BODY), SECRET)
+
+
+@pytest.mark.parametrize("app_secret", ["", None, "two words", "line\n"])
+def test_a_secret_that_is_none_is_refused_before_anybody_could_sign_with_it(app_secret: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^app_secret (must be|has blanks)"):
+        check_signature(BODY, signature_of(BODY, app_secret or ""), app_secret)
+
+
+@pytest.mark.parametrize(
+    ("body", "signature", "app_secret"),
+    [
+        (BODY, "sha256=0123456789", SECRET),
+        (BODY, None, SECRET),
+        (BODY, signature_of(BODY), f"{SECRET}\n"),
+        (BODY.decode(), signature_of(BODY), SECRET),
+    ],
+    ids=["wrong", "missing", "no secret", "no bytes"],
+)
+def test_neither_secret_nor_signature_is_said(body: Any, signature: str | None, app_secret: str) -> None:
+    with pytest.raises(WaPhoneError) as caught:
+        check_signature(body, signature, app_secret)
+    said = f"{caught.value!r} {vars(caught.value)}"
+    for frame, _ in traceback.walk_tb(caught.value.__traceback__):
+        if frame.f_code.co_filename != __file__:
+            said += repr(frame.f_locals)
+    assert "[hidden]" in said
+    for hidden in ("an-invented", "0123456789", signature_of(BODY).removeprefix("sha256=")):
+        assert hidden not in said
+
+
+# --- what it concerns
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "digits"),
+    [
+        ("phone_number_quality_update", {"display_phone_number": NUMBER, "event": "ONBOARDING"}, {NUMBER}),
+        ("phone_number_name_update", {"display_phone_number": "+1 631-555-1000", "decision": "APPROVED"}, {NUMBER}),
+        ("business_capability_update", {"max_phone_numbers_per_business": 25}, set()),
+        ("account_update", {"event": "VERIFIED_ACCOUNT", "phone_number": int(NUMBER)}, {NUMBER}),
+        ("account_review_update", {"decision": "APPROVED"}, set()),
+        ("account_alerts", {"entity_type": "WABA", "entity_id": 1}, set()),
+        ("security", {"display_phone_number": NUMBER, "event": "PIN_CHANGED", "requester": "1"}, {NUMBER}),
+        ("business_username_update", {"display_phone_number": NUMBER, "username": "x", "status": "approved"}, {NUMBER}),
+        ("something_new", {"display_phone_number": True}, set()),
+    ],
+)
+def test_each_field_concerns_its_account_and_number(field: str, value: dict[str, Any], digits: set[str]) -> None:
+    [notice] = notices(delivery({"field": field, "value": value}))
+    assert notice == Notice(field, frozenset({WABA}), frozenset(digits))
+    assert notice.concerns_numbers
+    assert notice.concerns_all == (field == "business_capability_update")
+
+
+@pytest.mark.parametrize("field", ["messages", "message_template_status_update", "template_category_update"])
+def test_messages_and_templates_are_no_concern_of_numbers(field: str) -> None:
+    [notice] = notices(delivery({"field": field, "value": {"metadata": {"display_phone_number": NUMBER}}}))
+    assert not notice.concerns_numbers
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"entry": [{"id": WABA, "changes": [{"field": "security", "value": {"phone_number": NUMBER}}]}]},
+        {"entry": [{"id": WABA, "changes": [{"value": {"field": "security", "phone_number": NUMBER}}]}]},
+        {"entry": [{"id": WABA, "changes": [{"value": {"phone_number": NUMBER}}], "field": "security"}]},
+        {"entry": [{"id": WABA, "changes": [{"value": {"phone_number": NUMBER}}]}], "field": "security"},
+        {"entry": [{"id": WABA, "changes": {"field": "security", "value": {"phone_number": NUMBER}}}]},
+        {"entry": [{"id": WABA, "changes": [{"field": "security", "phone_number": NUMBER}]}]},
+        {"entry": [{"id": WABA, "changes": [], "field": "security", "value": {"phone_number": NUMBER}}]},
+        {"entry": [{"id": WABA, "field": "security", "value": {"phone_number": NUMBER}, "object": "anything"}]},
+        {"entry": {"id": int(WABA), "field": "security", "value": {"phone_number": NUMBER}}},
+        {"id": WABA, "field": "security", "value": {"phone_number": NUMBER}},
+        {"entry": [{"id": WABA, "changes": [{"field": "security", "value": None, "phone_number": NUMBER}]}]},
+    ],
+)
+def test_members_are_found_on_every_level(payload: object) -> None:
+    assert notices(payload) == [Notice("security", frozenset({WABA}), frozenset({NUMBER}))]
+
+
+def test_an_account_that_was_shared_is_named_within() -> None:
+    value = {"event": "PARTNER_ADDED", "waba_info": {"waba_id": OTHER_WABA, "owner_business_id": "7"}}
+    [notice] = notices(delivery({"field": "account_update", "value": value}))
+    assert notice.waba_ids == {WABA, OTHER_WABA}
+
+
+@pytest.mark.parametrize("waba_id", [None, True, 1.5, "", "abc", "\uff11\uff12", [], {}], ids=repr)
+def test_an_id_that_is_none_names_nothing(waba_id: object) -> None:
+    assert notices(delivery({"field": "security"}, waba_id=waba_id)) == [
+        Notice("security", frozenset[str](), frozenset[str]())
+    ]
+
+
+@pytest.mark.parametrize("change", [None, 1, "text", [], [None]], ids=repr)
+def test_a_change_that_is_none_concerns_its_account(change: object) -> None:
+    [notice] = notices(delivery(change))
+    assert notice == Notice(None, frozenset({WABA}), frozenset[str]())
+    assert notice.concerns_numbers
+
+
+def test_a_thousand_entries_are_read_in_order() -> None:
+    entries = [{"id": str(number), "changes": [{"field": "security"}] * 2} for number in range(1000)]
+    assert [notice.waba_ids for notice in notices({"entry": entries})] == [
+        {str(number)} for number in range(1000) for _ in range(2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "not JSON \\(0 bytes\\)"),
+        (b"{", "not JSON \\(1 bytes\\)"),
+        (b"\xff", "not JSON"),
+        (b"1" * 5000, "not JSON"),  # more digits than Python reads
+        (b"[" * 100_000, "nested too deep to be read"),
+        (b"[]", "another shape"),
+        (b"null", "another shape"),
+        (b'{"entry": null}', "another shape"),
+        (b'{"entry": [1]}', "another shape"),
+        (b'{"entry": [[]]}', "another shape"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_read_is_an_error(body: bytes, why: str) -> None:
+    with pytest.raises(DecodeError, match=f"^the webhook (is|has) {why}"):
+        read_notices(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(WABA),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(["entry", "changes", "field", "value", "id", "waba_id", "waba_info", "phone_number"])
+            | st.text(),
+            inner,
+        )
+    ),
+)
+
+
+@given(st.binary() | JSON.map(lambda payload: json.dumps(payload).encode()))
+def test_any_signed_bytes_give_notices_or_the_documented_error(body: bytes) -> None:
+    check_signature(body, signature_of(body), SECRET)
+    try:
+        found = read_notices(body)
+    except DecodeError:
+        return
+    for notice in found:
+        assert all(waba_id.isdecimal() and waba_id.isascii() for waba_id in notice.waba_ids)
+        assert all(digits.isdecimal() and digits.isascii() for digits in notice.digits)

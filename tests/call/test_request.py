@@ -1,0 +1,293 @@
+"""Requests: how they look in a URL, and how a refused one is asked differently, each cause once."""
+
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wa_phone_async.call.request import Dialect, Request, amend, asks_for_less
+from wa_phone_async.errors import AuthenticationError, BadRequestError, GraphAPIError, RateLimitError, ServerError
+from wa_phone_async.models import ALL_FIELDS
+from wa_phone_async.query import Sort, optional_fields
+
+PATH = "102290129340398/phone_numbers"
+LIST = Request(path=PATH, params={"limit": "100"})
+SORTED = Request(path=PATH, params={"sort": Sort.LAST_ONBOARDED_TIME_DESC})
+FULL = Request(
+    path=PATH, params={"fields": ",".join(ALL_FIELDS)}, optional_fields=optional_fields(",".join(ALL_FIELDS))
+)
+CREATE = Request(method="POST", path=PATH, body={"phone_number": "16315551000"})
+
+TOKEN_REFUSED = AuthenticationError("Error validating access token", http_status=401, code=190)
+SORT_REFUSED = BadRequestError("(#100) Cannot sort by last_onboarded_time.desc_ascending", http_status=400, code=100)
+TOO_MUCH = ServerError(
+    "Please reduce the amount of data you're asking for, then retry your request", http_status=500, code=1
+)
+
+
+def nonexisting(field: str, *, code: int = 100) -> BadRequestError:
+    text = f"(#100) Tried accessing nonexisting field ({field}) on node type (WhatsAppBusinessPhoneNumber)"
+    return BadRequestError(text, http_status=400, code=code)
+
+
+def amended(request: Request, error: GraphAPIError) -> Request:
+    other = amend(request, error)
+    assert other is not None
+    return other
+
+
+def fields_of(request: Request) -> list[str]:
+    return parse_qs(request.query_string())["fields"][0].split(",")
+
+
+# --- a request
+
+
+def test_a_request_knows_its_node_and_whether_it_writes() -> None:
+    assert (LIST.node_id, LIST.is_write, str(LIST)) == ("102290129340398", False, f"GET {PATH}")
+    assert (CREATE.node_id, CREATE.is_write, str(CREATE)) == ("102290129340398", True, f"POST {PATH}")
+    assert Request(path="1234").node_id == "1234"
+
+
+@pytest.mark.parametrize(
+    ("request_", "budget_id"),
+    [
+        (LIST, "102290129340398"),
+        (Request(path="1234", waba_id="5678"), "5678"),
+        (Request(path="1234", waba_id=None), None),
+    ],
+    ids=["head of the path", "told", "no account"],
+)
+def test_a_request_knows_whose_budget_it_takes(request_: Request, budget_id: str | None) -> None:
+    assert request_.budget_id == budget_id
+    assert attrs.evolve(request_, params={"limit": "1"}).budget_id == budget_id
+
+
+def test_no_repr_shows_the_body_of_a_write() -> None:
+    assert "16315551000" not in repr(CREATE)
+
+
+@pytest.mark.parametrize(
+    ("params", "query"),
+    [
+        ({}, ""),
+        ({"limit": "100", "after": "QVFI=="}, "limit=100&after=QVFI%3D%3D"),
+        ({"fields": "owner{id,name}"}, "fields=owner%7Bid%2Cname%7D"),
+        ({"filtering": '[{"value":"a b&c"}]'}, "filtering=%5B%7B%22value%22%3A%22a%20b%26c%22%7D%5D"),
+    ],
+    ids=["none", "cursor", "fields", "filter"],
+)
+def test_parameters_are_percent_encoded(params: dict[str, str], query: str) -> None:
+    assert Request(path=PATH, params=params).query_string() == query
+
+
+@given(st.dictionaries(st.text(), st.text(min_size=1)))
+def test_parameters_arrive_as_they_are(params: dict[str, str]) -> None:
+    params.pop("sort", None)
+    query = Request(path=PATH, params=params).query_string()
+    assert dict(parse_qsl(query, keep_blank_values=True)) == params
+    assert query.isascii()
+
+
+@given(st.lists(st.characters(exclude_categories=["Cs"]) | st.just("\ud800"), max_size=20).map("".join))
+def test_any_cursor_that_json_can_hold_can_be_sent(cursor: str) -> None:
+    query = Request(path=PATH, params={"after": cursor}).query_string()
+    assert parse_qs(query, keep_blank_values=True, errors="surrogatepass") == {"after": [cursor]}
+
+
+# --- the dialects
+
+
+@pytest.mark.parametrize(
+    ("sort", "live"),
+    [
+        (Sort.CREATION_TIME_ASC, "creation_time_ascending"),
+        (Sort.CREATION_TIME_DESC, "creation_time_descending"),
+        (Sort.LAST_ONBOARDED_TIME_ASC, "last_onboarded_time_ascending"),
+        (Sort.LAST_ONBOARDED_TIME_DESC, "last_onboarded_time_descending"),
+    ],
+    ids=str,
+)
+def test_a_sort_has_two_spellings(sort: Sort, live: str) -> None:
+    assert Dialect().spell(sort) == live
+    assert Dialect(sort_spelling="reference").spell(sort) == sort.value
+    assert Request(path=PATH, params={"sort": sort}).query_string() == f"sort={live}"
+
+
+@pytest.mark.parametrize("spelling", ["live", "reference"])
+@pytest.mark.parametrize("text", ["creation_time.asc", "last_onboarded_time", '["creation_time_descending"]'])
+def test_a_plain_string_goes_out_as_it_is(text: str, spelling: Any) -> None:
+    assert Dialect(spelling).spell(text) == text
+
+
+def test_missing_fields_are_left_out_where_all_were_asked_for() -> None:
+    dialect = Dialect(missing_fields=frozenset({"unified_cert_status", "username"}))
+    assert fields_of(attrs.evolve(FULL, dialect=dialect)) == [
+        name for name in ALL_FIELDS if name not in {"unified_cert_status", "username"}
+    ]
+
+
+def test_a_missing_field_is_not_left_out_where_it_was_asked_for_by_name() -> None:
+    request = Request(
+        path=PATH, params={"fields": "id,username"}, dialect=Dialect(missing_fields=frozenset({"username"}))
+    )
+    assert fields_of(request) == ["id", "username"]
+
+
+# --- asking differently
+
+
+def test_a_sort_refused_for_its_spelling_is_sent_in_the_other_one_and_only_once() -> None:
+    other = amended(SORTED, SORT_REFUSED)
+    assert other.query_string() == "sort=last_onboarded_time.desc"
+    assert amend(other, SORT_REFUSED) is None
+
+
+def test_the_spelling_goes_both_ways() -> None:
+    request = attrs.evolve(SORTED, dialect=Dialect(sort_spelling="reference"))
+    assert amended(request, SORT_REFUSED).query_string() == "sort=last_onboarded_time_descending"
+
+
+def test_a_field_that_does_not_exist_is_dropped_and_only_once() -> None:
+    other = amended(FULL, nonexisting("unified_cert_status"))
+    assert "unified_cert_status" not in fields_of(other)
+    assert len(fields_of(other)) == len(ALL_FIELDS) - 1
+    assert amend(other, nonexisting("unified_cert_status")) is None
+
+
+def test_fields_are_dropped_one_after_the_other_down_to_the_id() -> None:
+    request = FULL
+    for name in ALL_FIELDS[1:]:
+        request = amended(request, nonexisting(name))
+    assert fields_of(request) == ["id"]
+    assert amend(request, nonexisting("id")) is None
+
+
+def test_too_much_data_halves_the_limit_down_to_1() -> None:
+    request, limits = LIST, list[str]()
+    while (other := amend(request, TOO_MUCH)) is not None:
+        request = other
+        limits.append(request.params["limit"])
+    assert limits == ["50", "25", "12", "6", "3", "1"]
+    assert request.has_reduced_limit
+    assert not LIST.has_reduced_limit
+
+
+def test_without_a_limit_the_apis_own_is_halved() -> None:
+    assert amended(Request(path=PATH), TOO_MUCH).params == {"limit": "12"}
+
+
+def test_a_token_is_asked_for_anew_once_a_create_too() -> None:
+    for request in (LIST, CREATE):
+        other = amended(request, TOKEN_REFUSED)
+        assert (other.query_string(), other.body) == (request.query_string(), request.body)
+        assert not other.has_reduced_limit
+        assert amend(other, TOKEN_REFUSED) is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (LIST, SORT_REFUSED),
+        (attrs.evolve(SORTED, params={"sort": "creation_time.asc"}), SORT_REFUSED),
+        (SORTED, BadRequestError("Invalid parameter", http_status=400, code=100)),
+        (SORTED, BadRequestError("Cannot sort", http_status=400, code=2500)),
+        (LIST, nonexisting("username")),
+        (attrs.evolve(FULL, optional_fields=frozenset()), nonexisting("username")),
+        (FULL, nonexisting("id")),
+        (FULL, nonexisting("phone_numbers")),
+        (FULL, nonexisting("username", code=2500)),
+        (FULL, BadRequestError("username", http_status=400, code=100)),
+        (attrs.evolve(LIST, params={"limit": "1"}), TOO_MUCH),
+        (attrs.evolve(LIST, params={"limit": "0"}), TOO_MUCH),
+        (attrs.evolve(LIST, params={"limit": "many"}), TOO_MUCH),
+        (CREATE, TOO_MUCH),
+        (LIST, ServerError("An unknown error occurred", http_status=500, code=1)),
+        (LIST, RateLimitError("Please reduce the amount of data", http_status=400, code=4)),
+        (LIST, RateLimitError("Too many calls", http_status=400, code=80008)),
+    ],
+    ids=[
+        "no sort",
+        "the caller's own sort",
+        "not the sort's spelling",
+        "another code for a sort",
+        "no fields",
+        "fields by name",
+        "no id",
+        "not one of the fields",
+        "another code for a field",
+        "a field's name alone",
+        "one row",
+        "no row",
+        "a limit of another kind",
+        "a create",
+        "another unknown error",
+        "another code for too much",
+        "throttled",
+    ],
+)
+def test_what_asking_differently_cannot_remedy_is_left_alone(request_: Request, error: GraphAPIError) -> None:
+    assert amend(request_, error) is None
+
+
+def test_one_call_may_need_several_remedies() -> None:
+    request = attrs.evolve(FULL, params={**FULL.params, "sort": Sort.CREATION_TIME_ASC, "limit": "10"})
+    for error in (TOKEN_REFUSED, nonexisting("username"), SORT_REFUSED, TOO_MUCH, nonexisting("status")):
+        request = amended(request, error)
+    assert request.params["limit"] == "5"
+    assert request.dialect == Dialect("reference", frozenset({"username", "status"}))
+
+
+refusals = st.sampled_from([TOKEN_REFUSED, SORT_REFUSED, TOO_MUCH, *map(nonexisting, ALL_FIELDS)])
+
+
+@given(st.data())
+def test_any_sequence_of_refusals_ends_and_never_asks_the_same_twice(data: st.DataObject) -> None:
+    request: Request | None = attrs.evolve(FULL, params={**FULL.params, "sort": Sort.CREATION_TIME_ASC, "limit": "100"})
+    asked = list[tuple[str, bool]]()
+    for _ in range(1 + 1 + len(ALL_FIELDS) + 7):
+        if request is None:
+            break
+        asked.append((request.query_string(), "token" in request.amended))
+        request = amend(request, data.draw(refusals))
+    assert request is None or len(request.amended) == len(asked)
+    assert len(set(asked)) == len(asked)
+
+
+def test_every_remedy_together_ends() -> None:
+    request = attrs.evolve(FULL, params={**FULL.params, "sort": Sort.CREATION_TIME_ASC, "limit": "100"})
+    errors, times = [TOKEN_REFUSED, SORT_REFUSED, TOO_MUCH, *map(nonexisting, ALL_FIELDS)], 0
+    while remedies := [other for error in errors if (other := amend(request, error))]:
+        request, times = remedies[0], times + 1
+    assert times == 1 + 1 + 6 + len(ALL_FIELDS) - 1
+
+
+# --- what is learned
+
+
+def test_what_an_amended_request_found_out_is_remembered() -> None:
+    sort, field = amended(SORTED, SORT_REFUSED), amended(FULL, nonexisting("username"))
+    learned = Dialect().learn(sort).learn(field)
+    assert learned == Dialect("reference", frozenset({"username"}))
+
+
+def test_a_request_that_says_nothing_about_sorting_unlearns_nothing() -> None:
+    learned = Dialect("reference", frozenset({"status"})).learn(amended(FULL, nonexisting("username")))
+    assert learned == Dialect("reference", frozenset({"status", "username"}))
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "asks"),
+    [
+        ("Please reduce the amount of data you're asking for, then retry your request", 1, True),
+        ("PLEASE REDUCE THE AMOUNT OF DATA", 1, True),
+        ("Please reduce the amount of data", None, False),
+        ("Please reduce the amount of data", 2, False),
+        ("An unknown error occurred", 1, False),
+    ],
+)
+def test_only_code_1_with_its_text_asks_for_less(message: str, code: int | None, *, asks: bool) -> None:
+    assert asks_for_less(GraphAPIError(message, http_status=500, code=code)) is asks

@@ -1,0 +1,555 @@
+"""The writes on a number: each is sent once, says what it waits for, and shows no code and no PIN to anybody."""
+
+import asyncio
+import json
+import logging
+import pickle
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import aiohttp
+import attrs
+import clients
+import pytest
+from clients import TOKEN
+from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
+
+from wa_phone_async import (
+    AuthenticationError,
+    BadRequestError,
+    Confirmation,
+    Extra,
+    GraphAPIError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    PhoneNumber,
+    PhoneNumberClient,
+    RateLimitError,
+    RetryPolicy,
+    Throttle,
+    TransportError,
+)
+from wa_phone_async.call.writes import DEREGISTER, REGISTER, REQUEST_CODE, SET_PIN, VERIFY_CODE, Step, code_body
+from wa_phone_async.events import CallFinished
+from wa_phone_async.redaction import HIDDEN, Secret
+from wa_phone_async.sandbox import EMPTY_WABA, SEEDED_PIN, SMALL_WABA, Fault, Sandbox
+
+CODE, PIN = "471830", "905172"
+ID = "300000001000000"
+"""A number of the small account, which is registered."""
+
+QUICK = RetryPolicy(first_wait=0.001, max_attempts=3)
+serving, against = partial(clients.serving, retry=QUICK), partial(clients.against, retry=QUICK)
+
+both_tempers = pytest.mark.parametrize("temper", ["reference", "live"])
+
+
+@attrs.frozen
+class Write:
+    """One of the writes, as it is called and as it arrives."""
+
+    step: Step
+    call: Callable[..., Awaitable[Confirmation]]
+    body: dict[str, Any]
+    tells: str | None
+
+    @property
+    def name(self) -> str:
+        return self.step.operation
+
+
+WRITES = [
+    Write(
+        REQUEST_CODE,
+        lambda client, **options: client.request_code(ID, **options),
+        {"code_method": "SMS", "language": "en_US"},
+        None,
+    ),
+    Write(
+        VERIFY_CODE,
+        lambda client, **options: client.verify_code(ID, CODE, **options),
+        {"code": CODE},
+        "code_verification_status",
+    ),
+    Write(
+        REGISTER,
+        lambda client, **options: client.register(ID, pin=PIN, **options),
+        {"messaging_product": "whatsapp", "pin": PIN},
+        "host_platform",
+    ),
+    Write(DEREGISTER, lambda client, **options: client.deregister(ID, **options), {}, "host_platform"),
+    Write(
+        SET_PIN,
+        lambda client, **options: client.set_two_step_verification_pin(ID, PIN, **options),
+        {"pin": PIN},
+        "is_pin_enabled",
+    ),
+]
+each_write = pytest.mark.parametrize("write", WRITES, ids=[write.name for write in WRITES])
+
+
+async def new_number(client: PhoneNumberClient) -> str:
+    created = await client.create_phone_number(EMPTY_WABA, phone_number="16315551000", verified_name="Acme", cc="1")
+    return created.id
+
+
+async def state(client: PhoneNumberClient, phone_number_id: str) -> tuple[Any, ...]:
+    fields = ["status", "code_verification_status", "host_platform", "is_pin_enabled"]
+    number: PhoneNumber = await client.get_phone_number(phone_number_id, fields=fields)
+    return number.status, number.code_verification_status, number.host_platform, number.is_pin_enabled
+
+
+# When all goes well
+
+
+async def test_the_whole_way() -> None:
+    async with serving() as (sandbox, client):
+        number = await new_number(client)
+        assert await state(client, number) == ("PENDING", "NOT_VERIFIED", "NOT_APPLICABLE", False)
+        assert await client.request_code(number, code_method="VOICE", language="pt_BR") == Confirmation(success=True)
+        [code] = sandbox.inbox
+        assert (code.phone_number_id, code.code_method, code.language) == (number, "VOICE", "pt_BR")
+        assert await client.verify_code(number, code.code) == Confirmation(success=True)
+        assert await state(client, number) == ("PENDING", "VERIFIED", "NOT_APPLICABLE", False)
+        assert await client.register(number, pin=PIN, data_localization_region="DE") == Confirmation(success=True)
+        assert await state(client, number) == ("CONNECTED", "VERIFIED", "CLOUD_API", True)
+        assert await client.set_two_step_verification_pin(number, "112233") == Confirmation(success=True)
+        assert await client.deregister(number) == Confirmation(success=True)
+        assert await state(client, number) == ("DISCONNECTED", "VERIFIED", "NOT_APPLICABLE", True)
+        assert len(sandbox.requests) == 10
+
+
+async def test_the_reference_names_the_number_that_was_verified() -> None:
+    async with serving("reference") as (sandbox, client):
+        number = await new_number(client)
+        await client.request_code(number)
+        assert await client.verify_code(number, sandbox.inbox[0].code) == Confirmation(success=True, id=number)
+
+
+@each_write
+async def test_what_is_sent(write: Write) -> None:
+    async with against(answer('{"success":true,"more":1}')) as (server, client):
+        assert await write.call(client) == Confirmation(success=True, extra=Extra({"more": 1}))
+    [request] = server.requests
+    assert (request.method, json.loads(request.body)) == ("POST", write.body)
+    assert request.target == f"/v23.0/{ID}" + (f"/{write.step.edge}" if write.step.edge else "")
+
+
+@pytest.mark.parametrize("code", ["123-830", "123830"])
+async def test_a_code_comes_with_its_hyphen_or_without(code: str) -> None:
+    async with against(answer('{"success":true}')) as (server, client):
+        await client.verify_code(ID, code)
+    assert json.loads(server.requests[0].body) == {"code": "123830"}
+
+
+async def test_all_that_can_be_said_of_a_registration() -> None:
+    async with against(answer('{"success":true}')) as (server, client):
+        await client.register(ID, pin=PIN, data_localization_region="DE")
+    assert json.loads(server.requests[0].body) == {
+        "messaging_product": "whatsapp",
+        "pin": PIN,
+        "data_localization_region": "DE",
+    }
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda client: client.request_code("me"), "phone_number_id must be the id of the phone number"),
+        (lambda client: client.request_code(ID, waba_id="me"), "waba_id must be the id of the account"),
+        (lambda client: client.request_code(ID, total_timeout=0), "total_timeout must be a number of seconds above 0"),
+        (lambda client: client.request_code(ID, code_method="sms"), "code_method must be 'SMS' or 'VOICE', not 'sms'"),
+        (lambda client: client.request_code(ID, code_method=["SMS"]), "code_method must be 'SMS' or 'VOICE'"),
+        (lambda client: client.request_code(ID, language="English"), "such as 'en' or 'en_US', not 'English'"),
+        (lambda client: client.request_code(ID, language="en-US"), "language must be a language's code"),
+        (lambda client: client.request_code(ID, language=None), "language must be a language's code"),
+        *(
+            (lambda client, code=code: client.verify_code(ID, code), "code must be a string of the 6 digits that came")
+            for code in (
+                "47183",
+                "4718300",
+                "47-1830",
+                "471--830",
+                "471 830",
+                " 471830",
+                "471830\n",
+                "\uff14\uff17\uff11\uff18\uff13\uff10",
+                471830,
+                None,
+            )
+        ),
+        *(
+            (lambda client, pin=pin: client.register(ID, pin=pin), "pin must be a string of 6 digits")
+            for pin in (
+                "90517",
+                "9051720",
+                "905-172",
+                "90517x",
+                "\uff19\uff10\uff15\uff11\uff17\uff12",
+                "",
+                905172,
+                None,
+            )
+        ),
+        (lambda client: client.set_two_step_verification_pin(ID, "90517"), "pin must be a string of 6 digits"),
+        (lambda client: client.register(ID, pin=PIN, data_localization_region="de"), "data_localization_region must"),
+        (lambda client: client.register(ID, pin=PIN, data_localization_region=5), "data_localization_region must"),
+        (lambda client: client.register(ID, pin=PIN, timeout=0), "timeout must be a number of seconds above 0"),
+        (lambda client: client.register("", pin=PIN), "phone_number_id must be the id of the phone number"),
+        (lambda client: client.deregister("1/2"), "phone_number_id must be the id of the phone number"),
+    ],
+)
+async def test_a_wrong_argument_is_said_before_anything_is_sent(call: Callable[..., Any], text: str) -> None:
+    async with serving() as (sandbox, client):
+        with pytest.raises(InvalidArgumentError, match=text) as caught:
+            await call(client)
+        assert sandbox.requests == []
+    for secret in ("47183", "90517", "471-", "905-"):
+        assert secret not in str(caught.value)
+
+
+@each_write
+async def test_a_closed_client_says_so(write: Write) -> None:
+    client = PhoneNumberClient(TOKEN)
+    await client.aclose()
+    with pytest.raises(RuntimeError, match="this client is closed"):
+        await write.call(client)
+
+
+# Whose token, and whose budget
+
+
+@each_write
+async def test_with_the_account_the_token_and_the_budget_are_the_accounts(write: Write) -> None:
+    asked = list[str]()
+
+    def provide(node_id: str, _: str | None) -> str:
+        asked.append(node_id)
+        return TOKEN
+
+    admitted = list[str | None]()
+    async with (
+        RawServer([answer('{"success":true}')]) as server,
+        PhoneNumberClient(provide, base_url=server.url, throttle=Throttle(quota=1)) as client,
+    ):
+        client.subscribe(lambda event: admitted.append(event.node_id))
+        for _ in range(3):
+            await write.call(client)
+        await write.call(client, waba_id=SMALL_WABA)
+        with pytest.raises(RateLimitError, match=f"the budget of {SMALL_WABA} has no room"):
+            await write.call(client, waba_id=SMALL_WABA)
+    assert asked == [ID, ID, ID, SMALL_WABA, SMALL_WABA]
+    assert set(admitted) == {ID}
+
+
+# When its answer was lost
+
+
+LOST: dict[str, Play] = {
+    "closed": hang_up,
+    "reset": reset,
+    "cut": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
+    "garbage": raw(b"\0garbage\r\n\r\n"),
+    "time-out": hang,
+    "503": answer("<html>", status="503 Service Unavailable"),
+    "500 with code 1": answer('{"error":{"message":"?","code":1}}', status="500 Error"),
+    "503 with code 2": answer('{"error":{"message":"?","code":2,"is_transient":true}}', status="503 Error"),
+    "503 with code 133004": answer('{"error":{"message":"?","code":133004}}', status="503 Error"),
+    "no JSON": answer('{"success":tr'),
+    "empty": answer(""),
+    "nothing in it": answer("{}"),
+    "another shape": answer('{"success":"yes"}'),
+    "a list": answer("[]"),
+    "not successful": answer('{"success":false}'),
+}
+
+
+@each_write
+@pytest.mark.parametrize("play", LOST.values(), ids=LOST)
+async def test_a_lost_answer_is_an_unknown_outcome_that_says_what_tells(write: Write, play: Play) -> None:
+    async with against(play, timeout=0.1) as (server, client):
+        options = {"timeout": 0.1} if write.step is REGISTER else {}
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await write.call(client, **options)
+        assert len(server.requests) == 1
+    error = caught.value
+    assert (error.operation, error.phone_number_id, error.phone_number) == (write.name, ID, None)
+    assert (error.waba_id, error.field, error.attempts, error.repeatable) == (None, write.tells, 1, False)
+    assert ID in str(error)
+    assert error.reason in str(error)
+    assert (error.field or "no field tells") in str(error)
+    assert (error.__cause__, error.__context__) == (None, None)
+    assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
+
+
+@each_write
+async def test_an_unknown_outcome_names_the_account_if_it_was_named(write: Write) -> None:
+    async with against(hang_up) as (_, client):
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await write.call(client, waba_id=SMALL_WABA)
+    assert caught.value.waba_id == SMALL_WABA
+
+
+async def test_an_unknown_create_names_its_operation() -> None:
+    async with against(hang_up) as (_, client):
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await client.create_phone_number("1234", phone_number="16315551000", verified_name="Acme")
+    error = caught.value
+    assert (error.operation, error.waba_id, error.phone_number) == ("create_phone_number", "1234", "16315551000")
+    assert (error.phone_number_id, error.field) == (None, None)
+
+
+async def test_a_success_that_is_none_says_so() -> None:
+    async with against(answer('{"success":false}')) as (_, client):
+        with pytest.raises(OutcomeUnknownError, match="the API answered success: false, and not why") as caught:
+            await client.verify_code(ID, CODE)
+    assert "code_verification_status" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_done"),
+    [(Fault.drop_before(), False), (Fault.drop_after(), True), (Fault.error(2, takes_effect=True), True)],
+    ids=["before", "after", "503"],
+)
+async def test_the_field_that_is_named_does_tell(fault: Fault, *, is_done: bool) -> None:
+    async with serving() as (sandbox, client):
+        number = await new_number(client)
+
+        async def lose(call: Awaitable[Confirmation]) -> str | None:
+            sandbox.plan(fault, method="POST")
+            with pytest.raises(OutcomeUnknownError) as caught:
+                await call
+            return caught.value.field
+
+        assert await lose(client.request_code(number)) is None
+        assert len(sandbox.inbox) == is_done
+        await client.request_code(number)
+        assert await lose(client.verify_code(number, sandbox.inbox[-1].code)) == "code_verification_status"
+        assert (await state(client, number))[1] == ("VERIFIED" if is_done else "NOT_VERIFIED")
+        if not is_done:
+            await client.verify_code(number, sandbox.inbox[-1].code)
+        assert await lose(client.register(number, pin=PIN)) == "host_platform"
+        assert (await state(client, number))[2:] == (("CLOUD_API", True) if is_done else ("NOT_APPLICABLE", False))
+        if not is_done:
+            await client.register(number, pin=PIN)
+        assert await lose(client.deregister(number)) == "host_platform"
+        assert (await state(client, number))[2] == ("NOT_APPLICABLE" if is_done else "CLOUD_API")
+
+
+# When it was refused
+
+
+@each_write
+@pytest.mark.parametrize(
+    ("code", "subcode", "retry_after"),
+    [
+        (133005, None, None),
+        (133006, None, None),
+        (133008, None, None),
+        (133009, None, None),
+        (133010, None, None),
+        (133015, None, 300.0),
+        (133016, None, 259_200.0),
+        (136024, 2388091, 3600.0),
+        (136024, 2388367, None),
+        (136025, 2388093, None),
+        (613, None, None),
+        (131048, None, None),
+        (130429, None, None),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 429])
+@pytest.mark.parametrize("is_transient", [None, True])
+async def test_a_refusal_is_never_repeated_and_holds_nobody_else(  # noqa: PLR0917 - a table
+    write: Write,
+    code: int,
+    subcode: int | None,
+    retry_after: float | None,
+    status: int,
+    is_transient: bool | None,  # noqa: FBT001 - the same
+) -> None:
+    events = list[Any]()
+    async with serving(on_event=events.append) as (sandbox, client):
+        fault = Fault.error(code, status=status, subcode=subcode, is_transient=is_transient)
+        sandbox.plan(fault, times=3)
+        with pytest.raises(GraphAPIError) as caught:
+            await write.call(client)
+        error = caught.value
+        assert (error.code, error.error_subcode, error.retry_after) == (code, subcode, retry_after)
+        assert (len(sandbox.requests), error.attempts, error.repeatable) == (1, 1, False)
+        assert [type(event) for event in events] == [CallFinished]
+
+
+@each_write
+@pytest.mark.parametrize(("code", "subcode", "status"), [(100, 2207051, 400), (131045, None, 500), (133000, None, 500)])
+async def test_a_refusal_that_no_wait_helps_is_not_repeated(
+    write: Write, code: int, subcode: int | None, status: int
+) -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.error(code, status=status, subcode=subcode), times=3)
+        with pytest.raises(GraphAPIError) as caught:
+            await write.call(client)
+        assert (caught.value.code, caught.value.retry_after, len(sandbox.requests)) == (code, None, 1)
+
+
+@each_write
+async def test_a_bare_429_may_have_been_counted_and_is_not_repeated(write: Write) -> None:
+    async with against(answer("", status="429 Too Many", headers="Retry-After: 7\r\n")) as (server, client):
+        with pytest.raises(RateLimitError) as caught:
+            await write.call(client)
+        assert (caught.value.retry_after, len(server.requests)) == (7.0, 1)
+
+
+@each_write
+@pytest.mark.parametrize("code", [4, 17, 80007, 80008])
+def test_refused_for_a_limit_of_calls_it_is_sent_again(write: Write, code: int, virtual_time: asyncio.Runner) -> None:
+    async def main() -> None:
+        async with serving(retry=RetryPolicy(max_wait=120)) as (sandbox, client):
+            sandbox.plan(Fault.error(code), times=2)
+            sandbox.plan(Fault.raw('{"success":true}'))
+            assert (await write.call(client)).success
+            assert [request.at for request in sandbox.requests] == pytest.approx([0, 60, 180])
+
+    virtual_time.run(main())
+
+
+@each_write
+async def test_refused_for_its_token_it_is_sent_again_with_another_one(write: Write) -> None:
+    def provide(_: str, rejected: str | None) -> str:
+        return "a-new-token" if rejected else "an-old-token"
+
+    refused = answer('{"error":{"message":"expired","code":190}}', status="401 Unauthorized")
+    async with RawServer([refused, answer('{"success":true}')]) as server:
+        async with PhoneNumberClient(provide, base_url=server.url) as client:
+            assert (await write.call(client)).success
+        assert len(server.requests) == 2
+
+
+@each_write
+async def test_refused_for_its_only_token_it_is_not_sent_again(write: Write) -> None:
+    async with Sandbox(tokens=[]) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+        with pytest.raises(AuthenticationError):
+            await write.call(client)
+        assert len(sandbox.requests) == 1
+
+
+@each_write
+async def test_without_a_connection_it_is_tried_again_and_was_not_sent(write: Write) -> None:
+    async with RawServer([hang]) as server:
+        url = server.url
+    async with PhoneNumberClient(TOKEN, base_url=url, retry=QUICK) as client:
+        with pytest.raises(TransportError) as caught:
+            await write.call(client)
+    assert (caught.value.attempts, caught.value.sent) == (3, False)
+
+
+# What the sandbox says for real
+
+
+async def test_wrong_pins_are_counted_once_each_and_the_wait_is_read() -> None:
+    async with serving() as (_, client):
+        for _ in range(3):
+            with pytest.raises(BadRequestError) as caught:
+                await client.register(ID, pin=PIN)
+            assert (caught.value.code, caught.value.retry_after) == (133005, None)
+        with pytest.raises(BadRequestError) as caught:
+            await client.register(ID, pin=SEEDED_PIN)
+        assert (caught.value.code, caught.value.retry_after) == (133009, 60.0)
+        assert "retry after 60 s" in str(caught.value)
+        await client.list_phone_numbers(SMALL_WABA)  # nobody else waits
+
+
+def test_waits_of_hours_are_read_from_their_words(virtual_time: asyncio.Runner) -> None:
+    async def main() -> None:
+        async with serving() as (_, client):
+            for _ in range(5):
+                with pytest.raises(BadRequestError):
+                    await client.register(ID, pin=PIN)
+                await asyncio.sleep(600)
+            with pytest.raises(BadRequestError) as caught:
+                await client.register(ID, pin=SEEDED_PIN)
+            assert caught.value.code == 133008
+            assert caught.value.retry_after == pytest.approx(12 * 3600 - 600, abs=1)
+            await asyncio.sleep(caught.value.retry_after or 0)
+            await client.register(ID, pin=SEEDED_PIN)
+            await client.deregister(ID)
+            with pytest.raises(BadRequestError) as caught:
+                await client.register(ID, pin=SEEDED_PIN)
+            assert (caught.value.code, caught.value.retry_after) == (133015, 300.0)
+
+    virtual_time.run(main())
+
+
+# Time
+
+
+def test_register_has_a_time_out_of_its_own(virtual_time: asyncio.Runner) -> None:
+    async def main() -> None:
+        async with serving(timeout=5) as (sandbox, client):
+            sandbox.plan(Fault.delay(100))
+            await client.register(ID, pin=SEEDED_PIN)
+            began = asyncio.get_running_loop().time()
+            cases: list[tuple[dict[str, Any], float]] = [({}, 120), ({"timeout": 15}, 15), ({"total_timeout": 30}, 30)]
+            for options, seconds in cases:
+                sandbox.plan(Fault.delay(1000))
+                with pytest.raises(OutcomeUnknownError, match="no answer in time"):
+                    await client.register(ID, pin=SEEDED_PIN, **options)
+                assert asyncio.get_running_loop().time() - began == pytest.approx(seconds, abs=0.5)
+                began = asyncio.get_running_loop().time()
+            sandbox.plan(Fault.delay(1000))
+            with pytest.raises(OutcomeUnknownError, match="no answer in time"):
+                await client.deregister(ID)
+            assert asyncio.get_running_loop().time() - began == pytest.approx(5, abs=0.5)
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize(("policys", "seconds"), [(20.0, 120.0), (200.0, 120.0)])
+def test_a_shorter_total_time_out_of_the_policy_does_not_cut_a_registration(
+    policys: float, seconds: float, virtual_time: asyncio.Runner
+) -> None:
+    async def main() -> None:
+        async with serving(retry=RetryPolicy(total_timeout=policys)) as (sandbox, client):
+            sandbox.plan(Fault.delay(1000))
+            with pytest.raises(OutcomeUnknownError, match="no answer in time"):
+                await client.register(ID, pin=SEEDED_PIN)
+            assert asyncio.get_running_loop().time() == pytest.approx(seconds, abs=0.5)
+
+    virtual_time.run(main())
+
+
+@each_write
+async def test_cancelled_after_it_was_sent_it_says_that_it_may_have_happened(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with against(hang) as (server, client):
+        writing = asyncio.ensure_future(write.call(client))
+        await server.heard.wait()
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("wa_phone_async", logging.WARNING)
+    assert record.getMessage().endswith("was cancelled after it was sent: it may have happened")
+
+
+# The session's own
+
+
+async def test_any_write_of_a_session_may_have_a_time_out_of_its_own() -> None:
+    def unknown(reason: str) -> OutcomeUnknownError:
+        return OutcomeUnknownError("lost", operation="move", reason=reason)
+
+    async with against(hang, timeout=60) as (_, client):
+        limits = aiohttp.ClientTimeout(sock_read=0.05)
+        with pytest.raises(OutcomeUnknownError, match="lost") as caught:
+            await client.session.post("1", {}, dict, unknown=unknown, timeout=limits)
+        assert (caught.value.operation, caught.value.reason) == ("move", "no answer in time")
+
+
+def test_a_body_keeps_its_code_hidden() -> None:
+    assert repr(code_body(Secret("471-830"))) == f"{{'code': '{HIDDEN}'}}"

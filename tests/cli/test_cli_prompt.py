@@ -1,0 +1,176 @@
+"""Answers that nobody may see, at a terminal and in a pipe."""
+
+import asyncio
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+
+from wa_phone_async.cli.terminal import prompt as prompting
+from wa_phone_async.cli.terminal.prompt import NoAnswerError
+
+pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+termios = pytest.importorskip("termios", reason="there are no pseudo-terminals here")
+
+PIN = "271828"
+WRONG = "999999"
+
+
+class Tty(NamedTuple):
+    master: int
+    slave: int
+
+    @property
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def shown(self) -> str:
+        """What the terminal itself has shown so far."""
+        shown = b""
+        while select.select([self.master], [], [], 0)[0]:
+            shown += os.read(self.master, 65536)
+        return shown.decode()
+
+
+@pytest.fixture
+def tty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tty]:
+    """A terminal as standard input of this process."""
+    tty = Tty(*pty.openpty())
+    with os.fdopen(os.dup(tty.slave)) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield tty
+    os.close(tty.slave)
+    os.close(tty.master)
+
+
+class TestTerminalPrompt:
+    async def test_what_is_typed_is_not_shown(self, tty: Tty, capsys: pytest.CaptureFixture[str]) -> None:
+        with prompting.prompting() as prompt:
+            assert prompt.is_terminal
+            asking = asyncio.create_task(prompt.ask("   PIN: "))
+            await asyncio.sleep(0)
+            tty.type(f" {PIN} \n")
+            assert await asking == PIN
+            assert not tty.echoes
+        assert tty.echoes
+        assert capsys.readouterr() == ("", "   PIN: \n")
+        assert tty.shown() == ""
+
+    async def test_what_is_typed_ahead_is_neither_shown_nor_taken(self, tty: Tty) -> None:
+        with prompting.prompting() as prompt:
+            tty.type(f"{WRONG}\n{WRONG}\n")
+            select.select([tty.slave], [], [])  # the kernel hands it over in its own time
+            asking = asyncio.create_task(prompt.ask("Code: "))
+            await asyncio.sleep(0)
+            tty.type(f"{PIN}\n{WRONG}\n")
+            assert await asking == PIN
+        assert tty.shown() == ""
+        assert not select.select([tty.slave], [], [], 0)[0]  # nor is anything left for the shell
+
+    async def test_the_end_of_input(self, tty: Tty) -> None:
+        with prompting.prompting() as prompt:
+            asking = asyncio.create_task(prompt.ask("Code: "))
+            await asyncio.sleep(0)
+            tty.type("\x04")
+            with pytest.raises(NoAnswerError, match="standard input has ended, and there is no answer"):
+                await asking
+
+    async def test_a_cancelled_question_leaves_the_line_and_the_terminal_as_it_was(
+        self, tty: Tty, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(TimeoutError), prompting.prompting() as prompt:
+            async with asyncio.timeout(0.01):
+                await prompt.ask("Code: ")
+        assert tty.echoes
+        assert capsys.readouterr().err == "Code: \n"
+
+    async def test_a_shell_that_sets_the_terminal_anew_is_no_reason_to_show_anything(self, tty: Tty) -> None:
+        before = termios.tcgetattr(tty.slave)
+        with prompting.prompting():
+            termios.tcsetattr(tty.slave, termios.TCSANOW, before)
+            os.kill(os.getpid(), signal.SIGCONT)
+            while tty.echoes:
+                await asyncio.sleep(0.001)
+        assert tty.echoes
+
+    async def test_a_terminal_that_is_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        master, slave = pty.openpty()
+        with os.fdopen(slave) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            with prompting.prompting() as prompt:
+                os.close(master)
+                with pytest.raises(OSError, match="Input/output error"):
+                    await prompt.ask("Code: ")
+
+    async def test_a_reader_of_stderr_who_has_left_keeps_nobody_from_typing(
+        self, tty: Tty, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        stderr = os.fdopen(writing, "w")
+        with monkeypatch.context() as patch, prompting.prompting() as prompt:
+            patch.setattr(sys, "stderr", stderr)
+            asking = asyncio.create_task(prompt.ask("Code: "))
+            await asyncio.sleep(0)
+            tty.type("1\n")
+            assert await asking == "1"
+        with pytest.raises(BrokenPipeError):
+            stderr.close()
+
+    async def test_on_windows_the_console_is_asked(self, tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
+        del tty
+        monkeypatch.setitem(sys.modules, "termios", None)
+        monkeypatch.setattr(prompting, "getpass", lambda question, stream: f" {question}{stream is sys.stderr} ")
+        with prompting.prompting() as prompt:
+            assert prompt.is_terminal
+            assert await prompt.ask("Code: ") == "Code: True"
+
+
+class TestPipedPrompt:
+    async def test_each_question_takes_a_line(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        reading, writing = os.pipe()
+        with os.fdopen(reading) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            with prompting.prompting() as prompt:
+                asking = asyncio.create_task(prompt.ask("   Code: "))
+                await asyncio.sleep(0)
+                os.write(writing, b"123-830\r\n\n\xff271828")
+                os.close(writing)
+                assert await asking == "123-830"
+                assert [await prompt.ask("Again: "), await prompt.ask("PIN: ")] == ["", "\ufffd271828"]
+                with pytest.raises(NoAnswerError, match="standard input has ended"):
+                    await prompt.ask("PIN: ")
+        assert capsys.readouterr().err == "Code:\nAgain:\nPIN:\nPIN:\n"
+
+    async def test_a_file_is_read_too(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "answers").write_text(f"{PIN}\n")
+        with (tmp_path / "answers").open() as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            with prompting.prompting() as prompt:
+                assert await prompt.ask("PIN: ") == PIN
+
+    async def test_a_line_without_end_is_no_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with Path("/dev/zero").open() as stdin:  # noqa: ASYNC230 - it never keeps anybody waiting
+            monkeypatch.setattr(sys, "stdin", stdin)
+            with prompting.prompting() as prompt:
+                assert len(await prompt.ask("PIN: ")) == 4096
+
+    async def test_no_standard_input_at_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", None)
+        with (
+            prompting.prompting() as prompt,
+            pytest.raises(NoAnswerError, match="standard input is closed, and nothing"),
+        ):
+            await prompt.ask("PIN: ")

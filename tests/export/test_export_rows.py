@@ -1,0 +1,158 @@
+"""The columns come from the model, and a row is plain."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Optional
+
+import attrs
+import pytest
+from exports import ACME, BARE, LISTINGS, NUMBERS
+from hypothesis import given
+
+from wa_phone_async import (
+    ALL_FIELDS,
+    DecodeError,
+    Extra,
+    InvalidArgumentError,
+    PhoneNumber,
+    PhoneNumberStatus,
+    RateLimitError,
+    Throughput,
+    ThroughputLevel,
+    WaPhoneError,
+)
+from wa_phone_async.export import COLUMNS, errors_row, row_of, rows
+from wa_phone_async.workflows.bulk import WabaListing
+
+
+def test_the_columns_are_the_account_the_fields_and_extra() -> None:
+    assert tuple(COLUMNS) == ("waba_id", *ALL_FIELDS, "extra")
+    assert {name for name, kind in COLUMNS.items() if kind is dict} == {"throughput", "extra"}
+    assert {name for name, kind in COLUMNS.items() if kind is datetime} == {"last_onboarded_time"}
+    assert {name for name, kind in COLUMNS.items() if kind is bool} == {
+        "is_official_business_account",
+        "is_pin_enabled",
+    }
+
+
+@pytest.mark.parametrize(
+    ("annotation", "kind"),
+    [
+        (bool | None, bool),
+        (int | None, int),
+        (float, float),
+        (str, str),
+        (Optional[datetime], datetime),  # noqa: UP045 - a model may be written so
+        (PhoneNumberStatus | str | None, str),
+        (Throughput | None, dict),
+        (Extra, dict),
+        (list[str] | None, dict),
+        (tuple[str, ...], dict),
+    ],
+)
+def test_a_new_field_of_the_model_would_be_a_column_by_itself(annotation: Any, kind: type) -> None:
+    assert rows._kind_of(annotation) is kind
+
+
+def test_a_row_is_plain() -> None:
+    row = row_of("100200300400003", attrs.evolve(ACME, status=PhoneNumberStatus.CONNECTED))
+    assert list(row) == list(COLUMNS)
+    assert (row["waba_id"], row["id"]) == ("100200300400003", "106540352242922")
+    assert (row["status"], type(row["status"])) == ("CONNECTED", str)
+    assert row["throughput"] == {"level": "HIGH"}
+    assert row["last_onboarded_time"] == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert row["last_onboarded_time"].tzinfo is UTC
+    assert (row["is_pin_enabled"], row["is_official_business_account"]) == (False, None)
+    assert row["extra"] == {"webhook_configuration": {"application": "https://acme.example/hook"}}
+
+
+def test_what_did_not_come_is_none() -> None:
+    row = row_of(None, BARE)
+    assert {name for name, value in row.items() if value is not None} == {"id"}
+
+
+def test_an_object_without_members_is_not_nothing() -> None:
+    assert row_of(None, PhoneNumber("1", throughput=Throughput()))["throughput"] == {}
+
+
+def test_unknown_members_of_a_nested_object_are_kept_in_it() -> None:
+    throughput = Throughput(ThroughputLevel.HIGH, Extra({"messages_per_second": 1000}))
+    row = row_of(None, PhoneNumber("1", throughput=throughput))
+    assert row["throughput"] == {"level": "HIGH", "messages_per_second": 1000}
+
+
+@pytest.mark.parametrize(
+    ("time", "in_utc"),
+    [
+        (datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)),  # noqa: DTZ001 - what is tested
+        (datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=-3))), datetime(2026, 1, 1, 3, tzinfo=UTC)),
+        (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))), datetime(1, 1, 1, tzinfo=UTC)),
+        (
+            datetime(9999, 12, 31, 23, 59, 59, 999999, timezone(timedelta(hours=-1))),
+            datetime(9999, 12, 31, 23, 59, 59, 999999, UTC),
+        ),
+    ],
+    ids=["without a zone", "another zone", "before the first", "after the last"],
+)
+def test_times_are_in_utc(time: datetime, in_utc: datetime) -> None:
+    assert row_of(None, PhoneNumber("1", last_onboarded_time=time))["last_onboarded_time"] == in_utc
+
+
+def test_an_account_has_a_row_for_each_number_and_none_where_it_failed() -> None:
+    assert [row["id"] for row in rows.rows_of(LISTINGS[0])] == [ACME.id, BARE.id]
+    failed = attrs.evolve(LISTINGS[2], phone_numbers=(ACME,))
+    assert [list(rows.rows_of(listing)) for listing in (*LISTINGS[1:], failed)] == [[], [], []]
+
+
+def test_nothing_else_can_be_exported() -> None:
+    anything: Any = "106540352242922"
+    with pytest.raises(InvalidArgumentError, match="only WabaListing and PhoneNumber can be exported, not str"):
+        rows.rows_of(anything)
+
+
+def failed(error: WaPhoneError) -> WabaListing:
+    return WabaListing(waba_id="100200300400009", error=error)
+
+
+def test_an_error_is_a_row_with_all_that_the_api_said() -> None:
+    error = RateLimitError(
+        "Too many calls", http_status=400, code=80008, error_subcode=7, fbtrace_id="AbC", retry_after=90.0
+    )
+    assert errors_row(failed(error)) == {
+        "waba_id": "100200300400009",
+        "error": "RateLimitError",
+        "message": "Too many calls",
+        "code": 80008,
+        "error_subcode": 7,
+        "http_status": 400,
+        "fbtrace_id": "AbC",
+        "retry_after": 90.0,
+    }
+
+
+def test_an_error_that_is_no_refusal_says_what_it_knows() -> None:
+    row = errors_row(failed(DecodeError("the answer is empty", http_status=200)))
+    assert (row["error"], row["message"], row["http_status"]) == ("DecodeError", "the answer is empty", 200)
+    assert (row["code"], row["fbtrace_id"], row["retry_after"]) == (None, None, None)
+
+
+def test_a_listing_without_an_error_has_no_error_row() -> None:
+    with pytest.raises(InvalidArgumentError, match="100200300400000 has no error"):
+        errors_row(LISTINGS[1])
+    assert list(rows.error_rows_of(LISTINGS[1])) == []
+    assert list(rows.error_rows_of(ACME)) == []
+
+
+@given(number=NUMBERS)
+def test_writable_rows_hold_only_what_utf_8_and_json_can(number: PhoneNumber) -> None:
+    row = rows.writable(row_of("1", number))
+    assert list(row) == list(COLUMNS)
+    json.dumps(row, ensure_ascii=False, allow_nan=False, default=str).encode()
+    assert rows.writable(row) == row
+
+
+def test_writable_changes_nothing_else() -> None:
+    value = {"a": ["é🏪", 1, 1.5, None, True, datetime(2026, 1, 1, tzinfo=UTC), {"b\ud800": "\udc00"}]}
+    changed = {"a": [*value["a"][:-1], {"b\ufffd": "\ufffd"}]}
+    assert rows.writable(value) == changed
+    assert rows.writable([float("inf"), float("nan")]) == [None, None]

@@ -1,0 +1,252 @@
+"""The client in a real Jupyter kernel: the example, cells run again, cells interrupted, and what is shown."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kernels import Cell, Kernel
+from manual import block_that_runs
+
+from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
+
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "notebook.ipynb"
+USED_BY_IT = ("arro3.core", "matplotlib", "polars", "tqdm")
+
+MAKE_CLIENT = "client = PhoneNumberClient('an-invented-token', base_url=url, retry=RetryPolicy.batch())"
+LIST_ALL = f"print(len(await client.list_phone_numbers('{LARGE_WABA}')))"
+
+# What ipykernel does with SIGINT waits until something wakes the loop (ipython/ipykernel#881, seen in 7.4.0). With a
+# handler of any signal, every signal wakes it: so says the README, whose own lines these are.
+BE_WOKEN = block_that_runs("in a kernel").code
+
+
+def code_cells() -> list[dict[str, Any]]:
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def well(cell: Cell) -> str:
+    """What a cell printed that ran without an error."""
+    assert cell.error is None, cell
+    return cell.text
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """A kernel for all tests, in which nothing is ever said on stderr; in the end it is closed with a client open.
+
+    Of that aiohttp speaks in the log of the Jupyter server, when the kernel's loop has stopped.
+    """
+    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
+        well(kernel.run(f"import asyncio, gc, signal\nfrom wa_phone_async import *\n{BE_WOKEN}"))
+        yield kernel
+        well(kernel.run("from wa_phone_async.sandbox import Sandbox\nsandbox = await Sandbox().__aenter__()"))
+        well(kernel.run(f"url = sandbox.url\n{MAKE_CLIENT}\n{LIST_ALL}"))
+        assert kernel.take_noise() == ""
+    last_words = kernel.take_noise()
+    assert "Task was destroyed" not in last_words
+    assert "Traceback" not in last_words
+
+
+@pytest.fixture
+def sandbox(kernel: Kernel, graph_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """The kernel's `client` calls this one, without `async with`; what runs in its loop is the same afterwards."""
+    look = "gc.collect()\nprint(sorted(task.get_coro().__qualname__ for task in asyncio.all_tasks()))"
+    well(kernel.run(f"url = {graph_sandbox.url!r}\n{MAKE_CLIENT}"))
+    before = well(kernel.run(f"await asyncio.sleep(0)\n{look}"))
+    yield graph_sandbox
+    assert well(kernel.run(f"await client.aclose()\n{look}")) == before
+    assert kernel.take_noise() == ""
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.01)
+
+
+# The example
+
+
+def test_the_example_is_kept_without_outputs() -> None:
+    assert [cell["outputs"] for cell in code_cells()] == [[]] * len(code_cells())
+    assert {cell["execution_count"] for cell in code_cells()} == {None}
+
+
+@pytest.mark.unmeasured
+def test_the_example_runs_from_top_to_bottom() -> None:
+    for package in ("nbmake", *USED_BY_IT):
+        pytest.importorskip(package, reason="the dependency group `notebook` is not installed")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbmake", str(NOTEBOOK)]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.unmeasured
+def test_each_cell_of_the_example_can_be_run_again(kernel: Kernel) -> None:
+    for package in USED_BY_IT:
+        pytest.importorskip(package, reason="the dependency group `notebook` is not installed")
+    shown = set[str]()
+    for cell in code_cells():
+        for _ in range(2):
+            done = kernel.run("".join(cell["source"]))
+            well(done)
+            shown.update(kind for data in done.shown for kind in data)
+    well(kernel.run("gc.collect()\nawait asyncio.sleep(0)"))
+    assert {"text/html", "image/svg+xml"} <= shown
+    assert kernel.take_noise() == ""
+
+
+@pytest.mark.unmeasured
+def test_a_cell_that_makes_a_client_can_be_run_again(kernel: Kernel, sandbox: Sandbox) -> None:
+    for _ in range(3):
+        assert well(kernel.run(f"{MAKE_CLIENT}\n{LIST_ALL}")) == "250\n"
+    assert len({request.peer_port for request in sandbox.requests}) == 3
+
+
+@pytest.mark.unmeasured
+def test_a_block_can_be_run_again(kernel: Kernel, sandbox: Sandbox) -> None:
+    for _ in range(2):
+        assert well(kernel.run(f"async with client:\n    {LIST_ALL}")) == "250\n"
+    assert kernel.run(LIST_ALL).error == "RuntimeError"
+    assert len({request.peer_port for request in sandbox.requests}) == 2
+
+
+# Interruptions, which reach what is awaited as a `CancelledError`
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"await client.list_phone_numbers('{LARGE_WABA}')",
+        f"async for number in client.list_phone_numbers('{LARGE_WABA}'):\n    pass",
+        f"async with client.list_phone_numbers('{LARGE_WABA}', read_ahead=2) as numbers:\n    await numbers",
+        f"async for change in client.watch('{LARGE_WABA}'):\n    pass",
+    ],
+    ids=["await", "async for", "read ahead", "watch"],
+)
+def test_an_interrupted_cell_leaves_a_client_that_works(kernel: Kernel, sandbox: Sandbox, code: str) -> None:
+    sandbox.plan(Fault.delay(60))
+    cell = kernel.begin(code)
+    wait_for(lambda: len(sandbox.requests) == 1)
+
+    kernel.interrupt()
+
+    assert kernel.end(cell).error == "CancelledError"
+    assert well(kernel.run(LIST_ALL)) == "250\n"
+
+
+@pytest.mark.unmeasured
+def test_an_interrupted_create_says_that_it_may_have_happened(kernel: Kernel, sandbox: Sandbox) -> None:
+    sandbox.plan(Fault.delay(60))
+    arguments = f"'{EMPTY_WABA}', phone_number='16315551001', verified_name='Acme', cc='1'"
+    cell = kernel.begin(f"await client.create_phone_number({arguments})")
+    wait_for(lambda: len(sandbox.requests) == 1)
+
+    kernel.interrupt()
+
+    assert kernel.end(cell).error == "CancelledError"
+    assert well(kernel.run(LIST_ALL)) == "250\n"
+    assert kernel.take_noise().endswith("was cancelled after it was sent: it may have happened\n")
+
+
+@pytest.mark.unmeasured
+def test_a_list_that_was_interrupted_goes_on_in_the_next_cell(kernel: Kernel, sandbox: Sandbox) -> None:
+    well(kernel.run(f"numbers = client.list_phone_numbers('{LARGE_WABA}')\nseen = [await anext(numbers)]"))
+    sandbox.plan(Fault.delay(60))
+    cell = kernel.begin("async for number in numbers:\n    seen.append(number)")
+    wait_for(lambda: len(sandbox.requests) == 2)
+
+    kernel.interrupt()
+
+    assert kernel.end(cell).error == "CancelledError"
+    assert well(kernel.run("seen += await numbers\nprint(len(seen), len(set(seen)))")) == "250 250\n"
+
+
+@pytest.mark.unmeasured
+def test_an_interrupted_wait_leaves_a_client_that_works(kernel: Kernel, sandbox: Sandbox) -> None:
+    sandbox.plan(Fault.error(80008, headers={"Retry-After": "3600"}))
+    well(kernel.run("unsubscribe = client.subscribe(lambda event: print(type(event).__name__, flush=True))"))
+    cell = kernel.begin(f"await client.list_phone_numbers('{SMALL_WABA}')")
+    kernel.read(cell, "RetryPlanned")
+
+    kernel.interrupt()
+
+    assert kernel.end(cell).error == "CancelledError"
+    assert well(kernel.run(f"unsubscribe()\n{LIST_ALL}")) == "250\n"
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize(
+    "code",
+    [
+        "await client.list_many(waba_ids, concurrency=4)",
+        "async with client.list_many(waba_ids, concurrency=4) as many:\n    async for listing in many:\n        pass",
+    ],
+    ids=["await", "async with"],
+)
+def test_an_interrupted_bulk_leaves_a_client_that_works(kernel: Kernel, sandbox: Sandbox, code: str) -> None:
+    waba_ids = [str(500600700800900 + place) for place in range(20)]
+    for waba_id in waba_ids:
+        sandbox.add_waba(waba_id, numbers=2)
+    well(kernel.run(f"waba_ids = {waba_ids}"))
+    sandbox.plan(Fault.delay(60), times=4)
+    cell = kernel.begin(code)
+    wait_for(lambda: len(sandbox.requests) == 4)
+
+    kernel.interrupt()
+
+    assert kernel.end(cell).error == "CancelledError"
+    assert len(sandbox.requests) == 4
+    assert well(kernel.run("print(len(await client.list_many(waba_ids)))")) == "20\n"
+
+
+# What a notebook shows
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize(
+    ("code", "texts"),
+    [
+        ("page", ["Page of 100, and there is more", "300000002000027", "+1 (206) 555-0141"]),
+        ("page.data[0]", ["300000002000027", "+1 (206) 555-0141"]),
+        (f"(await client.list_many(['{LARGE_WABA}']))[0]", [f"WABA {LARGE_WABA}", "300000002000027"]),
+        (f"client.last_usage('{LARGE_WABA}')", ["Usage of the budgets", "calls_percent"]),
+        (f"(await client.list_business_accounts('{BUSINESS_ID}'))[0]", [EMPTY_WABA]),
+        (
+            "try:\n    await client.list_phone_numbers('404')\nexcept WaPhoneError as error:\n    display(error)",
+            ["NotFoundError", "fbtrace_id", "Object with ID &#x27;404&#x27; does not exist"],
+        ),
+    ],
+    ids=["page", "number", "listing", "usage", "account", "error"],
+)
+def test_values_are_shown_as_tables(kernel: Kernel, sandbox: Sandbox, code: str, texts: list[str]) -> None:
+    del sandbox
+    well(kernel.run(f"page = await client.list_phone_numbers('{LARGE_WABA}').first_page()"))
+    cell = kernel.run(code)
+    well(cell)
+    [shown] = cell.shown
+    assert [text for text in texts if text not in shown["text/html"]] == []
+
+
+@pytest.mark.unmeasured
+def test_where_an_await_was_forgotten_it_is_shown(kernel: Kernel, sandbox: Sandbox) -> None:
+    del sandbox
+    [shown] = kernel.run(f"client.list_phone_numbers('{LARGE_WABA}')").shown
+    assert "await it for all rows that are left" in shown["text/plain"]
+
+
+@pytest.mark.unmeasured
+def test_methods_are_described_and_completed(kernel: Kernel, sandbox: Sandbox) -> None:
+    del sandbox
+    described = kernel.ask("inspect", "client.list_phone_numbers")["data"]["text/plain"]
+    assert "The phone numbers of an account: iterate over them, or await them all as a list." in described
+    completed = kernel.ask("complete", "client.list_")["matches"]
+    assert [match for match in completed if match.endswith("list_phone_numbers")]
+    assert "max_items=" in kernel.ask("complete", "client.list_phone_numbers('1', max_")["matches"]

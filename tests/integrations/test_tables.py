@@ -1,0 +1,157 @@
+"""Values as HTML: what a notebook shows of them."""
+
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wa_phone_async import (
+    BusinessAccount,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    Page,
+    PhoneNumber,
+    PhoneNumberClient,
+    RateLimitError,
+    Reading,
+    Throughput,
+    Usage,
+    WabaListing,
+    from_dict,
+)
+from wa_phone_async.integrations.notebook import MOST_ROWS
+from wa_phone_async.sandbox import LARGE_WABA, Fault, Sandbox
+
+
+class Cells(HTMLParser):
+    """The tags, and the texts in the cells."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        self.tags.add(tag)
+        if tag in {"th", "td", "caption"}:
+            self.texts.append("")
+
+    def handle_data(self, data: str) -> None:
+        self.texts[-1] += data
+
+
+OURS = {"div", "table", "caption", "thead", "tbody", "tr", "th", "td", "bdi"}
+
+
+def texts(value: Any) -> list[str]:
+    cells = Cells(value._repr_html_())
+    assert cells.tags <= OURS
+    return cells.texts
+
+
+def test_a_page_has_a_column_for_each_member_that_any_number_has() -> None:
+    rows = (PhoneNumber("1", verified_name="Blue Bakery"), PhoneNumber("2", throughput=Throughput("HIGH")))
+
+    shown = texts(Page(data=rows, has_next=True))
+
+    assert shown[:4] == ["Page of 2, and there is more", "id", "verified_name", "throughput"]
+    assert shown[4:] == ["1", "Blue Bakery", "", "2", "", "level: HIGH"]
+
+
+def test_a_page_of_plain_rows_is_shown_as_well() -> None:
+    assert texts(Page(data=({"id": "1"}, {"more": [1]}))) == ["Page of 2", "id", "more", "1", "", "", "[1]"]
+    assert texts(Page(data=("a",))) == ["Page of 1", "value", "a"]
+
+
+def test_a_number_is_shown_with_the_members_that_came() -> None:
+    time = datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
+    number = from_dict(
+        PhoneNumber, {"id": "1", "status": "NEW", "last_onboarded_time": time.isoformat(), "more": {"a": {"b": None}}}
+    )
+    assert texts(number) == [
+        *("Phone number", "id", "1", "status", "NEW"),
+        *("last_onboarded_time", "2026-11-22 20:15:00+00:00", "extra", "more: a: "),
+    ]
+    assert texts(BusinessAccount("5", name="Acme")) == ["WhatsApp Business Account", "id", "5", "name", "Acme"]
+
+
+def test_a_long_listing_says_how_much_of_it_is_shown() -> None:
+    numbers = tuple(PhoneNumber(str(index)) for index in range(1000))
+    caption, column, *cells = texts(WabaListing(waba_id="7", phone_numbers=numbers, calls=10, elapsed_seconds=2.0))
+    assert caption == "WABA 7: phone numbers: 1000; calls: 10; 2.0 s, the first 100 of them"
+    assert (column, cells) == ("id", [str(index) for index in range(MOST_ROWS)])
+
+
+def test_a_listing_without_numbers_says_why() -> None:
+    error = RateLimitError("wait", http_status=400, code=80008)
+    listing = WabaListing(waba_id="7", error=error, calls=1)
+    assert texts(listing) == ["WABA 7: not listed; calls: 1; 0.0 s", "error", repr(error)]
+
+
+def test_an_error_shows_its_facts() -> None:
+    shown = texts(RateLimitError("wait", http_status=400, code=80008, fbtrace_id="AbC", retry_after=60.0))
+    facts = dict(zip(shown[1::2], shown[2::2], strict=True))
+    assert shown[:3] == ["RateLimitError", "message", "wait"]
+    assert facts["code"] == "80008"
+    assert facts["fbtrace_id"] == "AbC"
+    assert facts["retry_after"] == "60.0"
+    assert "error_subcode" not in facts
+
+
+def test_usage_has_a_line_for_each_budget() -> None:
+    usage = Usage(waba=Reading(calls_percent=28.0), app=Reading(load_percent=7.0), retry_after_seconds=60.0)
+    assert texts(usage) == [
+        "Usage of the budgets; retry after 60 s",
+        *("budget", "calls_percent", "load_percent", "regain_seconds"),
+        *("waba", "28.0", "0.0", "0.0"),
+        *("app", "", "7.0", "0.0"),
+    ]
+    assert texts(Usage(app=Reading()))[0] == "Usage of the budgets"
+
+
+def test_a_sentence_is_broken_between_words_and_nothing_else_is() -> None:
+    sentence = "The API says in one long sentence what was wrong about the call, and what would have been right."
+    number = PhoneNumber("1" * 20, display_phone_number="+1 631-555-1001", verified_name="Old Mill Ice Cream " * 4)
+    assert (
+        f'white-space:normal;min-width:30em"><bdi>{sentence}' in RateLimitError(sentence, http_status=400)._repr_html_()
+    )
+    assert "normal" not in number._repr_html_()
+
+
+@given(name=st.text(), member=st.text(), value=st.text())
+def test_what_the_api_sends_is_text_and_never_markup(name: str, member: str, value: str) -> None:
+    number = from_dict(PhoneNumber, {"id": "1", "verified_name": name, f"x{member}": value})
+    assert Cells(number._repr_html_()).tags <= OURS
+    assert Cells(Page(data=(number, {f"x{member}": value}))._repr_html_()).tags <= OURS
+
+
+@pytest.mark.parametrize("evil", ["<script>alert(1)</script>", '"><img src=x>', "</td><b>", "$x^2$", "&amp;"])
+def test_names_are_shown_as_they_are(evil: str) -> None:
+    assert evil in texts(PhoneNumber("1", verified_name=evil))
+
+
+async def test_nothing_secret_is_shown(graph_sandbox: Sandbox) -> None:
+    token = "an-invented-token-that-nobody-may-see"
+    graph_sandbox.plan(Fault.error(100, f"the token {token} is bad"))
+    async with PhoneNumberClient(token, base_url=graph_sandbox.url) as client:
+        [listing] = await client.list_many([LARGE_WABA])
+        page = await client.list_phone_numbers(LARGE_WABA).first_page()
+        shown: list[Any] = [listing, page, page.data[0], client.last_usage(LARGE_WABA), listing.error]
+        assert not [value for value in shown if token in value._repr_html_()]
+
+
+def test_an_error_without_facts_shows_its_text() -> None:
+    assert texts(InvalidArgumentError("limit must be 1 to 100")) == [
+        *("InvalidArgumentError", "message", "limit must be 1 to 100"),
+    ]
+
+
+def test_an_unknown_outcome_shows_where_to_look() -> None:
+    error = OutcomeUnknownError("it was sent", waba_id="7", phone_number="16315551000", reason="a reset")
+    assert {"waba_id", "7", "16315551000"} <= set(texts(error))

@@ -1,0 +1,1291 @@
+"""The budgets in Redis: the rule in Lua beside the rule in Python, and many processes as one caller."""
+
+import asyncio
+import json
+import math
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis_server import COMMAND, RedisServer
+
+from wa_phone_async import CallFinished, InvalidArgumentError, PhoneNumberClient
+from wa_phone_async.ratelimit.budget import BudgetBook
+from wa_phone_async.ratelimit.throttle import BudgetKeeper, Lease, Report, tell
+from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
+from wa_phone_async.usage import Reading, Usage
+
+redis = pytest.importorskip("redis", reason="the extra `redis` is not installed")
+
+# They need the package that may be missing.
+from wa_phone_async.ratelimit.redis import RedisThrottle  # noqa: E402
+from wa_phone_async.ratelimit.redis import batches as trips_module  # noqa: E402
+from wa_phone_async.ratelimit.redis import breaker as breaker_module  # noqa: E402
+from wa_phone_async.ratelimit.redis.batches import SCRIPT, Account, Ledger, Ticket, Told  # noqa: E402
+from wa_phone_async.ratelimit.redis.breaker import Breaker  # noqa: E402
+
+pytestmark = [pytest.mark.heavy, pytest.mark.skipif(COMMAND is None, reason="there is no redis-server")]
+
+HOUR = 3600.0
+BASE = "shop:{555}:"
+KEYS = "wa_phone_async:{555}:"
+A, B = "1111", "2222"
+READ = Usage(Reading(0.0))
+
+
+def connect(server: RedisServer) -> Any:
+    return redis.Redis(port=server.port, decode_responses=True, retry=None, single_connection_client=True)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def client(server: RedisServer) -> Iterator[Any]:
+    with connect(server) as client:
+        client.flushall()
+        yield client
+
+
+# The rule in Lua, by a clock of ours
+
+
+class Rule:
+    """`budget.lua` as it is asked, one trip for each question, which tells what was not told yet as well."""
+
+    def __init__(self, client: Any, quota: int | None = None, app_quota: int | None = None) -> None:
+        self.now = 0.0
+        self.trips = 0
+        self.untold = list[Told]()
+        self.client = client
+        self._evaluate = client.register_script(SCRIPT)
+        self._account = Account(BASE, quota, app_quota)
+
+    def trip(self, *asks: dict[str, Any], reports: tuple[Told, ...] = ()) -> Any:
+        self.trips += 1
+        reports, self.untold = (*self.untold, *reports), []
+        message = self._account.message([], reports, str(self.trips), self.now) | {"asks": asks, "now": self.now}
+        self.epoch, *answers = self._evaluate(self._account.keys(message), [json.dumps(message)])
+        return answers
+
+    def ask(self, waba_id: str | None = A, token: str = "t", ahead: int | None = None) -> Ticket | float:
+        """A ticket, or the seconds to wait."""
+        ticket = Ticket(waba_id, token, self.now, f"lease-{self.trips}")
+        call: dict[str, Any] = {"token": token, "lease": ticket.id}
+        call |= ({} if waba_id is None else {"waba": waba_id}) | ({} if ahead is None else {"ahead": ahead})
+        (answer,) = self.trip(call)
+        return attrs.evolve(ticket, epoch=self.epoch) if answer == "go" else float(answer)
+
+    def admitted(self, waba_id: str | None = A, token: str = "t") -> Ticket:
+        ticket = self.ask(waba_id, token)
+        assert isinstance(ticket, Ticket)
+        return ticket
+
+    def report(self, ticket: Ticket, report: Report, *, age: float = 0.0) -> None:
+        self.trip(reports=(Told(ticket, report, self.now - age),))
+
+
+def answered(usage: Usage | None = READ) -> Report:
+    return Report("answered", usage)
+
+
+READINGS = st.builds(
+    Reading,
+    st.none() | st.integers(0, 150).map(float) | st.sampled_from([5.0, 50.0, 95.0, 12.5]),
+    st.sampled_from([0.0, 0.0, 0.0, 99.0, 100.0]),
+    st.sampled_from([0.0, 0.0, 60.0, 7.5, 1800.0]),
+)
+USAGES = st.none() | st.builds(
+    Usage, st.none() | READINGS, st.none() | READINGS, st.sampled_from([None, None, 0.0, 30.0])
+)
+WAITS = st.sampled_from([0.0, 0.125, 1.0, 10.0, 59.5, 60.0, 61.0, 299.0, 600.0, 3480.0, 3540.0, 3600.0, 3661.0])
+
+
+@attrs.frozen
+class Step:
+    """Something that happens to one call, or to time."""
+
+    what: Literal["ask", "report", "burst", "wait"]
+    waba_id: str | None
+    token: str
+    ahead: int
+    calls: int
+    wait: float
+    percent: float | None
+    report: Report
+
+
+STEPS = st.lists(
+    st.builds(
+        Step,
+        what=st.sampled_from(["ask", "ask", "report", "report", "burst", "wait"]),
+        waba_id=st.sampled_from([A, A, B, None]),
+        token=st.sampled_from(["t", "t", "u"]),
+        ahead=st.sampled_from([0, 0, 0, 1, 7]),
+        calls=st.sampled_from([1, 3, 10, 120, 210]),
+        wait=WAITS,
+        percent=st.sampled_from([None, 0.0, 1.0, 40.0, 99.0]),
+        report=st.builds(
+            Report,
+            st.sampled_from(["answered", "answered", "answered", "refused", "lost", "unsent"]),
+            USAGES,
+            st.sampled_from([80008, 80007, 4, 17, 613, None]),
+        ),
+    ),
+    min_size=5,
+    max_size=40,
+)
+
+
+class Twins:
+    """Both rules, told the same and asked the same."""
+
+    def __init__(self, client: Any, quota: int | None, app_quota: int | None) -> None:
+        self.rule = Rule(client, quota, app_quota)
+        self.book = BudgetBook(quota, app_quota)
+        self.book._sweep_at = float("inf")
+        self.flying = list[Ticket]()
+
+    def ask(self, waba_id: str | None = A, token: str = "t", ahead: int = 0) -> Ticket | float:
+        now = self.rule.now
+        when = self.book.peek(waba_id, now, token, ahead) if ahead else self.book.admit(waba_id, now, token)
+        ticket = self.rule.ask(waba_id, token, ahead)
+        if not isinstance(ticket, Ticket):
+            assert (ticket, when > now or ahead > 0) == (when - now, True)
+            return ticket
+        assert when == now
+        self.flying.append(ticket)
+        return ticket
+
+    def report(self, ticket: Ticket, report: Report) -> None:
+        if report.fate == "refused" and report.code == 17 and ticket.token not in self.book._tokens:
+            # The book counts in what is in flight for a token only from here on, and Redis knows it by name.
+            self.lose([other for other in self.flying if other.token == ticket.token and other is not ticket])
+        self.flying.remove(ticket)
+        tell(self.book, ticket, report, self.rule.now)
+        self.rule.untold.append(Told(ticket, report, self.rule.now))
+
+    def lose(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:
+            self.report(ticket, Report("lost"))
+
+    def burst(self, step: Step) -> None:
+        for _ in range(step.calls):
+            ticket = self.ask(step.waba_id, step.token)
+            if not isinstance(ticket, Ticket):
+                break
+            usage = None if step.percent is None else Usage(Reading(step.percent))
+            self.report(ticket, Report("answered", usage))
+            self.wait(0.125)
+
+    def wait(self, seconds: float) -> None:
+        # A lease that expires is a thing of Redis alone.
+        now = self.rule.now + seconds
+        self.lose([ticket for ticket in self.flying if ticket.since + 300 <= now])
+        if any(told.ticket.since + 300 <= now for told in self.rule.untold):
+            self.rule.trip()
+        self.rule.now = now
+
+    def go(self, step: Step) -> None:
+        if step.what == "ask":
+            self.ask(step.waba_id, step.token, step.ahead)
+        elif step.what == "burst":
+            self.burst(step)
+        elif step.what == "wait":
+            self.wait(step.wait)
+        elif self.flying:
+            self.report(self.flying[step.calls % len(self.flying)], step.report)
+
+    def states(self) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
+        """What each of them knows of the app, of both accounts, and of what is none."""
+        self.rule.trip()
+        budgets = {"app": self.book.app, "unassigned": self.book._unassigned}
+        for name, budget in (budgets | {f"waba:{key}": self.book.waba(key) for key in (A, B)}).items():
+            if budget is not None:
+                kept = {key: float(value) for key, value in self.rule.client.hgetall(BASE + name).items()}
+                known = {key: float(getattr(budget, f"_{key}")) for key in kept}
+                kept["used"] = self.rule.client.zcount(f"{BASE}{name}:log", f"({self.rule.now - 3660}", "inf")
+                kept["used"] += self.rule.client.zcard(f"{BASE}{name}:leases")
+                yield kept, known | {"used": budget.used(self.rule.now)}
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, quota=st.sampled_from([None, None, 1, 5, 30]), app_quota=st.sampled_from([None, None, 8]))
+def test_redis_admits_what_the_book_admits(
+    client: Any, steps: list[Step], quota: int | None, app_quota: int | None
+) -> None:
+    client.flushall()
+    twins = Twins(client, quota, app_quota)
+    for step in steps:
+        twins.go(step)
+    for kept, known in twins.states():
+        assert kept == known
+
+
+@attrs.frozen
+class Traffic:
+    """An account's calls, and a server that counts them."""
+
+    quota: int
+    is_known: bool
+    workers: int
+    every: int
+    """Which answers have headers; 0 for none."""
+    step: int
+    """What all percentages can be divided by."""
+    strangers: int
+    """Calls that somebody else makes for each of ours."""
+    app_quota: int | None
+    hold: float | None
+    """Seconds that a refusal says to wait."""
+    faults: list[int | None]
+    """Codes of refusals that have nothing to do with the count, in turn with none."""
+    loads: list[float]
+    trips: list[float]
+    pauses: list[float]
+
+
+TRAFFIC = st.builds(
+    Traffic,
+    quota=st.sampled_from([30, 200, 200, 200, 5000]),
+    is_known=st.sampled_from([False, False, False, True]),
+    workers=st.sampled_from([1, 8, 64, 250]),
+    every=st.sampled_from([0, 1, 1, 1, 10]),
+    step=st.sampled_from([1, 1, 5, 20]),
+    strangers=st.sampled_from([0, 0, 0, 1, 3]),
+    app_quota=st.sampled_from([None, None, 150]),
+    hold=st.sampled_from([None, None, 0.0, 30.0]),
+    faults=st.lists(st.sampled_from([None] * 30 + [80008, 4]), min_size=1, max_size=60),
+    loads=st.lists(st.sampled_from([0.0] * 30 + [100.0]), min_size=1, max_size=60),
+    trips=st.lists(st.sampled_from([0.0, 0.125, 0.25, 2.0, 45.0, 75.0]), min_size=1, max_size=4),
+    pauses=st.lists(
+        st.sampled_from([0.0, 0.5, 30.0, 59.5, 61.0, 250.0, 1000.0, 3550.0, 3600.0]), min_size=1, max_size=5
+    ),
+)
+
+
+def drive(twins: Twins, traffic: Traffic, calls: int = 300) -> None:
+    """Send as fast as both rules admit, and answer as the server would."""
+    counted, flying, sent = list[float](), list[tuple[float, int, Ticket]](), 0
+    while sent < calls or flying:
+        now, when = twins.rule.now, math.inf
+        if sent < calls and len(flying) < traffic.workers:
+            ticket = twins.ask()
+            if isinstance(ticket, Ticket):
+                counted.extend([now] * (1 + traffic.strangers))
+                flying.append((now + traffic.trips[sent % len(traffic.trips)], sent, ticket))
+                sent += 1
+                if sent % 90:
+                    continue
+            else:
+                when = now + ticket
+        land = min(flying, default=None)
+        if land is None or land[0] > when:
+            twins.wait(when - now)
+            continue
+        flying.remove(land)
+        twins.wait(max(0.0, land[0] - now))
+        _, number, ticket = land
+        counted = [at for at in counted if at > twins.rule.now - HOUR]
+        share = 100 * len(counted) // traffic.quota // traffic.step * traffic.step
+        has_headers = traffic.every and number % traffic.every == 0
+        usage = Usage(Reading(float(share), traffic.loads[number % len(traffic.loads)])) if has_headers else None
+        code = 80008 if len(counted) > traffic.quota else traffic.faults[number % len(traffic.faults)]
+        if code is not None:
+            said = attrs.evolve(usage or Usage(), retry_after_seconds=traffic.hold)
+            twins.report(ticket, Report("refused", said, code))
+        else:
+            twins.report(ticket, Report("answered", usage))
+        if not flying:
+            twins.wait(traffic.pauses[number % len(traffic.pauses)] * (number % 90 == 89))
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(traffic=TRAFFIC)
+def test_the_same_calls_go_at_the_same_times_by_both_rules(client: Any, traffic: Traffic) -> None:
+    client.flushall()
+    twins = Twins(client, traffic.quota if traffic.is_known else None, traffic.app_quota)
+
+    drive(twins, traffic)
+
+    assert [kept for kept, known in twins.states() if kept != known] == []
+
+
+def test_with_others_and_an_old_reading_calls_go_one_by_one_by_both_rules(client: Any) -> None:
+    twins = Twins(client, None, None)
+    ticket = twins.ask()
+    assert isinstance(ticket, Ticket)
+    twins.report(ticket, answered(Usage(Reading(60.0))))
+    twins.wait(60.5)
+
+    assert isinstance(twins.ask(), Ticket)
+    assert twins.ask() == 1.0
+
+
+def refused(seconds: float, reading: Reading | None = None, code: int = 80008) -> Report:
+    return Report("refused", Usage(reading, retry_after_seconds=seconds), code)
+
+
+def test_a_wait_that_the_server_named_ends_in_a_probe_by_both_rules_though_the_log_is_full(client: Any) -> None:
+    twins, starts = Twins(client, None, None), list[float]()
+    while len(starts) < 6:
+        ticket = twins.ask()
+        if isinstance(ticket, Ticket):
+            starts.append(twins.rule.now)
+            twins.wait(0.5)
+            twins.report(ticket, refused(7.0, Reading(150.0)))
+        else:
+            twins.wait(ticket)
+
+    assert starts[:5] == [0.0, 7.5, 15.0, 22.5, 30.0]
+    assert starts[5] > 300.0
+
+
+def test_to_go_on_at_once_is_a_hold_of_no_time_by_both_rules(client: Any) -> None:
+    twins = Twins(client, None, None)
+    ticket = twins.ask()
+    assert isinstance(ticket, Ticket)
+    twins.report(ticket, refused(0.0))
+
+    assert isinstance(twins.ask(), Ticket)
+
+
+def test_a_probe_that_is_answered_without_a_reading_is_soon_followed_by_another_by_both_rules(client: Any) -> None:
+    twins = Twins(client, None, None)
+    for _ in range(200):
+        ticket = twins.ask()
+        assert isinstance(ticket, Ticket)
+        twins.report(ticket, answered(Usage(Reading(0.0))))
+
+    assert twins.ask() == 10.0
+    twins.wait(10.0)
+    probe = twins.ask()
+    assert isinstance(probe, Ticket)
+    twins.report(probe, answered(None))
+    assert twins.ask() == 10.0
+    twins.wait(10.0)
+    assert isinstance(twins.ask(), Ticket)
+
+
+@pytest.mark.parametrize(("code", "held"), [(80008, [None]), (4, [A, None]), (17, [A, None])])
+def test_what_is_no_account_is_limited_by_the_app_and_by_refusals_alone(
+    client: Any, code: int, held: list[str | None]
+) -> None:
+    twins = Twins(client, 1, 4)
+    for _ in range(2):
+        ticket = twins.ask(None)
+        assert isinstance(ticket, Ticket)
+        twins.report(ticket, answered(Usage(Reading(100.0, 100.0, 900.0))))
+    ticket = twins.ask(None)
+    assert isinstance(ticket, Ticket)
+    twins.report(ticket, refused(30.0, code=code))
+
+    for waba_id in (A, None):
+        assert isinstance(twins.ask(waba_id), float) == (waba_id in held)
+    assert not client.exists(f"{BASE}waba:None")
+
+
+# What only Redis has: leases that expire, reports that come late or twice, memory that is lost
+
+
+@pytest.fixture
+def rule(client: Any) -> Rule:
+    return Rule(client, quota=1)
+
+
+def test_a_call_that_nobody_reported_is_used_from_when_its_lease_expires(rule: Rule) -> None:
+    rule.admitted()
+
+    rule.now = 300.0
+    assert rule.ask() == 3660.0
+
+    rule.now = 3960.0
+    assert isinstance(rule.ask(), Ticket)
+
+
+def test_a_report_after_its_lease_has_expired_changes_nothing(rule: Rule) -> None:
+    ticket = rule.admitted()
+    rule.now = 400.0
+    rule.ask()
+
+    rule.report(ticket, Report("refused", None, 80008))
+
+    assert rule.ask() == 300.0 + 3660.0 - 400.0
+
+
+@pytest.mark.parametrize("fate", ["answered", "refused", "lost", "unsent"])
+def test_a_report_that_comes_twice_counts_once(client: Any, fate: Any) -> None:
+    rule = Rule(client)
+    ticket, report = rule.admitted(), Report(fate, None, 80008)
+    rule.report(ticket, report)
+    known = {key: client.hgetall(key) for key in client.keys("*:waba:*1")}
+
+    rule.report(ticket, report)
+
+    assert {key: client.hgetall(key) for key in client.keys("*:waba:*1")} == known
+    assert client.zcard(f"{BASE}waba:{A}:log") == (0 if fate == "unsent" else 1)
+
+
+def test_a_late_report_is_of_the_time_when_the_answer_came(rule: Rule) -> None:
+    ticket = rule.admitted()
+    rule.now = 200.0
+
+    rule.report(ticket, answered(), age=150.0)
+
+    assert rule.ask() == 50.0 + 3660.0 - 200.0
+
+
+def test_calls_that_redis_forgot_or_never_knew_count_when_they_are_told(client: Any) -> None:
+    rule = Rule(client, quota=2)
+    ticket = rule.admitted()
+    client.flushall()
+    rule.now = 100.0
+
+    rule.report(ticket, answered())
+    rule.report(Ticket(A, "t", 90.0, "of this process alone"), answered())
+
+    assert rule.ask() == 3660.0
+
+
+def test_calls_that_come_together_go_in_order(client: Any) -> None:
+    rule = Rule(client, quota=2)
+    calls = [{"waba": A, "token": "t", "lease": f"lease-{number}", "ahead": 0} for number in range(4)]
+
+    assert rule.trip(*calls) == ["go", "1", "1", "1"]
+
+
+def test_a_reading_without_end_stops_nothing_but_calls(client: Any) -> None:
+    rule = Rule(client)
+    rule.report(rule.admitted(), answered(Usage(Reading(1e308, 1e308, 1e308), Reading(1e308))))
+
+    rule.now = 1.0
+    assert rule.ask() == 1e308
+
+
+def test_each_of_the_calls_that_come_together_is_told_when_it_can_go_itself(client: Any) -> None:
+    rule = Rule(client, quota=2)
+    for now in (0.0, 10.0):
+        rule.now = now
+        rule.report(rule.admitted(), answered())
+    calls = [{"waba": A, "token": "t", "lease": f"lease-{number}", "ahead": 0} for number in range(2)]
+
+    assert rule.trip({"waba": B, "token": "t", "lease": "another", "ahead": 0}, *calls) == ["go", "3650", "3660"]
+
+
+def test_a_call_of_this_process_alone_counts_once_as_well(client: Any) -> None:
+    rule, ticket = Rule(client), Ticket(A, "t", 0.0, "of this process alone")
+    for _ in range(2):
+        rule.report(ticket, answered(None))
+
+    assert client.hget(f"{BASE}waba:{A}", "silent") == "1"
+
+
+def test_who_stands_behind_others_is_only_told_when(client: Any) -> None:
+    rule = Rule(client)
+    call = {"waba": A, "token": "t", "lease": "a-lease", "ahead": 1}
+
+    assert rule.trip(call) == ["0"]
+    assert client.exists(f"{BASE}waba:{A}:leases") == 0
+
+
+def test_every_key_expires_and_none_has_a_token(client: Any) -> None:
+    rule = Rule(client)
+    rule.now = 1.0
+    rule.report(rule.admitted(), Report("refused", Usage(retry_after_seconds=90_000.0), 17))
+    rule.admitted(B, "u")
+
+    ttls = {key: client.ttl(key) for key in client.scan_iter()}
+
+    kinds = {f"{BASE}{name}" for name in ("epoch", "app", f"waba:{A}", f"waba:{B}", "token:t")}
+    assert kinds <= set(ttls)
+    assert f"{BASE}token:u" not in ttls
+    assert all(3600 < ttl <= 30 * 86_400 for ttl in ttls.values())
+    assert ttls[f"{BASE}token:t"] > 90_000
+
+
+def test_all_keys_of_an_app_are_of_one_slot_of_a_cluster(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, **{"cluster-enabled": "yes"})
+    server.start()
+    try:
+        with connect(server) as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            while "cluster_state:ok" not in str(client.execute_command("CLUSTER", "INFO")):
+                time.sleep(0.01)
+            rule = Rule(client)
+            rule.report(rule.admitted(A), Report("refused", None, 17))
+            rule.admitted(B, "u")
+            assert len({client.execute_command("CLUSTER", "KEYSLOT", key) for key in client.scan_iter()}) == 1
+    finally:
+        server.kill()
+
+
+def test_a_hold_without_end_is_kept_for_a_month(client: Any) -> None:
+    rule = Rule(client)
+    rule.report(rule.admitted(), Report("refused", Usage(retry_after_seconds=1e300), 80008))
+
+    assert client.ttl(f"{BASE}waba:{A}") == 30 * 86_400
+
+
+def test_it_goes_by_the_clock_of_redis(client: Any) -> None:
+    message = Account(BASE).message([], [], "nonce", 0.0) | {"asks": [{"waba": A, "token": "t", "lease": "a-lease"}]}
+
+    client.eval(SCRIPT, 0, json.dumps(message))
+
+    seconds, micros = client.time()
+    assert client.zscore(f"{BASE}waba:{A}:leases", "a-lease") == pytest.approx(seconds + micros / 1e6, abs=30.0)
+
+
+# The throttle
+
+
+@pytest.fixture
+async def make(server: RedisServer, client: Any) -> AsyncIterator[Callable[..., RedisThrottle]]:
+    """Makes throttles of one app, each as if in a process of its own; patient, since the machine may be slow."""
+    del client  # which has emptied Redis
+    made = list[RedisThrottle]()
+
+    def make(**settings: Any) -> RedisThrottle:
+        made.append(RedisThrottle(server.url, app_id="555", timeout=10.0, **settings))
+        return made[-1]
+
+    yield make
+    for throttle in made:
+        await throttle.aclose()
+
+
+async def admitted(throttle: BudgetKeeper, waba_id: str | None = A, *, patience: float = 30.0, **how: Any) -> Lease:
+    lease = await throttle.admit(waba_id, "t", patience=patience, **how)
+    assert isinstance(lease, Lease)
+    return lease
+
+
+async def call(throttle: BudgetKeeper, waba_id: str | None = A, report: Report | None = None) -> float:
+    return throttle.report(await admitted(throttle, waba_id), report or answered())
+
+
+async def refuse(throttle: BudgetKeeper, seconds: float, code: int = 80008) -> float:
+    return await call(throttle, report=refused(seconds, code=code))
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+async def until_told(throttle: RedisThrottle) -> None:
+    """Until Redis knows all that this process does."""
+    await until(lambda: not throttle._ledger.untold and throttle._line()._task is None)
+
+
+def trips(client: Any) -> int:
+    stats = client.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"url": "http://127.0.0.1"}, "url must be the address of a Redis"),
+        ({"url": "redis://:pass/word@127.0.0.1"}, "url must be the address of a Redis"),
+        ({"url": "redis://127.0.0.1?unknown=1"}, "url must be the address of a Redis"),
+        ({"url": None}, "url must be the address of a Redis"),
+        ({"app_id": "an app"}, "app_id must be the id of the app"),
+        ({"quota": 0}, "quota must be a whole number from 1 up"),
+        ({"app_quota": 1.5}, "app_quota must be a whole number from 1 up"),
+        ({"timeout": 0}, "timeout must be a number of seconds above 0"),
+        ({"prefix": "{a}"}, "prefix must be a word without braces"),
+        ({"prefix": 1}, "prefix must be a word without braces"),
+    ],
+)
+def test_settings_are_checked(settings: dict[str, Any], text: str) -> None:
+    arguments: dict[str, Any] = {"url": "redis://127.0.0.1", "app_id": "555"} | settings
+    with pytest.raises(InvalidArgumentError, match=f"^{text}") as caught:
+        RedisThrottle(**arguments)
+    assert caught.value.__context__ is None
+    assert "word@" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_many_throttles_keep_one_quota(make: Callable[..., RedisThrottle]) -> None:
+    throttles = [make(quota=10) for _ in range(3)]
+    for number in range(10):
+        await call(throttles[number % 3])
+        await until_told(throttles[number % 3])  # or the next would ask again after a second
+
+    for throttle in throttles:
+        wait = await throttle.admit(A, "t", patience=3600.0)
+        assert isinstance(wait, float)
+        assert 3600.0 < wait <= 3660.0
+        await call(throttle, B)
+        await until_told(throttle)
+
+
+async def test_the_quota_of_the_app_is_for_all_accounts(make: Callable[..., RedisThrottle]) -> None:
+    throttles = [make(app_quota=2) for _ in range(2)]
+    await asyncio.gather(call(throttles[0], A), call(throttles[1], B))
+
+    assert isinstance(await throttles[0].admit(B, "t", patience=0.0), float)
+
+
+async def test_a_call_costs_one_trip_and_its_report_rides_with_the_next(
+    make: Callable[..., RedisThrottle], client: Any
+) -> None:
+    throttle = make()
+    await call(throttle)
+    before = trips(client)
+
+    for _ in range(20):
+        await call(throttle)
+
+    assert trips(client) - before <= 21  # where the machine stood still, a report went by itself
+    assert client.zcard(f"{KEYS}waba:{A}:log") >= 20
+
+
+async def test_many_calls_at_once_share_their_trips(make: Callable[..., RedisThrottle], client: Any) -> None:
+    throttle = make()
+    await call(throttle)
+    before = trips(client)
+
+    await asyncio.gather(*(call(throttle) for _ in range(50)))
+
+    assert trips(client) - before < 25
+
+
+async def test_a_report_goes_by_itself_where_nothing_is_asked(make: Callable[..., RedisThrottle], client: Any) -> None:
+    throttle = make()
+    lease = await admitted(throttle)
+
+    throttle.report(lease, answered())
+    throttle.report(await admitted(throttle, B), answered())
+
+    await until(lambda: client.zcard(f"{KEYS}waba:{B}:log") == 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "same", "other_account", "other_token"),
+    [(80008, True, False, True), (4, True, True, True), (17, True, True, False)],
+)
+async def test_a_refusal_holds_what_its_code_says_everywhere(
+    make: Callable[..., RedisThrottle], code: int, *, same: bool, other_account: bool, other_token: bool
+) -> None:
+    here, there = make(), make()
+    await call(there, B)
+    assert await refuse(here, 900.0, code) == pytest.approx(900.0)
+    await until(lambda: not here._ledger.untold)
+
+    for waba_id, token, is_held in ((A, "t", same), (B, "t", other_account), (A, "u", other_token)):
+        answer = await there.admit(waba_id, token, patience=0.0)
+        assert isinstance(answer, float) == is_held
+        if isinstance(answer, float):
+            assert 800.0 < answer <= 900.0
+
+
+async def test_calls_on_what_is_no_account_share_the_apps_quota_and_a_hold_of_their_own(
+    make: Callable[..., RedisThrottle],
+) -> None:
+    here, there = make(app_quota=10, quota=1), make(app_quota=10, quota=1)
+    await call(there, B)
+    for _ in range(3):
+        await call(here, None, answered(Usage(app=Reading(30.0))))
+    assert here.last_usage(None) == Usage(app=Reading(30.0))
+    assert await call(here, None, refused(900.0)) == pytest.approx(900.0)
+    await until_told(here)
+
+    wait = await there.admit(None, "t", patience=0.0)
+    assert isinstance(wait, float)
+    assert 800.0 < wait <= 900.0
+    assert isinstance(await there.admit(A, "t", patience=0.0), Lease)
+
+
+async def test_what_waits_for_one_account_goes_in_order(make: Callable[..., RedisThrottle]) -> None:
+    throttle, went = make(), list[int]()
+
+    async def go(number: int) -> None:
+        await call(throttle)
+        went.append(number)
+
+    await refuse(throttle, 0.3)
+    await asyncio.gather(*(go(number) for number in range(20)))
+
+    assert went == list(range(20))
+
+
+async def test_what_was_refused_goes_first_and_alone(make: Callable[..., RedisThrottle]) -> None:
+    throttle = make()
+    await refuse(throttle, 0.2)
+    others = [asyncio.create_task(admitted(throttle)) for _ in range(3)]
+    probe = await admitted(throttle, is_probe=True)
+    await asyncio.sleep(0.1)
+    assert not any(other.done() for other in others)
+
+    throttle.report(probe, answered())
+
+    assert len(await asyncio.gather(*others)) == 3
+
+
+async def test_the_answer_to_a_call_of_this_process_ends_the_wait_for_it(make: Callable[..., RedisThrottle]) -> None:
+    throttle = make()
+    first = await admitted(throttle)
+    second = asyncio.create_task(admitted(throttle))
+    await until(lambda: throttle._line().queue(A).length == 1)
+    began = asyncio.get_running_loop().time()
+
+    throttle.report(first, answered())
+
+    assert (await second).since - began < 0.9  # it would have asked again after a second
+
+
+async def test_who_waits_is_told_when_a_hold_makes_it_too_long(make: Callable[..., RedisThrottle]) -> None:
+    throttle = make()
+    first = await admitted(throttle)
+    second = asyncio.create_task(throttle.admit(A, "t", patience=10.0))
+    await until(lambda: throttle._line().queue(A).length == 1)
+
+    throttle.report(first, Report("refused", code=80008))
+
+    wait = await second
+    assert isinstance(wait, float)
+    assert 50.0 < wait <= 60.0
+
+
+async def test_a_call_that_waits_can_be_cancelled_and_the_next_goes(make: Callable[..., RedisThrottle]) -> None:
+    throttle = make()
+    await refuse(throttle, 0.3)
+    waiting = [asyncio.create_task(admitted(throttle)) for _ in range(3)]
+    await until(lambda: throttle._line().queue(A).length == 3)
+
+    waiting[0].cancel()
+    waiting[1].cancel()
+
+    assert isinstance(await waiting[2], Lease)
+    assert throttle._line().queue(A).length == 0
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_call_that_is_cancelled_while_it_asks_leaves_no_lease(
+    make: Callable[..., RedisThrottle], client: Any, turns: int
+) -> None:
+    throttle = make()
+    await call(throttle)
+    asking = [asyncio.create_task(throttle.admit(A, "t", patience=0.0)) for _ in range(2)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    for task in asking:
+        task.cancel()
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    for lease in results:
+        if isinstance(lease, Lease):
+            throttle.report(lease, Report("unsent"))
+
+    await throttle.aclose()
+    assert client.zcard(f"{KEYS}waba:{A}:leases") == 0
+    assert client.zcard(f"{KEYS}waba:{A}:log") == 1
+
+
+async def test_a_ticket_that_comes_for_a_call_that_has_just_been_cancelled_is_given_back(
+    make: Callable[..., RedisThrottle], client: Any
+) -> None:
+    throttle = make()
+    await call(throttle)
+    line = throttle._line()
+    settled = line._settle
+
+    def settle_and_cancel(*how: Any) -> None:
+        settled(*how)
+        asking.cancel()
+
+    line._settle = settle_and_cancel  # type: ignore[method-assign, assignment]  # to cancel at just this moment
+    asking = asyncio.create_task(throttle.admit(A, "t", patience=0.0))
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    await throttle.aclose()
+    assert client.zcard(f"{KEYS}waba:{A}:leases") == 0
+
+
+async def test_an_answer_for_a_call_that_has_gone_changes_nothing(
+    make: Callable[..., RedisThrottle], client: Any
+) -> None:
+    throttle = make()
+    await refuse(throttle, 900.0)
+    await until_told(throttle)
+    client.client_pause(200)
+    asking = asyncio.create_task(throttle.admit(A, "t", patience=1000.0))
+    await settle()
+
+    asking.cancel()
+    await until(lambda: throttle._line()._task is None)
+
+    assert throttle._line().queue(A).length == 0
+
+
+async def test_closing_tells_what_was_not_told_yet_and_it_can_be_used_again(
+    make: Callable[..., RedisThrottle], client: Any
+) -> None:
+    async with make() as throttle:
+        assert repr(throttle) == "RedisThrottle(app_id='555')"
+        for _ in range(3):
+            await call(throttle)
+    assert client.zcard(f"{KEYS}waba:{A}:log") == 3
+    assert throttle.last_usage(A) == READ
+    assert not throttle._lines
+
+    await call(throttle)
+    await throttle.aclose()
+    await throttle.aclose()
+    assert client.zcard(f"{KEYS}waba:{A}:log") == 4
+
+
+def test_each_loop_has_a_connection_of_its_own(server: RedisServer, client: Any) -> None:
+    throttle = RedisThrottle(server.url, app_id="555", quota=3, timeout=10.0)
+
+    async def main(*, close: bool) -> None:
+        await call(throttle)
+        if close:
+            await throttle.aclose()
+
+    asyncio.run(main(close=True))
+    asyncio.run(main(close=True))
+    assert client.zcard(f"{KEYS}waba:{A}:log") == 2
+
+
+async def test_a_call_that_waits_while_it_is_closed_opens_it_again(make: Callable[..., RedisThrottle]) -> None:
+    throttle = make()
+    await refuse(throttle, 0.3)
+    waiting = asyncio.create_task(admitted(throttle))
+    await until(lambda: throttle._line().queue(A).length == 1)
+
+    await throttle.aclose()
+
+    lease = await waiting
+    assert isinstance(lease, Ticket)
+    assert lease.epoch
+
+
+# Redis is away, or slow
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again after 0.05 s, where users have a second."""
+    monkeypatch.setattr(breaker_module, "_FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(trips_module, "_FLUSH_AGAIN_SECONDS", 0.05)
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that may be killed."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+def levels(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.levelname for record in caplog.records if record.name == "wa_phone_async"]
+
+
+@pytest.mark.usefixtures("soon")
+async def test_calls_go_on_while_redis_is_away_and_it_learns_of_them_when_it_is_back(
+    fragile: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "wa_phone_async")
+    async with RedisThrottle(fragile.url, app_id="555", quota=50, timeout=10.0) as throttle:
+        for _ in range(10):
+            await call(throttle)
+        fragile.kill()
+        for _ in range(10):
+            await call(throttle)
+        assert levels(caplog) == ["WARNING"]
+
+        fragile.start()
+        while throttle._breaker.is_open:
+            await call(throttle, B)
+            await asyncio.sleep(0.05)
+        await until(lambda: not throttle._ledger.untold)
+
+        assert levels(caplog) == ["WARNING", "INFO"]
+        # Redis had forgotten everything, and was told it again.
+        with connect(fragile) as client:
+            await until(lambda: client.zcard(f"{KEYS}waba:{A}:log") == 20)
+            await until(lambda: client.zcard(f"{KEYS}waba:{A}:leases") == 0)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_what_it_was_not_told_brings_redis_back_without_any_call(
+    fragile: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with RedisThrottle(fragile.url, app_id="555", timeout=10.0) as throttle:
+        lease = await admitted(throttle)
+        fragile.kill()
+        throttle.report(lease, answered())
+        await until(lambda: throttle._breaker.is_open)
+        fragile.start()
+
+        await until(lambda: not throttle._ledger.untold and not throttle._breaker.is_open)
+
+        assert levels(caplog) == ["WARNING"]
+
+
+async def test_what_waits_goes_on_when_redis_dies(fragile: RedisServer) -> None:
+    async with RedisThrottle(fragile.url, app_id="555", timeout=10.0) as throttle:
+        await refuse(throttle, 0.5)
+        waiting = [asyncio.create_task(call(throttle)) for _ in range(5)]
+        await until(lambda: throttle._line().queue(A).length == 5)
+
+        fragile.kill()
+
+        await asyncio.gather(*waiting)
+        assert await refuse(throttle, 900.0) == pytest.approx(900.0)
+        assert isinstance(await throttle.admit(A, "t", patience=0.0), float)
+
+
+async def test_without_redis_those_who_come_later_stand_behind(caplog: pytest.LogCaptureFixture) -> None:
+    throttle = RedisThrottle("redis://127.0.0.1:1", app_id="555", quota=3, timeout=10.0)
+    await call(throttle)
+    await call(throttle)
+    last = await admitted(throttle)
+    waiting = asyncio.create_task(throttle.admit(A, "t", patience=4000.0))
+    await settle()
+    assert throttle._line().queue(A).length == 1
+    assert isinstance(await throttle.admit(A, "t", patience=3600.0), float)
+    throttle.report(last, Report("lost"))
+    await settle()
+    assert throttle._line().queue(A).length == 1
+
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await throttle.aclose()
+    assert levels(caplog) == ["WARNING"]
+
+
+async def test_what_could_not_be_told_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trips_module, "_FLUSH_SECONDS", 60.0)  # so that no report goes by itself
+    throttle = RedisThrottle("redis://127.0.0.1:1", app_id="555", timeout=10.0)
+    throttle.report(Ticket(B, "t", 0.0, "a-lease"), answered())
+
+    await call(throttle)
+
+    assert [told.ticket.waba_id for told in throttle._ledger.untold] == [B, A]
+    await throttle.aclose()
+
+
+@asynccontextmanager
+async def silent_server(answer: bytes = b"") -> AsyncIterator[int]:
+    """A server that takes a connection and answers nothing, or always the same."""
+    writers = list[asyncio.StreamWriter]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        while await reader.read(4096):
+            writer.write(answer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        for writer in writers:
+            writer.close()
+
+
+async def test_a_redis_that_never_answers_costs_its_time_limit_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with silent_server() as port:
+        throttle = RedisThrottle(f"redis://127.0.0.1:{port}", app_id="555")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in range(5):
+            await call(throttle)
+        assert loop.time() - began >= 0.05
+        assert levels(caplog) == ["WARNING"]
+        assert "no answer within 0.05 s" in caplog.text
+        await throttle.aclose()
+        assert loop.time() - began < 4.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"-ERR no\r\n",
+        b":x\r\n",
+        b"+OK\r\n",
+        b"*0\r\n",
+        b"*1\r\n+an-epoch\r\n",
+        b"*2\r\n+an-epoch\r\n+never\r\n",
+        b"*3\r\n+an-epoch\r\n+go\r\n+go\r\n",
+    ],
+)
+async def test_a_server_that_is_no_redis_is_as_good_as_none(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with silent_server(answer) as port:
+        throttle = RedisThrottle(f"redis://127.0.0.1:{port}", app_id="555", timeout=30.0)
+        for _ in range(3):
+            await call(throttle)
+        await throttle.aclose()
+    assert levels(caplog) == ["WARNING"]
+
+
+async def test_a_call_that_gave_up_before_redis_broke_off_is_left_alone() -> None:
+    async with silent_server() as port:
+        throttle = RedisThrottle(f"redis://127.0.0.1:{port}", app_id="555", timeout=10.0)
+        asking = asyncio.create_task(throttle.admit(A, "t", patience=0.0))
+        await settle()
+        asking.cancel()
+        await asyncio.wait([asking])
+    await until(lambda: throttle._line()._task is None)
+    await throttle.aclose()
+    assert asking.cancelled()
+
+
+async def test_a_password_is_shown_nowhere(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    password = "an-invented-password"
+    throttle = RedisThrottle(server.url.replace("//", f"//anna:{password}@"), app_id="555", timeout=10.0)
+    await call(throttle)
+    line = throttle._line()
+
+    assert "Redis does not answer (AuthenticationError)" in caplog.text
+    for shown in (caplog.text, repr(throttle), repr(vars(throttle)), repr(line)):
+        assert password not in shown
+    await throttle.aclose()
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_late_answer_gives_its_ticket_back_and_is_no_recovery(
+    server: RedisServer, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with RedisThrottle(server.url, app_id="555", timeout=0.2) as throttle:
+        await call(throttle)
+        await until_told(throttle)
+        client.client_pause(400)
+        lease = await admitted(throttle)
+        assert isinstance(lease, Ticket)
+        assert not lease.epoch
+        assert throttle._breaker.is_open
+        await until(lambda: throttle._line()._task is None)
+        assert throttle._breaker.is_open
+        throttle.report(lease, Report("unsent"))
+        await until(lambda: not throttle._ledger.untold)
+    assert client.zcard(f"{KEYS}waba:{A}:leases") == 0
+    assert client.zcard(f"{KEYS}waba:{A}:log") == 1
+    assert levels(caplog) == ["WARNING"]
+
+
+async def test_closing_tells_a_redis_that_was_slow_a_moment_ago(
+    server: RedisServer, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trips_module, "_FLUSH_SECONDS", 60.0)  # so that no report goes by itself
+    async with RedisThrottle(server.url, app_id="555") as throttle:
+        client.client_pause(500)
+        await call(throttle)
+        await until(lambda: throttle._line()._task is None)
+        assert throttle._breaker.is_open
+    assert client.zcard(f"{KEYS}waba:{A}:log") == 1
+    assert client.zcard(f"{KEYS}waba:{A}:leases") == 0
+
+
+def test_a_breaker_pauses_for_1_to_30_seconds_and_lets_one_try(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "wa_phone_async")
+    breaker, now, pauses = Breaker(), 0.0, list[float]()
+    assert breaker.allows(now)
+    assert breaker.allows(now)
+    for _ in range(7):
+        breaker.failed(now, "it is gone")
+        breaker.failed(now, "it is gone")
+        began = now
+        while not breaker.allows(now):
+            now += 0.5
+        assert not breaker.allows(now)
+        pauses.append(now - began)
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+
+    breaker.release()
+    assert breaker.allows(now)
+    breaker.answered()
+    breaker.answered()
+    assert not breaker.is_open
+    assert levels(caplog) == ["WARNING", "INFO"]
+
+
+def test_the_ledger_keeps_an_hour() -> None:
+    ledger = Ledger()
+    for at in (0.0, 100.0):
+        ledger.add(Ticket(A, "t", at, str(at)), answered(), at)
+    old, new = ledger.take(200.0)
+    assert not ledger.was_told([old, new], "first", 200.0)
+    assert ledger.was_told([], "second", 300.0)
+    assert ledger.take(3700.0) == [new]
+
+    assert not ledger.was_told([new], "second", 3700.0)
+    assert not ledger.was_told([], "second", 3800.0)
+    assert not ledger.was_told([], "third", 3800.0)
+
+
+def test_the_ledger_keeps_the_newest_of_too_many() -> None:
+    ledger = Ledger()
+    for number in range(10_000):
+        ledger.add(Ticket(A, "t", 0.0, str(number)), answered(), 1.0)
+    taken = ledger.take(1.0)
+    ledger.add(Ticket(A, "t", 0.0, "the newest"), answered(), 1.0)
+
+    ledger.put_back(taken)
+    assert len(ledger.untold) == 10_000
+    assert (ledger.untold[0].ticket.id, ledger.untold[-1].ticket.id) == ("1", "the newest")
+
+    ledger.put_back(taken)
+    assert ledger.untold[0].ticket.id == "1"
+
+
+# A client
+
+
+async def test_a_list_of_many_accounts_goes_on_beside_one_that_is_held(make: Callable[..., RedisThrottle]) -> None:
+    async with (
+        Sandbox(quota=None) as sandbox,
+        PhoneNumberClient("an-invented-token", base_url=sandbox.url, throttle=make()) as client,
+    ):
+        await client.list_phone_numbers(SMALL_WABA)
+        sandbox.plan(Fault.error(80008, headers={"Retry-After": "1"}), node=LARGE_WABA)
+        # when: one waits to be made again, one for the budget, and one behind that
+        held = [LARGE_WABA] * 3
+        async with client.list_many([*held, SMALL_WABA, EMPTY_WABA], concurrency=1) as listings:
+            went = [listing.waba_id async for listing in listings]
+    # then
+    assert went == [SMALL_WABA, EMPTY_WABA, *held]
+
+
+async def test_a_list_of_accounts_takes_only_the_budget_of_the_app(
+    make: Callable[..., RedisThrottle], client: Any
+) -> None:
+    events = list[CallFinished]()
+    async with (
+        Sandbox(app_quota=200, accounts=30) as sandbox,
+        PhoneNumberClient("an-invented-token", base_url=sandbox.url, throttle=make(quota=1)) as phones,
+    ):
+        phones.subscribe(lambda event: events.append(event) if isinstance(event, CallFinished) else None)
+        accounts = await phones.list_business_accounts(sandbox.business_id, limit=10)
+
+        assert (len(accounts), len(events)) == (30, 3)
+        usage = phones.last_usage(None)
+        assert usage is not None
+        assert (usage.app is not None, usage.waba) == (True, None)
+        assert phones.last_usage(sandbox.business_id) is None
+    await until(lambda: client.zcard(f"{KEYS}app:log") == client.zcard(f"{KEYS}unassigned:log") == 3)
+    assert client.keys("*:waba:*") == []
+
+
+# Several processes
+
+# The processes are forks of one, which has imported everything: each prints how many answers it got.
+WORKERS = """
+import asyncio, os, sys
+from wa_phone_async import PhoneNumberClient, RateLimitError, RetryPolicy
+from wa_phone_async.extras.redis import RedisThrottle
+
+async def main(_, url, redis_url, quota, waba_id):
+    async with (
+        RedisThrottle(redis_url, app_id="555", quota=int(quota) or None, timeout=10.0) as throttle,
+        PhoneNumberClient("a-token", base_url=url, throttle=throttle, retry=RetryPolicy(max_wait=5.0)) as client,
+    ):
+        answers = 0
+
+        async def work():
+            nonlocal answers
+            while True:
+                try:
+                    await client.list_phone_numbers(waba_id)
+                except RateLimitError as error:
+                    assert not error.refused, "it was sent"
+                    return
+                answers += 1
+
+        await asyncio.gather(*(work() for _ in range(4)))
+        os.write(1, b"%d\\n" % answers)  # at once, or lines would mix
+
+children = []
+for _ in range(int(sys.argv[1]) - 1):
+    if not (child := os.fork()):
+        children = []
+        break
+    children.append(child)
+asyncio.run(main(*sys.argv[1:]))
+sys.exit(any(os.waitpid(child, 0)[1] for child in children))
+"""
+
+
+@pytest.mark.parametrize(("processes", "quota", "is_known"), [(4, 60, True), (3, 200, False)])
+async def test_processes_share_one_quota(
+    server: RedisServer, client: Any, processes: int, quota: int, *, is_known: bool
+) -> None:
+    client.flushall()
+    async with Sandbox(quota=quota) as sandbox:
+        arguments = [str(processes), sandbox.url, server.url, str(quota if is_known else 0), SMALL_WABA]
+        workers = await asyncio.create_subprocess_exec(
+            sys.executable, "-W", "error", "-c", WORKERS, *arguments, stdout=subprocess.PIPE
+        )
+        printed, _ = await workers.communicate()
+        answers = [int(line) for line in printed.split()]
+
+        assert (workers.returncode, len(answers)) == (0, processes)
+        assert {request.status for request in sandbox.requests} == {200}
+        assert len(sandbox.requests) == sum(answers) == quota
+
+
+async def test_a_process_that_is_killed_leaves_its_calls_as_used(server: RedisServer, client: Any) -> None:
+    client.flushall()
+    code = """
+import asyncio, os, sys
+from wa_phone_async.extras.redis import RedisThrottle
+
+async def main():
+    await RedisThrottle(sys.argv[1], app_id="555", quota=1, timeout=10.0).admit("1111", "t", patience=0.0)
+    os._exit(0)
+
+asyncio.run(main())
+"""
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", code, server.url)
+    assert await worker.wait() == 0
+
+    async with RedisThrottle(server.url, app_id="555", quota=1, timeout=10.0) as throttle:
+        assert isinstance(await throttle.admit(A, "t", patience=0.0), float)
+    assert client.zcard(f"{KEYS}waba:{A}:leases") == 1
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_client_goes_on_while_redis_is_killed_and_started_again(
+    fragile: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        Sandbox(quota=200) as sandbox,
+        RedisThrottle(fragile.url, app_id="555", timeout=10.0) as throttle,
+        PhoneNumberClient("an-invented-token", base_url=sandbox.url, throttle=throttle) as client,
+    ):
+        for number in range(60):
+            if number == 20:
+                fragile.kill()
+            if number == 40:
+                fragile.start()
+                await asyncio.sleep(0.1)
+            await client.list_phone_numbers(SMALL_WABA)
+        with connect(fragile) as redis_client:
+            await until(lambda: redis_client.zcard(f"{KEYS}waba:{SMALL_WABA}:log") == 60)
+
+        assert {request.status for request in sandbox.requests} == {200}
+        assert levels(caplog) == ["WARNING"]

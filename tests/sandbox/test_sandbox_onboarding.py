@@ -1,0 +1,429 @@
+"""The sandbox's way from a new number to a registered one, with its guesses, its waits and its refusals."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SEEDED_PIN, SMALL_WABA, Request
+from wa_phone_async.sandbox.access import Access
+from wa_phone_async.sandbox.budget import Meter
+from wa_phone_async.sandbox.codes import CODE_LIFE, CODE_LOCK, CODES_AN_HOUR, VERIFICATION_SHOWN
+from wa_phone_async.sandbox.data import Row
+from wa_phone_async.sandbox.graph import Graph
+from wa_phone_async.sandbox.modes import TEMPERS, TemperName
+from wa_phone_async.sandbox.onboarding import MOVES, MOVES_WINDOW, PAUSE
+from wa_phone_async.sandbox.pins import HASTE, PIN_GUESSES, PIN_LOCK
+from wa_phone_async.sandbox.reviews import Reviews, pin_reset
+from wa_phone_async.sandbox.store import Store
+from wa_phone_async.sandbox.webhooks import Webhooks
+from wa_phone_async.sandbox.written_waits import written_wait
+
+HEADERS = {"Authorization": "Bearer token", "Content-Type": "application/json"}
+SMS = {"code_method": "SMS", "language": "en_US"}
+PIN = "905172"
+
+both_tempers = pytest.mark.parametrize("temper", ["live", "reference"])
+
+Refused = tuple[int, int, int | None]
+"""Status, code and subcode."""
+
+
+class World:
+    """A graph in a time of its own, with one new number."""
+
+    def __init__(self, temper: TemperName = "live") -> None:
+        self.store = Store()
+        self.webhooks = Webhooks("secret", lambda _: None)
+        self.reviews = Reviews(self.store, self.webhooks, None)
+        meter = Meter(None, None, 1, "floor")
+        self.graph = Graph(self.store, TEMPERS[temper], Access(None, None), meter, self.reviews, with_links=True)
+        self.now = 1000.0
+        answer, _ = self._ask(
+            "POST", f"{EMPTY_WABA}/phone_numbers", {"phone_number": "16315551000", "verified_name": "Acme"}
+        )
+        self.number: str = answer["id"]
+
+    def _ask(self, method: str, path: str, members: Any) -> tuple[Any, int]:
+        self.reviews.keep_up(self.now)
+        body = b"" if members is None else json.dumps(members).encode()
+        answer = self.graph.answer(Request(method, f"/v23.0/{path}", "", {}, HEADERS, body, 1, self.now), self.now)
+        return json.loads(answer.body), answer.status
+
+    def post(self, edge: str, number: str | None = None, **members: Any) -> dict[str, Any] | Refused:
+        """Write, and give the answer or the refusal."""
+        path = f"{number or self.number}/{edge}".rstrip("/")
+        answer, status = self._ask("POST", path, members)
+        if status == 200:
+            assert isinstance(answer, dict)
+            return answer
+        self.error: dict[str, Any] = answer["error"]
+        return status, self.error["code"], self.error.get("error_subcode")
+
+    def code(self, number: str | None = None) -> str:
+        """Have a code sent and read it."""
+        assert self.post("request_code", number, **SMS) == {"success": True}
+        return self.graph.onboarding.codes.inbox[-1].code.replace("-", "")
+
+    def verify(self) -> None:
+        assert self.post("verify_code", code=self.code()) != self.row
+
+    def register(self, pin: str = PIN, number: str | None = None) -> dict[str, Any] | Refused:
+        return self.post("register", number, messaging_product="whatsapp", pin=pin)
+
+    @property
+    def row(self) -> Row:
+        self.reviews.keep_up(self.now)
+        [row] = [row for row in self.store.numbers(EMPTY_WABA) if row["id"] == self.number]
+        return row
+
+    def status(self) -> str:
+        status: str = self.row["code_verification_status"]
+        return status
+
+    def fields(self) -> list[str]:
+        return [webhook.field for webhook in self.webhooks.made]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def verified(world: World) -> World:
+    world.verify()
+    return world
+
+
+@pytest.fixture
+def registered(verified: World) -> World:
+    assert verified.register() == {"success": True}
+    return verified
+
+
+@both_tempers
+def test_the_whole_way(temper: TemperName) -> None:
+    world = World(temper)
+    assert (world.status(), world.row["status"], world.row["platform_type"]) == (
+        "NOT_VERIFIED",
+        "PENDING",
+        "NOT_APPLICABLE",
+    )
+    answer = world.post("verify_code", code=world.code())
+    assert answer == ({"success": True} if temper == "live" else {"success": True, "id": world.number})
+    assert (world.status(), world.row["platform_type"], world.fields()) == ("VERIFIED", "NOT_APPLICABLE", [])
+    assert world.register() == {"success": True}
+    assert (world.row["status"], world.row["platform_type"], world.row["is_pin_enabled"]) == (
+        "CONNECTED",
+        "CLOUD_API",
+        True,
+    )
+    assert world.row["name_status"] == "PENDING_REVIEW"  # which is a third thing
+    assert world.fields() == ["phone_number_quality_update"]
+    assert b'"event":"ONBOARDING"' in world.webhooks.made[0].body
+
+
+def test_members_come_in_a_form_as_well(world: World) -> None:
+    headers = {"Authorization": "Bearer token"}
+    path = f"/v23.0/{world.number}/request_code"
+    request = Request("POST", path, "", {"language": "en"}, headers, b"code_method=VOICE", 1, 0.0)
+    assert json.loads(world.graph.answer(request, world.now).body) == {"success": True}
+    [code] = world.graph.onboarding.codes.inbox
+    assert (code.phone_number_id, code.phone_number) == (world.number, "16315551000")
+    assert (code.code_method, code.language, code.at) == ("VOICE", "en", 1000.0)
+    assert re.fullmatch(r"\d{3}-\d{3}", code.code)
+    assert code.code not in repr(code)
+
+
+@pytest.mark.parametrize(
+    ("edge", "members", "name"),
+    [
+        ("request_code", {"language": "en_US"}, "code_method"),
+        ("request_code", {"code_method": "sms", "language": "en_US"}, "code_method"),
+        ("request_code", {"code_method": "SMS"}, "language"),
+        ("request_code", {"code_method": "SMS", "language": "english"}, "language"),
+        ("verify_code", {}, "code"),
+        ("verify_code", {"code": "123-830"}, "code"),
+        ("verify_code", {"code": "12383"}, "code"),
+        ("register", {"pin": PIN}, "messaging_product"),
+        ("register", {"messaging_product": "sms", "pin": PIN}, "messaging_product"),
+        ("register", {"messaging_product": "whatsapp"}, "pin"),
+        ("register", {"messaging_product": "whatsapp", "pin": "12345"}, "pin"),
+        ("register", {"messaging_product": "whatsapp", "pin": PIN, "data_localization_region": "XX"}, "region"),
+        ("", {}, "pin"),
+        ("", {"pin": "1234567"}, "pin"),
+    ],
+    ids=str,
+)
+def test_a_wrong_member_is_refused_without_saying_what_it_was(
+    registered: World, edge: str, members: dict[str, Any], name: str
+) -> None:
+    before = registered.row
+    assert registered.post(edge, **members) == (400, 100, None)
+    assert name in registered.error["message"]
+    for value in members.values():
+        assert value == "whatsapp" or f" {value}" not in registered.error["message"]
+    assert registered.row == before
+
+
+@pytest.mark.parametrize(("temper", "taken"), [("live", True), ("reference", False)])
+def test_the_reference_wants_a_language_with_its_country(temper: TemperName, taken: bool) -> None:  # noqa: FBT001 - a table
+    answer = World(temper).post("request_code", code_method="SMS", language="en")
+    assert answer == ({"success": True} if taken else (400, 100, None))
+
+
+@pytest.mark.parametrize(("method", "edge"), [("GET", "register"), ("DELETE", ""), ("POST", "settings")])
+def test_there_is_no_other_way(world: World, method: str, edge: str) -> None:
+    answer, status = world._ask(method, f"{world.number}/{edge}".rstrip("/"), {})
+    assert (status, answer["error"]["code"]) == (400, 100)
+    assert "WhatsAppBusinessPhoneNumber" in answer["error"]["message"]
+
+
+# Codes
+
+
+def test_only_the_last_code_is_taken_and_only_once(world: World) -> None:
+    first, second = world.code(), world.code()
+    assert first != second
+    assert world.post("verify_code", code=first) == (400, 136025, 2388093)
+    assert world.post("verify_code", code=second) == {"success": True}
+    assert world.post("verify_code", code=second) == (400, 136025, 2388093)
+    assert world.status() == "VERIFIED"
+
+
+def test_without_a_code_every_one_is_wrong(world: World) -> None:
+    assert world.post("verify_code", code="123830") == (400, 136025, 2388093)
+
+
+def test_a_code_that_nobody_used_lapses_and_the_number_is_not_verified_by_it(world: World) -> None:
+    code = world.code()
+    world.now += CODE_LIFE - 1
+    assert world.status() == "NOT_VERIFIED"
+    world.now += 1
+    assert world.status() == "EXPIRED"
+    assert world.post("verify_code", code=code) == (400, 136025, 2388093)
+    assert world.register() == (400, 133006, None)
+    again = world.code()
+    assert world.status() == "NOT_VERIFIED"
+    assert world.post("verify_code", code=again) == {"success": True}
+    assert world.register() == {"success": True}
+
+
+def test_a_code_that_was_used_or_replaced_or_whose_number_is_gone_does_not_lapse(world: World) -> None:
+    world.verify()
+    world.now += CODE_LIFE
+    assert world.status() == "VERIFIED"
+    world.code()
+    world.now += CODE_LIFE / 2
+    world.code()
+    world.now += CODE_LIFE / 2
+    assert world.status() == "VERIFIED"
+    world.store.remove(EMPTY_WABA, world.number)
+    world.now += 10 * VERIFICATION_SHOWN
+    world.reviews.keep_up(world.now)
+
+
+def test_a_verified_number_reads_expired_after_a_while_and_works_as_before(registered: World) -> None:
+    registered.now += VERIFICATION_SHOWN
+    assert (registered.status(), registered.row["status"]) == ("EXPIRED", "CONNECTED")
+    assert registered.register() == {"success": True}
+    registered.code()
+    registered.now += CODE_LIFE
+    assert registered.status() == "EXPIRED"
+    assert registered.register() == {"success": True}
+
+
+def test_a_number_that_was_verified_again_reads_so_for_as_long(verified: World) -> None:
+    verified.now += VERIFICATION_SHOWN / 2
+    verified.verify()
+    verified.now += VERIFICATION_SHOWN / 2
+    assert verified.status() == "VERIFIED"
+    verified.now += VERIFICATION_SHOWN / 2
+    assert verified.status() == "EXPIRED"
+
+
+def test_codes_asked_for_too_often_are_refused_until_an_hour_has_passed(world: World) -> None:
+    for _ in range(CODES_AN_HOUR):
+        code = world.code()
+    assert world.post("request_code", **SMS) == (400, 136024, 2388367)
+    assert world.error["is_transient"] is False
+    assert len(world.graph.onboarding.codes.inbox) == CODES_AN_HOUR
+    assert world.post("verify_code", code=code) == {"success": True}
+    world.now += 3600
+    world.code()
+
+
+def test_guesses_of_a_code_are_counted_exactly_and_then_none_is_taken_for_hours(world: World) -> None:
+    code = world.code()
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    for _ in range(4):
+        assert world.post("verify_code", code=wrong) == (400, 136025, 2388093)
+        assert "incorrect" in world.error["error_user_msg"]
+    world.post("verify_code", code=code)
+    assert world.status() == "VERIFIED"  # the fifth guess was right, and the count begins anew
+    code = world.code()
+    for _ in range(5):
+        world.post("verify_code", code="000000")
+    assert world.post("verify_code", code=code) == (400, 136025, 2388093)
+    assert world.error["error_user_msg"] == "You have guessed too often. Try again in 12 hours."
+    world.now += CODE_LOCK
+    assert world.post("verify_code", code=world.code()) == {"success": True}
+
+
+# Registration
+
+
+def test_a_number_that_is_not_verified_is_not_registered(world: World) -> None:
+    assert world.register() == (400, 133006, None)
+    assert world.row["status"] == "PENDING"
+
+
+def test_a_registered_number_is_registered_again_with_its_pin_alone(registered: World) -> None:
+    assert registered.register("000000") == (400, 133005, None)
+    assert registered.register() == {"success": True}
+    assert registered.fields() == ["phone_number_quality_update"]
+
+
+@pytest.mark.parametrize("region", ["DE", "CA"])
+def test_data_may_be_kept_in_a_country(verified: World, region: str) -> None:
+    answer = verified.post("register", messaging_product="whatsapp", pin=PIN, data_localization_region=region)
+    assert answer == {"success": True}
+
+
+def test_a_number_that_was_there_from_the_beginning_has_the_seeded_pin(world: World) -> None:
+    number = world.store.numbers(SMALL_WABA)[0]["id"]
+    assert world.register("000000", number) == (400, 133005, None)
+    assert world.register(SEEDED_PIN, number) == {"success": True}
+
+
+def test_a_deregistered_number_waits_five_minutes(registered: World) -> None:
+    assert registered.post("deregister") == {"success": True}
+    assert (registered.row["status"], registered.row["platform_type"]) == ("DISCONNECTED", "NOT_APPLICABLE")
+    assert registered.post("deregister") == (400, 100, 2207051)
+    assert registered.register() == (400, 133015, None)
+    registered.now += PAUSE
+    assert registered.register("000000") == (400, 133005, None)  # its PIN holds
+    assert registered.register() == {"success": True}
+    assert registered.fields() == ["phone_number_quality_update"] * 2
+
+
+def test_a_number_of_the_business_app_is_not_deregistered(registered: World) -> None:
+    registered.store.update(EMPTY_WABA, registered.number, {"is_on_biz_app": True})
+    assert registered.post("deregister") == (400, 100, None)
+    assert "SMB" in registered.error["message"]
+
+
+def test_one_registration_too_many_blocks_for_72_hours(registered: World) -> None:
+    for _ in range(MOVES - 1):
+        registered.now += 3600
+        assert registered.register() == {"success": True}
+    assert registered.register() == (400, 133016, None)
+    assert registered.post("deregister") == (400, 133016, None)
+    assert registered.row["platform_type"] == "CLOUD_API"
+    registered.now += MOVES_WINDOW - 1
+    assert registered.register() == (400, 133016, None)
+    registered.now += 1
+    assert registered.register() == {"success": True}
+
+
+def test_registrations_are_counted_in_a_moving_window(registered: World) -> None:
+    for _ in range(50):
+        registered.now += MOVES_WINDOW / MOVES
+        assert registered.register() == {"success": True}
+
+
+# PINs
+
+
+def test_a_pin_is_set_without_the_old_one_and_told(registered: World) -> None:
+    assert registered.post("", pin="112233") == {"success": True}
+    assert registered.fields()[-1] == "security"
+    assert registered.register() == (400, 133005, None)
+    assert registered.register("112233") == {"success": True}
+    for webhook in registered.webhooks.made:
+        assert b"112233" not in webhook.body
+
+
+def test_a_number_that_is_not_registered_has_no_pin_to_set(verified: World) -> None:
+    assert verified.post("", pin=PIN) == (400, 133010, None)
+    assert verified.row["is_pin_enabled"] is False
+
+
+def test_where_two_step_verification_was_switched_off_any_pin_is_a_new_one(registered: World) -> None:
+    registered.reviews.happen(registered.number, pin_reset, registered.now)
+    assert registered.register("112233") == {"success": True}
+    assert registered.register() == (400, 133005, None)
+
+
+def test_guesses_of_a_pin_are_counted_exactly_and_then_none_is_taken_for_hours(registered: World) -> None:
+    for _ in range(PIN_GUESSES):
+        registered.now += HASTE
+        assert registered.register("000000") == (400, 133005, None)
+    assert registered.register() == (400, 133008, None)
+    assert registered.error["error_data"]["details"] == "Please try again in 12 hours."
+    registered.now += PIN_LOCK / 2 + 0.5
+    assert registered.register() == (400, 133008, None)
+    assert registered.error["error_data"]["details"] == "Please try again in 6 hours."
+    registered.now += PIN_LOCK / 2
+    assert registered.register() == {"success": True}
+
+
+def test_a_right_pin_ends_the_count(registered: World) -> None:
+    for _ in range(2):
+        for _ in range(PIN_GUESSES - 2):
+            registered.now += HASTE
+            assert registered.register("000000") == (400, 133005, None)
+        assert registered.register() == {"success": True}
+
+
+def test_hasty_guesses_wait_a_minute_and_are_not_counted(registered: World) -> None:
+    for _ in range(3):
+        assert registered.register("000000") == (400, 133005, None)
+    for _ in range(3):
+        assert registered.register("000000") == (400, 133009, None)
+        assert registered.error["error_data"]["details"] == "Please try again in 1 minute."
+    registered.now += HASTE
+    assert registered.register() == {"success": True}
+
+
+# Numbers from the beginning
+
+
+@both_tempers
+def test_any_number_may_begin_anew(temper: TemperName) -> None:
+    world = World(temper)
+    for row in world.store.numbers(LARGE_WABA)[:40]:
+        code = world.code(row["id"])
+        assert world.post("verify_code", row["id"], code=code) in (
+            {"success": True},
+            {"success": True, "id": row["id"]},
+        )
+        assert world.register(SEEDED_PIN, row["id"]) == {"success": True}
+
+
+@given(st.integers(1, 10**6))
+def test_a_wait_in_words_is_exact(seconds: int) -> None:
+    units = {"hour": 3600, "minute": 60, "second": 1}
+    parts = re.findall(r"(\d+) (hour|minute|second)(s?)", written_wait(seconds))
+    assert sum(int(count) * units[unit] for count, unit, _ in parts) == seconds
+    assert all((count != "1") == bool(plural) for count, _, plural in parts)
+    assert written_wait(seconds - 0.5) == written_wait(seconds)
+
+
+def test_a_printed_request_hides_codes_and_pins() -> None:
+    for body in (
+        b'{"messaging_product":"whatsapp","pin": "905172"}',
+        b"pin=905172&x=1",
+        b'{"code":905172}',
+        b"code=905172",
+    ):
+        request = Request("POST", "/v23.0/1", "1", {"pin": "905172", "code": "905172", "a": "b"}, {}, body, 1, 0.0)
+        assert "905172" not in repr(request)
+        assert "'a': 'b'" in repr(request)
+        assert request.body == body
+    body = b'{"code_method":"SMS","language":"en_US"}'
+    assert repr(body) in repr(Request("POST", "/v23.0/1", "1", {}, {}, body, 1, 0.0))

@@ -1,0 +1,40 @@
+"""A client of a server of the tests' own, to the end of a block: `serving` by the sandbox, `against` a raw server."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Unpack
+
+from misbehaving import Play, RawServer
+
+from wa_phone_async import PhoneNumberClient, RetryPolicy, TokenProvider
+from wa_phone_async.client import Settings
+from wa_phone_async.sandbox import Sandbox
+from wa_phone_async.sandbox.budget import Quota
+from wa_phone_async.sandbox.modes import TemperName
+
+TOKEN = "an-invented-token"
+QUICK = RetryPolicy(first_wait=0.001)
+
+
+@asynccontextmanager
+async def serving(
+    temper: TemperName = "live",
+    *,
+    quota: Quota = "meta",
+    access_token: str | TokenProvider = TOKEN,
+    **settings: Unpack[Settings],
+) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
+    """A sandbox, and a client of it that does not wait long between two tries."""
+    async with Sandbox(temper=temper, quota=quota) as sandbox:
+        settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
+        async with PhoneNumberClient(access_token, **settings) as client:
+            yield sandbox, client
+
+
+@asynccontextmanager
+async def against(*plays: Play, **settings: Unpack[Settings]) -> AsyncIterator[tuple[RawServer, PhoneNumberClient]]:
+    """A server with its script, and the same client of it."""
+    async with RawServer(plays) as server:
+        settings = {"base_url": server.url, "retry": QUICK, **settings}
+        async with PhoneNumberClient(TOKEN, **settings) as client:
+            yield server, client

@@ -1,0 +1,171 @@
+"""Listings to export, invented or any at all, and readers of files that are not ours."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args
+
+import attrs
+from hypothesis import strategies as st
+
+from wa_phone_async import Extra, NotFoundError, PhoneNumber, Throughput
+from wa_phone_async.export import COLUMNS
+from wa_phone_async.workflows.bulk import WabaListing
+
+FORMATS = ("jsonl", "csv", "parquet")
+
+ACME = PhoneNumber(
+    "106540352242922",
+    display_phone_number="+1 631-555-0100",
+    verified_name='Acme "Shoes", Ltd',
+    status="CONNECTED",
+    is_pin_enabled=False,
+    throughput=Throughput("HIGH"),
+    last_onboarded_time=datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2))),
+    extra=Extra({"webhook_configuration": {"application": "https://acme.example/hook"}}),
+)
+BARE = PhoneNumber("106540352242923")
+LISTINGS = [
+    WabaListing(waba_id="100200300400003", phone_numbers=(ACME, BARE)),
+    WabaListing(waba_id="100200300400000"),
+    WabaListing(waba_id="100200300400009", error=NotFoundError("Unsupported get request", http_status=400, code=100)),
+]
+
+TEXTS = st.text(st.characters(codec=None, exclude_categories=()), max_size=12) | st.sampled_from(
+    [
+        "",
+        " ",
+        "\ud800",
+        "\udc00\ud800",
+        "\0",
+        '"',
+        '""',
+        ",",
+        "\r",
+        "\n",
+        "\r\n",
+        "=1+1",
+        "+1",
+        "-",
+        "@x",
+        "\u2028",
+        "🏪",
+        "é",
+    ]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+EXTRAS = st.dictionaries(TEXTS, JSON, max_size=3).map(Extra)
+OFFSETS = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)
+VALUES: dict[Any, st.SearchStrategy[Any]] = {
+    str: TEXTS,
+    bool: st.booleans(),
+    datetime: st.datetimes(timezones=st.none() | st.just(UTC) | OFFSETS),
+    Throughput: st.builds(Throughput, level=st.none() | TEXTS, extra=EXTRAS),
+}
+
+
+def _values(annotation: Any) -> st.SearchStrategy[Any]:
+    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not NoneType]
+    enums = [st.sampled_from(kind) for kind in kinds if issubclass(kind, StrEnum)]
+    return st.one_of(st.none(), *enums, *(VALUES[kind] for kind in kinds if not issubclass(kind, StrEnum)))
+
+
+NUMBERS = st.builds(
+    PhoneNumber,
+    id=TEXTS,
+    extra=EXTRAS,
+    **{field.name: _values(field.type) for field in attrs.fields(PhoneNumber)[1:-1]},
+)
+ANY_LISTINGS = st.lists(
+    st.builds(WabaListing, waba_id=TEXTS, phone_numbers=st.lists(NUMBERS, max_size=3).map(tuple)), max_size=4
+)
+
+
+def listings(accounts: int, each: int = 10, *, first: int = 0) -> list[WabaListing]:
+    """Accounts of so many numbers each, no two of them alike."""
+    return [
+        WabaListing(
+            waba_id=str(100200300400000 + account),
+            phone_numbers=tuple(
+                attrs.evolve(ACME, id=f"{account}{place:05d}", verified_name=f"Shop {hash((account, place)):x}")
+                for place in range(each)
+            ),
+        )
+        for account in range(first, first + accounts)
+    ]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file in any of the formats, by a reader that is not ours: times, booleans and JSON as such."""
+    return {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}[path.suffix](path)
+
+
+def _read_jsonl(path: Path) -> list[dict[str, Any]]:
+    lines = path.read_bytes().decode().split("\n")
+    assert lines.pop() == ""
+    rows = [json.loads(line, parse_constant=_refuse) for line in lines]
+    return [{name: _from_text(name, value) for name, value in row.items()} for row in rows]
+
+
+def _read_csv(path: Path) -> list[dict[str, Any]]:
+    text = path.read_bytes().decode()
+    header, *lines = _csv_lines(text)
+    assert header == list(COLUMNS)
+    with path.open(newline="", encoding="utf-8") as file:
+        assert [[cell or "" for cell in line] for line in lines] == list(csv.reader(file, strict=True))[1:]
+    return [{name: _from_cell(name, cell) for name, cell in zip(COLUMNS, line, strict=True)} for line in lines]
+
+
+def _csv_lines(text: str) -> list[list[str | None]]:
+    """RFC 4180 to the letter, with the difference between nothing and an empty text."""
+    lines: list[list[str | None]] = [[]]
+    place = 0
+    while place < len(text):
+        cell = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n)').match(text, place)
+        assert cell, text[place : place + 50]
+        quoted, plain, end = cell.groups()
+        lines[-1].append(quoted.replace('""', '"') if plain is None else plain or None)
+        place = cell.end()
+        if end != ",":
+            lines.append([])
+    return lines[:-1]
+
+
+def _from_cell(name: str, cell: str | None) -> Any:
+    if cell is None or COLUMNS[name] in {str, datetime}:
+        return _from_text(name, cell)
+    return json.loads(cell, parse_constant=_refuse)
+
+
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
+    from arro3.io import read_parquet  # noqa: PLC0415 - an optional package
+
+    table = read_parquet(path).read_all()
+    rows = zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True)
+    return [from_arrow(dict(zip(table.column_names, row, strict=True))) for row in rows]
+
+
+def from_arrow(row: dict[str, Any]) -> dict[str, Any]:
+    """A row in which JSON is text, with that JSON."""
+    return {
+        name: json.loads(value, parse_constant=_refuse) if value is not None and COLUMNS[name] is dict else value
+        for name, value in row.items()
+    }
+
+
+def _from_text(name: str, value: Any) -> Any:
+    return datetime.fromisoformat(value) if value is not None and COLUMNS[name] is datetime else value
+
+
+def _refuse(constant: str) -> Any:
+    raise AssertionError(f"{constant} is no JSON")

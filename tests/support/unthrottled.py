@@ -1,0 +1,25 @@
+"""`Unthrottled`: a keeper of no budget, for tests that want many calls in flight before the first is answered."""
+
+import asyncio
+
+from wa_phone_async.ratelimit.throttle import Lease, Report
+from wa_phone_async.usage import Usage
+
+
+class Unthrottled:
+    """Lets every call go at once: a `BudgetKeeper` of a user's own."""
+
+    async def admit(self, waba_id: str | None, token: str, *, patience: float, is_probe: bool = False) -> Lease:
+        del patience, is_probe
+        return Lease(waba_id, token, asyncio.get_running_loop().time())
+
+    def report(self, lease: Lease, report: Report) -> float:
+        del lease, report
+        return 0.0
+
+    def last_usage(self, waba_id: str | None) -> Usage | None:
+        del waba_id
+        return None
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""

@@ -1,0 +1,997 @@
+"""A number is there afterwards, once: looked for, created, looked for again, whatever becomes of the answers."""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Unpack
+
+import attrs
+import clients
+import pytest
+from clients import TOKEN
+from misbehaving import RawServer, hang
+
+from wa_phone_async import (
+    ALL_FIELDS,
+    AmbiguousNumberError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    CreatedPhoneNumber,
+    EnsuredPhoneNumber,
+    GraphSession,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    PhoneNumber,
+    PhoneNumberClient,
+    RateLimitError,
+    RequestTimeoutError,
+    RetryPolicy,
+    ServerError,
+    TransportError,
+    from_dict,
+    to_dict,
+)
+from wa_phone_async.client import Settings
+from wa_phone_async.errors import WaPhoneError
+from wa_phone_async.sandbox import EMPTY_WABA, SMALL_WABA, Fault, Sandbox
+from wa_phone_async.sandbox.faults import NO_FAULT
+from wa_phone_async.workflows.ensure import Ensuring, Wanted
+
+DIGITS = "16315551000"
+NUMBER: dict[str, Any] = {"phone_number": DIGITS, "verified_name": "Acme", "cc": "1"}
+QUICK = RetryPolicy(first_wait=0.001, max_attempts=3)
+LOST = Fault.drop_after()
+NOT_DONE = Fault.drop_before()
+EXISTS = Fault.error(100, "This phone number is already registered", status=409)
+
+
+@asynccontextmanager
+async def serving(**settings: Unpack[Settings]) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
+    """A sandbox and a client of it, and nothing left at the end."""
+    settings = {"retry": QUICK, **settings}
+    async with clients.serving(**settings) as (sandbox, client):
+        yield sandbox, client
+        await client.aclose()
+        assert errands() == []
+        assert client._ensuring._errands == {}
+
+
+def errands() -> list[asyncio.Task[Any]]:
+    """The tasks that are under way to make sure of a number."""
+    return [task for task in asyncio.all_tasks() if "_Errand" in repr(task.get_coro())]
+
+
+def plan(sandbox: Sandbox, *, get: Iterable[Fault] = (), post: Iterable[Fault] = ()) -> None:
+    """What comes of the next lists, and of the next creates."""
+    for method, faults in (("GET", get), ("POST", post)):
+        for fault in faults:
+            sandbox.plan(fault, method=method)
+
+
+def methods(sandbox: Sandbox) -> str:
+    """What was asked, in order: `G` for a list and `P` for a create."""
+    return "".join(request.method[0] for request in sandbox.requests)
+
+
+def at(sandbox: Sandbox) -> list[float]:
+    return [round(request.at, 1) for request in sandbox.requests]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let time pass until it is so."""
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+Run = Callable[[Callable[[], Awaitable[None]]], None]
+
+
+@pytest.fixture
+def run(virtual_time: asyncio.Runner) -> Run:
+    """Runs a test in virtual time: its waits take none."""
+
+    async def awaited(main: Callable[[], Awaitable[None]]) -> None:
+        await main()
+
+    return lambda main: virtual_time.run(awaited(main))
+
+
+# Found and created
+
+
+async def test_a_number_that_is_absent_is_created_and_given_as_it_is_listed() -> None:
+    async with serving() as (sandbox, client):
+        ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+        [listed] = await client.list_phone_numbers(EMPTY_WABA)
+        assert ensured == EnsuredPhoneNumber(phone_number=listed, outcome="created")
+        assert ensured.phone_number.display_phone_number == DIGITS
+        assert ensured.phone_number.code_verification_status == "NOT_VERIFIED"
+        assert [effect.id for effect in sandbox.created] == [listed.id]
+        assert methods(sandbox) == "GPGG"
+    assert from_dict(EnsuredPhoneNumber, to_dict(ensured)) == ensured
+
+
+@pytest.mark.parametrize(
+    "displayed", ["+1 631-555-1000", "16315551000", "+1 (631) 555.1000", "\u202a+1 631\u2011555\u20111000\u202c"]
+)
+@pytest.mark.parametrize("number", [{"phone_number": DIGITS}, {"phone_number": "6315551000", "cc": "1"}, NUMBER])
+async def test_a_number_that_is_there_is_found_however_it_is_written(displayed: str, number: dict[str, Any]) -> None:
+    async with serving() as (sandbox, client):
+        sandbox.add_waba(EMPTY_WABA, [{"display_phone_number": displayed, "verified_name": "Older"}])
+        ensured = await client.ensure_phone_number(EMPTY_WABA, **{"verified_name": "Newer", **number})
+        assert ensured.outcome == "found"
+        assert ensured.phone_number.verified_name == "Older"
+        assert methods(sandbox) == "G"
+
+
+@pytest.mark.parametrize("links", [True, False])
+async def test_the_whole_list_is_looked_through(links: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+    others = [{"display_phone_number": f"+1 631-555-{2000 + index}"} for index in range(205)]
+    async with Sandbox(links=links) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+        sandbox.add_waba(EMPTY_WABA, [{"display_phone_number": "+1 631-555-1000"}, *others])
+        ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER, follow="next" if links else "after")
+        assert ensured.outcome == "found"
+        assert "P" not in methods(sandbox)
+
+
+@pytest.mark.parametrize("temper", ["live", "reference"])
+@pytest.mark.parametrize("fields", ["id,status", ["status", "display_phone_number"], ALL_FIELDS])
+async def test_the_fields_asked_for_come_and_those_needed_to_compare(temper: Any, fields: Any) -> None:
+    async with Sandbox(temper=temper) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+        created = await client.ensure_phone_number(EMPTY_WABA, **NUMBER, fields=fields)
+        found = await client.ensure_phone_number(EMPTY_WABA, **NUMBER, fields=fields)
+        assert [created.outcome, found.outcome] == ["created", "found"]
+        assert found.phone_number == created.phone_number
+        assert (found.phone_number.status, found.phone_number.display_phone_number) == ("PENDING", DIGITS)
+
+
+async def test_everything_that_a_create_takes_is_passed_on() -> None:
+    async with serving() as (sandbox, client):
+        await client.ensure_phone_number(
+            EMPTY_WABA, phone_number=DIGITS, cc="1", migrate_phone_number=True, preverified_id="77"
+        )
+        [request] = [request for request in sandbox.requests if request.method == "POST"]
+        assert request.json() == {
+            "phone_number": DIGITS,
+            "cc": "1",
+            "migrate_phone_number": True,
+            "preverified_id": "77",
+        }
+
+
+def test_a_new_number_that_the_list_does_not_show_in_time_is_known_by_its_id(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, get=[NO_FAULT, *[Fault.raw('{"data":[]}')] * 4])
+            ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            [created] = sandbox.created
+            assert ensured == EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
+            assert at(sandbox) == [0, 0, 0, 1, 3, 7]
+
+    run(main)
+
+
+async def test_a_new_number_whose_list_cannot_be_had_is_known_by_its_id() -> None:
+    async with serving() as (sandbox, client):
+        plan(sandbox, get=[NO_FAULT, Fault.error(10)])
+        ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+        [created] = sandbox.created
+        assert ensured == EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
+
+
+# Numbers that are nearly the same
+
+
+async def test_a_number_shown_without_its_ninth_digit_is_found() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.add_waba(EMPTY_WABA, [{"id": "7", "display_phone_number": "+55 11 9876-5432"}])
+        ensured = await client.ensure_phone_number(
+            EMPTY_WABA, phone_number="11998765432", verified_name="Acme", cc="55"
+        )
+        assert (ensured.outcome, ensured.phone_number.id) == ("found", "7")
+
+
+async def test_an_exact_match_wins_over_a_loose_one() -> None:
+    async with serving() as (sandbox, client):
+        rows = [
+            {"id": "7", "display_phone_number": "+55 11 9876-5432"},
+            {"id": "8", "display_phone_number": "+55 11 99876-5432"},
+        ]
+        sandbox.add_waba(EMPTY_WABA, rows)
+        for digits, number_id in (("5511998765432", "8"), ("551198765432", "7")):
+            ensured = await client.ensure_phone_number(EMPTY_WABA, phone_number=digits, verified_name="Acme")
+            assert (ensured.outcome, ensured.phone_number.id) == ("found", number_id)
+
+
+async def test_two_candidates_are_an_error_and_never_a_guess() -> None:
+    async with serving() as (sandbox, client):
+        rows = [{"id": "7", "display_phone_number": "+1 631-555-1000"}, {"id": "8", "display_phone_number": DIGITS}]
+        sandbox.add_waba(EMPTY_WABA, rows)
+        with pytest.raises(AmbiguousNumberError) as caught:
+            await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+        assert methods(sandbox) == "G"
+    error = caught.value
+    assert (error.waba_id, error.phone_number) == (EMPTY_WABA, DIGITS)
+    assert set(error.phone_number_ids) == {"7", "8"}
+    assert "2 numbers of" in str(error)
+    assert "go on with one of" in str(error)
+
+
+async def test_without_its_country_code_a_number_that_may_be_there_is_not_created() -> None:
+    async with serving() as (sandbox, client):
+        rows = [{"id": "8"}, {"id": "7", "display_phone_number": "+1 631-555-3000"}]
+        sandbox.add_waba(EMPTY_WABA, rows)
+        with pytest.raises(AmbiguousNumberError) as caught:
+            await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme")
+        assert methods(sandbox) == "G"
+        error = caught.value
+        assert (error.waba_id, error.phone_number, error.phone_number_ids) == (EMPTY_WABA, "6315553000", ("7",))
+        assert str(error) == (
+            f"6315553000 may be +1 631-555-3000 of {EMPTY_WABA} without its country code: "
+            "give cc='1' if it is, and the cc that it has if it is another number"
+        )
+        found = await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme", cc="1")
+        assert (found.outcome, found.phone_number.id) == ("found", "7")
+        other = await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme", cc="63")
+        assert other.outcome == "created"
+
+
+async def test_without_a_country_code_a_number_that_is_listed_whole_is_found() -> None:
+    async with serving() as (sandbox, client):
+        rows = [
+            {"id": "7", "display_phone_number": "+1 631-555-3000"},
+            {"id": "8", "display_phone_number": "6315553000"},
+        ]
+        sandbox.add_waba(EMPTY_WABA, rows)
+        found = await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme")
+        assert (found.outcome, found.phone_number.id) == ("found", "8")
+
+
+async def test_a_create_without_a_country_code_that_was_lost_and_shown_with_one_is_not_made_twice() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(NO_FAULT, method="GET")
+        sandbox.plan(Fault.raw('{"data":[{"id":"7","display_phone_number":"+1 631-555-3000"}]}'), method="GET")
+        sandbox.plan(NOT_DONE, method="POST")
+        with pytest.raises(AmbiguousNumberError):
+            await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme")
+        assert methods(sandbox) == "GPG"
+
+
+@pytest.mark.parametrize("fault", [LOST, EXISTS], ids=["lost", "refused"])
+async def test_two_candidates_are_an_error_when_looking_again_too(fault: Fault) -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(NO_FAULT, method="GET")
+        twice = '{"data":[{"id":"7","display_phone_number":"%s"},{"id":"8","display_phone_number":"%s"}]}'
+        plan(sandbox, get=[Fault.raw(twice % (DIGITS, DIGITS))], post=[fault])
+        with pytest.raises(AmbiguousNumberError):
+            await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+
+
+# After a lost answer
+
+
+async def test_a_create_whose_answer_was_lost_is_recovered_by_looking_again() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(LOST, method="POST")
+        ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+        assert ensured.outcome == "recovered"
+        assert [effect.id for effect in sandbox.created] == [ensured.phone_number.id]
+        assert methods(sandbox) == "GPG"
+
+
+def test_a_create_that_was_lost_before_its_effect_is_made_once_more_after_four_looks(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.plan(NOT_DONE, method="POST")
+            ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            assert ensured.outcome == "created"
+            assert [effect.id for effect in sandbox.created] == [ensured.phone_number.id]
+            assert methods(sandbox) == "GPGGGGPG"
+            assert at(sandbox) == [0, 0, 0, 1, 3, 7, 7, 7]
+
+    run(main)
+
+
+@pytest.mark.parametrize(("look_again", "looks"), [((), 1), ([0], 2), (iter([5, 0.5]), 3)])
+def test_how_often_it_looks_again_is_the_callers_to_say(run: Run, look_again: Any, looks: int) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.plan(NOT_DONE, method="POST")
+            await client.ensure_phone_number(EMPTY_WABA, **NUMBER, look_again=look_again)
+            assert methods(sandbox) == f"GP{'G' * looks}PG"
+
+    run(main)
+
+
+@pytest.mark.parametrize("temper", ["live", "reference"])
+def test_a_conflict_of_the_second_create_counts_as_there(run: Run, temper: Any) -> None:
+    async def main() -> None:
+        async with Sandbox(temper=temper) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+            plan(sandbox, post=[LOST], get=[NO_FAULT])
+            sandbox.plan(Fault.raw('{"data":[]}'), times=4, method="GET")  # a list that lags
+            ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            assert ensured.outcome == "recovered"
+            assert [effect.id for effect in sandbox.created] == [ensured.phone_number.id]
+            assert methods(sandbox) == "GPGGGGPG"
+
+    run(main)
+
+
+def test_a_second_create_that_is_lost_too_is_recovered_by_looking_again(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, post=[NOT_DONE, LOST])
+            ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            assert ensured.outcome == "recovered"
+            assert methods(sandbox) == "GPGGGGPG"
+
+    run(main)
+
+
+def test_two_creates_that_are_lost_and_do_not_show_are_an_unknown_outcome(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.plan(NOT_DONE, times=2, method="POST")
+            with pytest.raises(OutcomeUnknownError) as caught:
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            assert methods(sandbox) == "GPGGGGPGGGG"
+            error = caught.value
+            assert (error.waba_id, error.phone_number) == (EMPTY_WABA, DIGITS)
+            assert error.reason == "the connection broke before the answer"
+            assert f"whether {DIGITS} was created is unknown" in str(error)
+            assert isinstance(error.__cause__, OutcomeUnknownError)
+            assert (await client.ensure_phone_number(EMPTY_WABA, **NUMBER)).outcome == "created"
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (EXISTS, ConflictError),  # and the list does not show it
+        (Fault.error(10), PermissionDeniedError),
+        (Fault.error(131048), RateLimitError),
+        (Fault.error(100), BadRequestError),
+        (Fault.error(100, status=500), ServerError),
+    ],
+    ids=["conflict", "permission", "limit", "request", "server"],
+)
+def test_once_an_answer_was_lost_no_refusal_says_that_nothing_happened(
+    run: Run, fault: Fault, kind: type[WaPhoneError]
+) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, post=[NOT_DONE, fault])
+            with pytest.raises(OutcomeUnknownError) as caught:
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            assert type(caught.value.__cause__) is kind
+
+    run(main)
+
+
+def test_without_having_looked_it_does_not_create_again(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, post=[NOT_DONE], get=[NO_FAULT, *[Fault.status(503)] * 99])
+            with pytest.raises(OutcomeUnknownError) as caught:
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            assert isinstance(caught.value.__cause__, ServerError)
+            assert methods(sandbox) == "GP" + "G" * 12  # four looks of three attempts each
+
+    run(main)
+
+
+def test_a_look_that_fails_is_made_up_for_by_a_later_one(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, post=[LOST], get=[NO_FAULT, *[Fault.status(503)] * 4])
+            ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            assert ensured.outcome == "recovered"
+            assert methods(sandbox) == "GPGGGGG"
+
+    run(main)
+
+
+async def test_a_refusal_to_list_that_does_not_pass_ends_the_looking() -> None:
+    async with serving() as (sandbox, client):
+        plan(sandbox, post=[LOST], get=[NO_FAULT, Fault.error(10)])
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+        assert isinstance(caught.value.__cause__, PermissionDeniedError)
+        assert methods(sandbox) == "GPG"
+
+
+@pytest.mark.parametrize(("method", "outcome"), [("POST", "unknown"), (None, "created")])
+async def test_a_token_provider_that_fails_after_the_create_takes_nothing_away(
+    method: str | None, outcome: str
+) -> None:
+    calls = 0
+
+    def provide(*_: object) -> str:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            raise LookupError("no token left")
+        return TOKEN
+
+    async with Sandbox() as sandbox, PhoneNumberClient(provide, base_url=sandbox.url) as client:
+        if method is not None:
+            sandbox.plan(LOST, method=method)
+        [ended] = await asyncio.gather(client.ensure_phone_number(EMPTY_WABA, **NUMBER), return_exceptions=True)
+        [created] = sandbox.created
+    if outcome == "created":
+        assert ended == EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
+    else:
+        assert isinstance(ended, OutcomeUnknownError)
+        assert isinstance(ended.__cause__, LookupError)
+
+
+@pytest.mark.parametrize("first", [EXISTS, NOT_DONE], ids=["conflict", "lost"])
+@pytest.mark.parametrize("second", [EXISTS, NOT_DONE], ids=["conflict", "lost"])
+@pytest.mark.parametrize("reads", [Fault.error(10), Fault.status(503), Fault.raw('{"data":[]}')], ids=str)
+def test_no_error_has_itself_in_its_chain(run: Run, first: Fault, second: Fault, reads: Fault) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, post=[first, second], get=[NO_FAULT])
+            if first is not EXISTS:
+                sandbox.plan(NO_FAULT, method="GET", times=4)
+            sandbox.plan(reads, method="GET", times=99)
+            with pytest.raises(WaPhoneError) as caught:
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            error: BaseException | None = caught.value
+            seen = list[BaseException]()
+            while error is not None:
+                assert error not in seen
+                seen.append(error)
+                error = error.__cause__ or error.__context__
+
+    run(main)
+
+
+# Refusals, when nothing was lost
+
+
+@pytest.mark.parametrize("fault", [EXISTS, Fault.error(2388012)], ids=["reference", "live"])
+def test_a_conflict_of_the_first_create_is_raised_where_the_list_does_not_show_the_number(
+    run: Run, fault: Fault
+) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.plan(fault, method="POST")
+            with pytest.raises(ConflictError) as caught:
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            assert caught.value.__cause__ is None
+            assert methods(sandbox) == "GPGGGG"
+
+    run(main)
+
+
+def test_a_conflict_of_the_first_create_is_found_where_the_list_was_late(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            await client.create_phone_number(EMPTY_WABA, **NUMBER)
+            sandbox.plan(Fault.raw('{"data":[]}'), times=3, method="GET")
+            ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            assert ensured.outcome == "found"
+            assert methods(sandbox) == "PGPGGG"
+
+    run(main)
+
+
+async def test_a_conflict_of_the_first_create_says_why_it_could_not_be_looked_into() -> None:
+    async with serving() as (sandbox, client):
+        plan(sandbox, post=[EXISTS], get=[NO_FAULT, Fault.error(10)])
+        with pytest.raises(ConflictError) as caught:
+            await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+        assert isinstance(caught.value.__cause__, PermissionDeniedError)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"), [(Fault.error(10), PermissionDeniedError), (Fault.error(100), BadRequestError)]
+)
+@pytest.mark.parametrize(("method", "calls"), [("GET", "G"), ("POST", "GP")])
+async def test_any_other_refusal_is_raised_as_it_is(
+    fault: Fault, kind: type[WaPhoneError], method: str, calls: str
+) -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(fault, method=method)
+        with pytest.raises(WaPhoneError) as caught:
+            await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+        assert type(caught.value) is kind
+        assert (methods(sandbox), sandbox.created) == (calls, [])
+
+
+async def test_without_a_server_it_is_a_transport_error() -> None:
+    async with RawServer([hang]) as server:
+        url = server.url
+    async with PhoneNumberClient(TOKEN, base_url=url, retry=QUICK) as client:
+        with pytest.raises(TransportError, match="cannot connect"):
+            await client.ensure_phone_number("1234", **NUMBER)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"phone_number": "+16315551000"}, "phone_number must be 7 to 15 digits"),
+        ({"verified_name": None}, "verified_name is missing"),
+        ({"cc": "+1"}, "cc must be a country's dial code"),
+        ({"phone_number": "163155510001234", "cc": "44"}, "at most 15 digits with its country code, not 17"),
+        ({"fields": "a b"}, "fields must be names"),
+        ({"follow": "before"}, "follow must be 'next' or 'after'"),
+        ({"look_again": 3}, r"look_again must be the seconds between looks, such as \(1, 2, 4\), not 3"),
+        ({"look_again": "123"}, "look_again must be"),
+        ({"look_again": [True]}, "look_again must be"),
+        ({"look_again": [-1]}, "look_again must be"),
+        ({"look_again": [float("inf")]}, "look_again must be"),
+        ({"look_again": [float("nan")]}, "look_again must be"),
+        ({"total_timeout": 0}, "total_timeout must be a number of seconds above 0"),
+    ],
+)
+async def test_a_wrong_argument_is_refused_before_anything_is_sent(arguments: dict[str, Any], message: str) -> None:
+    async with serving() as (sandbox, client):
+        with pytest.raises(InvalidArgumentError, match=message):
+            await client.ensure_phone_number(EMPTY_WABA, **{**NUMBER, **arguments})
+        with pytest.raises(InvalidArgumentError, match="waba_id must be"):
+            await client.ensure_phone_number("me", **NUMBER)
+        assert sandbox.requests == []
+
+
+# Many callers at once
+
+
+async def test_many_callers_at_once_make_one_and_one_of_them_is_told_so() -> None:
+    async with serving() as (sandbox, client):
+        ensured = await asyncio.gather(
+            *(client.ensure_phone_number(EMPTY_WABA, **NUMBER) for _ in range(20)),
+            client.ensure_phone_number(EMPTY_WABA, phone_number="6315551000", cc="1", verified_name="Another name"),
+        )
+        assert Counter(each.outcome for each in ensured) == {"created": 1, "found": 20}
+        assert ensured[0].outcome == "created"
+        assert len({each.phone_number for each in ensured}) == 1
+        assert ensured[-1].phone_number.verified_name == "Acme"  # the first one's arguments count
+        assert methods(sandbox) == "GPG"
+
+
+async def test_callers_of_both_forms_of_a_number_make_one() -> None:
+    async with serving() as (sandbox, client):
+        one, other = await asyncio.gather(
+            client.ensure_phone_number(EMPTY_WABA, phone_number="5511998765432", verified_name="Acme"),
+            client.ensure_phone_number(EMPTY_WABA, phone_number="551198765432", verified_name="Acme"),
+        )
+        assert (one.outcome, other.outcome) == ("created", "found")
+        assert len(sandbox.created) == 1
+
+
+async def test_other_numbers_and_accounts_are_errands_of_their_own() -> None:
+    async with serving() as (sandbox, client):
+        other = {**NUMBER, "phone_number": "16315551001"}
+        ensured = await asyncio.gather(
+            client.ensure_phone_number(EMPTY_WABA, **NUMBER),
+            client.ensure_phone_number(EMPTY_WABA, **other),
+            client.ensure_phone_number(SMALL_WABA, **NUMBER),
+        )
+        assert [each.outcome for each in ensured] == ["created"] * 3
+        assert len(sandbox.created) == 3
+
+
+async def test_two_clients_at_once_make_one_since_the_api_refuses_the_second() -> None:
+    async with Sandbox(latency=0.01) as sandbox:
+        session = GraphSession(TOKEN, base_url=sandbox.url)
+        async with session, PhoneNumberClient(session=session) as one, PhoneNumberClient(session=session) as other:
+            ensured = await asyncio.gather(
+                one.ensure_phone_number(EMPTY_WABA, **NUMBER), other.ensure_phone_number(EMPTY_WABA, **NUMBER)
+            )
+        assert sorted(each.outcome for each in ensured) == ["created", "found"]
+        assert len(sandbox.created) == 1
+        assert methods(sandbox).count("P") == 2
+
+
+async def test_an_error_is_told_to_all_callers_and_not_kept() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.error(190), method="POST")
+        failed = await asyncio.gather(
+            *(client.ensure_phone_number(EMPTY_WABA, **NUMBER) for _ in range(3)), return_exceptions=True
+        )
+        assert [type(each) for each in failed] == [AuthenticationError] * 3
+        assert (await client.ensure_phone_number(EMPTY_WABA, **NUMBER)).outcome == "created"
+
+
+# Cancelling
+
+
+async def test_a_caller_that_is_cancelled_leaves_the_others_alone() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.delay(0.05), method="POST")
+        first, *others = (asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER)) for _ in range(3))
+        await until(lambda: methods(sandbox) == "GP")
+        first.cancel()
+        ensured = await asyncio.gather(*others)
+        assert first.cancelled()
+        assert [each.outcome for each in ensured] == ["created", "found"]
+        assert methods(sandbox) == "GPG"
+
+
+async def test_when_all_callers_are_cancelled_so_is_the_work(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.delay(0.05), method="POST")
+        callers = [asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER)) for _ in range(3)]
+        await until(lambda: methods(sandbox) == "GP")
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+        assert all(caller.cancelled() for caller in callers)
+        assert client._ensuring._errands == {}
+        assert [record.levelno for record in caplog.records] == [logging.WARNING]
+        assert "it may have happened" in caplog.text
+        ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)  # while the first create takes its time
+        assert ensured.outcome in {"created", "found"}
+        await until(lambda: all(request.status or request.method == "GET" for request in sandbox.requests))
+        assert len(sandbox.created) == 1
+
+
+async def test_at_whatever_step_it_is_cancelled_nothing_is_left_and_the_next_call_settles_it() -> None:
+    async with serving() as (sandbox, client):
+        outcomes = Counter[str]()
+        for moment in range(60):
+            waba_id = str(900_000 + moment)
+            sandbox.add_waba(waba_id)
+            caller = asyncio.create_task(client.ensure_phone_number(waba_id, **NUMBER))
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            caller.cancel()
+            await asyncio.gather(caller, return_exceptions=True)
+            assert errands() == []
+            ensured = await client.ensure_phone_number(waba_id, **NUMBER)
+            outcomes[ensured.outcome] += 1
+            assert [row["id"] for row in sandbox.numbers(waba_id)] == [ensured.phone_number.id]
+        assert outcomes["created"] > 0
+
+
+async def test_a_caller_that_is_cancelled_twice_leaves_nothing_either() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.delay(5), method="GET")
+        caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER))
+        await until(lambda: sandbox.requests)
+        [errand] = errands()
+        caller.cancel()
+        await asyncio.sleep(0)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        await asyncio.wait({errand})
+        assert errand.cancelled()
+
+
+async def test_work_that_somebody_else_cancels_is_a_cancellation() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.delay(5), method="GET")
+        caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER))
+        await until(lambda: sandbox.requests)
+        [errand] = errands()
+        errand.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+
+
+# Time
+
+
+def test_total_timeout_bounds_the_looking_and_then_nothing_was_sent(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.plan(Fault.delay(60), times=9, method="GET")
+            with pytest.raises(RequestTimeoutError):
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=3)
+            assert asyncio.get_running_loop().time() == pytest.approx(3, abs=0.2)
+
+    run(main)
+
+
+def test_total_timeout_bounds_a_create_and_then_its_outcome_is_unknown(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.plan(Fault.delay_answer(60), method="POST")
+            with pytest.raises(OutcomeUnknownError, match="no answer in time") as caught:
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=3)
+            assert asyncio.get_running_loop().time() == pytest.approx(3, abs=0.2)
+            assert isinstance(caught.value.__cause__, RequestTimeoutError)
+            assert len(sandbox.created) == 1
+
+    run(main)
+
+
+def test_a_wait_that_would_be_longer_than_the_time_left_is_never_begun(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.plan(NOT_DONE, method="POST")
+            with pytest.raises(OutcomeUnknownError) as caught:
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=3)
+            assert isinstance(caught.value.__cause__, RequestTimeoutError)
+            assert at(sandbox) == [0, 0, 0, 1]  # the next look would be at 3, when time is up
+            assert asyncio.get_running_loop().time() == pytest.approx(1, abs=0.1)
+
+    run(main)
+
+
+def test_a_budget_without_room_in_time_is_told_at_once(run: Run) -> None:
+    async def main() -> None:
+        async with serving(retry=RetryPolicy.batch()) as (sandbox, client):
+            sandbox.plan(Fault.error(80008, headers={"Retry-After": "600"}), method="GET")
+            with pytest.raises(RateLimitError) as caught:
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=60)
+            assert caught.value.retry_after == pytest.approx(600, abs=1)
+            assert asyncio.get_running_loop().time() < 1
+
+    run(main)
+
+
+def test_a_number_that_was_created_is_given_though_time_is_up(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, get=[NO_FAULT, *[Fault.delay(60)] * 9])
+            ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=3)
+            [created] = sandbox.created
+            assert ensured == EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
+            assert asyncio.get_running_loop().time() == pytest.approx(3, abs=0.2)
+
+    run(main)
+
+
+def test_a_list_of_many_pages_may_take_no_longer_either(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.add_waba(EMPTY_WABA, 900)
+            sandbox.plan(Fault.delay(1), times=9, method="GET")
+            with pytest.raises(RequestTimeoutError, match="total_timeout ran out"):
+                await client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=3)
+            assert asyncio.get_running_loop().time() == pytest.approx(3, abs=0.2)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"), [("GET", RequestTimeoutError), ("POST", OutcomeUnknownError)], ids=["looking", "creating"]
+)
+@pytest.mark.parametrize("patient_one_first", [True, False])
+def test_each_caller_has_its_own_time(
+    run: Run,
+    method: str,
+    kind: type[WaPhoneError],
+    patient_one_first: bool,  # noqa: FBT001 - pytest passes it by name
+) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            sandbox.plan(Fault.delay(5), times=1, method=method)
+            times = [None, 2.0] if patient_one_first else [2.0, 20.0]
+            ensured = await asyncio.gather(
+                *(client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=time) for time in times),
+                return_exceptions=True,
+            )
+            patient, hasty = ensured if patient_one_first else ensured[::-1]
+            assert isinstance(patient, EnsuredPhoneNumber)
+            assert patient.outcome in {"created", "recovered"}
+            assert type(hasty) is kind
+            assert len(sandbox.created) == 1
+
+    run(main)
+
+
+def test_a_call_that_ends_with_the_time_of_one_caller_is_made_again_for_a_more_patient_one(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, get=[Fault.delay(60), Fault.delay(1)])
+            hasty = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=2))
+            await until(lambda: sandbox.requests)
+            patient = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=20))
+            with pytest.raises(RequestTimeoutError):
+                await hasty
+            assert (await patient).outcome == "created"
+            assert asyncio.get_running_loop().time() == pytest.approx(3, abs=0.2)
+
+    run(main)
+
+
+# Closing
+
+
+async def test_closing_the_client_ends_the_looking() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.delay(5), method="GET")
+        callers = [asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER)) for _ in range(2)]
+        await until(lambda: sandbox.requests)
+        await client.aclose()
+        for caller in callers:
+            with pytest.raises(RuntimeError, match="this client is closed"):
+                await caller
+        with pytest.raises(RuntimeError, match="this client is closed"):
+            await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+        async with client:
+            assert (await client.ensure_phone_number(EMPTY_WABA, **NUMBER)).outcome == "created"
+
+
+async def test_closing_the_client_while_it_creates_is_an_unknown_outcome() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.delay_answer(5), method="POST")
+        caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER))
+        await until(lambda: sandbox.created)
+        await client.aclose()
+        with pytest.raises(OutcomeUnknownError):
+            await caller
+
+
+async def test_closing_the_client_when_the_number_was_created_gives_it() -> None:
+    async with serving() as (sandbox, client):
+        plan(sandbox, get=[NO_FAULT, Fault.delay(5)])
+        caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER))
+        await until(lambda: methods(sandbox) == "GPG")
+        await client.aclose()
+        assert await caller == EnsuredPhoneNumber(PhoneNumber(id=sandbox.created[0].id), "created")
+
+
+async def test_closing_a_session_that_was_lent_is_no_less_an_unknown_outcome() -> None:
+    async with Sandbox() as sandbox:
+        session = GraphSession(TOKEN, base_url=sandbox.url)
+        client = PhoneNumberClient(session=session)
+        sandbox.plan(NOT_DONE, method="POST")
+        caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER, look_again=(0.05,)))
+        await until(lambda: methods(sandbox) == "GPG" and sandbox.requests[-1].status)
+        await session.aclose()
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await caller
+        assert isinstance(caught.value.__cause__, RuntimeError)
+        await client.aclose()
+
+
+def test_a_client_can_be_used_by_one_loop_after_the_other() -> None:
+    with Sandbox() as sandbox:
+        client = PhoneNumberClient(TOKEN, base_url=sandbox.url)
+
+        async def leave_unfinished() -> None:
+            sandbox.plan(Fault.delay(5), method="GET")
+            caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER))
+            await until(lambda: sandbox.requests)
+            assert not caller.done()
+
+        async def finish() -> str:
+            async with client:
+                return (await client.ensure_phone_number(EMPTY_WABA, **NUMBER)).outcome
+
+        asyncio.run(leave_unfinished())
+        assert asyncio.run(finish()) == "created"
+
+
+# What it rests on
+
+
+@attrs.define
+class World:
+    """An account whose creates take effect late, with or without a refusal of what is there already."""
+
+    refuses_doubles: bool
+    numbers: list[PhoneNumber] = attrs.field(factory=list)
+
+    async def list_numbers(self, seconds: float | None) -> list[PhoneNumber]:
+        del seconds
+        return list(self.numbers)
+
+    async def create(self, seconds: float | None) -> CreatedPhoneNumber:
+        del seconds
+        asyncio.get_running_loop().call_later(60, self._take_effect)
+        raise OutcomeUnknownError("lost", waba_id="1", phone_number=DIGITS, reason="lost")
+
+    def _take_effect(self) -> None:
+        if not (self.refuses_doubles and self.numbers):
+            self.numbers.append(PhoneNumber(id=str(len(self.numbers)), display_phone_number=DIGITS))
+
+
+@pytest.mark.parametrize(("refuses_doubles", "numbers"), [(True, 1), (False, 2)])
+def test_only_the_refusal_of_the_api_keeps_late_effects_from_making_two(
+    run: Run,
+    refuses_doubles: bool,  # noqa: FBT001 - pytest passes it by name
+    numbers: int,
+) -> None:
+    async def main() -> None:
+        world = World(refuses_doubles)
+        wanted = Wanted(
+            waba_id="1", phone_number=DIGITS, digits=DIGITS, list_numbers=world.list_numbers, create=world.create
+        )
+        with pytest.raises(OutcomeUnknownError):
+            await Ensuring().ensure(wanted, total_timeout=None)
+        await asyncio.sleep(120)
+        assert len(world.numbers) == numbers
+
+    run(main)
+
+
+# The law
+
+DROPS = (Fault.drop_before(), Fault.drop_after(), Fault.drop_before(reset=True), Fault.drop_after(reset=True))
+FAULTS = (
+    *DROPS,
+    Fault.delay(45),  # beyond the time-out: the effect comes when it has been looked for, or not at all in time
+    Fault.delay(33),
+    Fault.delay_answer(45),
+    Fault.cut(),
+    Fault.status(500),
+    Fault.html(),
+    Fault.error(2, status=500, takes_effect=True),
+    Fault.error(None, status=502, takes_effect=True),
+)
+NO_ID = Fault.raw("{}", takes_effect=True)
+PATIENT = RetryPolicy(max_attempts=12, first_wait=1e-9)  # waits so short that the clock need not jump for each
+RUNS = 1000
+AT_ONCE = 50
+
+
+def single_drop(draw: random.Random) -> tuple[Sequence[Fault], Sequence[Fault]]:
+    """One drop at most, with one of the first lists or creates."""
+    reads, writes = [NO_FAULT] * 3, [NO_FAULT] * 2
+    place = draw.choice([reads, writes])
+    place[draw.randrange(len(place))] = draw.choice((*DROPS, NO_FAULT))
+    return reads, writes
+
+
+def many_faults(draw: random.Random) -> tuple[Sequence[Fault], Sequence[Fault]]:
+    """About a third of the lists and two thirds of the creates."""
+    reads = [draw.choice(FAULTS) if draw.random() < 1 / 3 else NO_FAULT for _ in range(10)]
+    writes = [draw.choice((*FAULTS, NO_ID)) if draw.random() < 2 / 3 else NO_FAULT for _ in range(4)]
+    return reads, writes
+
+
+@pytest.mark.unmeasured
+@pytest.mark.timeout(240)  # seconds, on a machine that is busy and counts coverage
+@pytest.mark.parametrize(
+    ("draw_faults", "expected"),
+    [(single_drop, {"created", "found", "recovered"}), (many_faults, {"created", "found", "recovered", "unknown"})],
+    ids=["at most one drop", "many faults"],
+)
+def test_under_random_drops_no_run_leaves_two_and_each_that_returns_leaves_one(
+    run: Run,
+    draw_faults: Callable[[random.Random], tuple[Sequence[Fault], Sequence[Fault]]],
+    expected: set[str],
+) -> None:
+    draw = random.Random(20_261_122)
+    seen = Counter[str]()
+
+    async def ensure(sandbox: Sandbox, clients: Sequence[PhoneNumberClient], waba_id: str) -> list[Any]:
+        """A run: up to three callers, in one run of four by two clients."""
+        sandbox.add_waba(waba_id)
+        for method, faults in zip(("GET", "POST"), draw_faults(draw), strict=True):
+            for fault in faults:
+                sandbox.plan(fault, method=method, node=waba_id)
+        names = ["Acme", "Acme Shoes", "Bloom"][: draw.randint(1, 3)]
+        several = draw.random() < 1 / 4
+        callers = [draw.choice(clients if several else clients[:1]) for _ in names]
+        calls = (
+            client.ensure_phone_number(waba_id, **{**NUMBER, "verified_name": name})
+            for client, name in zip(callers, names, strict=True)
+        )
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    def judge(ended: list[Any], left: list[str]) -> None:
+        """How the calls of a run ended, and the ids of the numbers that are there after it."""
+        returned = [each for each in ended if isinstance(each, EnsuredPhoneNumber)]
+        assert len(left) <= 1
+        assert all([each.phone_number.id] == left for each in returned)
+        assert {type(each) for each in ended} <= {EnsuredPhoneNumber, OutcomeUnknownError}
+        seen[returned[0].outcome if returned else "unknown"] += 1
+
+    async def main() -> None:
+        for first in range(0, RUNS, AT_ONCE):
+            waba_ids = [f"9{number:08}" for number in range(first, first + AT_ONCE)]
+            async with (
+                serving(retry=PATIENT) as (sandbox, client),
+                PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=PATIENT) as other,
+            ):
+                ends = await asyncio.gather(*(ensure(sandbox, (client, other), waba_id) for waba_id in waba_ids))
+                await asyncio.sleep(300)  # what comes late has come
+                for waba_id, ended in zip(waba_ids, ends, strict=True):
+                    judge(ended, [row["id"] for row in sandbox.numbers(waba_id)])
+
+    run(main)
+    assert (seen.total(), set(seen)) == (RUNS, expected)

@@ -1,0 +1,1 @@
+"""Listings that are kept, and the webhooks that say when one is outdated."""

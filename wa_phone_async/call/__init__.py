@@ -1,0 +1,1 @@
+"""One call, in the order in which it happens: request, token, transport, response, retry."""

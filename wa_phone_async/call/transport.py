@@ -1,0 +1,298 @@
+"""The wire: one request and its answer over aiohttp, whose errors and texts never get further than this file.
+
+aiohttp's errors hold the request's headers, and so the access token. `Wire.exchange` therefore *returns* an answer or
+an error of our own; nothing is raised from inside an `except`, so that no chain of exceptions leads back to aiohttp's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import logging
+import os
+import re
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import aiohttp
+import attrs
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import BytesPayload
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from wa_phone_async._version import __version__
+from wa_phone_async.checks import check_seconds
+from wa_phone_async.concurrency import current_turn
+from wa_phone_async.errors import (
+    CLOSED,
+    DecodeError,
+    InvalidArgumentError,
+    RequestTimeoutError,
+    TransportError,
+    WaPhoneError,
+)
+from wa_phone_async.redaction import Secret, SecretBytes
+
+from .encodings import readable
+from .request import Request
+
+_USER_AGENT: Final = re.sub(r"^(\d+\.\d+\.\d+).*", r"wa_phone_async/\1", __version__)  # no suffix of a pre-release
+_MAX_IN_FLIGHT: Final = 100
+
+_ASKED_FOR: Final = aiohttp.ClientRequest.DEFAULT_HEADERS[aiohttp.hdrs.ACCEPT_ENCODING]
+_READABLE: Final = readable(_ASKED_FOR)
+_ENCODINGS: Final = (
+    {} if _READABLE == _ASKED_FOR else {"Accept-Encoding": _READABLE}
+)  # {}: a lent session may ask for less
+
+_FORGOTTEN: Final = "a client was not closed: use 'async with', or await its aclose() when done"
+
+_log = logging.getLogger("wa_phone_async")
+
+
+@attrs.define(on_setattr=attrs.setters.NO_OP)  # made for each page, in a third of the time of a frozen one
+class Answer:
+    """What came back over the wire, read whole."""
+
+    http_status: int
+    headers: CIMultiDictProxy[str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+
+
+class _Body(BytesPayload):
+    """The body of a write, which knows whether it began to be sent: without it the API has done nothing."""
+
+    was_sent = False
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self.was_sent = True
+        await super().write_with_length(writer, content_length)
+
+
+class Wire:
+    """What belongs to one event loop: the aiohttp sessions, and the bound on calls in flight.
+
+    Writes have a session of their own, whose connections are used once: a kept-alive connection that the server has
+    closed meanwhile would leave a write with an unknown outcome. Our pools are unbounded and the calls are not, so
+    that no call waits for a connection while its time runs.
+    """
+
+    def __init__(
+        self,
+        borrowed: aiohttp.ClientSession | None,
+        trace_configs: Sequence[aiohttp.TraceConfig],
+        timeout: aiohttp.ClientTimeout,
+        max_body: int,
+    ) -> None:
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self._slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
+        self._borrowed = borrowed
+        self._timeout = timeout
+        self._max_body = max_body
+        self._trace_configs = list(trace_configs)
+        self._own: dict[bool, aiohttp.ClientSession] = {}
+        self._headers = functools.lru_cache(_headers)  # each token's are made once, and forgotten with the wire
+        self._is_closed = False
+        weakref.finalize(self, _close_forgotten, self.loop, self._own).atexit = False
+
+    def _http(self, *, for_write: bool) -> aiohttp.ClientSession:
+        """The aiohttp session for a read or a write, opened on first use."""
+        if self._is_closed:  # while the call waited for its token or its slot
+            raise RuntimeError(CLOSED)
+        if self._borrowed is not None:
+            return self._borrowed
+        if for_write not in self._own:
+            self._own[for_write] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, force_close=for_write),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=self._trace_configs,
+            )
+        return self._own[for_write]
+
+    async def close(self) -> None:
+        """Close what was opened here, and open no more."""
+        self._is_closed = True
+        own = list(self._own.values())
+        self._own.clear()
+        with contextlib.suppress(RuntimeError):  # nobody can wait for what belongs to a loop that stopped unclosed
+            await _close(own)
+
+    async def exchange(
+        self,
+        request: Request,
+        url: URL,
+        token: Secret,
+        *,
+        deadline: float | None,
+        limits: aiohttp.ClientTimeout | None = None,
+        veto: Callable[[], WaPhoneError | None],
+    ) -> Answer | WaPhoneError:
+        """Wait for a free slot, send a request once, and read its answer whole.
+
+        Args:
+            request: What is asked.
+            url: Where, with the query.
+            token: The access token.
+            deadline: When the whole call ends, on the loop's clock; `None` is never.
+            limits: The time-outs of this call's attempts, where they are its own.
+            veto: Asked when the slot is there: the error that makes sending pointless by now, or `None`.
+
+        Returns:
+            The answer, or the error that took its place.
+        """
+        slot = current_turn() or self._slots
+        try:
+            async with contextlib.nullcontext() if deadline is None else asyncio.timeout_at(deadline):
+                await slot.acquire()
+        except TimeoutError:
+            return out_of_time()
+        try:
+            return veto() or await self._exchange(request, url, token, _before(deadline, limits or self._timeout))
+        finally:
+            slot.release()
+
+    async def _exchange(
+        self, request: Request, url: URL, token: Secret, limits: aiohttp.ClientTimeout
+    ) -> Answer | WaPhoneError:
+        body = None if request.body is None else _Body(SecretBytes(json.dumps(request.body).encode()))
+        try:
+            response = await self._http(for_write=request.is_write).request(
+                request.method,
+                url,
+                data=body,
+                headers=self._headers(token, has_body=body is not None),
+                timeout=limits,
+                allow_redirects=False,
+                raise_for_status=False,
+                auto_decompress=True,
+            )
+            try:
+                content = await _read_body(response, self._max_body)
+            finally:
+                response.release()
+            if content is None:
+                text = f"the answer is larger than max_body ({self._max_body} bytes)"
+                return DecodeError(text, http_status=response.status)
+            return Answer(response.status, response.headers, content)
+        except TimeoutError:
+            failure: TransportError = RequestTimeoutError(f"no answer to {request} in time{_seconds(limits)}")
+        except (aiohttp.ClientError, OSError) as error:
+            failure = TransportError(f"no answer to {request}: {_describe(error)}")
+            failure.sent = not isinstance(error, aiohttp.ClientConnectorError)
+        except asyncio.CancelledError:
+            if body is not None and body.was_sent:
+                _log.warning("%s was cancelled after it was sent: it may have happened", request)
+            raise
+        if body is not None:
+            failure.sent = body.was_sent
+        return failure
+
+
+async def _close(sessions: Iterable[aiohttp.ClientSession]) -> None:
+    async with contextlib.AsyncExitStack() as closing:  # a cancellation in one leaves no other open
+        for http in sessions:
+            closing.push_async_callback(http.close)
+
+
+def _close_forgotten(loop: asyncio.AbstractEventLoop, own: dict[bool, aiohttp.ClientSession]) -> None:
+    """Close what a client has left open that is gone, as where a notebook's cell that made it is run again.
+
+    It may be told in any thread, by the garbage collector. Where the loop has stopped, nobody can wait for the closing,
+    and aiohttp says so in the log.
+    """
+    if own and loop.is_running():
+        asyncio.run_coroutine_threadsafe(_close(own.values()), loop)
+        warnings.warn(_FORGOTTEN, ResourceWarning, stacklevel=2)
+
+
+def _headers(token: Secret, *, has_body: bool) -> CIMultiDict[str]:
+    """All headers that matter, so that the defaults of a borrowed session do no harm."""
+    headers = {
+        "Authorization": Secret(f"Bearer {token}"),
+        "User-Agent": _USER_AGENT,
+        "Accept": "application/json",
+        **_ENCODINGS,
+    }
+    return CIMultiDict({**headers, "Content-Type": "application/json"} if has_body else headers)
+
+
+async def _read_body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
+    """The body, or `None` if it is longer than `most` bytes."""
+    chunks, size = list[bytes](), 0
+    while not response.content.at_eof():
+        chunk = await response.content.readany()
+        size += len(chunk)
+        if size > most:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _describe(error: Exception) -> str:
+    """What happened, in words of our own: the texts of aiohttp's errors can hold the URL with its query."""
+    match error:
+        case aiohttp.ClientConnectorError():
+            return f"cannot connect to {error.host}:{error.port} ({error.strerror or type(error.os_error).__name__})"
+        case aiohttp.ServerDisconnectedError():
+            return "the server closed the connection"
+        case aiohttp.ClientPayloadError():
+            return "the answer was cut, or its encoding is damaged"
+        case aiohttp.ClientResponseError():
+            return "the answer is no valid HTTP, or its encoding is damaged"
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+        case _:
+            return type(error).__name__
+
+
+def _seconds(timeout: aiohttp.ClientTimeout) -> str:
+    return f" ({timeout.total:.3g} s)" if timeout.total else ""
+
+
+def read_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    """The time-outs of one attempt: a number is the seconds that it may take in all."""
+    if isinstance(timeout, aiohttp.ClientTimeout):
+        return timeout
+    check_seconds("timeout", timeout)
+    return aiohttp.ClientTimeout(total=timeout)
+
+
+def read_trace_configs(trace_configs: Iterable[aiohttp.TraceConfig]) -> tuple[aiohttp.TraceConfig, ...]:
+    """What aiohttp is to trace with, kept for each session that is opened."""
+    if isinstance(trace_configs, Iterable):
+        configs = tuple(trace_configs)
+        if all(isinstance(config, aiohttp.TraceConfig) for config in configs):
+            return configs
+    raise InvalidArgumentError(f"trace_configs must be a sequence of aiohttp.TraceConfig, not {trace_configs!r}")
+
+
+def _before(deadline: float | None, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    """The time-outs of an attempt that may not take longer than the whole call still has."""
+    if deadline is None:
+        return timeout
+    left = deadline - asyncio.get_running_loop().time()
+    if timeout.total and timeout.total <= left:
+        return timeout
+    return attrs.evolve(timeout, total=max(left, 0.001))  # 0 would mean for ever
+
+
+def out_of_time() -> RequestTimeoutError:
+    """The error of a call whose time ran out before it could be sent."""
+    return RequestTimeoutError("total_timeout ran out before the call could be sent", sent=False)
+
+
+def check_borrowed(session: object, trace_configs: Sequence[aiohttp.TraceConfig]) -> None:
+    """Whether a session can be borrowed: it is aiohttp's, and nothing in it would replace the token."""
+    if session is None:
+        return
+    if not isinstance(session, aiohttp.ClientSession):
+        raise InvalidArgumentError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
+    if session.auth is not None:
+        raise InvalidArgumentError("the borrowed session has auth=, which would replace the token: borrow one without")
+    if trace_configs:
+        raise InvalidArgumentError("trace_configs are of no use with a borrowed session: give them to that session")

@@ -1,0 +1,56 @@
+"""An export whose accounts are listed by the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any, Final
+
+from wa_phone_async import InvalidArgumentError
+from wa_phone_async._optional import Extra
+from wa_phone_async.cli.terminal.progress import Progress, showing
+from wa_phone_async.cli.terminal.stopping import Stop, stopping, until_a_moment_after
+from wa_phone_async.export import Job
+
+_CHUNK: Final = 200  # accounts in a task
+
+
+async def list_on_cluster(
+    address: str, ids_until: Callable[[Stop], AsyncGenerator[str]], how: Any, job: Job, progress: Progress
+) -> bool:
+    """Let the workers list what remains to be listed, and say whether that was all of it.
+
+    Args:
+        address: The scheduler's.
+        ids_until: Gives the ids of the accounts, until it is asked to stop.
+        how: What the listings are asked for, as for `client.list_many`.
+        job: Where the parts go.
+        progress: Told how far it is.
+
+    Raises:
+        InvalidArgumentError: The extra is not installed.
+        OSError: There is no scheduler.
+    """
+    with Extra("dask", error=InvalidArgumentError):
+        from distributed import Client  # noqa: PLC0415 - an optional package
+
+        from wa_phone_async.export.dask import Work, client_from_env, in_chunks, list_chunks  # noqa: PLC0415 - it too
+    work = Work(client_factory=client_from_env, out_dir=job.directory, list_options=how, suffix=f".{job.format}")
+    connecting: Any = Client(address, asynchronous=True)  # type: ignore[no-untyped-call]  # it has no types
+    with stopping() as stop:
+        async with (
+            connecting as cluster,
+            aclosing(ids_until(stop)) as ids,
+            aclosing(job.remaining(ids)) as remaining,
+            showing(progress),
+            aclosing(in_chunks(remaining, _CHUNK)) as chunks,
+            aclosing(list_chunks(cluster, chunks, work)) as listed,
+            until_a_moment_after(stop),
+        ):
+            async for chunk in listed:
+                await job.adopt(chunk.part, chunk.waba_ids, chunk.phone_numbers)
+                progress.listed_elsewhere(len(chunk.waba_ids), chunk.phone_numbers, chunk.calls)
+                for listing in chunk.failed:
+                    await job.add(listing)
+                    progress.listed(listing)
+    return not stop.is_asked

@@ -1,0 +1,172 @@
+"""`wa-phone list`: the numbers of one account or several."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
+
+from cyclopts import Parameter
+
+from wa_phone_async import (
+    ALL_FIELDS,
+    AsyncPaginator,
+    AuthenticationError,
+    Filter,
+    GraphAPIError,
+    InvalidArgumentError,
+    PhoneNumber,
+    Sort,
+)
+from wa_phone_async.cli.connection import HERE, Connection, Link, connect
+from wa_phone_async.cli.errors import sentence
+from wa_phone_async.cli.terminal.formats import Csv, JsonArray, JsonLines, Writer
+from wa_phone_async.cli.terminal.output import complain, tell
+
+Format = Literal["table", "json", "jsonl", "csv"]
+
+DEFAULT_FIELDS: Final = (
+    "id",
+    "display_phone_number",
+    "verified_name",
+    "status",
+    "quality_rating",
+    "messaging_limit_tier",
+    "account_mode",
+    "code_verification_status",
+)
+"""What is asked for unless told: `status`, which the API's own default answer lacks, and nothing that either Meta's
+reference or the live service does not know, since one unknown field fails the whole request."""
+
+USAGE: Final = "wa-phone list [WABA_ID...] [OPTIONS]"
+EXAMPLES: Final = """\
+wa-phone list --sandbox
+wa-phone list $WABA_ID --sort creation_time.desc
+wa-phone list $WABA_ID --filter account_mode=LIVE
+wa-phone list $WABA_ID --fields id,status --max-items 10
+wa-phone list $WABA_ID $OTHER_ID --format csv > all.csv
+wa-phone list $WABA_ID --format json --fields all | jq
+"""
+
+
+async def list_numbers(
+    *waba_ids: Annotated[str, Parameter(name="WABA_ID")],
+    fields: Annotated[str | None, Parameter(metavar="NAMES")] = None,
+    filters: Annotated[
+        tuple[str, ...], Parameter(name="--filter", negative=(), show_default=False, metavar="FIELD=VALUE")
+    ] = (),
+    sort: Annotated[str | None, Parameter(metavar="ORDER")] = None,
+    limit: Annotated[int, Parameter(metavar="N")] = 100,
+    max_items: Annotated[int | None, Parameter(metavar="N")] = None,
+    form: Annotated[Format, Parameter(name="--format", metavar="FORMAT")] = "table",
+    connection: Connection = HERE,
+) -> int:
+    """List the phone numbers of WhatsApp Business Accounts.
+
+    On a terminal the table fits the width: names are folded, then the last columns are left out, and where that is
+    not enough, each field has a line of its own. Ids and numbers are never cut. In a pipe each number is one line.
+
+    json is one array, closed only when the list is complete; jsonl is an object a line; both have all that the API sent
+    except nulls. csv has the columns waba_id, id, the other fields asked for, and extra (JSON), the same for every
+    account. With several accounts, each row of the table and each object begins with waba_id.
+
+    An account that is refused is reported, and the others are listed all the same; the exit status is then 1.
+
+    Args:
+        waba_ids: Ids of the accounts; with --sandbox and none, the sandbox's account of 250 numbers.
+        fields: Fields to ask for, comma-separated, or "all" for every field known. Unless told: what the table shows.
+        filters: Only numbers of which this is true, such as account_mode=LIVE. May be repeated.
+        sort: creation_time or last_onboarded_time, with .asc or .desc; any other text is sent as it is.
+        limit: Numbers a page, 1 to 100. A page is a call, and calls are what Meta's quota counts.
+        max_items: Numbers wanted in all.
+        form: How the numbers are written.
+        connection: Where to run.
+    """
+    accounts = waba_ids or _default_accounts(connection)
+    asked = asked_fields(fields)
+    conditions = [read_filter(text) for text in filters]
+
+    def walk(link: Link, account: str, wanted: int | None) -> AsyncPaginator[PhoneNumber]:
+        return link.client.list_phone_numbers(
+            account,
+            fields=asked,
+            filtering=conditions or None,
+            sort=Sort(sort) if sort in set(Sort) else sort,
+            limit=limit,
+            max_items=wanted,
+        )
+
+    count = refused = 0
+    async with connect(connection) as link:
+        for account in accounts:
+            walk(link, account, max_items)  # so that every argument is checked before the first call
+        writer = _writer(form, _top_level(asked), with_waba_id=len(accounts) > 1, may_drop=fields is None)
+        for account in accounts:
+            try:
+                async for page in walk(link, account, max_items and max_items - count).pages():
+                    writer.page(account, page.data)
+                    count += len(page)
+            except GraphAPIError as error:
+                if len(accounts) == 1 or isinstance(error, AuthenticationError):  # accounts share their token
+                    raise
+                refused += 1
+                complain(f"{account}: {sentence(error)}")
+        if not refused:
+            writer.end()
+        if form == "table" or sys.stderr.isatty():
+            tell(_summary(count, link.calls, len(accounts), writer.left_out))
+    return 1 if refused else 0
+
+
+def _default_accounts(connection: Connection) -> tuple[str, ...]:
+    if not connection.sandbox:
+        raise InvalidArgumentError("which account? Give its WABA_ID, or try it with --sandbox")
+    from wa_phone_async.sandbox import LARGE_WABA  # noqa: PLC0415 - a web server, which few commands need
+
+    return (LARGE_WABA,)
+
+
+def asked_fields(fields: str | None) -> str:
+    """The fields to ask for, from the option `--fields`."""
+    return ",".join(DEFAULT_FIELDS) if fields is None else ",".join(ALL_FIELDS) if fields == "all" else fields
+
+
+def read_filter(text: str) -> Filter:
+    """A condition, from `FIELD=VALUE`."""
+    field, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidArgumentError(f"--filter must be FIELD=VALUE, such as account_mode=LIVE, not {text!r}")
+    return Filter(field, {"true": True, "false": False}.get(value.lower(), value))
+
+
+def _top_level(fields: str) -> list[str]:
+    """The names under which the fields arrive: `id,owner{id,name}` has two."""
+    nested = 1
+    while nested:
+        fields, nested = re.subn(r"\{[^{}]*\}|\.\w+\([^()]*\)", "", fields)
+    return [name.strip() for name in fields.split(",")]
+
+
+def _writer(form: Format, fields: Sequence[str], *, with_waba_id: bool, may_drop: bool) -> Writer:
+    if form == "json":
+        return JsonArray(with_waba_id=with_waba_id)
+    if form == "jsonl":
+        return JsonLines(with_waba_id=with_waba_id)
+    if form == "csv":
+        return Csv(fields)
+    from wa_phone_async.cli.terminal.table import PlainTable  # noqa: PLC0415 - rich, which nothing else here needs
+
+    return PlainTable(fields, with_waba_id=with_waba_id, may_drop=may_drop)
+
+
+def _summary(numbers: int, calls: int, accounts: int, left_out: Sequence[str]) -> str:
+    of_accounts = f" of {accounts} accounts" if accounts > 1 else ""
+    text = f"{_counted(numbers, 'number')}{of_accounts}, {_counted(calls, 'call')}"
+    if left_out:
+        text += f"; a wider terminal shows {', '.join(left_out)} too"
+    return text
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

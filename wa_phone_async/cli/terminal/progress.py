@@ -1,0 +1,169 @@
+"""How far an export has come: a bar on a terminal, a line now and then in a pipe, a summary at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+from wa_phone_async import CallFinished, HoldBegan, HoldEnded, PacingBegan, PacingEnded, WabaListing
+from wa_phone_async.export import Summary
+
+from .output import takes_escapes, tell
+
+_SECONDS_PER_LINE: Final = 10.0
+_SECONDS_PER_DRAWING: Final = 0.2
+_WIDTH: Final = 20  # columns of the bar
+_LEAST_WIDTH: Final = 6  # the bar is left out where there is less room beside the text
+
+
+class Progress:
+    """Counts what an export does, as a listener to its client and from its listings.
+
+    Args:
+        total: How many accounts there are; `None` where that is not known.
+        resumed: What was complete before.
+        clock: Tells the time in seconds.
+    """
+
+    def __init__(self, total: int | None, resumed: Summary, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = total
+        self.accounts: int = resumed.accounts
+        """Accounts that were tried."""
+        self._resumed = resumed.accounts
+        self._clock = clock
+        self._began = clock()
+        self._numbers = resumed.phone_numbers
+        self._calls = 0
+        self._failures = Counter[str]()
+        self._waits = set[str | None]()  # for which accounts calls wait that are held, and `None` for room in budgets
+        self._waits_since = 0.0
+        self._seconds_waited = 0.0
+
+    def listed(self, listing: WabaListing) -> None:
+        """An account is listed, or has failed."""
+        self.accounts += 1
+        self._numbers += len(listing.phone_numbers)
+        if listing.error is not None:
+            self._failures[type(listing.error).__name__] += 1
+
+    def listed_elsewhere(self, accounts: int, numbers: int, calls: int) -> None:
+        """Others have listed some accounts."""
+        self.accounts += accounts
+        self._numbers += numbers
+        self._calls += calls
+
+    def hear(self, event: Any) -> None:
+        """Something happened to a call."""
+        if isinstance(event, CallFinished):
+            self._calls += event.attempts
+        elif isinstance(event, HoldBegan | PacingBegan):
+            self._count_waiting()
+            self._waits.add(event.node_id if isinstance(event, HoldBegan) else None)
+        elif isinstance(event, HoldEnded | PacingEnded):
+            self._count_waiting()
+            self._waits.discard(event.node_id if isinstance(event, HoldEnded) else None)
+
+    def _count_waiting(self) -> None:
+        """Add how long anything waited until now: an hour in which many accounts were held is an hour."""
+        now = self._clock()
+        self._seconds_waited += now - self._waits_since if self._waits else 0.0
+        self._waits_since = now
+
+    def line(self) -> str:
+        """Where it is now."""
+        accounts = _counted(self.accounts, "account")
+        if self.total is not None:
+            accounts = f"{self.accounts:,} of {_counted(self.total, 'account')}"
+        parts = [accounts, _counted(self._numbers, "number"), _counted(self._calls, "call")]
+        if held := len(self._waits - {None}):
+            parts.append(f"{held:,} held")
+        if None in self._waits:
+            parts.append("waiting for the hour's budget")
+        if (left := self._seconds_left()) is not None:
+            parts.append(f"{_duration(left)} left")
+        return ", ".join(parts)
+
+    def _seconds_left(self) -> float | None:
+        done = self.accounts - self._resumed
+        if self.total is None or not done:
+            return None
+        return (self._clock() - self._began) / done * max(0, self.total - self.accounts)
+
+    def summary(self, summary: Summary) -> str:
+        """What came of it."""
+        text = f"{_counted(summary.accounts, 'account')}, {_counted(summary.phone_numbers, 'number')}"
+        if summary.failed:
+            kinds = ", ".join(f"{count:,} {name}" for name, count in self._failures.most_common())
+            text += f"; {_counted(summary.failed, 'account')} failed: {kinds}"
+        text += f"; {_counted(self._calls, 'call')}"
+        self._count_waiting()
+        waited = round(self._seconds_waited)
+        return f"{text}, waited for {_duration(waited)}" if waited else text
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+@asynccontextmanager
+async def showing(progress: Progress) -> AsyncGenerator[None]:
+    """Show it on stderr, again and again while the block runs."""
+    with _bar(progress) if takes_escapes(sys.stderr) else _lines(progress) as (show, seconds):
+        async with repeating(show, seconds):
+            yield
+
+
+@asynccontextmanager
+async def repeating(action: Callable[[], object], seconds: float) -> AsyncGenerator[None]:
+    """Do something every so many seconds while the block runs."""
+    task = asyncio.create_task(_repeat(action, seconds))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _repeat(show: Callable[[], object], seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        show()
+
+
+_Shown = tuple[Callable[[], object], float]
+
+
+@contextmanager
+def _lines(progress: Progress) -> Generator[_Shown]:
+    yield lambda: tell(progress.line()), _SECONDS_PER_LINE
+
+
+@contextmanager
+def _bar(progress: Progress) -> Generator[_Shown]:
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - rich, which only a terminal needs
+    from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
+
+    from .redraw import Drawing  # noqa: PLC0415 - which needs it too
+
+    with Drawing(sys.stderr, is_screen=False) as drawing:
+
+        def show() -> None:
+            text, table = progress.line(), Table.grid(padding=(0, 1))
+            cells: list[ProgressBar | Text] = [Text(text, no_wrap=True, overflow="ellipsis")]
+            if (room := drawing.width - len(text) - 1) >= _LEAST_WIDTH:
+                cells.insert(0, ProgressBar(progress.total, progress.accounts, width=min(room, _WIDTH)))
+            table.add_row(*cells)
+            drawing.draw(table)
+
+        yield show, _SECONDS_PER_DRAWING

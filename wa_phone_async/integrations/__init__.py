@@ -1,0 +1,1 @@
+"""Other tools: OpenTelemetry and notebooks."""

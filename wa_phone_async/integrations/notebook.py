@@ -1,0 +1,136 @@
+"""Values as tables in notebooks. The values themselves know nothing of HTML: this module gives them `_repr_html_`.
+
+The tables are plain, and take their colours from the page around them, light or dark.
+
+Whatever comes from the API is text and never markup: it is escaped, kept from being typeset as mathematics, and its
+direction is its own. Nothing is cut, and only the words of a long text go to a line of their own, so that ids and
+numbers can be copied; a wide table scrolls.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from html import escape
+from itertools import islice
+from typing import Any, Final, cast
+
+import attrs
+
+from wa_phone_async.errors import WaPhoneError
+from wa_phone_async.models import BusinessAccount, Page, PhoneNumber
+from wa_phone_async.usage import Usage
+from wa_phone_async.workflows.bulk import WabaListing
+
+MOST_ROWS: Final = 100
+"""How many rows are shown; of the others it is said how many they are."""
+
+_LONG_TEXT: Final = 80
+"""Characters from which a text is a sentence, which is broken between words, and no id, number or name."""
+
+_CELL: Final = "text-align:left;white-space:nowrap"
+_SENTENCE: Final = "text-align:left;white-space:normal;min-width:30em"
+
+
+def rows_as_html(caption: str, rows: Sequence[object]) -> str:
+    """A table with a line for each value and a column for each member that any of them has."""
+    members = [members_of(row) for row in islice(rows, MOST_ROWS)]
+    columns = dict.fromkeys(name for row in members for name, value in row.items() if _is_said(value))
+    more = len(rows) - len(members)
+    return _table(
+        f"{caption}, the first {len(members)} of them" if more else caption,
+        list(columns),
+        ([row.get(name) for name in columns] for row in members),
+    )
+
+
+def members_as_html(caption: str, value: object) -> str:
+    """A table with a line for each member that a value has."""
+    return _table(caption, (), ([name, item] for name, item in members_of(value).items() if _is_said(item)))
+
+
+def members_of(value: object) -> Mapping[str, object]:
+    """The members of a value by their names: a mapping's items, or the fields of a model."""
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, object]", value)
+    kind: Any = type(value)
+    if attrs.has(kind):
+        return {field.name: getattr(value, field.name) for field in attrs.fields(kind)}
+    return {"value": value}
+
+
+def _is_said(value: object) -> bool:
+    return value is not None and value != {}
+
+
+def _table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    head = f"<thead><tr>{''.join(_cell('th', name) for name in columns)}</tr></thead>" if columns else ""
+    body = "".join(f"<tr>{''.join(_cell('td', value) for value in row)}</tr>" for row in rows)
+    return (
+        '<div class="tex2jax_ignore mathjax_ignore" style="overflow-x:auto"><table>'
+        f'<caption style="{_CELL}">{escape(caption)}</caption>{head}<tbody>{body}</tbody></table></div>'
+    )
+
+
+def _cell(tag: str, value: object) -> str:
+    text = _text(value)
+    style = _CELL if len(text) < _LONG_TEXT else _SENTENCE
+    return f'<{tag} style="{style}"><bdi>{escape(text)}</bdi></{tag}>'
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, str | int | float):
+        return str(value)
+    members = {name: item for name, item in members_of(value).items() if _is_said(item)}
+    return ", ".join(f"{name}: {_text(item)}" if name != "value" else repr(item) for name, item in members.items())
+
+
+def _number_as_html(number: PhoneNumber) -> str:
+    return members_as_html("Phone number", number)
+
+
+def _account_as_html(account: BusinessAccount) -> str:
+    return members_as_html("WhatsApp Business Account", account)
+
+
+def _page_as_html(page: Page[Any]) -> str:
+    more = ", and there is more" if page.has_next else ""
+    return rows_as_html(f"Page of {len(page)}{more}", page.data)
+
+
+def _listing_as_html(listing: WabaListing) -> str:
+    what = "not listed" if listing.error else f"phone numbers: {len(listing.phone_numbers)}"
+    caption = f"WABA {listing.waba_id}: {what}; calls: {listing.calls}; {listing.elapsed_seconds:.1f} s"
+    if listing.error is not None:
+        return members_as_html(caption, {"error": repr(listing.error)})
+    return rows_as_html(caption, listing.phone_numbers)
+
+
+def _usage_as_html(usage: Usage) -> str:
+    readings = {"waba": usage.waba, "app": usage.app}
+    rows = [{"budget": name, **members_of(reading)} for name, reading in readings.items() if reading is not None]
+    wait = "" if usage.retry_after_seconds is None else f"; retry after {usage.retry_after_seconds:g} s"
+    return rows_as_html(f"Usage of the budgets{wait}", rows)
+
+
+def _error_as_html(error: WaPhoneError) -> str:
+    facts = {name: value for name, value in vars(error).items() if not name.startswith("_")}
+    return members_as_html(type(error).__name__, {"message": str(error), **facts})
+
+
+_TABLES: Final[Mapping[type[Any], Callable[[Any], str]]] = {
+    PhoneNumber: _number_as_html,
+    BusinessAccount: _account_as_html,
+    Page: _page_as_html,
+    WabaListing: _listing_as_html,
+    Usage: _usage_as_html,
+    WaPhoneError: _error_as_html,
+}
+
+
+def show_tables() -> None:
+    """Give each value its `_repr_html_`, which IPython, marimo and others look for."""
+    for kind, as_html in _TABLES.items():
+        kind._repr_html_ = as_html

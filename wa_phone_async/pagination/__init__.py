@@ -1,0 +1,1 @@
+"""Pages: what the next one is, and the iterator that reads them."""

@@ -1,0 +1,1 @@
+"""Rate limits: what is left of a quota, and who waits for it."""

@@ -1,0 +1,195 @@
+"""Where Meta's reference and the live service part, as two values (measured by others on 2026-09-09)."""
+
+import re
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+import attrs
+
+from .messages import GraphError, Refusal, invalid
+
+TemperName: TypeAlias = Literal["live", "reference"]
+
+REFERENCE_FIELDS = (
+    "id",
+    "display_phone_number",
+    "verified_name",
+    "status",
+    "quality_rating",
+    "country_code",
+    "country_dial_code",
+    "code_verification_status",
+    "unified_cert_status",
+    "account_mode",
+    "host_platform",
+    "messaging_limit_tier",
+    "is_official_business_account",
+    "username",
+)
+"""What the reference names, and answers unasked."""
+
+LIVE_DEFAULT_FIELDS = (
+    "verified_name",
+    "code_verification_status",
+    "display_phone_number",
+    "quality_rating",
+    "platform_type",
+    "throughput",
+    "webhook_configuration",
+    "last_onboarded_time",
+    "id",
+)
+"""What the live service answers unasked: no `status` (published answers, read 2026-11-22)."""
+
+LIVE_FIELDS = (
+    *LIVE_DEFAULT_FIELDS,
+    "status",
+    "name_status",
+    "new_name_status",
+    "new_display_name",
+    "certificate",
+    "new_certificate",
+    "account_mode",
+    "is_official_business_account",
+    "is_pin_enabled",
+    "is_on_biz_app",
+    "is_preverified_number",
+    "health_status",
+    "quality_score",
+    "search_visibility",
+    "messaging_limit_tier",
+    "whatsapp_business_manager_messaging_limit",
+    "country_code",
+    "country_dial_code",
+    "host_platform",
+    "conversational_automation",
+    "eligibility_for_api_business_global_search",
+    "official_business_account",
+    "username",
+    "owner",
+)
+"""What the live service knows: no `unified_cert_status`; `creation_time` sorts but cannot be read."""
+
+SORT_FIELDS = ("creation_time", "last_onboarded_time")
+
+
+@attrs.frozen
+class Sort:
+    """An order of the rows."""
+
+    field: str
+    is_descending: bool
+
+
+NEWEST_FIRST = Sort("last_onboarded_time", is_descending=True)
+"""The order of a list that asks for none (PROSE)."""
+
+
+@attrs.frozen
+class Temper:
+    """One way of being the Graph API."""
+
+    name: TemperName
+    fields: frozenset[str]
+    default_fields: tuple[str, ...]
+    sorts: Mapping[str, Sort]
+    cannot_sort: str
+    """The message for any other spelling; `{sort}` is the spelling."""
+    code_languages: str
+    """The pattern of the languages in which a code is sent."""
+    verifies_with_id: bool
+    """Whether the answer to a verified code names the number."""
+    refuses_large_limits: bool
+    takes_boolean_words: bool
+    no_token: GraphError
+    no_object: GraphError
+    """For an id that is none; `{method}` and `{node}` say what was asked."""
+    throttled: GraphError
+    app_throttled: GraphError
+    duplicate: GraphError
+
+    def read_sort(self, sort: str | None) -> Sort:
+        """Give the order that a `sort` parameter asks for, or refuse its spelling."""
+        if sort is None:
+            return NEWEST_FIRST
+        spelling = self._bare(sort)
+        if spelling not in self.sorts:
+            raise invalid(self.cannot_sort.format(sort=spelling))
+        return self.sorts[spelling]
+
+    def missing(self, method: str, node: str) -> Refusal:
+        """Refuse an id that is not there, or not for this token to see."""
+        message = self.no_object.message.format(method=method.lower(), node=node)
+        return Refusal(attrs.evolve(self.no_object, message=message))
+
+    def _bare(self, sort: str) -> str:
+        """Take a spelling out of its list: `['X']` and `["X"]` work on the live service."""
+        listed = re.fullmatch(r"""\[\s*(["'])(.*)\1\s*\]""", sort)
+        return listed[2] if listed and self.name == "live" else sort
+
+
+REFERENCE = Temper(
+    name="reference",
+    fields=frozenset(REFERENCE_FIELDS),
+    default_fields=REFERENCE_FIELDS,
+    sorts={
+        f"{field}.{way}": Sort(field, is_descending=way == "desc") for field in SORT_FIELDS for way in ("asc", "desc")
+    },
+    cannot_sort="Cannot sort by {sort}: use creation_time or last_onboarded_time with .asc or .desc",
+    code_languages="[a-z]{2}_[A-Z]{2}",
+    verifies_with_id=True,
+    refuses_large_limits=True,
+    takes_boolean_words=True,
+    no_token=GraphError(401, 104, "An access token is required to request this resource."),
+    no_object=GraphError(404, 803, "(#803) WhatsApp Business Account {node} was not found"),
+    throttled=GraphError(
+        429,
+        80007,
+        "(#80007) Rate limit hit for this WhatsApp Business Account",
+        subcode=2446079,
+        is_transient=True,
+    ),
+    app_throttled=GraphError(429, 4, "(#4) Application request limit reached", subcode=2446079, is_transient=True),
+    duplicate=GraphError(409, 100, "(#100) This phone number is already registered"),
+)
+
+LIVE = Temper(
+    name="live",
+    fields=frozenset(LIVE_FIELDS),
+    default_fields=LIVE_DEFAULT_FIELDS,
+    sorts={
+        f"{field}{ending}": Sort(field, is_descending=ending == "_descending")
+        for field in SORT_FIELDS
+        for ending in ("", "_ascending", "_descending")
+    },
+    cannot_sort="Cannot sort by {sort}_ascending",  # the backend appends a direction of its own
+    code_languages="[a-z]{2,3}(_[A-Z]{2})?",
+    verifies_with_id=False,
+    refuses_large_limits=False,
+    takes_boolean_words=False,
+    no_token=GraphError(400, 104, "An access token is required to request this resource."),
+    no_object=GraphError(
+        400,
+        100,
+        "Unsupported {method} request. Object with ID '{node}' does not exist, cannot be loaded due to "
+        "missing permissions, or does not support this operation",
+        type="GraphMethodException",
+        subcode=33,
+    ),
+    throttled=GraphError(
+        400,
+        80008,
+        "(#80008) There have been too many calls to this WhatsApp Business account. Wait a bit and try again.",
+    ),
+    app_throttled=GraphError(400, 4, "(#4) Application request limit reached", is_transient=True),
+    duplicate=GraphError(
+        400,
+        100,
+        "(#100) Invalid parameter",
+        subcode=2388012,
+        user_title="Phone number already added",
+        user_msg="This phone number is already in your list of phone numbers.",
+    ),
+)
+
+TEMPERS: Mapping[str, Temper] = {temper.name: temper for temper in (LIVE, REFERENCE)}
