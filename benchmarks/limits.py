@@ -34,7 +34,7 @@ import attrs
 
 from wa_phone_async.ratelimit.budget import BudgetBook
 from wa_phone_async.ratelimit.throttle import Report, tell
-from wa_phone_async.usage import Reading, Usage
+from wa_phone_async.usage import Usage, UsageMetric
 
 try:
     from redis import Redis
@@ -116,8 +116,8 @@ class Server:
         code = None if within and within_app else 80008 if within_app else 4
         if not self.headers.every or next(self.answers) % self.headers.every:
             return code, None
-        waba = Reading(self.percent(window, now), 0.0, 60.0 * window.regain_minutes(now))
-        return code, Usage(waba, Reading(self.percent(self.app, now)) if self.says_app else None)
+        waba = UsageMetric(self.percent(window, now), 0.0, 60.0 * window.regain_minutes(now))
+        return code, Usage(waba, UsageMetric(self.percent(self.app, now)) if self.says_app else None)
 
     def percent(self, window: Window, now: float) -> float:
         return self.headers.percent(window.seen(now, self.headers.lag), window.quota)
@@ -206,10 +206,10 @@ class TwoProcesses(Client):
         return tell(book, ticket, report, now)
 
     def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
-        self.tell(key, now, sent, Report("answered", usage))
+        self.tell(key, now, sent, Report("accepted", usage))
 
     def refused(self, key: str, now: float, usage: Usage | None, sent: float, code: int, _tries: int) -> float:
-        return self.tell(key, now, sent, Report("refused", usage, code))
+        return self.tell(key, now, sent, Report("throttled", usage, code))
 
 
 class Oracle(Client):

@@ -81,7 +81,7 @@ RARE = (
     Fault.error(1, "Please reduce the amount of data you're asking for", status=500),
     Fault.error(17, headers=SOON),
     Fault.error(4, headers=SOON),
-    Fault.delay_answer(STALL),
+    Fault.delay_response(STALL),
 )
 FAULTS = 10 * COMMON + RARE
 """What goes wrong. What holds all accounts, or takes long, is rare."""

@@ -26,22 +26,22 @@ from wa_phone_async import (
     PhoneNumberClient,
     PhoneNumberStatus,
     RateLimitError,
-    Reading,
     RetryPolicy,
     Sort,
     Throttle,
     Usage,
+    UsageMetric,
     WaPhoneError,
     from_dict,
     to_dict,
 )
 from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
-from wa_phone_async.sandbox.modes import TemperName
+from wa_phone_async.sandbox.modes import ModeName
 
 NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
 
 serving = partial(clients.serving, quota=None)
-both_tempers = pytest.mark.parametrize("temper", ["reference", "live"])
+both_tempers = pytest.mark.parametrize("mode", ["reference", "live"])
 
 
 def ample() -> Throttle:
@@ -58,10 +58,8 @@ def ids(rows: list[PhoneNumber]) -> list[str]:
 
 @both_tempers
 @pytest.mark.parametrize(("waba_id", "size"), [(EMPTY_WABA, 0), (SMALL_WABA, 3), (LARGE_WABA, 250)])
-async def test_the_list_of_every_account_is_exact_for_each_page_size(
-    waba_id: str, size: int, temper: TemperName
-) -> None:
-    async with serving(temper, throttle=ample()) as (sandbox, client):
+async def test_the_list_of_every_account_is_exact_for_each_page_size(waba_id: str, size: int, mode: ModeName) -> None:
+    async with serving(mode, throttle=ample()) as (sandbox, client):
         expected = [
             row["id"]
             for row in sorted(
@@ -79,9 +77,9 @@ async def test_the_list_of_every_account_is_exact_for_each_page_size(
 
 @both_tempers
 @pytest.mark.parametrize(("waba_id", "size"), [(SMALL_WABA, 3), (LARGE_WABA, 250)])
-async def test_going_back_the_list_is_exact_for_any_page_size(waba_id: str, size: int, temper: TemperName) -> None:
+async def test_going_back_the_list_is_exact_for_any_page_size(waba_id: str, size: int, mode: ModeName) -> None:
     sizes = range(1, 101)
-    async with serving(temper, throttle=ample()) as (sandbox, client):
+    async with serving(mode, throttle=ample()) as (sandbox, client):
         forwards = client.list_phone_numbers(waba_id, fields="id")
         *expected, last = ids(await forwards)
         assert len([*expected, last]) == size
@@ -124,8 +122,8 @@ async def test_fields_unless_told_are_the_apis_own_default() -> None:
 
 
 @both_tempers
-async def test_all_fields_asks_for_every_one_that_the_api_has(temper: TemperName) -> None:
-    async with serving(temper) as (sandbox, client):
+async def test_all_fields_asks_for_every_one_that_the_api_has(mode: ModeName) -> None:
+    async with serving(mode) as (sandbox, client):
         numbers = await client.list_phone_numbers(LARGE_WABA, fields=ALL_FIELDS)
         *refused, _, _, _ = sandbox.requests
         assert all(request.status == 400 for request in refused)
@@ -144,12 +142,12 @@ async def test_a_field_that_the_caller_named_is_not_left_out() -> None:
 
 @both_tempers
 @pytest.mark.parametrize("sort", Sort)
-async def test_a_sort_works_in_both_spellings_and_the_right_one_is_remembered(sort: Sort, temper: TemperName) -> None:
-    async with serving(temper) as (sandbox, client):
+async def test_a_sort_works_in_both_spellings_and_the_right_one_is_remembered(sort: Sort, mode: ModeName) -> None:
+    async with serving(mode) as (sandbox, client):
         field, _, way = sort.partition(".")
         rows = sandbox.numbers(LARGE_WABA)
         rows.sort(key=lambda row: (row.get(field) or "", row["id"]), reverse=way == "desc")
-        for refused in (1 if temper == "reference" else 0, 0):
+        for refused in (1 if mode == "reference" else 0, 0):
             sandbox.requests.clear()
             assert ids(await client.list_phone_numbers(LARGE_WABA, sort=sort)) == [row["id"] for row in rows]
             assert [request.status for request in sandbox.requests] == [400] * refused + [200] * 3
@@ -163,8 +161,8 @@ async def test_a_plain_string_for_sort_goes_out_as_it_is() -> None:
 
 
 @both_tempers
-async def test_filters_are_applied_and_filtered_pages_end_nothing(temper: TemperName) -> None:
-    async with serving(temper) as (sandbox, client):
+async def test_filters_are_applied_and_filtered_pages_end_nothing(mode: ModeName) -> None:
+    async with serving(mode) as (sandbox, client):
         numbers = await client.list_phone_numbers(
             LARGE_WABA,
             fields=["account_mode", "is_official_business_account"],
@@ -183,10 +181,8 @@ async def test_filters_are_applied_and_filtered_pages_end_nothing(temper: Temper
 
 @both_tempers
 @pytest.mark.parametrize("max_items", [1, 10, 100])
-async def test_a_filtered_list_that_is_cut_costs_no_more_calls_than_a_whole_one(
-    max_items: int, temper: TemperName
-) -> None:
-    async with serving(temper) as (sandbox, client):
+async def test_a_filtered_list_that_is_cut_costs_no_more_calls_than_a_whole_one(max_items: int, mode: ModeName) -> None:
+    async with serving(mode) as (sandbox, client):
         nowhere, official = Filter("account_mode", "NOWHERE"), Filter("is_official_business_account", value=True)
         assert await client.list_phone_numbers(LARGE_WABA, filtering=nowhere, max_items=max_items) == []
         everything = await client.list_phone_numbers(LARGE_WABA, filtering=official)
@@ -198,8 +194,8 @@ async def test_a_filtered_list_that_is_cut_costs_no_more_calls_than_a_whole_one(
 
 @both_tempers
 @pytest.mark.parametrize("cut", [1, 99, 100, 101, 249])
-async def test_a_later_run_goes_on_at_the_cursor(cut: int, temper: TemperName) -> None:
-    async with serving(temper) as (_, client):
+async def test_a_later_run_goes_on_at_the_cursor(cut: int, mode: ModeName) -> None:
+    async with serving(mode) as (_, client):
         everything = ids(await client.list_phone_numbers(LARGE_WABA))
         first = client.list_phone_numbers(LARGE_WABA)
         begun = [(await anext(first)).id for _ in range(cut)]
@@ -241,9 +237,9 @@ async def test_the_app_secret_proves_the_token() -> None:
 
 
 @both_tempers
-async def test_the_accounts_of_a_business_are_listed_by_kind(temper: TemperName) -> None:
+async def test_the_accounts_of_a_business_are_listed_by_kind(mode: ModeName) -> None:
     async with (
-        Sandbox(temper=temper, accounts=250) as sandbox,
+        Sandbox(mode=mode, accounts=250) as sandbox,
         PhoneNumberClient(TOKEN, base_url=sandbox.url) as client,
     ):
         paginator = client.list_business_accounts(sandbox.business_id)
@@ -304,7 +300,7 @@ async def test_a_list_of_accounts_takes_only_the_budget_of_the_app() -> None:
 async def test_the_usage_of_a_list_of_accounts_is_that_of_the_app() -> None:
     async with Sandbox(app_quota=10) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         await client.list_business_accounts(BUSINESS_ID)
-        assert client.last_usage(None) == Usage(app=Reading(10.0, 5.0))
+        assert client.last_usage(None) == Usage(app=UsageMetric(10.0, 5.0))
         assert client.last_usage(BUSINESS_ID) is None
 
 
@@ -319,7 +315,7 @@ async def test_a_full_app_ends_a_list_of_accounts_and_the_same_list_goes_on() ->
                 await anext(walk)
             with pytest.raises(RateLimitError) as held:
                 await client.list_phone_numbers(SMALL_WABA)
-            assert not held.value.refused
+            assert not held.value.sent
             await asyncio.sleep(held.value.retry_after or 0)
             assert [account.id for account in await walk] == list(sandbox.waba_ids[1:])
 
@@ -328,8 +324,8 @@ async def test_a_full_app_ends_a_list_of_accounts_and_the_same_list_goes_on() ->
 
 
 @both_tempers
-async def test_what_was_created_is_in_the_list(temper: TemperName) -> None:
-    async with serving(temper) as (_, client):
+async def test_what_was_created_is_in_the_list(mode: ModeName) -> None:
+    async with serving(mode) as (_, client):
         created = await client.create_phone_number(EMPTY_WABA, **NUMBER)
         assert isinstance(created, CreatedPhoneNumber)
         [number] = await client.list_phone_numbers(EMPTY_WABA)
@@ -474,8 +470,8 @@ def test_a_bad_list_is_refused_before_it_is_walked() -> None:
         ({"session": 5}, "session must be an aiohttp.ClientSession or a GraphSession, not int"),
         ({"retry": 3}, "retry must be a RetryPolicy, such as RetryPolicy(max_attempts=3), not 3"),
         ({"retry": RetryPolicy}, "retry must be a RetryPolicy, such as"),
-        ({"throttle": 5}, "throttle must be a Throttle or another BudgetKeeper, not 5"),
-        ({"throttle": Throttle}, "throttle must be a Throttle or another BudgetKeeper, not <class"),
+        ({"throttle": 5}, "throttle must be a Throttle or another RateLimiter, not 5"),
+        ({"throttle": Throttle}, "throttle must be a Throttle or another RateLimiter, not <class"),
         ({"on_event": 5}, "on_event must be callable with an event, plain or async, not 5"),
         ({"trace_configs": 5}, "trace_configs must be a sequence of aiohttp.TraceConfig, not 5"),
         ({"trace_configs": [5]}, "trace_configs must be a sequence of aiohttp.TraceConfig, not [5]"),

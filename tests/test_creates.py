@@ -97,7 +97,7 @@ async def test_a_lost_answer_is_an_unknown_outcome_and_is_not_sent_again(fault: 
 @pytest.mark.parametrize("timeout", [0.25, aiohttp.ClientTimeout(sock_read=0.25)], ids=["in all", "between bytes"])
 async def test_a_time_out_after_sending_is_an_unknown_outcome(timeout: float | aiohttp.ClientTimeout) -> None:  # noqa: ASYNC109 - the client's
     async with serving(timeout=timeout) as (sandbox, client):
-        sandbox.plan(Fault.delay_answer(5), times=3)
+        sandbox.plan(Fault.delay_response(5), times=3)
         with pytest.raises(OutcomeUnknownError, match="no answer in time") as caught:
             await client.create_phone_number(EMPTY_WABA, **NUMBER)
         assert (len(sandbox.requests), len(sandbox.created)) == (1, 1)
@@ -172,9 +172,9 @@ async def test_a_refusal_stays_that_refusal_and_is_not_sent_again(fault: Fault, 
         assert (len(sandbox.requests), len(sandbox.created)) == (1, 0)
 
 
-@pytest.mark.parametrize("temper", ["reference", "live"])
-async def test_a_number_that_is_there_already_is_a_conflict(temper: Any) -> None:
-    async with Sandbox(temper=temper) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+@pytest.mark.parametrize("mode", ["reference", "live"])
+async def test_a_number_that_is_there_already_is_a_conflict(mode: Any) -> None:
+    async with Sandbox(mode=mode) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         await client.create_phone_number(EMPTY_WABA, **NUMBER)
         with pytest.raises(ConflictError):
             await client.create_phone_number(EMPTY_WABA, **NUMBER)

@@ -148,7 +148,7 @@ def test_an_unknown_outcome_is_no_time_out() -> None:
 def test_errors_are_copied_and_pickled_whole(
     error: WaPhoneError, duplicate: Callable[[WaPhoneError], WaPhoneError]
 ) -> None:
-    error.attempts, error.repeatable, error.seconds_left = 3, True, 1.5
+    error.attempts, error.retryable, error.seconds_left = 3, True, 1.5
     error.add_note("while listing")
     other = duplicate(error)
     assert other is not error
@@ -169,7 +169,7 @@ async def test_errors_pass_an_async_context_manager(error: WaPhoneError) -> None
 
 
 def test_errors_say_at_once_that_nothing_is_known_of_the_call(error: WaPhoneError) -> None:
-    assert (error.attempts, error.repeatable, error.seconds_left) == (0, False, None)
+    assert (error.attempts, error.retryable, error.seconds_left) == (0, False, None)
 
 
 def test_a_request_may_have_been_sent_unless_told_otherwise() -> None:

@@ -15,28 +15,28 @@ from wa_phone_async import (
     CallFinished,
     Event,
     Filter,
-    HoldBegan,
-    HoldEnded,
     OutcomeUnknownError,
-    PacingBegan,
-    PacingEnded,
     PhoneNumberClient,
+    QuotaWaitEnded,
+    QuotaWaitStarted,
     RateLimitError,
     RetryPlanned,
     RetryPolicy,
     Throttle,
+    ThrottleEnded,
+    ThrottleStarted,
     session,
 )
 from wa_phone_async.client import Settings
 from wa_phone_async.hooks import Announcer, Listener
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
-from wa_phone_async.usage import Reading, Usage
+from wa_phone_async.usage import Usage, UsageMetric
 
 T = TypeVar("T")
 
 TOKEN = "EAAG+invented/token="
 PATH = f"{SMALL_WABA}/phone_numbers"
-ENDED = HoldEnded(node_id=SMALL_WABA)
+ENDED = ThrottleEnded(node_id=SMALL_WABA)
 TOLD = Fault.error(80008, headers={"Retry-After": "90"})
 
 
@@ -79,7 +79,7 @@ def test_a_call_that_went_well() -> None:
                 attempts=1,
                 seconds=0.25,
                 seconds_waited=0.0,
-                usage=Usage(Reading(10.0, 5.0)),
+                usage=Usage(UsageMetric(10.0, 5.0)),
                 waba_id=SMALL_WABA,
             )
         ]
@@ -130,8 +130,8 @@ def test_calls_that_wait_for_room_in_the_budget_are_told_of_once() -> None:
                 await client.list_phone_numbers(SMALL_WABA)
                 await late
         began, *_, ended = [event for event in events if not isinstance(event, CallFinished)]
-        assert began == PacingBegan(node_id=SMALL_WABA, seconds=3899.0)
-        assert isinstance(ended, PacingEnded)
+        assert began == QuotaWaitStarted(node_id=SMALL_WABA, seconds=3899.0)
+        assert isinstance(ended, QuotaWaitEnded)
         assert len(events) == 4
 
     run(main())
@@ -147,7 +147,10 @@ def test_a_wait_that_is_given_up_has_ended() -> None:
                 async with asyncio.timeout(2):
                     await client.list_phone_numbers(SMALL_WABA)
         began, ended, finished = events
-        assert (began, ended) == (PacingBegan(node_id=SMALL_WABA, seconds=3899.0), PacingEnded(node_id=SMALL_WABA))
+        assert (began, ended) == (
+            QuotaWaitStarted(node_id=SMALL_WABA, seconds=3899.0),
+            QuotaWaitEnded(node_id=SMALL_WABA),
+        )
         assert isinstance(finished, CallFinished)
 
     run(main())
@@ -162,8 +165,8 @@ def test_a_wait_for_the_end_of_a_hold_is_told_of_by_the_hold() -> None:
             await asyncio.sleep(1)
             await client.list_phone_numbers(SMALL_WABA)
             await first
-        assert not any(isinstance(event, PacingBegan | PacingEnded) for event in events)
-        assert sum(isinstance(event, HoldBegan) for event in events) == 1
+        assert not any(isinstance(event, QuotaWaitStarted | QuotaWaitEnded) for event in events)
+        assert sum(isinstance(event, ThrottleStarted) for event in events) == 1
 
     run(main())
 
@@ -175,7 +178,7 @@ def test_a_throttled_call_is_a_hold_and_a_retry() -> None:
             sandbox.plan(TOLD)
             await client.list_phone_numbers(SMALL_WABA)
         assert events[:3] == [
-            HoldBegan(node_id=SMALL_WABA, code=80008, seconds=90.0),
+            ThrottleStarted(node_id=SMALL_WABA, code=80008, seconds=90.0),
             RetryPlanned(
                 method="GET",
                 path=PATH,
@@ -219,7 +222,7 @@ def test_a_call_that_was_not_sent() -> None:
                 with pytest.raises(RateLimitError):
                     await create(client)
         began, _, finished = events
-        assert isinstance(began, HoldBegan)
+        assert isinstance(began, ThrottleStarted)
         assert isinstance(finished, CallFinished)
         assert (finished.error, finished.attempts, finished.http_status) == ("RateLimitError", 0, None)
         assert finished.seconds == 0
@@ -298,7 +301,7 @@ def test_a_hold_is_told_once_however_many_calls_it_refuses() -> None:
             sandbox.plan(TOLD, times=5)
             await asyncio.gather(*(client.list_phone_numbers(SMALL_WABA).collect() for _ in range(5)))
         kinds = [type(event) for event in events]
-        assert (kinds.count(HoldBegan), kinds.count(HoldEnded), kinds.count(RetryPlanned)) == (1, 1, 5)
+        assert (kinds.count(ThrottleStarted), kinds.count(ThrottleEnded), kinds.count(RetryPlanned)) == (1, 1, 5)
 
     run(main())
 
@@ -328,7 +331,7 @@ def test_all_hear_the_same_in_the_same_order() -> None:
             client.subscribe(lambda event: heard.append(("second", type(event))))
             sandbox.plan(TOLD)
             await client.list_phone_numbers(SMALL_WABA)
-        kinds = (HoldBegan, RetryPlanned, HoldEnded, CallFinished)
+        kinds = (ThrottleStarted, RetryPlanned, ThrottleEnded, CallFinished)
         assert heard == [(who, kind) for kind in kinds for who in ("first", "second")]
 
     run(main())
@@ -448,7 +451,7 @@ def test_where_nobody_listens_no_event_is_made(monkeypatch: pytest.MonkeyPatch) 
     def forbidden(**_: object) -> None:
         raise AssertionError("an event was made for nobody")
 
-    for kind in (CallFinished, RetryPlanned, HoldBegan, HoldEnded):
+    for kind in (CallFinished, RetryPlanned, ThrottleStarted, ThrottleEnded):
         monkeypatch.setattr(session, kind.__name__, forbidden)
 
     async def main() -> None:

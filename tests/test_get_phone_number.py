@@ -17,15 +17,15 @@ from wa_phone_async import (
     Throttle,
 )
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
-from wa_phone_async.sandbox.modes import TemperName
+from wa_phone_async.sandbox.modes import ModeName
 
-both_tempers = pytest.mark.parametrize("temper", ["reference", "live"])
+both_tempers = pytest.mark.parametrize("mode", ["reference", "live"])
 
 
 @both_tempers
 @pytest.mark.parametrize("waba_id", [SMALL_WABA, LARGE_WABA])
-async def test_a_number_is_what_the_list_says_of_it(waba_id: str, temper: TemperName) -> None:
-    async with serving(temper) as (_, client):
+async def test_a_number_is_what_the_list_says_of_it(waba_id: str, mode: ModeName) -> None:
+    async with serving(mode) as (_, client):
         listed = await client.list_phone_numbers(waba_id, fields=ALL_FIELDS, limit=50).first_page()
         for number in listed:
             assert await client.get_phone_number(number.id, fields=ALL_FIELDS) == number
@@ -64,8 +64,8 @@ async def test_numbers_of_every_kind_of_account_are_found() -> None:
 
 @both_tempers
 @pytest.mark.parametrize("phone_number_id", ["1", "300000002999999", "9" * 5000, "300000003000000"])
-async def test_a_number_that_is_not_there(phone_number_id: str, temper: TemperName) -> None:
-    async with serving(temper) as (sandbox, client):
+async def test_a_number_that_is_not_there(phone_number_id: str, mode: ModeName) -> None:
+    async with serving(mode) as (sandbox, client):
         with pytest.raises(NotFoundError):
             await client.get_phone_number(phone_number_id)
         assert len(sandbox.requests) == 1

@@ -195,9 +195,9 @@ def test_describing_leaves_out_what_did_not_come() -> None:
     assert describe(PhoneNumber("1"), "status") == "the API did not say"
 
 
-@pytest.mark.parametrize("temper", ["live", "reference"])
-async def test_all_fields_say_all_three_under_both_tempers(temper: Any) -> None:
-    async with Sandbox(temper=temper) as sandbox, PhoneNumberClient("any-token", base_url=sandbox.url) as client:
+@pytest.mark.parametrize("mode", ["live", "reference"])
+async def test_all_fields_say_all_three_under_both_tempers(mode: Any) -> None:
+    async with Sandbox(mode=mode) as sandbox, PhoneNumberClient("any-token", base_url=sandbox.url) as client:
         numbers = await client.list_phone_numbers(LARGE_WABA, fields=ALL_FIELDS)
     ready = [number for number in numbers if is_ready(number)]
     assert ready

@@ -30,23 +30,23 @@ from wa_phone_async import (
     Event,
     GraphAPIError,
     GraphSession,
-    HoldBegan,
-    HoldEnded,
     InvalidArgumentError,
     OutcomeUnknownError,
     PermissionDeniedError,
     PhoneNumber,
     PhoneNumberClient,
     RateLimitError,
-    Reading,
     RequestTimeoutError,
     RetryPolicy,
     ServerError,
     Sort,
     Throttle,
+    ThrottleEnded,
+    ThrottleStarted,
     TokenProvider,
     TransportError,
     Usage,
+    UsageMetric,
     WaPhoneError,
 )
 from wa_phone_async.call.request import Request
@@ -318,7 +318,7 @@ async def test_each_refusal_has_its_own_remedy_in_one_call() -> None:
     def provide(_: str, rejected: str | None) -> str:
         return "a-new-invented-token" if rejected else "an-old-invented-token"
 
-    async with Sandbox(temper="reference") as sandbox:
+    async with Sandbox(mode="reference") as sandbox:
         sandbox.revoke("an-old-invented-token")
         async with PhoneNumberClient(provide, base_url=sandbox.url, retry=QUICK) as client:
             sandbox.plan(Fault.status(503))
@@ -355,7 +355,7 @@ async def test_total_timeout_of_the_policy_holds_unless_told() -> None:
 
 async def test_total_timeout_is_for_each_page() -> None:
     async with serving() as (sandbox, client):
-        sandbox.plan(Fault.delay_answer(0.35), times=3)
+        sandbox.plan(Fault.delay_response(0.35), times=3)
         assert len(await client.list_phone_numbers(LARGE_WABA, total_timeout=1.0)) == 250  # 1.05 s in all
 
 
@@ -595,7 +595,7 @@ async def of_budgets(waba_id: str | EllipsisType | None, app_quota: int | None =
             try:
                 await call
             except RateLimitError as error:
-                sent.append(error.refused)
+                sent.append(error.sent)
             else:
                 sent.append(True)
     return sent
@@ -640,10 +640,10 @@ async def test_the_usage_of_a_call_is_that_of_its_budget() -> None:
         events = list[Event]()
         client.subscribe(events.append)
         await client.session.get("1234", waba_id="5678")
-        assert client.last_usage("5678") == Usage(Reading(7.0), Reading(3.0))
+        assert client.last_usage("5678") == Usage(UsageMetric(7.0), UsageMetric(3.0))
         assert client.last_usage("1234") is client.last_usage(None) is None
         await client.session.get("1234", waba_id=None)
-        assert client.last_usage(None) == Usage(Reading(90.0), Reading(3.0))
+        assert client.last_usage(None) == Usage(UsageMetric(90.0), UsageMetric(3.0))
         usages = [event.usage for event in events if isinstance(event, CallFinished)]
         assert usages == [client.last_usage("5678"), client.last_usage(None)]
 
@@ -654,8 +654,11 @@ async def test_a_hold_of_what_is_no_account_is_told_by_the_id_that_was_called() 
         client.subscribe(events.append)
         sandbox.plan(Fault.error(80008, headers=AT_ONCE))
         await client.session.get(f"{SMALL_WABA}/phone_numbers", waba_id=None)
-        holds = [event for event in events if isinstance(event, HoldBegan | HoldEnded)]
-        assert holds == [HoldBegan(node_id=SMALL_WABA, code=80008, seconds=0.0), HoldEnded(node_id=SMALL_WABA)]
+        holds = [event for event in events if isinstance(event, ThrottleStarted | ThrottleEnded)]
+        assert holds == [
+            ThrottleStarted(node_id=SMALL_WABA, code=80008, seconds=0.0),
+            ThrottleEnded(node_id=SMALL_WABA),
+        ]
 
 
 # The life of a session

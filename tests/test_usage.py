@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.usage import Reading, Usage, _read, read_usage, server_wait
+from wa_phone_async.usage import Usage, UsageMetric, _read, read_usage, server_wait
 
 BUC = "X-Business-Use-Case-Usage"
 APP = "X-App-Usage"
 
 
-def buc(document: object, node_id: str = "7") -> Reading | None:
+def buc(document: object, node_id: str = "7") -> UsageMetric | None:
     usage = read_usage({BUC: json.dumps(document)}, node_id)
     return usage.waba if usage else None
 
@@ -34,42 +34,42 @@ def test_both_headers_are_read() -> None:
         APP: '{"call_count":1,"total_time":3,"total_cputime":2}',
     }
 
-    assert read_usage(headers, "7") == Usage(Reading(28.0, 26.0, 180.0), Reading(1.0, 3.0, 0.0))
+    assert read_usage(headers, "7") == Usage(UsageMetric(28.0, 26.0, 180.0), UsageMetric(1.0, 3.0, 0.0))
 
 
 @pytest.mark.parametrize("name", [BUC, BUC.lower(), BUC.upper()])
 def test_names_have_any_case_in_a_dict(name: str) -> None:
-    assert read_usage({name: json.dumps({"7": [entry(5)]})}, "7") == Usage(Reading(5.0))
+    assert read_usage({name: json.dumps({"7": [entry(5)]})}, "7") == Usage(UsageMetric(5.0))
 
 
 def test_a_mapping_that_ignores_case_is_asked_directly() -> None:
     headers = MappingProxyType({"x-app-usage": '{"call_count": 9}'})
 
-    assert read_usage(headers, "7") == Usage(app=Reading(9.0))
+    assert read_usage(headers, "7") == Usage(app=UsageMetric(9.0))
 
 
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
-        pytest.param({"7": [entry(1), entry(90)]}, Reading(90.0), id="the second entry is fuller"),
-        pytest.param({"7": [entry(3)], "8": [entry(90)]}, Reading(3.0), id="own id wins"),
-        pytest.param({"9": [entry(3)], "8": [entry(90)]}, Reading(90.0), id="else all ids"),
-        pytest.param({"7": entry(12)}, Reading(12.0), id="an entry without a list"),
-        pytest.param({"7": [entry(130.5)]}, Reading(130.5), id="above 100, and a fraction"),
-        pytest.param({"7": [entry("44")]}, Reading(44.0), id="a text"),
-        pytest.param({"7": [{"total_time": 99}]}, Reading(None, 99.0), id="load alone"),
-        pytest.param({"7": [{"total_time": 99, "type": 5, "new": {}}]}, Reading(None, 99.0), id="unknown keys"),
-        pytest.param({"7": [entry(50), entry(1, total_time=60)]}, Reading(50.0, 60.0), id="each by itself"),
-        pytest.param({"7": [entry(1, 2), entry(2, 1)]}, Reading(2.0, 0.0, 120.0), id="the longest wait"),
-        pytest.param({"7": [{"reset_time_duration": 30}]}, Reading(None, 0.0, 30.0), id="seconds"),
+        pytest.param({"7": [entry(1), entry(90)]}, UsageMetric(90.0), id="the second entry is fuller"),
+        pytest.param({"7": [entry(3)], "8": [entry(90)]}, UsageMetric(3.0), id="own id wins"),
+        pytest.param({"9": [entry(3)], "8": [entry(90)]}, UsageMetric(90.0), id="else all ids"),
+        pytest.param({"7": entry(12)}, UsageMetric(12.0), id="an entry without a list"),
+        pytest.param({"7": [entry(130.5)]}, UsageMetric(130.5), id="above 100, and a fraction"),
+        pytest.param({"7": [entry("44")]}, UsageMetric(44.0), id="a text"),
+        pytest.param({"7": [{"total_time": 99}]}, UsageMetric(None, 99.0), id="load alone"),
+        pytest.param({"7": [{"total_time": 99, "type": 5, "new": {}}]}, UsageMetric(None, 99.0), id="unknown keys"),
+        pytest.param({"7": [entry(50), entry(1, total_time=60)]}, UsageMetric(50.0, 60.0), id="each by itself"),
+        pytest.param({"7": [entry(1, 2), entry(2, 1)]}, UsageMetric(2.0, 0.0, 120.0), id="the longest wait"),
+        pytest.param({"7": [{"reset_time_duration": 30}]}, UsageMetric(None, 0.0, 30.0), id="seconds"),
         pytest.param({"7": [entry(calls=True, minutes=None)]}, None, id="neither bool nor null is a number"),
         pytest.param({"7": [entry(-1)]}, None, id="negative"),
         pytest.param({"7": [entry(math.nan)]}, None, id="not a number"),
         pytest.param({"7": [entry(math.inf)]}, None, id="infinite"),
         pytest.param({"7": [entry(10**400)]}, None, id="too large"),
         pytest.param({"7": [entry(1e9)]}, None, id="absurd"),
-        pytest.param({"7": [entry(999_999_999, 1)]}, Reading(999_999_999.0, 0.0, 60.0), id="large"),
-        pytest.param({"7": [entry(1, 2e7)]}, Reading(1.0), id="minutes that are absurd in seconds"),
+        pytest.param({"7": [entry(999_999_999, 1)]}, UsageMetric(999_999_999.0, 0.0, 60.0), id="large"),
+        pytest.param({"7": [entry(1, 2e7)]}, UsageMetric(1.0), id="minutes that are absurd in seconds"),
         pytest.param({"7": [entry("many")]}, None, id="a word"),
         pytest.param({"7": ["x", None, 3]}, None, id="no entry is an object"),
         pytest.param({"7": None}, None, id="null"),
@@ -77,7 +77,7 @@ def test_a_mapping_that_ignores_case_is_asked_directly() -> None:
         pytest.param({}, None, id="empty"),
     ],
 )
-def test_entries(document: object, expected: Reading | None) -> None:
+def test_entries(document: object, expected: UsageMetric | None) -> None:
     assert buc(document) == expected
 
 
@@ -95,7 +95,7 @@ def test_a_key_that_comes_twice_hides_nothing(text: str, expected: float) -> Non
     usage = read_usage({BUC: text}, "7")
 
     assert usage is not None
-    assert usage.waba == Reading(expected)
+    assert usage.waba == UsageMetric(expected)
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", '{"call_count": 5, // a comment\n}', "[" * 100_000])
@@ -131,7 +131,7 @@ def test_the_same_texts_give_the_same_object() -> None:
 
 
 def test_percent_is_the_fullest() -> None:
-    assert (Reading(5.0, 9.0).percent, Reading(9.0, 5.0).percent, Reading().percent) == (9.0, 9.0, 0.0)
+    assert (UsageMetric(5.0, 9.0).percent, UsageMetric(9.0, 5.0).percent, UsageMetric().percent) == (9.0, 9.0, 0.0)
 
 
 JSON = st.recursive(

@@ -79,7 +79,7 @@ async def clients_are_made(session: aiohttp.ClientSession, graph: wa.GraphSessio
     wa.PhoneNumberClient("token", max_body=1.5)  # type: ignore[arg-type]  # whole bytes
     wa.PhoneNumberClient("token", retry=3)  # type: ignore[arg-type]  # a RetryPolicy
     wa.PhoneNumberClient("token", session="lent")  # type: ignore[arg-type]  # a session
-    wa.PhoneNumberClient("token", throttle="redis://")  # type: ignore[arg-type]  # a BudgetKeeper
+    wa.PhoneNumberClient("token", throttle="redis://")  # type: ignore[arg-type]  # a RateLimiter
     wa.PhoneNumberClient("token", trace_configs=3)  # type: ignore[arg-type]  # a sequence
     wa.PhoneNumberClient("token", app_secret=b"")  # type: ignore[arg-type]  # text
     wa.PhoneNumberClient("token", base_url=443)  # type: ignore[arg-type]  # text
@@ -156,7 +156,7 @@ async def edges_are_read(client: wa.PhoneNumberClient) -> None:
     assert_type(await session.paginate("1/edge"), list[dict[str, Any]])
     assert_type(await session.paginate("1/edge", model=PN), list[PN])
     assert_type(await session.paginate("1/edge", model=PN).first_page(), wa.Page[PN])
-    assert_type(await session.post("1", {}, wa.Confirmation, unknown=lost), wa.Confirmation)
+    assert_type(await session.post("1", {}, wa.SuccessResponse, unknown=lost), wa.SuccessResponse)
     assert_type(session.api_version, str)
     assert_type(session.base_url, str)
     assert_type(session.last_usage("1"), wa.Usage | None)
@@ -166,8 +166,8 @@ async def edges_are_read(client: wa.PhoneNumberClient) -> None:
     await session.get("1", waba_id=3)  # type: ignore[call-overload]  # an id is text
     session.paginate("1/edge", limit="3")  # type: ignore[call-overload]  # a number
     session.paginate("1/edge", model="PhoneNumber")  # type: ignore[call-overload]  # a model is a class
-    await session.post("1", {}, wa.Confirmation)  # type: ignore[call-arg]  # what a lost answer is must be said
-    await session.post("1", [], wa.Confirmation, unknown=lost)  # type: ignore[arg-type]  # an object
+    await session.post("1", {}, wa.SuccessResponse)  # type: ignore[call-arg]  # what a lost answer is must be said
+    await session.post("1", [], wa.SuccessResponse, unknown=lost)  # type: ignore[arg-type]  # an object
 
 
 def lost(reason: str) -> wa.OutcomeUnknownError:
@@ -201,17 +201,17 @@ async def one_number_is_read_and_written(client: wa.PhoneNumberClient) -> None:
     assert_type(created, wa.CreatedPhoneNumber)
     assert_type(created.id, str)
     assert_type(created.extra, wa.Extra)
-    assert_type(await client.request_code("1", code_method="VOICE", language="en"), wa.Confirmation)
-    assert_type(await client.verify_code("1", "123-830", waba_id="2"), wa.Confirmation)
-    assert_type(await client.register("1", pin="271828", timeout=60.0), wa.Confirmation)
-    assert_type(await client.deregister("1", total_timeout=3), wa.Confirmation)
+    assert_type(await client.request_code("1", code_method="VOICE", language="en"), wa.SuccessResponse)
+    assert_type(await client.verify_code("1", "123-830", waba_id="2"), wa.SuccessResponse)
+    assert_type(await client.register("1", pin="271828", timeout=60.0), wa.SuccessResponse)
+    assert_type(await client.deregister("1", total_timeout=3), wa.SuccessResponse)
     confirmation = await client.set_two_step_verification_pin("1", "271828")
-    assert_type(confirmation, wa.Confirmation)
+    assert_type(confirmation, wa.SuccessResponse)
     assert_type(confirmation.success, bool)
     assert_type(confirmation.id, str | None)
     assert_type(confirmation.extra, wa.Extra)
 
-    ensured = await client.ensure_phone_number("1", phone_number="16315551000", look_again=(0.5, 1))
+    ensured = await client.ensure_phone_number("1", phone_number="16315551000", recheck_delays=(0.5, 1))
     assert_type(ensured, wa.EnsuredPhoneNumber)
     assert_type(ensured.phone_number, PN)
     assert_type(ensured.outcome, Literal["created", "found", "recovered"])
@@ -228,7 +228,7 @@ async def one_number_is_read_and_written(client: wa.PhoneNumberClient) -> None:
     await client.set_two_step_verification_pin("1", 271828)  # type: ignore[arg-type]  # a PIN is text
     await client.deregister("1", waba_id=2)  # type: ignore[arg-type]  # an id is text
     await client.ensure_phone_number("1")  # type: ignore[call-arg]  # which number is to be there?
-    await client.ensure_phone_number("1", phone_number="1", look_again="1 2 4")  # type: ignore[arg-type]  # seconds
+    await client.ensure_phone_number("1", phone_number="1", recheck_delays="1 2 4")  # type: ignore[arg-type]  # seconds
     if ensured.outcome == "lost":  # type: ignore[comparison-overlap]  # there is no such outcome
         return
 
@@ -329,7 +329,7 @@ def status_of(number: wa.PhoneNumber) -> str | None:
     return number.status
 
 
-Wait: TypeAlias = wa.HoldBegan | wa.HoldEnded | wa.PacingBegan | wa.PacingEnded
+Wait: TypeAlias = wa.ThrottleStarted | wa.ThrottleEnded | wa.QuotaWaitStarted | wa.QuotaWaitEnded
 
 
 async def events_are_told(client: wa.PhoneNumberClient, node_ids: list[str]) -> None:
@@ -358,12 +358,12 @@ async def events_are_told(client: wa.PhoneNumberClient, node_ids: list[str]) -> 
                 assert_type(event.code, int | None)
                 assert_type(event.attempt, int)
                 assert_type(event.seconds, float)
-            case wa.HoldBegan():
+            case wa.ThrottleStarted():
                 assert_type(event.code, int | None)
                 assert_type(event.seconds, float)
-            case wa.PacingBegan():
+            case wa.QuotaWaitStarted():
                 assert_type(event.seconds, float)
-            case wa.HoldEnded() | wa.PacingEnded():
+            case wa.ThrottleEnded() | wa.QuotaWaitEnded():
                 pass
             case wa.ListFinished():
                 assert_type(event.list_id, int)
@@ -386,33 +386,33 @@ async def events_are_told(client: wa.PhoneNumberClient, node_ids: list[str]) -> 
     client.subscribe(listen, lists="all")  # type: ignore[arg-type]  # a truth value
 
 
-async def budgets_are_kept(client: wa.PhoneNumberClient, keeper: wa.BudgetKeeper) -> None:
+async def budgets_are_kept(client: wa.PhoneNumberClient, keeper: wa.RateLimiter) -> None:
     keeper = wa.Throttle(quota=5_000, app_quota=10_000)
     async with RedisThrottle("redis://", app_id="1", quota=200, timeout=0.1, prefix="p") as shared:
         assert_type(shared, RedisThrottle)
         keeper = shared
         await shared.aclose()
-        assert_type(await shared.admit("1", "digest", patience=1, is_probe=True), Lease | float)
+        assert_type(await shared.admit("1", "digest", max_wait=1, is_probe=True), Lease | float)
         assert_type(shared.last_usage("1"), wa.Usage | None)
-    assert_type(await keeper.admit(None, "digest", patience=0.5), Lease | float)
+    assert_type(await keeper.admit(None, "digest", max_wait=0.5), Lease | float)
     throttle = wa.Throttle()
-    lease = await throttle.admit("1", "digest", patience=1)
+    lease = await throttle.admit("1", "digest", max_wait=1)
     assert_type(lease, Lease | float)
     if isinstance(lease, Lease):
         assert_type(lease.waba_id, str | None)
         assert_type(lease.token, str)
         assert_type(lease.since, float)
-        assert_type(throttle.report(lease, Report("answered")), float)
-        assert_type(keeper.report(lease, Report("refused", code=80008)), float)
+        assert_type(throttle.report(lease, Report("accepted")), float)
+        assert_type(keeper.report(lease, Report("throttled", code=80008)), float)
         assert_type(shared.report(lease, Report("lost")), float)
-        keeper.report(lease, Report("done"))  # type: ignore[arg-type]  # there is no such fate
+        keeper.report(lease, Report("done"))  # type: ignore[arg-type]  # there is no such result
     usage = client.last_usage("1")
     assert_type(usage, wa.Usage | None)
     assert_type(throttle.last_usage(None), wa.Usage | None)
     assert_type(keeper.last_usage(None), wa.Usage | None)
     if usage is not None:
-        assert_type(usage.waba, wa.Reading | None)
-        assert_type(usage.app, wa.Reading | None)
+        assert_type(usage.waba, wa.UsageMetric | None)
+        assert_type(usage.app, wa.UsageMetric | None)
         assert_type(usage.retry_after_seconds, float | None)
         if usage.app is not None:
             assert_type(usage.app.calls_percent, float | None)
@@ -528,7 +528,7 @@ def errors_keep_what_is_known(
 ) -> None:
     assert_type(error.attempts, int)
     assert_type(error.retry_after, float | None)
-    assert_type(error.repeatable, bool)
+    assert_type(error.retryable, bool)
     assert_type(error.seconds_left, float | None)
     assert_type(refusal.message, str)
     assert_type(refusal.http_status, int | None)
@@ -554,7 +554,7 @@ def errors_keep_what_is_known(
     if isinstance(error, wa.AuthenticationError):
         assert_type(error.is_shared, bool)
     elif isinstance(error, wa.RateLimitError):
-        assert_type(error.refused, bool)
+        assert_type(error.sent, bool)
         assert_type(error.usage, wa.Usage | None)
     elif isinstance(error, wa.TransportError):
         assert_type(error.sent, bool)
@@ -596,7 +596,7 @@ def errors_are_a_tree() -> None:
 
 
 async def the_sandbox_is_typed() -> None:
-    async with Sandbox(temper="reference", quota={EMPTY_WABA: 3}, tokens=["any"], review_after=1) as sandbox:
+    async with Sandbox(mode="reference", quota={EMPTY_WABA: 3}, tokens=["any"], review_after=1) as sandbox:
         assert_type(sandbox, Sandbox)
     with Sandbox(quota="meta", rounding="round", clock=VirtualTimeLoop().time, accounts=3) as sandbox:
         assert_type(sandbox, Sandbox)
@@ -629,7 +629,7 @@ async def the_sandbox_is_typed() -> None:
     sandbox.revoke("token")
     sandbox.spend("1", 3)
 
-    Sandbox(temper="dead")  # type: ignore[arg-type]  # "live" or "reference"
+    Sandbox(mode="dead")  # type: ignore[arg-type]  # "live" or "reference"
     Sandbox(quota="none")  # type: ignore[arg-type]  # "meta", numbers or None
     Sandbox(rounding="up")  # type: ignore[arg-type]  # "floor" or "round"
     Sandbox(latency="1")  # type: ignore[arg-type]  # seconds
@@ -699,7 +699,7 @@ def faults_are_values(fault: Fault, loop: VirtualTimeLoop) -> None:
     assert_type(Fault.drop_before(), Fault)
     assert_type(Fault.drop_after(reset=True), Fault)
     assert_type(Fault.delay(1), Fault)
-    assert_type(Fault.delay_answer(0.5), Fault)
+    assert_type(Fault.delay_response(0.5), Fault)
     assert_type(Fault.cut(3, clean=True), Fault)
     assert_type(Fault.html(), Fault)
     assert_type(Fault.raw(b"{", status=200, takes_effect=True), Fault)

@@ -44,14 +44,22 @@ from .errors import (
     WaPhoneError,
     WebhookSignatureError,
 )
-from .events import CallFinished, Event, HoldBegan, HoldEnded, ListFinished, PacingBegan, PacingEnded, RetryPlanned
+from .events import (
+    CallFinished,
+    Event,
+    ListFinished,
+    QuotaWaitEnded,
+    QuotaWaitStarted,
+    RetryPlanned,
+    ThrottleEnded,
+    ThrottleStarted,
+)
 from .integrations.notebook import show_tables as _show_tables
 from .models import (
     ALL_FIELDS,
     AccountMode,
     BusinessAccount,
     CodeVerificationStatus,
-    Confirmation,
     CreatedPhoneNumber,
     Cursors,
     Extra,
@@ -62,16 +70,17 @@ from .models import (
     PhoneNumber,
     PhoneNumberStatus,
     QualityRating,
+    SuccessResponse,
     Throughput,
     ThroughputLevel,
     UnifiedCertStatus,
 )
 from .pagination.paginator import AsyncPaginator
 from .query import Filter, Sort
-from .ratelimit.throttle import BudgetKeeper, Throttle
+from .ratelimit.throttle import RateLimiter, Throttle
 from .readiness import Readiness, is_ready, read_readiness
 from .session import GraphSession
-from .usage import Reading, Usage
+from .usage import Usage, UsageMetric
 from .workflows.bulk import Listings, WabaListing
 from .workflows.ensure import EnsuredPhoneNumber
 from .workflows.watch import Change, Watch
@@ -85,12 +94,10 @@ __all__ = [
     "AsyncPaginator",
     "AuthenticationError",
     "BadRequestError",
-    "BudgetKeeper",
     "BusinessAccount",
     "CallFinished",
     "Change",
     "CodeVerificationStatus",
-    "Confirmation",
     "ConflictError",
     "CreatedPhoneNumber",
     "Cursors",
@@ -102,8 +109,6 @@ __all__ = [
     "Filter",
     "GraphAPIError",
     "GraphSession",
-    "HoldBegan",
-    "HoldEnded",
     "HostPlatform",
     "InvalidArgumentError",
     "ListFinished",
@@ -112,8 +117,6 @@ __all__ = [
     "NameStatus",
     "NotFoundError",
     "OutcomeUnknownError",
-    "PacingBegan",
-    "PacingEnded",
     "Page",
     "PaginationError",
     "PermissionDeniedError",
@@ -122,16 +125,21 @@ __all__ = [
     "PhoneNumberClient",
     "PhoneNumberStatus",
     "QualityRating",
+    "QuotaWaitEnded",
+    "QuotaWaitStarted",
     "RateLimitError",
+    "RateLimiter",
     "Readiness",
-    "Reading",
     "RequestTimeoutError",
     "RetryPlanned",
     "RetryPolicy",
     "ServerError",
     "Sort",
     "StaleListingError",
+    "SuccessResponse",
     "Throttle",
+    "ThrottleEnded",
+    "ThrottleStarted",
     "Throughput",
     "ThroughputLevel",
     "TokenProvider",
@@ -139,6 +147,7 @@ __all__ = [
     "UnifiedCertStatus",
     "UnprocessableEntityError",
     "Usage",
+    "UsageMetric",
     "WaPhoneError",
     "WabaListing",
     "WaitError",

@@ -27,16 +27,16 @@ from .call.writes import (
 from .checks import MAX_PAGE_SIZE, check_node_id, check_seconds
 from .errors import CLOSED, InvalidArgumentError, OutcomeUnknownError
 from .hooks import Listener
-from .models import ALL_FIELDS, BusinessAccount, Confirmation, CreatedPhoneNumber, PhoneNumber
+from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
 from .pagination.paginator import AsyncPaginator, Follow
 from .phone_digits import whole_number
 from .query import AccountKind, Filter, Sort, accounts_edge, create_body, fields_with, list_params, read_fields
-from .ratelimit.throttle import BudgetKeeper
+from .ratelimit.throttle import RateLimiter
 from .redaction import conceal
 from .session import GraphSession
 from .usage import Usage
 from .workflows.bulk import Accounts, Listings
-from .workflows.ensure import LOOK_AGAIN, EnsuredPhoneNumber, Ensuring, Wanted, read_look_again
+from .workflows.ensure import RECHECK_DELAYS, EnsuredPhoneNumber, Ensuring, Wanted, read_recheck_delays
 from .workflows.watch import Predicate, Watch, wait_until
 
 
@@ -50,7 +50,7 @@ class Settings(TypedDict, total=False):
     timeout: float | aiohttp.ClientTimeout
     trace_configs: Sequence[aiohttp.TraceConfig]
     max_body: int
-    throttle: BudgetKeeper | None
+    throttle: RateLimiter | None
     on_event: Listener | None
 
 
@@ -548,7 +548,7 @@ class PhoneNumberClient:
         language: str = "en_US",
         waba_id: str | None = None,
         total_timeout: float | None = None,
-    ) -> Confirmation:
+    ) -> SuccessResponse:
         """Have a code sent to a number, to prove that it is yours.
 
         `POST /{phone_number_id}/request_code`, Meta's guide to registering numbers and its v23.0 OpenAPI description,
@@ -580,7 +580,7 @@ class PhoneNumberClient:
         *,
         waba_id: str | None = None,
         total_timeout: float | None = None,
-    ) -> Confirmation:
+    ) -> SuccessResponse:
         """Prove that a number is yours by the code that came. It is verified then, and not yet registered.
 
         `POST /{phone_number_id}/verify_code`, Meta's guide to registering numbers and its v23.0 OpenAPI description,
@@ -612,7 +612,7 @@ class PhoneNumberClient:
         waba_id: str | None = None,
         timeout: float = REGISTER_SECONDS,  # noqa: ASYNC109 - of each attempt: a caller's own would hide what was sent
         total_timeout: float | None = None,
-    ) -> Confirmation:
+    ) -> SuccessResponse:
         """Register a verified number, so that it can send; also again after a new name was approved.
 
         `POST /{phone_number_id}/register`, Meta's guides to registration and its v23.0 OpenAPI description, read
@@ -644,7 +644,7 @@ class PhoneNumberClient:
 
     async def deregister(
         self, phone_number_id: str, *, waba_id: str | None = None, total_timeout: float | None = None
-    ) -> Confirmation:
+    ) -> SuccessResponse:
         """End the registration of a number: it cannot send until it is registered again, 5 minutes later or after.
 
         `POST /{phone_number_id}/deregister`, Meta's guide to registration, read 2026-11-22; not for numbers that the
@@ -666,7 +666,7 @@ class PhoneNumberClient:
 
     async def set_two_step_verification_pin(
         self, phone_number_id: str, pin: str, *, waba_id: str | None = None, total_timeout: float | None = None
-    ) -> Confirmation:
+    ) -> SuccessResponse:
         """Give a registered number another PIN of two-step verification. The old one is not asked for.
 
         `POST /{phone_number_id}`, Meta's guide to two-step verification, read 2026-11-22.
@@ -696,14 +696,14 @@ class PhoneNumberClient:
         waba_id: str | None,
         total_timeout: float | None,
         attempt_seconds: float | None = None,
-    ) -> Confirmation:
+    ) -> SuccessResponse:
         """Write to a number once, with the seconds of an attempt where they are not the client's."""
         self._check_open()
         check_node_id("phone_number_id", phone_number_id)
         return await self.session.post(
             step.path(phone_number_id),
             body,
-            Confirmation,
+            SuccessResponse,
             unknown=lambda reason: step.unknown(phone_number_id, waba_id, reason),
             waba_id=waba_id,
             counted=True,
@@ -722,7 +722,7 @@ class PhoneNumberClient:
         preverified_id: str | None = None,
         fields: Iterable[str] | str | None = None,
         follow: Follow = "next",
-        look_again: Iterable[float] = LOOK_AGAIN,
+        recheck_delays: Iterable[float] = RECHECK_DELAYS,
         total_timeout: float | None = None,
     ) -> EnsuredPhoneNumber:
         """The phone number of an account, created if it is not there: call it again until it returns.
@@ -746,8 +746,8 @@ class PhoneNumberClient:
             preverified_id: Meta's id of a number that was verified beforehand.
             fields: The fields of the number that is returned, as for `list_phone_numbers`.
             follow: What says that the list goes on.
-            look_again: Seconds between looks after an answer that was lost, or a refusal as there already; the first
-                look is at once.
+            recheck_delays: Seconds between two checks after a lost response, or after the API said that the number is
+                there already. The first check is at once.
             total_timeout: Seconds for it all; `None` sets no bound, and each call has the policy's.
 
         Returns:
@@ -797,7 +797,7 @@ class PhoneNumberClient:
             has_code=cc is not None,
             list_numbers=list_numbers,
             create=create,
-            look_again=read_look_again(look_again),
+            recheck_delays=read_recheck_delays(recheck_delays),
         )
         return await self._ensuring.ensure(wanted, total_timeout=total_timeout)
 

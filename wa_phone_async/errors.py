@@ -48,7 +48,7 @@ class WaPhoneError(Exception):
     """How many times the call was tried before it failed, the first one included."""
     retry_after: float | None = None
     """Seconds that the server asked to wait, or `None` where it named none."""
-    repeatable: bool = False
+    retryable: bool = False
     """Whether the same call may be made again: it can do no harm, and it may help."""
     seconds_left: float | None = None
     """Seconds that were left of the call's `total_timeout` when it failed, or `None` without one."""
@@ -330,9 +330,9 @@ class UnprocessableEntityError(GraphAPIError):
 class RateLimitError(GraphAPIError):
     """Too many calls: `retry_after` says for how many seconds, where that is known."""
 
-    refused: bool = True
-    """Whether the API refused the call. `False` means that it was not sent, since the budget has no room for it within
-    the time that the caller allows; there is no `http_status` then."""
+    sent: bool = True
+    """Whether the request was sent. `False`: the quota is used, and the wait would be longer than the caller allows.
+    Then there is no `http_status`."""
     usage: Usage | None = None
     """What the last answer said about the budgets, or `None`."""
 

@@ -72,7 +72,7 @@ class RetryPlanned:
 
 
 @attrs.frozen(kw_only=True)
-class HoldBegan:
+class ThrottleStarted:
     """The API has throttled a call, and calls wait."""
 
     node_id: str
@@ -84,7 +84,7 @@ class HoldBegan:
 
 
 @attrs.frozen(kw_only=True)
-class HoldEnded:
+class ThrottleEnded:
     """A call for a node that was held has been answered again."""
 
     node_id: str
@@ -92,11 +92,11 @@ class HoldEnded:
 
 
 @attrs.frozen(kw_only=True)
-class PacingBegan:
+class QuotaWaitStarted:
     """A call has waited for a second for room in its budgets, before the API refuses any, and waits on.
 
     It is told of the first of the calls that wait so at the same time. Those that wait for the end of their account's
-    hold were told of by its `HoldBegan`.
+    hold were told of by its `ThrottleStarted`.
     """
 
     node_id: str
@@ -106,7 +106,7 @@ class PacingBegan:
 
 
 @attrs.frozen(kw_only=True)
-class PacingEnded:
+class QuotaWaitEnded:
     """No call waits for room in its budgets any more."""
 
     node_id: str
@@ -138,5 +138,5 @@ class ListFinished:
     """From the beginning of its first call to the end of its last one."""
 
 
-Event = CallFinished | RetryPlanned | HoldBegan | HoldEnded | PacingBegan | PacingEnded | ListFinished
+Event = CallFinished | RetryPlanned | ThrottleStarted | ThrottleEnded | QuotaWaitStarted | QuotaWaitEnded | ListFinished
 """Anything that a listener is told."""

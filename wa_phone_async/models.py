@@ -325,7 +325,7 @@ class CreatedPhoneNumber:
 
 
 @attrs.frozen
-class Confirmation:
+class SuccessResponse:
     """The answer to a write on a number: it was done. Meta's v23.0 OpenAPI description, read 2026-11-22."""
 
     success: bool

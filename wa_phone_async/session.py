@@ -22,7 +22,7 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from .call.error_codes import lost_outcome, repeatable
+from .call.error_codes import is_retryable, lost_outcome
 from .call.request import Dialect, Request, amend
 from .call.response import check_success, read_answer, unreadable
 from .call.retry import RetryPolicy, retrying
@@ -53,12 +53,12 @@ from .errors import (
     RateLimitError,
     WaPhoneError,
 )
-from .events import CallFinished, HoldBegan, HoldEnded, RetryPlanned
+from .events import CallFinished, RetryPlanned, ThrottleEnded, ThrottleStarted
 from .hooks import Announcer, Listener
 from .pagination.list_events import ListTally
 from .pagination.paginator import AsyncPaginator, Follow, Listing, Walk, read_listing, read_plain_listing
 from .query import optional_fields
-from .ratelimit.throttle import BudgetKeeper, Lease, Report, Throttle, token_digest
+from .ratelimit.throttle import Lease, RateLimiter, Report, Throttle, token_digest
 from .ratelimit.wait_events import Pacing
 from .redaction import Secret, conceal
 from .usage import Usage, read_usage
@@ -143,7 +143,7 @@ class GraphSession:
         session: aiohttp.ClientSession | None = None,
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
         max_body: int = 64 * 2**20,
-        throttle: BudgetKeeper | None = None,
+        throttle: RateLimiter | None = None,
         on_event: Listener | None = None,
     ) -> None:
         access_token = access_token if callable(access_token) else conceal(access_token)
@@ -167,8 +167,8 @@ class GraphSession:
         check_at_least_one("max_body", max_body)
         self._max_body = max_body
         if throttle is not None:
-            check_kind("throttle", throttle, BudgetKeeper, "a Throttle or another BudgetKeeper")
-        self._throttle: BudgetKeeper = Throttle() if throttle is None else throttle
+            check_kind("throttle", throttle, RateLimiter, "a Throttle or another RateLimiter")
+        self._throttle: RateLimiter = Throttle() if throttle is None else throttle
         if retry is not None:
             check_kind("retry", retry, RetryPolicy, "a RetryPolicy, such as RetryPolicy(max_attempts=3)")
         self._retry = RetryPolicy() if retry is None else retry
@@ -566,14 +566,14 @@ class GraphSession:
 
     def _tell_hold(self, node_id: str, report: Report, seconds: float) -> None:
         """A hold begins with a refusal, and has ended when a call for the same id is answered again."""
-        if report.fate == "refused" and node_id not in self._held:
+        if report.result == "throttled" and node_id not in self._held:
             self._held.add(node_id)
             if self._events.is_heard:
-                self._events.tell(HoldBegan(node_id=node_id, code=report.code, seconds=seconds))
-        elif report.fate == "answered" and node_id in self._held:
+                self._events.tell(ThrottleStarted(node_id=node_id, code=report.code, seconds=seconds))
+        elif report.result == "accepted" and node_id in self._held:
             self._held.discard(node_id)
             if self._events.is_heard:
-                self._events.tell(HoldEnded(node_id=node_id))
+                self._events.tell(ThrottleEnded(node_id=node_id))
 
     async def _attempt(self, call: _Call[T]) -> T:
         """Send the request once, and give its value or raise what went wrong with all that is known of it."""
@@ -581,12 +581,12 @@ class GraphSession:
         result = await self._try(wire, call)
         if not isinstance(result, WaPhoneError):
             return result
-        call.was_throttled = isinstance(result, RateLimitError) and result.refused
+        call.was_throttled = isinstance(result, RateLimitError) and result.sent
         is_write = call.request.is_write
         reason = lost_outcome(result) if is_write else None
         error = call.unknown(reason) if reason and call.unknown else result
         error.attempts = call.attempts
-        error.repeatable = repeatable(error, is_write=is_write, is_counted=call.request.is_counted)
+        error.retryable = is_retryable(error, is_write=is_write, is_counted=call.request.is_counted)
         error.seconds_left = call.seconds_left()
         raise error
 
@@ -624,19 +624,19 @@ class GraphSession:
         finally:
             hold = self._throttle.report(lease, report)
             self._tell_hold(lease.waba_id or call.request.node_id, report, hold)
-        if report.fate == "refused" and isinstance(result, RateLimitError):
+        if report.result == "throttled" and isinstance(result, RateLimitError):
             result.retry_after = max(hold, result.retry_after or 0.0)
         return result
 
     async def _admit(self, call: _Call[T], token: Secret, waiting: asyncio.Timeout) -> Lease | RateLimitError:
         """Wait until the budgets have room for the call, or say at once that this would take too long."""
         waba_id, left, began = call.request.budget_id, call.seconds_left(), call.now()
-        patience = self._retry.max_wait if left is None else min(self._retry.max_wait, left)
+        max_wait = self._retry.max_wait if left is None else min(self._retry.max_wait, left)
         self._waiting.add((token, waiting))
-        wait = self._pacing.begin(call.request.node_id, patience) if self._events.is_heard else None
+        wait = self._pacing.begin(call.request.node_id, max_wait) if self._events.is_heard else None
         try:
             lease = await self._throttle.admit(
-                waba_id, token_digest(token), patience=patience, is_probe=call.was_throttled
+                waba_id, token_digest(token), max_wait=max_wait, is_probe=call.was_throttled
             )
         finally:
             self._waiting.discard((token, waiting))
@@ -646,9 +646,9 @@ class GraphSession:
         if isinstance(lease, Lease):
             return lease
         budget = f"the budget of {waba_id or 'the app'}"
-        text = f"{call.request} was not sent: {budget} has no room in the {patience:,.1f} s that it may wait"
+        text = f"{call.request} was not sent: {budget} has no room in the {max_wait:,.1f} s that it may wait"
         error = RateLimitError(text, http_status=None, retry_after=lease)
-        error.refused = False
+        error.sent = False
         error.usage = self._throttle.last_usage(waba_id)
         return error
 
@@ -665,10 +665,10 @@ class GraphSession:
             if call.read_bytes is not None and 200 <= answer.http_status < 300:
                 value = call.read_bytes(answer.body, answer.http_status)
                 if value is not None:
-                    return value, Report("answered", usage)
+                    return value, Report("accepted", usage)
             secrets = self._secrets(call, token)
             payload = read_answer(answer.body, http_status=answer.http_status, usage=usage, secrets=secrets)
-            return call.read(payload, answer.http_status), Report("answered", usage)
+            return call.read(payload, answer.http_status), Report("accepted", usage)
         except WaPhoneError as error:
             result = error.with_traceback(None)  # its frames hold the answer as it came, with any token in it
         if isinstance(result, DecodeError) and result.garbled:
@@ -681,9 +681,9 @@ class GraphSession:
                 secrets=self._secrets(call, token),
             )
         is_write, is_counted = call.request.is_write, call.request.is_counted
-        if isinstance(result, RateLimitError) and repeatable(result, is_write=is_write, is_counted=is_counted):
-            return result, Report("refused", usage, result.code)  # a block for hours holds nobody else
-        return result, Report("answered", usage)
+        if isinstance(result, RateLimitError) and is_retryable(result, is_write=is_write, is_counted=is_counted):
+            return result, Report("throttled", usage, result.code)  # a block for hours holds nobody else
+        return result, Report("accepted", usage)
 
     def _url(self, request: Request, token: Secret) -> URL:
         query = request.query_string()

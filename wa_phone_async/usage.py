@@ -24,7 +24,7 @@ _Json = dict[str, Any] | list[Any] | str | float | None
 
 
 @attrs.frozen
-class Reading:
+class UsageMetric:
     """How full one budget is, by the server's count.
 
     Calls and load are kept apart because they answer different questions. Only the count of calls can be
@@ -52,10 +52,10 @@ class Reading:
 class Usage:
     """What one answer said about the budgets it was charged to."""
 
-    waba: Reading | None = None
+    waba: UsageMetric | None = None
     """The budget of the app and this WABA, from ``X-Business-Use-Case-Usage``."""
 
-    app: Reading | None = None
+    app: UsageMetric | None = None
     """The budget of the app as a whole, from ``X-App-Usage``."""
 
     retry_after_seconds: float | None = None
@@ -151,27 +151,27 @@ def _listed(entries: _Json) -> list[Any]:
     return entries if isinstance(entries, list) else [entries]
 
 
-def _fullest(entries: Iterable[Any]) -> Reading | None:
+def _fullest(entries: Iterable[Any]) -> UsageMetric | None:
     """Take the largest of each number over all entries, or `None` where no entry says anything."""
     readings = [reading for reading in map(_reading, entries) if reading != _SILENT]
     if not readings:
         return None
     counts = [reading.calls_percent for reading in readings if reading.calls_percent is not None]
-    return Reading(
+    return UsageMetric(
         max(counts, default=None),
         max(reading.load_percent for reading in readings),
         max(reading.regain_seconds for reading in readings),
     )
 
 
-_SILENT = Reading()
+_SILENT = UsageMetric()
 
 
-def _reading(entry: _Json) -> Reading:
+def _reading(entry: _Json) -> UsageMetric:
     if not isinstance(entry, dict):
         return _SILENT
     minutes = _number(entry.get("estimated_time_to_regain_access")) or 0.0
-    return Reading(
+    return UsageMetric(
         _number(entry.get("call_count")),
         max(_number(entry.get("total_time")) or 0.0, _number(entry.get("total_cputime")) or 0.0),
         max(_number(minutes * 60.0) or 0.0, _number(entry.get("reset_time_duration")) or 0.0),

@@ -577,7 +577,7 @@ def test_what_is_kept_is_forgotten() -> None:
 def test_what_is_on_its_way_is_begun_anew(forget: Callable[[PhoneNumberCache], None]) -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
-            sandbox.plan(Fault.delay_answer(5))
+            sandbox.plan(Fault.delay_response(5))
             asks = [await asking(cache) for _ in range(8)]  # the effect comes after LATENCY, the answer later
             sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
             forget(cache)
@@ -680,7 +680,7 @@ def test_a_listing_is_begun_anew_five_times_and_ever_later() -> None:
                 StaleListingError, match="100200300400777 was invalidated each of the 6 times"
             ) as caught:
                 await task
-            assert (caught.value.waba_id, caught.value.repeatable) == (SHOP, True)
+            assert (caught.value.waba_id, caught.value.retryable) == (SHOP, True)
             assert len(await cache.phone_numbers(SHOP)) == 2
             assert len(sandbox.requests) == 7
 
@@ -771,7 +771,7 @@ def test_what_is_listed_while_a_write_is_on_its_way_is_not_kept() -> None:
             await asyncio.sleep(1)
             assert await names(cache.phone_numbers(SHOP)) == ["Acme", "Acme"]
             await asyncio.sleep(3.8)
-            sandbox.plan(Fault.delay_answer(9), method="GET")
+            sandbox.plan(Fault.delay_response(9), method="GET")
             cache.invalidate(SHOP)
             reading = await asking(cache)
             await write
@@ -846,7 +846,7 @@ def test_a_write_on_a_number_forgets_who_lists_it(number_id: str, options: dict[
 def test_a_write_on_a_number_that_nothing_lists_begins_anew_what_is_on_its_way() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
-            sandbox.plan(Fault.delay_answer(5), method="GET")
+            sandbox.plan(Fault.delay_response(5), method="GET")
             sandbox.plan(Fault.raw('{"success": true}'), method="POST")
             task = await asking(cache)
             await asyncio.sleep(LATENCY)
@@ -904,7 +904,7 @@ def test_a_webhook_forgets_what_it_concerns(entries: list[object], invalidated: 
 def test_a_webhook_begins_anew_what_is_on_its_way() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
-            sandbox.plan(Fault.delay_answer(5))
+            sandbox.plan(Fault.delay_response(5))
             task = await asking(cache)
             await asyncio.sleep(LATENCY)
             sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
@@ -1016,7 +1016,7 @@ def test_it_is_invalidated_between_two_steps_of_its_loop() -> None:
         sandbox, cache = runner.run(serves.__aenter__())
         kept = runner.run(asking(cache, OTHER_SHOP))
         runner.run(asyncio.wait({kept}))
-        sandbox.plan(Fault.delay_answer(5))
+        sandbox.plan(Fault.delay_response(5))
         reading = runner.run(asking(cache))
         runner.run(asyncio.sleep(LATENCY))
         sandbox.update_number(SHOP, FIRST, verified_name="Bolt")

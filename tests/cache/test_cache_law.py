@@ -58,8 +58,8 @@ FAULTS = [
     Fault.drop_before(),
     Fault.drop_after(),
     Fault.delay(3),
-    Fault.delay_answer(3),
-    Fault.delay_answer(40),
+    Fault.delay_response(3),
+    Fault.delay_response(40),
     Fault.cut(),
     Fault.status(500),
     Fault.error(2, status=500),
@@ -246,7 +246,7 @@ class Law(RuleBasedStateMachine):
         if warm:
             self.run(self.read(HOME[number], {"fields": FIELDS}))
         else:
-            self.sandbox.plan(Fault.delay_answer(1), method="GET", node=HOME[number])
+            self.sandbox.plan(Fault.delay_response(1), method="GET", node=HOME[number])
             self.run(self.begin_to_read(HOME[number]))
         self.change(number, review=False)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async import errors
-from wa_phone_async.call.error_codes import lost_outcome, read_refusal, repeatable
+from wa_phone_async.call.error_codes import is_retryable, lost_outcome, read_refusal
 from wa_phone_async.decoding.converter import Json
 from wa_phone_async.errors import (
     BadRequestError,
@@ -215,8 +215,8 @@ def test_a_refusal_is_typed_by_code_first_and_then_by_status(row: Row) -> None:
 @each_row
 def test_what_is_repeated(row: Row) -> None:
     refusal = row.refusal()
-    assert repeatable(refusal, is_write=False) is (row.read == "yes")
-    assert repeatable(refusal, is_write=True) is (row.write == "yes")
+    assert is_retryable(refusal, is_write=False) is (row.read == "yes")
+    assert is_retryable(refusal, is_write=True) is (row.write == "yes")
 
 
 @each_row
@@ -239,7 +239,7 @@ def test_too_much_data_is_never_asked_for_again_unchanged() -> None:
         sent = {"error": {"message": text, "code": 1, "is_transient": transient}}
         refusal = read_refusal(sent, http_status=500, secrets=())
         assert type(refusal) is ServerError
-        assert not repeatable(refusal, is_write=False)
+        assert not is_retryable(refusal, is_write=False)
 
 
 @pytest.mark.parametrize(
@@ -272,8 +272,8 @@ def test_too_much_data_is_never_asked_for_again_unchanged() -> None:
     ],
 )
 def test_what_is_no_refusal(error: WaPhoneError, reason: str | None, *, read: bool, write: bool) -> None:
-    assert repeatable(error, is_write=False) is read
-    assert repeatable(error, is_write=True) is write
+    assert is_retryable(error, is_write=False) is read
+    assert is_retryable(error, is_write=True) is write
     assert lost_outcome(error) == reason
 
 
@@ -429,8 +429,8 @@ def test_any_json_is_a_refusal_that_prints_pickles_and_holds_no_secret(payload: 
 @given(payloads, st.integers(100, 599))
 def test_a_write_is_never_repeated_when_it_may_have_happened(payload: Json, http_status: int) -> None:
     refusal = read_refusal(payload, http_status=http_status, secrets=())
-    assert not (repeatable(refusal, is_write=True) and lost_outcome(refusal))
-    assert repeatable(refusal, is_write=False) or not repeatable(refusal, is_write=True)
+    assert not (is_retryable(refusal, is_write=True) and lost_outcome(refusal))
+    assert is_retryable(refusal, is_write=False) or not is_retryable(refusal, is_write=True)
 
 
 def test_an_error_that_is_nested_too_deep_keeps_its_facts() -> None:

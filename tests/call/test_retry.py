@@ -28,10 +28,10 @@ hints = st.none() | st.floats(0, 1e7)
 
 
 def failure(
-    *, retry_after: float | None = None, repeatable: bool = True, seconds_left: float | None = None
+    *, retry_after: float | None = None, retryable: bool = True, seconds_left: float | None = None
 ) -> WaPhoneError:
     error = TransportError("the connection broke")
-    error.retry_after, error.repeatable, error.seconds_left = retry_after, repeatable, seconds_left
+    error.retry_after, error.retryable, error.seconds_left = retry_after, retryable, seconds_left
     return error
 
 
@@ -97,11 +97,11 @@ def test_a_total_timeout_in_range_is_taken() -> None:
 def test_every_policy_ends_and_no_wait_is_wrong(
     policy: RetryPolicy, facts: list[tuple[float | None, float | None, bool]], draw: float
 ) -> None:
-    errors = [failure(retry_after=hint, seconds_left=left, repeatable=can) for hint, left, can in facts]
+    errors = [failure(retry_after=hint, seconds_left=left, retryable=can) for hint, left, can in facts]
     decided = decide(policy, errors, lambda: draw)
     assert len(decided) < policy.max_attempts
     for wait, error in zip(decided, errors, strict=False):
-        assert error.repeatable
+        assert error.retryable
         assert (error.retry_after or 0) <= wait <= policy.max_wait
         assert error.seconds_left is None or wait < error.seconds_left
 
@@ -133,8 +133,8 @@ def test_a_wait_that_would_overrun_the_call_is_not_begun(left: float, decided: l
 
 
 def test_what_cannot_be_repeated_is_not() -> None:
-    assert decide(RetryPolicy(), [failure(repeatable=False)]) == []
-    assert decide(RetryPolicy(), [failure(), failure(repeatable=False, retry_after=1.0)]) == [0.5]
+    assert decide(RetryPolicy(), [failure(retryable=False)]) == []
+    assert decide(RetryPolicy(), [failure(), failure(retryable=False, retry_after=1.0)]) == [0.5]
 
 
 def test_jitter_differs_from_call_to_call_and_only_adds() -> None:
@@ -203,7 +203,7 @@ async def test_a_wait_is_never_shorter_than_the_server_asks() -> None:
 
 async def test_a_servers_longer_wait_raises_the_refusal_at_once() -> None:
     error = RateLimitError("Too many calls", http_status=400, code=80008, retry_after=3600.0)
-    error.repeatable = True
+    error.retryable = True
     attempts = Attempts(error)
     with pytest.raises(RateLimitError) as caught:
         await persistent(RetryPolicy(), attempts)()

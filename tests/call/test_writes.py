@@ -18,7 +18,6 @@ from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
 from wa_phone_async import (
     AuthenticationError,
     BadRequestError,
-    Confirmation,
     Extra,
     GraphAPIError,
     InvalidArgumentError,
@@ -27,6 +26,7 @@ from wa_phone_async import (
     PhoneNumberClient,
     RateLimitError,
     RetryPolicy,
+    SuccessResponse,
     Throttle,
     TransportError,
 )
@@ -42,7 +42,7 @@ ID = "300000001000000"
 QUICK = RetryPolicy(first_wait=0.001, max_attempts=3)
 serving, against = partial(clients.serving, retry=QUICK), partial(clients.against, retry=QUICK)
 
-both_tempers = pytest.mark.parametrize("temper", ["reference", "live"])
+both_tempers = pytest.mark.parametrize("mode", ["reference", "live"])
 
 
 @attrs.frozen
@@ -50,7 +50,7 @@ class Write:
     """One of the writes, as it is called and as it arrives."""
 
     step: Step
-    call: Callable[..., Awaitable[Confirmation]]
+    call: Callable[..., Awaitable[SuccessResponse]]
     body: dict[str, Any]
     tells: str | None
 
@@ -107,15 +107,15 @@ async def test_the_whole_way() -> None:
     async with serving() as (sandbox, client):
         number = await new_number(client)
         assert await state(client, number) == ("PENDING", "NOT_VERIFIED", "NOT_APPLICABLE", False)
-        assert await client.request_code(number, code_method="VOICE", language="pt_BR") == Confirmation(success=True)
+        assert await client.request_code(number, code_method="VOICE", language="pt_BR") == SuccessResponse(success=True)
         [code] = sandbox.inbox
         assert (code.phone_number_id, code.code_method, code.language) == (number, "VOICE", "pt_BR")
-        assert await client.verify_code(number, code.code) == Confirmation(success=True)
+        assert await client.verify_code(number, code.code) == SuccessResponse(success=True)
         assert await state(client, number) == ("PENDING", "VERIFIED", "NOT_APPLICABLE", False)
-        assert await client.register(number, pin=PIN, data_localization_region="DE") == Confirmation(success=True)
+        assert await client.register(number, pin=PIN, data_localization_region="DE") == SuccessResponse(success=True)
         assert await state(client, number) == ("CONNECTED", "VERIFIED", "CLOUD_API", True)
-        assert await client.set_two_step_verification_pin(number, "112233") == Confirmation(success=True)
-        assert await client.deregister(number) == Confirmation(success=True)
+        assert await client.set_two_step_verification_pin(number, "112233") == SuccessResponse(success=True)
+        assert await client.deregister(number) == SuccessResponse(success=True)
         assert await state(client, number) == ("DISCONNECTED", "VERIFIED", "NOT_APPLICABLE", True)
         assert len(sandbox.requests) == 10
 
@@ -124,13 +124,13 @@ async def test_the_reference_names_the_number_that_was_verified() -> None:
     async with serving("reference") as (sandbox, client):
         number = await new_number(client)
         await client.request_code(number)
-        assert await client.verify_code(number, sandbox.inbox[0].code) == Confirmation(success=True, id=number)
+        assert await client.verify_code(number, sandbox.inbox[0].code) == SuccessResponse(success=True, id=number)
 
 
 @each_write
 async def test_what_is_sent(write: Write) -> None:
     async with against(answer('{"success":true,"more":1}')) as (server, client):
-        assert await write.call(client) == Confirmation(success=True, extra=Extra({"more": 1}))
+        assert await write.call(client) == SuccessResponse(success=True, extra=Extra({"more": 1}))
     [request] = server.requests
     assert (request.method, json.loads(request.body)) == ("POST", write.body)
     assert request.target == f"/v23.0/{ID}" + (f"/{write.step.edge}" if write.step.edge else "")
@@ -278,7 +278,7 @@ async def test_a_lost_answer_is_an_unknown_outcome_that_says_what_tells(write: W
         assert len(server.requests) == 1
     error = caught.value
     assert (error.operation, error.phone_number_id, error.phone_number) == (write.name, ID, None)
-    assert (error.waba_id, error.field, error.attempts, error.repeatable) == (None, write.tells, 1, False)
+    assert (error.waba_id, error.field, error.attempts, error.retryable) == (None, write.tells, 1, False)
     assert ID in str(error)
     assert error.reason in str(error)
     assert (error.field or "no field tells") in str(error)
@@ -319,7 +319,7 @@ async def test_the_field_that_is_named_does_tell(fault: Fault, *, is_done: bool)
     async with serving() as (sandbox, client):
         number = await new_number(client)
 
-        async def lose(call: Awaitable[Confirmation]) -> str | None:
+        async def lose(call: Awaitable[SuccessResponse]) -> str | None:
             sandbox.plan(fault, method="POST")
             with pytest.raises(OutcomeUnknownError) as caught:
                 await call
@@ -380,7 +380,7 @@ async def test_a_refusal_is_never_repeated_and_holds_nobody_else(  # noqa: PLR09
             await write.call(client)
         error = caught.value
         assert (error.code, error.error_subcode, error.retry_after) == (code, subcode, retry_after)
-        assert (len(sandbox.requests), error.attempts, error.repeatable) == (1, 1, False)
+        assert (len(sandbox.requests), error.attempts, error.retryable) == (1, 1, False)
         assert [type(event) for event in events] == [CallFinished]
 
 

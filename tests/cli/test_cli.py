@@ -70,9 +70,9 @@ class TestList:
         assert run("list", "--sandbox", SMALL_WABA).status == 0
         assert not graph_sandbox.requests
 
-    @pytest.mark.parametrize("temper", ["live", "reference"])
-    def test_default_fields_are_known_to_both_tempers(self, run: Run, temper: str) -> None:
-        with Sandbox(temper=temper) as sandbox:  # type: ignore[arg-type]  # it is one of the two
+    @pytest.mark.parametrize("mode", ["live", "reference"])
+    def test_default_fields_are_known_to_both_tempers(self, run: Run, mode: str) -> None:
+        with Sandbox(mode=mode) as sandbox:  # type: ignore[arg-type]  # it is one of the two
             done = run("list", SMALL_WABA, "--base-url", sandbox.url)
             assert (done.status, len(sandbox.requests)) == (0, 1)
         assert "CONNECTED" in done.out

@@ -12,7 +12,6 @@ import pytest
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 from wa_phone_async.cli import app
-from wa_phone_async.cli.app import app
 from wa_phone_async.cli.commands import completion
 
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
@@ -105,7 +104,7 @@ CASES = {
     f"wa-phone list --format=t{TAB}": ["list", "--format=table"],
     f"wa-phone export --kind c{TAB}": ["export", "--kind", "client"],
     f"wa-phone onboard 1 --code-method V{TAB}": ["onboard", "1", "--code-method", "VOICE"],
-    f"wa-phone sandbox --temper r{TAB}": ["sandbox", "--temper", "reference"],
+    f"wa-phone sandbox --mode r{TAB}": ["sandbox", "--mode", "reference"],
     f"wa-phone watch 1 --token-file my\\ f{TAB}": ["watch", "1", "--token-file", "my file.csv"],
     f"wa-phone export --out my\\ d{TAB}x.csv": ["export", "--out", "my dir/x.csv"],
     f"wa-phone export --wabas=my\\ f{TAB}": ["export", "--wabas=my file.csv"],
@@ -193,7 +192,7 @@ def test_what_is_mended_in_the_scripts_of_cyclopts_is_there() -> None:
     """Should this fail after an update of cyclopts, look whether the mend is still needed."""
     for shell, (found, mended) in completion.MENDS.items():
         assert found in app.app.generate_completion(shell=shell)
-        assert mended in completion.script(app, shell)
+        assert mended in completion.script(app.app, shell)
 
 
 @pytest.mark.parametrize(

@@ -23,14 +23,14 @@ from scripts import load_benchmark
 
 from wa_phone_async import (
     CallFinished,
-    HoldBegan,
-    HoldEnded,
     NotFoundError,
-    PacingBegan,
-    PacingEnded,
     PhoneNumber,
+    QuotaWaitEnded,
+    QuotaWaitStarted,
     RetryPlanned,
     RetryPolicy,
+    ThrottleEnded,
+    ThrottleStarted,
     WabaListing,
 )
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
@@ -584,14 +584,14 @@ def test_what_progress_says() -> None:
     now = 100.0
     progress = Progress(10, Summary(accounts=2, phone_numbers=5), clock=lambda: now)
     assert progress.line() == "2 of 10 accounts, 5 numbers, 0 calls"
-    progress.hear(event(HoldBegan, node_id="1", seconds=60.0))
+    progress.hear(event(ThrottleStarted, node_id="1", seconds=60.0))
     now = 110.0
-    progress.hear(event(HoldBegan, node_id="2", seconds=60.0))
+    progress.hear(event(ThrottleStarted, node_id="2", seconds=60.0))
     progress.hear(event(CallFinished, attempts=3))
     progress.listed(WabaListing(waba_id="1", phone_numbers=(PhoneNumber(id="1"),)))
     assert progress.line() == "3 of 10 accounts, 6 numbers, 3 calls, 2 held, 0:01:10 left"
     now = 130.0
-    progress.hear(event(HoldEnded, node_id="1"))
+    progress.hear(event(ThrottleEnded, node_id="1"))
     progress.hear(event(RetryPlanned))
     progress.listed(WabaListing(waba_id="2", error=NotFoundError("gone", http_status=400)))
     summary = Summary(accounts=3, phone_numbers=6, failed=1)
@@ -599,14 +599,14 @@ def test_what_progress_says() -> None:
     assert progress.summary(summary) == said
     now = 140.0
     assert progress.summary(summary).endswith("waited for 0:00:40")
-    progress.hear(event(HoldEnded, node_id="2"))
+    progress.hear(event(ThrottleEnded, node_id="2"))
     now = 200.0
     assert progress.summary(summary).endswith("waited for 0:00:40")
     assert "held" not in progress.line()
-    progress.hear(event(PacingBegan, node_id="3", seconds=60.0))
+    progress.hear(event(QuotaWaitStarted, node_id="3", seconds=60.0))
     now = 210.0
     assert "3 calls, waiting for the hour's budget, " in progress.line()
-    progress.hear(event(PacingEnded, node_id="4"))
+    progress.hear(event(QuotaWaitEnded, node_id="4"))
     now = 300.0
     assert "waiting" not in progress.line()
     assert progress.summary(summary).endswith("waited for 0:00:50")

@@ -244,7 +244,7 @@ class TestWalk:
         assert writes(sandbox) == ["register"]
 
     def test_where_the_api_does_not_say_whether_there_is_a_pin(self, onboard: Onboard) -> None:
-        done = onboard(with_number(Sandbox(temper="reference"), **VERIFIED), PIN, PIN, no_wait=True)
+        done = onboard(with_number(Sandbox(mode="reference"), **VERIFIED), PIN, PIN, no_wait=True)
         assert "3. The PIN: type the 6 digits of two-step verification. Where the number has none," in done.err
         assert done.status == 0
 
@@ -669,7 +669,7 @@ class TestProcess:
 
         terminals.append(start(*WHICH))  # no code is asked for, and the registration is left without an answer
         terminals[-1].answer("New PIN", PIN)
-        sandbox.plan(Fault.delay_answer(30), method="POST")
+        sandbox.plan(Fault.delay_response(30), method="POST")
         terminals[-1].answer("The same again", PIN)
         while sandbox.numbers(EMPTY_WABA)[0]["status"] != "CONNECTED":
             time.sleep(0.01)
@@ -705,7 +705,7 @@ class TestProcess:
         with_number(sandbox, **VERIFIED)
         terminal = start(*WHICH, "--no-wait")
         terminal.answer("New PIN", PIN)
-        sandbox.plan(Fault.delay_answer(0.5), method="POST")
+        sandbox.plan(Fault.delay_response(0.5), method="POST")
         terminal.answer("The same again", PIN)
         terminal.expect("Registering, which may take two minutes.\n")
         terminal.type(f"{WRONG}\n")

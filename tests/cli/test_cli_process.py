@@ -108,7 +108,7 @@ def test_whoever_waits_is_told_why(graph_sandbox: Sandbox) -> None:
 
 
 def test_ctrl_c_in_a_create_says_that_it_may_have_happened(graph_sandbox: Sandbox) -> None:
-    graph_sandbox.plan(Fault.delay_answer(30))
+    graph_sandbox.plan(Fault.delay_response(30))
     with start("create", SMALL_WABA, "--phone-number", "16315551000", "--verified-name", "Acme") as process:
         while not graph_sandbox.created:
             assert process.poll() is None
@@ -168,9 +168,9 @@ def test_a_live_view_fits_a_terminal_that_was_made_narrower() -> None:
     assert max(map(len, re.split(r"[\r\n]+", after))) <= 50
 
 
-@pytest.mark.parametrize("temper", ["live", "reference"])
-def test_the_sandbox_serves_until_ctrl_c(temper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with start("sandbox", "--temper", temper) as process:
+@pytest.mark.parametrize("mode", ["live", "reference"])
+def test_the_sandbox_serves_until_ctrl_c(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with start("sandbox", "--mode", mode) as process:
         assert process.stdout
         lines = [process.stdout.readline() for _ in range(6)]
         script = tmp_path / "exports"

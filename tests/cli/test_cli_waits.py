@@ -2,7 +2,7 @@
 
 import pytest
 
-from wa_phone_async import CallFinished, PacingBegan, RetryPlanned
+from wa_phone_async import CallFinished, QuotaWaitStarted, RetryPlanned
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
@@ -32,7 +32,7 @@ def test_a_wait_is_a_line(capsys: pytest.CaptureFixture[str], error: str, second
 
 @pytest.mark.parametrize(("seconds", "more"), [(2.0, ""), (3899.0, " (Ctrl-C ends it)")])
 def test_a_wait_for_the_budget_is_a_line(capsys: pytest.CaptureFixture[str], seconds: float, more: str) -> None:
-    tell_wait(PacingBegan(node_id="1", seconds=seconds))
+    tell_wait(QuotaWaitStarted(node_id="1", seconds=seconds))
     said = f"the calls that Meta allows in an hour are used: waiting for room, {seconds:,.0f} s at most{more}\n"
     assert capsys.readouterr() == ("", said)
 

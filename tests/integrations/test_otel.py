@@ -428,11 +428,11 @@ def test_refusals_retries_and_holds() -> None:
             ({**retried, "error.type": "RateLimitError"}, 3),
             ({**retried, "error.type": "ServerError"}, 1),
         ]
-        assert telemetry.metric("wa_phone.refusals") == [
+        assert telemetry.metric("wa_phone.rejections") == [
             ({"wa_phone.error_code": 80008, "error.type": "RateLimitError"}, 3),
             ({"wa_phone.error_code": 100, "error.type": "BadRequestError"}, 1),
         ]
-        assert telemetry.metric("wa_phone.hold.duration") == [({"wa_phone.error_code": 80008}, 90)]
+        assert telemetry.metric("wa_phone.cooldown.duration") == [({"wa_phone.error_code": 80008}, 90)]
 
     run(main())
 
@@ -442,8 +442,8 @@ def test_a_hold_without_a_code() -> None:
         async with watched() as (sandbox, client, telemetry):
             sandbox.plan(Fault.status(429, headers={"Retry-After": "7"}))
             await client.list_phone_numbers(SMALL_WABA)
-        assert telemetry.metric("wa_phone.hold.duration") == [({}, 7)]
-        assert telemetry.metric("wa_phone.refusals") == []
+        assert telemetry.metric("wa_phone.cooldown.duration") == [({}, 7)]
+        assert telemetry.metric("wa_phone.rejections") == []
 
     run(main())
 
@@ -460,7 +460,7 @@ def test_how_full_budgets_are() -> None:
         usage = telemetry.metric("wa_phone.usage")
         assert [value for attributes, value in usage if attributes.get("wa_phone.waba_id") == LARGE_WABA] == [30]
         assert [value for attributes, value in usage if attributes.get("wa_phone.waba_id") == SMALL_WABA] == [10]
-        assert [value for attributes, value in usage if attributes == {"wa_phone.budget": "app"}] == [5]
+        assert [value for attributes, value in usage if attributes == {"wa_phone.quota": "app"}] == [5]
         assert len(usage) == 3
 
     run(main())
@@ -468,12 +468,12 @@ def test_how_full_budgets_are() -> None:
 
 def test_a_view_leaves_the_accounts_out() -> None:
     async def main() -> None:
-        telemetry = Telemetry(View(instrument_name="wa_phone.usage", attribute_keys={"wa_phone.budget"}))
+        telemetry = Telemetry(View(instrument_name="wa_phone.usage", attribute_keys={"wa_phone.quota"}))
         async with Sandbox(quota=10) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
             telemetry.watch(client)
             await client.list_phone_numbers(LARGE_WABA)
             await client.list_phone_numbers(SMALL_WABA)
-        assert telemetry.metric("wa_phone.usage") == [({"wa_phone.budget": "waba"}, 10)]
+        assert telemetry.metric("wa_phone.usage") == [({"wa_phone.quota": "waba"}, 10)]
 
     run(main())
 

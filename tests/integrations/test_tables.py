@@ -16,9 +16,9 @@ from wa_phone_async import (
     PhoneNumber,
     PhoneNumberClient,
     RateLimitError,
-    Reading,
     Throughput,
     Usage,
+    UsageMetric,
     WabaListing,
     from_dict,
 )
@@ -105,14 +105,14 @@ def test_an_error_shows_its_facts() -> None:
 
 
 def test_usage_has_a_line_for_each_budget() -> None:
-    usage = Usage(waba=Reading(calls_percent=28.0), app=Reading(load_percent=7.0), retry_after_seconds=60.0)
+    usage = Usage(waba=UsageMetric(calls_percent=28.0), app=UsageMetric(load_percent=7.0), retry_after_seconds=60.0)
     assert texts(usage) == [
         "Usage of the budgets; retry after 60 s",
         *("budget", "calls_percent", "load_percent", "regain_seconds"),
         *("waba", "28.0", "0.0", "0.0"),
         *("app", "", "7.0", "0.0"),
     ]
-    assert texts(Usage(app=Reading()))[0] == "Usage of the budgets"
+    assert texts(Usage(app=UsageMetric()))[0] == "Usage of the budgets"
 
 
 def test_a_sentence_is_broken_between_words_and_nothing_else_is() -> None:

@@ -651,7 +651,7 @@ async def test_a_budget_that_is_used_up_is_said_where_the_page_is_wanted() -> No
         assert [len(page) for page in pages] == [100, 100]
         with pytest.raises(RateLimitError) as caught:
             await anext(numbers)
-        assert not caught.value.refused
+        assert not caught.value.sent
         assert len(sandbox.requests) == 2
 
 

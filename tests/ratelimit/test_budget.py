@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wa_phone_async.ratelimit.budget import MAX_KEYS, Budget, BudgetBook, CallLog
-from wa_phone_async.usage import Reading, Usage
+from wa_phone_async.usage import Usage, UsageMetric
 
 HOUR = 3600.0
-READ = Reading(0.0)
+READ = UsageMetric(0.0)
 
 
 class Server:
@@ -23,23 +23,23 @@ class Server:
         self.refused = 0
         self.lost = lost
 
-    def call(self, now: float) -> tuple[bool, Reading]:
+    def call(self, now: float) -> tuple[bool, UsageMetric]:
         while self.times and self.times[0] <= now - HOUR:
             self.times.popleft()
         self.times.append(now)
         count = len(self.times)
         self.refused += count > self.quota
-        return count <= self.quota, Reading(float(100 * count // self.quota))
+        return count <= self.quota, UsageMetric(float(100 * count // self.quota))
 
 
-def call(budget: Budget, now: float, reading: Reading | None = READ, seconds: float = 0.3) -> float:
+def call(budget: Budget, now: float, reading: UsageMetric | None = READ, seconds: float = 0.3) -> float:
     """Make one good call, and give the time of its answer."""
     assert budget.admit(now) == now
     budget.answered(now + seconds, reading, now)
     return now + seconds
 
 
-def filled(calls: int, reading: Reading | None = READ, quota: float | None = None) -> tuple[Budget, float]:
+def filled(calls: int, reading: UsageMetric | None = READ, quota: float | None = None) -> tuple[Budget, float]:
     budget, now = Budget(fixed=quota), 0.0
     for _ in range(calls):
         now = call(budget, now, reading, 0.01)
@@ -109,7 +109,7 @@ def test_all_200_go_and_the_next_waits_until_the_first_is_forgotten() -> None:
 
 def test_a_hundred_percent_at_199_of_200_stops_nobody() -> None:
     budget, now = counted_by_the_server(198)
-    now = call(budget, now, Reading(100.0))
+    now = call(budget, now, UsageMetric(100.0))
 
     assert budget.others == 0
     assert budget.admit(now) == now
@@ -129,7 +129,7 @@ def test_5000_are_found_within_two_minutes() -> None:
 
 
 def test_a_quota_that_is_given_wins() -> None:
-    budget, now = filled(50, Reading(1.0), quota=50)
+    budget, now = filled(50, UsageMetric(1.0), quota=50)
 
     assert budget.quota == 50
     assert budget.admit(now) == pytest.approx(0.01 + 3660.0)
@@ -139,7 +139,7 @@ def test_a_quota_that_is_given_wins() -> None:
 
 
 def test_an_endless_quota_is_never_full() -> None:
-    assert filled(300, Reading(100.0), quota=math.inf)[0].others == 0
+    assert filled(300, UsageMetric(100.0), quota=math.inf)[0].others == 0
 
 
 def test_without_headers_one_good_call_beyond_200_finds_5000() -> None:
@@ -165,7 +165,7 @@ def test_without_headers_one_refusal_beyond_200_ends_the_search_for_an_hour() ->
 
 def test_a_call_of_somebody_else_is_seen_and_left_room_for() -> None:
     budget = Budget()
-    now = call(budget, 0.0, Reading(60.0))
+    now = call(budget, 0.0, UsageMetric(60.0))
 
     assert 119 <= budget.others <= 121
     allowed = 0
@@ -176,11 +176,11 @@ def test_a_call_of_somebody_else_is_seen_and_left_room_for() -> None:
 
 def test_others_are_asked_about_again_sooner_where_there_was_room() -> None:
     full, roomy = Budget(), Budget()
-    call(full, 0.0, Reading(99.0))
-    now = call(roomy, 0.0, Reading(88.0))
+    call(full, 0.0, UsageMetric(99.0))
+    now = call(roomy, 0.0, UsageMetric(88.0))
     while roomy.admit(now) == now:
         now += 0.01
-        roomy.counted(now, Reading(88.0), now - 0.01)
+        roomy.counted(now, UsageMetric(88.0), now - 0.01)
 
     assert full.admit(1.0) == pytest.approx(300.0)
     assert roomy.admit(now + 0.5) == pytest.approx(now + 60.0, abs=1.0)
@@ -188,16 +188,16 @@ def test_others_are_asked_about_again_sooner_where_there_was_room() -> None:
 
 def test_others_go_when_the_readings_know_of_none() -> None:
     budget = Budget()
-    now = call(budget, 0.0, Reading(60.0))
+    now = call(budget, 0.0, UsageMetric(60.0))
     assert budget.others
 
-    call(budget, now + 300.0, Reading(1.0))
+    call(budget, now + 300.0, UsageMetric(1.0))
     assert budget.others == 0
 
 
 def test_others_are_forgotten_after_an_hour_without_headers() -> None:
     budget = Budget()
-    call(budget, 0.0, Reading(60.0))
+    call(budget, 0.0, UsageMetric(60.0))
 
     call(budget, 3700.0, None)
 
@@ -206,7 +206,7 @@ def test_others_are_forgotten_after_an_hour_without_headers() -> None:
 
 def test_with_others_and_an_old_reading_calls_go_one_by_one() -> None:
     budget = Budget()
-    call(budget, 0.0, Reading(60.0))
+    call(budget, 0.0, UsageMetric(60.0))
 
     assert budget.admit(100.0) == 100.0
     assert budget.admit(100.0) == 101.0
@@ -214,25 +214,25 @@ def test_with_others_and_an_old_reading_calls_go_one_by_one() -> None:
 
 def test_nothing_goes_beyond_a_full_budget_while_a_call_may_tell_more() -> None:
     budget = Budget()
-    now = call(budget, 0.0, Reading(99.0))
+    now = call(budget, 0.0, UsageMetric(99.0))
 
     assert budget.admit(now + 300.0) == now + 300.0
     assert budget.admit(now + 300.0) == now + 301.0
 
 
 def test_a_refusal_restarts_what_is_known_of_the_quota() -> None:
-    budget, _ = filled(60, Reading(1.0))
-    budget.answered(120.0, Reading(1.0), 119.0)
+    budget, _ = filled(60, UsageMetric(1.0))
+    budget.answered(120.0, UsageMetric(1.0), 119.0)
     assert budget.quota == 5000
 
-    budget.refused(121.0, Reading(2000.0), 120.0)
+    budget.refused(121.0, UsageMetric(2000.0), 120.0)
 
     assert budget.quota == 200
 
 
 def test_a_refusal_without_header_says_nothing_of_the_quota() -> None:
-    budget, _ = filled(60, Reading(1.0))
-    budget.answered(120.0, Reading(1.0), 119.0)
+    budget, _ = filled(60, UsageMetric(1.0))
+    budget.answered(120.0, UsageMetric(1.0), 119.0)
 
     budget.refused(121.0, None, 120.0)
 
@@ -259,13 +259,13 @@ def test_holds_without_a_hint_double_up_to_32_minutes_and_start_again_after_a_su
     ("seconds", "reading", "hold"),
     [
         pytest.param(None, None, 60.0, id="nothing is said"),
-        pytest.param(None, Reading(100.0), 60.0, id="no estimate"),
+        pytest.param(None, UsageMetric(100.0), 60.0, id="no estimate"),
         pytest.param(0.0, None, 0.0, id="go on at once"),
-        pytest.param(0.0, Reading(100.0, 0.0, 120.0), 120.0, id="the estimate is longer"),
+        pytest.param(0.0, UsageMetric(100.0, 0.0, 120.0), 120.0, id="the estimate is longer"),
         pytest.param(7.0, None, 7.0, id="a wait"),
     ],
 )
-def test_a_hold_is_as_long_as_the_server_says(seconds: float | None, reading: Reading | None, hold: float) -> None:
+def test_a_hold_is_as_long_as_the_server_says(seconds: float | None, reading: UsageMetric | None, hold: float) -> None:
     budget = Budget()
     budget.admit(1.0)
 
@@ -279,7 +279,7 @@ def test_a_wait_that_the_server_named_ends_in_a_probe_though_the_log_is_full() -
     for _ in range(6):
         assert budget.admit(sent) == sent
         starts.append(sent)
-        budget.refused(sent + 0.5, Reading(150.0), sent, 7.0)
+        budget.refused(sent + 0.5, UsageMetric(150.0), sent, 7.0)
         sent = budget.peek(budget.held_until)
 
     assert starts[:5] == pytest.approx([0.0, 7.5, 15.0, 22.5, 30.0])
@@ -325,10 +325,10 @@ def test_a_good_answer_from_before_the_hold_does_not_end_it() -> None:
 
 def test_a_load_of_a_hundred_holds_though_calls_are_left() -> None:
     budget = Budget()
-    call(budget, 0.0, Reading(3.0, 100.0, 120.0))
+    call(budget, 0.0, UsageMetric(3.0, 100.0, 120.0))
     assert budget.admit(1.0) == pytest.approx(120.3)
 
-    call(budget, 120.3, Reading(None, 100.0))
+    call(budget, 120.3, UsageMetric(None, 100.0))
     assert budget.admit(121.0) == pytest.approx(180.6)
 
 
@@ -337,22 +337,22 @@ def test_readings_out_of_order_change_nothing_backwards() -> None:
     call(budget, 0.0)
     for at in (1.0, 1.1):
         budget.admit(at)
-    budget.answered(1.5, Reading(50.0), 1.1)
+    budget.answered(1.5, UsageMetric(50.0), 1.1)
     others = budget.others
 
-    budget.answered(1.6, Reading(0.0), 1.0)
+    budget.answered(1.6, UsageMetric(0.0), 1.0)
 
     assert budget.others == others > 0
 
 
 def test_coarse_percentages_are_noticed() -> None:
-    budget, now = filled(190, Reading(0.0))
+    budget, now = filled(190, UsageMetric(0.0))
     for percent in (85.0, 90.0, 95.0, 100.0):
-        now = call(budget, now, Reading(percent))
+        now = call(budget, now, UsageMetric(percent))
 
     assert (budget._step, budget.others, budget.quota) == (5, 0, 200)
 
-    call(budget, now, Reading(97.5))
+    call(budget, now, UsageMetric(97.5))
     assert budget._step == 1
 
 
@@ -361,7 +361,7 @@ def test_an_unknown_limit_limits_nothing_until_it_is_shown() -> None:
     for _ in range(500):
         assert budget.admit(0.0) == 0.0
 
-    budget.answered(1.0, Reading(40.0), 0.0)
+    budget.answered(1.0, UsageMetric(40.0), 0.0)
     assert budget.quota == 200
     assert budget.admit(1.0) > 1.0
 
@@ -371,11 +371,11 @@ def test_beyond_the_known_quotas_the_readings_alone_say_how_many() -> None:
     for _ in range(300):
         budget.admit(0.0)
     for _ in range(300):
-        budget.answered(1.0, Reading(2.0), 0.0)
+        budget.answered(1.0, UsageMetric(2.0), 0.0)
 
     # They left at once, so that none of them is sure of another: one more a minute later is.
     assert budget.quota == 200
-    call(budget, budget.admit(1.0), Reading(2.0))
+    call(budget, budget.admit(1.0), UsageMetric(2.0))
 
     assert budget.quota == pytest.approx(100.0 * 301 / 4.0)  # all were even, so by 2 at most
 
@@ -407,7 +407,7 @@ def test_a_percentage_that_is_far_too_small_for_200_disproves_it_at_once(seconds
 def test_a_percentage_of_half_of_what_was_called_may_only_be_late() -> None:
     budget, now = Budget(), 0.0
     for number in range(200):
-        now = call(budget, now, Reading(float(number // 4)), 0.01)
+        now = call(budget, now, UsageMetric(float(number // 4)), 0.01)
     assert budget.quota == 200
     assert budget.peek(now) == pytest.approx(now + 60.0)
 
@@ -419,7 +419,7 @@ def test_a_burst_of_200_looks_for_more_only_where_the_readings_are_far_too_small
     for _ in range(199):
         assert budget.admit(now) == now
     for _ in range(199):
-        budget.answered(now + 1.0, Reading(percent), now)
+        budget.answered(now + 1.0, UsageMetric(percent), now)
 
     assert budget.admit(now + 1.0) == pytest.approx(wait, abs=2.0)
 
@@ -441,13 +441,13 @@ STEPS = st.lists(
         st.sampled_from(["admit", "answered", "refused", "counted", "unsent", "wait"]),
         st.floats(0.0, 2000.0),
         st.none()
-        | st.builds(Reading, st.none() | st.floats(0.0, 150.0), st.floats(0.0, 120.0), st.floats(0.0, 3600.0)),
+        | st.builds(UsageMetric, st.none() | st.floats(0.0, 150.0), st.floats(0.0, 120.0), st.floats(0.0, 3600.0)),
     ),
     max_size=80,
 )
 
 
-def report(budget: Budget, what: str, now: float, *, seconds: float, reading: Reading | None, sent: float) -> None:
+def report(budget: Budget, what: str, now: float, *, seconds: float, reading: UsageMetric | None, sent: float) -> None:
     if what == "answered":
         budget.answered(now, reading, sent)
     elif what == "refused":
@@ -461,7 +461,7 @@ def report(budget: Budget, what: str, now: float, *, seconds: float, reading: Re
 
 @given(steps=STEPS, quota=st.none() | st.sampled_from([1.0, 30.0, 200.0]), certain=st.booleans())
 def test_any_reports_in_any_order_leave_it_usable(
-    steps: list[tuple[str, float, Reading | None]], quota: float | None, *, certain: bool
+    steps: list[tuple[str, float, UsageMetric | None]], quota: float | None, *, certain: bool
 ) -> None:
     budget, now, flying = Budget(fixed=quota, certain=certain), 0.0, deque[float]()
     for what, seconds, reading in steps:
@@ -492,7 +492,7 @@ def test_any_reports_in_any_order_leave_it_usable(
 def test_exact_headers_never_let_more_than_the_quota_through(
     quota: int, workers: int, pauses: list[float], trips: list[float]
 ) -> None:
-    server, budget, now, flying = Server(quota), Budget(), 0.0, list[tuple[float, float, Reading]]()
+    server, budget, now, flying = Server(quota), Budget(), 0.0, list[tuple[float, float, UsageMetric]]()
     for turn in range(900):
         while len(flying) < workers and (when := budget.admit(now)) <= now:
             _, reading = server.call(now)
@@ -517,7 +517,7 @@ def test_exact_headers_never_let_more_than_the_quota_through(
 
 
 def usage(percent: float, app: float | None = None, **more: float) -> Usage:
-    return Usage(Reading(percent), None if app is None else Reading(app), **more)
+    return Usage(UsageMetric(percent), None if app is None else UsageMetric(app), **more)
 
 
 def book_call(book: BudgetBook, key: str | None, now: float, said: Usage | None = None, token: str = "t") -> None:
@@ -566,7 +566,7 @@ def test_waits_do_not_add_up() -> None:
 def test_a_refusal_elsewhere_holds_a_waba_that_is_full_as_well() -> None:
     book = BudgetBook()
 
-    when = refuse(book, "a", 0.0, 4, Usage(Reading(100.0, 0.0, 900.0), Reading(100.0)))
+    when = refuse(book, "a", 0.0, 4, Usage(UsageMetric(100.0, 0.0, 900.0), UsageMetric(100.0)))
 
     assert when == 900.0
     assert book.peek("b", 300.0) == 300.0
@@ -639,11 +639,11 @@ def test_what_is_no_waba_has_no_quota_but_the_apps() -> None:
 def test_of_what_is_no_waba_only_readings_of_the_app_are_heeded() -> None:
     book = BudgetBook()
     for now in range(100):
-        book_call(book, None, float(now), Usage(Reading(100.0, 100.0, 900.0), Reading(50.0)))
+        book_call(book, None, float(now), Usage(UsageMetric(100.0, 100.0, 900.0), UsageMetric(50.0)))
 
     assert book.peek(None, 100.0) == 100.0
     assert book.app.quota < 1000
-    assert book.last_usage(None) == Usage(Reading(100.0, 100.0, 900.0), Reading(50.0))
+    assert book.last_usage(None) == Usage(UsageMetric(100.0, 100.0, 900.0), UsageMetric(50.0))
 
 
 def test_calls_on_what_is_no_waba_are_abandoned_or_not_sent_as_any_other() -> None:

@@ -24,14 +24,14 @@ from wa_phone_async import (
 from wa_phone_async.client import Settings
 from wa_phone_async.ratelimit.throttle import Lease, Report, token_digest
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
-from wa_phone_async.usage import Reading, Usage
+from wa_phone_async.usage import Usage, UsageMetric
 
 T = TypeVar("T")
 
 HOUR = 3600.0
 TOKEN = "an-invented-token"
 A, B = "1111", "2222"
-READ = Usage(Reading(0.0))
+READ = Usage(UsageMetric(0.0))
 PATIENT = RetryPolicy.batch()
 
 
@@ -54,24 +54,24 @@ async def settle() -> None:
 
 
 async def admitted(
-    throttle: Throttle, waba_id: str | None = A, *, patience: float = 10 * HOUR, is_probe: bool = False
+    throttle: Throttle, waba_id: str | None = A, *, max_wait: float = 10 * HOUR, is_probe: bool = False
 ) -> Lease:
-    lease = await throttle.admit(waba_id, "t", patience=patience, is_probe=is_probe)
+    lease = await throttle.admit(waba_id, "t", max_wait=max_wait, is_probe=is_probe)
     assert isinstance(lease, Lease)
     return lease
 
 
 async def call(throttle: Throttle, waba_id: str | None = A, *, usage: Usage | None = READ, token: str = "t") -> float:
     """Make a call that is answered at once; gives when it was admitted."""
-    lease = await throttle.admit(waba_id, token, patience=10 * HOUR)
+    lease = await throttle.admit(waba_id, token, max_wait=10 * HOUR)
     assert isinstance(lease, Lease)
-    throttle.report(lease, Report("answered", usage))
+    throttle.report(lease, Report("accepted", usage))
     return lease.since
 
 
 async def refused(throttle: Throttle, waba_id: str = A, *, code: int = 80008, seconds: float | None = None) -> float:
     lease = await admitted(throttle, waba_id)
-    return throttle.report(lease, Report("refused", Usage(retry_after_seconds=seconds), code))
+    return throttle.report(lease, Report("throttled", Usage(retry_after_seconds=seconds), code))
 
 
 @pytest.mark.parametrize("name", ["quota", "app_quota"])
@@ -130,7 +130,7 @@ def test_waits_never_add_up() -> None:
         await call(throttle)
         leases = [await admitted(throttle, waba_id) for waba_id in (A, B)]
         for lease, code in zip(leases, (80008, 4), strict=True):
-            throttle.report(lease, Report("refused", Usage(retry_after_seconds=600), code))
+            throttle.report(lease, Report("throttled", Usage(retry_after_seconds=600), code))
         assert await call(throttle) == 600  # both holds end then, and the server's word beats the log
 
     run(main())
@@ -162,24 +162,24 @@ def test_what_was_refused_goes_first_and_alone() -> None:
         await asyncio.sleep(0.5)
         assert probe.since == 60
         assert not any(other.done() for other in others)
-        throttle.report(probe, Report("answered", READ))
+        throttle.report(probe, Report("accepted", READ))
         assert [lease.since for lease in await asyncio.gather(*others)] == [60.5] * 3
 
     run(main())
 
 
-@pytest.mark.parametrize("fate", ["answered", "lost", "unsent", "refused"])
-def test_whatever_becomes_of_the_first_call_the_next_goes(fate: Any) -> None:
+@pytest.mark.parametrize("result", ["accepted", "lost", "unsent", "throttled"])
+def test_whatever_becomes_of_the_first_call_the_next_goes(result: Any) -> None:
     async def main() -> float:
         throttle = Throttle()
         first = await admitted(throttle)
         second = asyncio.create_task(admitted(throttle))
         await asyncio.sleep(0.25)
         assert not second.done()
-        throttle.report(first, Report(fate, code=80008 if fate == "refused" else None))
+        throttle.report(first, Report(result, code=80008 if result == "throttled" else None))
         return (await second).since
 
-    assert run(main()) == (60.25 if fate == "refused" else 0.25)
+    assert run(main()) == (60.25 if result == "throttled" else 0.25)
 
 
 def test_a_report_says_how_long_to_wait() -> None:
@@ -189,7 +189,7 @@ def test_a_report_says_how_long_to_wait() -> None:
         await asyncio.sleep(7)
         assert await refused(throttle, seconds=0) == 0
         lease = await admitted(throttle)
-        assert throttle.report(lease, Report("answered")) == 0
+        assert throttle.report(lease, Report("accepted")) == 0
 
     run(main())
 
@@ -198,9 +198,9 @@ def test_who_would_wait_too_long_is_told_at_once() -> None:
     async def main() -> None:
         throttle = Throttle()
         await refused(throttle)
-        assert await throttle.admit(A, "t", patience=59) == 60
+        assert await throttle.admit(A, "t", max_wait=59) == 60
         assert now() == 0
-        assert isinstance(await throttle.admit(A, "t", patience=60), Lease)
+        assert isinstance(await throttle.admit(A, "t", max_wait=60), Lease)
 
     run(main())
 
@@ -213,7 +213,7 @@ def test_the_calls_ahead_count_as_well() -> None:
         await call(throttle)
         ahead = asyncio.create_task(admitted(throttle))
         await settle()
-        assert await throttle.admit(A, "t", patience=3600) == 3660
+        assert await throttle.admit(A, "t", max_wait=3600) == 3660
         assert (await ahead).since == 3660
 
     run(main())
@@ -223,9 +223,9 @@ def test_who_waits_is_told_when_a_hold_makes_it_too_long() -> None:
     async def main() -> None:
         throttle = Throttle()
         first = await admitted(throttle)
-        second = asyncio.create_task(throttle.admit(A, "t", patience=10))
+        second = asyncio.create_task(throttle.admit(A, "t", max_wait=10))
         await asyncio.sleep(0.5)
-        throttle.report(first, Report("refused", code=80008))
+        throttle.report(first, Report("throttled", code=80008))
         assert await second == 60
         assert now() == 0.5
 
@@ -243,11 +243,11 @@ def test_any_order_of_cancellations_leaves_it_usable(cancellations: list[tuple[i
         await refused(throttle)
 
         async def go(*, is_probe: bool) -> None:
-            lease = await admitted(throttle, patience=100 * HOUR, is_probe=is_probe)
+            lease = await admitted(throttle, max_wait=100 * HOUR, is_probe=is_probe)
             report = Report("lost")
             try:
                 await asyncio.sleep(0.5)
-                report = Report("answered", READ)
+                report = Report("accepted", READ)
             finally:
                 throttle.report(lease, report)
 
@@ -267,26 +267,26 @@ def test_any_order_of_cancellations_leaves_it_usable(cancellations: list[tuple[i
 Deed = tuple[str, float, float]
 """What becomes of a call, how long that takes, and the pause before the next one, in seconds."""
 
-FATES = ("answered", "lost", "unsent", "80008", "17", "no header")
+RESULTS = ("accepted", "lost", "unsent", "80008", "17", "no header")
 deeds = st.lists(
-    st.tuples(st.sampled_from(FATES), st.sampled_from([0.0, 0.3, 5.0]), st.sampled_from([0.0, 0.3, 700.0])),
+    st.tuples(st.sampled_from(RESULTS), st.sampled_from([0.0, 0.3, 5.0]), st.sampled_from([0.0, 0.3, 700.0])),
     min_size=1,
     max_size=25,
 )
 
 
-async def act(throttle: Throttle, waba_id: str, course: list[Deed], *, patience: float = 10 * HOUR) -> list[float]:
+async def act(throttle: Throttle, waba_id: str, course: list[Deed], *, max_wait: float = 10 * HOUR) -> list[float]:
     """Make one call after the other; gives when each went, or minus the wait that it was told."""
     went = list[float]()
-    for fate, seconds, pause in course:
-        lease = await throttle.admit(waba_id, f"token of {waba_id}", patience=patience)
+    for result, seconds, pause in course:
+        lease = await throttle.admit(waba_id, f"token of {waba_id}", max_wait=max_wait)
         if isinstance(lease, Lease):
             went.append(lease.since)
             await asyncio.sleep(seconds)
-            refused = fate.isdigit()
-            kind: Any = "refused" if refused else "answered" if fate == "no header" else fate
-            usage = None if refused or fate == "no header" else READ
-            throttle.report(lease, Report(kind, usage, int(fate) if refused else None))
+            refused = result.isdigit()
+            kind: Any = "throttled" if refused else "accepted" if result == "no header" else result
+            usage = None if refused or result == "no header" else READ
+            throttle.report(lease, Report(kind, usage, int(result) if refused else None))
         else:
             went.append(-lease)
         await asyncio.sleep(pause)
@@ -300,7 +300,7 @@ def test_whatever_happens_to_one_account_delays_no_other(
 ) -> None:
     # At one instant asyncio's timers end in any order, so that each course has a pace of its own.
     paced = [
-        [(fate, seconds * pace, pause * pace) for fate, seconds, pause in course]
+        [(result, seconds * pace, pause * pace) for result, seconds, pause in course]
         for course, pace in zip(calm, (1.0, 1.013, 1.037), strict=False)
     ]
 
@@ -323,16 +323,16 @@ def test_whatever_happens_to_one_account_delays_no_other(
 @given(
     st.lists(deeds, min_size=1, max_size=5), st.sampled_from([1, 3, 200]), st.sampled_from([0.0, 1.0, 100.0, 4000.0])
 )
-def test_no_call_waits_longer_than_its_patience(courses: list[list[Deed]], quota: int, patience: float) -> None:
+def test_no_call_waits_longer_than_its_patience(courses: list[list[Deed]], quota: int, max_wait: float) -> None:
     async def ask(throttle: Throttle, course: list[Deed]) -> None:
         for deed in course:
             before = now()
             (answer,) = await act(
-                throttle, A, [("answered" if deed[0] == "unsent" else deed[0], 0.0, 0.0)], patience=patience
+                throttle, A, [("accepted" if deed[0] == "unsent" else deed[0], 0.0, 0.0)], max_wait=max_wait
             )
-            assert now() - before <= patience + 1e-6
+            assert now() - before <= max_wait + 1e-6
             if answer < 0:
-                assert -answer > patience - (now() - before) - 1e-6  # and it was told no less than that
+                assert -answer > max_wait - (now() - before) - 1e-6  # and it was told no less than that
             await asyncio.sleep(deed[2])
 
     async def main() -> None:
@@ -347,7 +347,7 @@ def test_queues_of_idle_accounts_are_forgotten() -> None:
         throttle = Throttle()
         for number in range(100):
             await call(throttle, str(number))
-        assert await throttle.admit("0", "t", patience=0.0) != HOUR
+        assert await throttle.admit("0", "t", max_wait=0.0) != HOUR
         assert throttle._queues == {asyncio.get_running_loop(): {}}
 
     run(main())
@@ -362,7 +362,7 @@ def test_holds_outlive_a_loop_and_waiters_do_not() -> None:
         assert not waiting.done()
     assert waiting.cancelled()
     with asyncio.Runner() as runner:
-        wait = runner.run(throttle.admit(A, "t", patience=1))
+        wait = runner.run(throttle.admit(A, "t", max_wait=1))
         assert isinstance(wait, float)
         assert 1 < wait <= 500
 
@@ -370,9 +370,9 @@ def test_holds_outlive_a_loop_and_waiters_do_not() -> None:
 async def test_the_last_usage_is_there_and_closing_closes_nothing() -> None:
     throttle = Throttle()
     assert throttle.last_usage(A) is None
-    await call(throttle, usage=Usage(Reading(7.0)))
+    await call(throttle, usage=Usage(UsageMetric(7.0)))
     await throttle.aclose()
-    assert throttle.last_usage(A) == Usage(Reading(7.0))
+    assert throttle.last_usage(A) == Usage(UsageMetric(7.0))
 
 
 def test_a_digest_stands_for_a_token_and_does_not_hold_it() -> None:
@@ -568,16 +568,16 @@ def test_a_wait_that_is_too_long_is_not_begun(how: Settings) -> None:
             sandbox.plan(Fault.error(80008, headers={"Retry-After": "600", "X-App-Usage": usage}))
             with pytest.raises(RateLimitError) as refused:
                 await ask(client)
-            assert (refused.value.refused, refused.value.retry_after, refused.value.attempts) == (True, 600, 1)
+            assert (refused.value.sent, refused.value.retry_after, refused.value.attempts) == (True, 600, 1)
             began = now()
             with pytest.raises(RateLimitError) as unsent:
                 await ask(client)
             assert (now(), len(sandbox.requests)) == (began, 1)
             error = unsent.value
-            assert (error.refused, error.retry_after, error.attempts, error.http_status) == (False, 600, 0, None)
+            assert (error.sent, error.retry_after, error.attempts, error.http_status) == (False, 600, 0, None)
             assert error.usage == refused.value.usage == client.last_usage(SMALL_WABA)
             assert error.usage is not None
-            assert error.usage.app == Reading(100)
+            assert error.usage.app == UsageMetric(100)
             assert str(error).startswith(f"GET {SMALL_WABA}/phone_numbers was not sent: ")
 
     run(main())
@@ -590,7 +590,7 @@ def test_a_write_that_was_not_sent_is_no_unknown_outcome() -> None:
             for refused in (True, False):
                 with pytest.raises(RateLimitError) as caught:
                     await client.create_phone_number(SMALL_WABA, phone_number="16315551000", verified_name="Acme")
-                assert (caught.value.refused, caught.value.retry_after) == (refused, 60)
+                assert (caught.value.sent, caught.value.retry_after) == (refused, 60)
             assert sandbox.created == []
 
     run(main())
@@ -623,7 +623,7 @@ def test_the_last_usage_of_an_account_is_what_its_last_answer_said() -> None:
             assert client.last_usage(SMALL_WABA) is None
             for percent in (10.0, 20.0):
                 await ask(client)
-                assert client.last_usage(SMALL_WABA) == Usage(Reading(percent, percent / 2))
+                assert client.last_usage(SMALL_WABA) == Usage(UsageMetric(percent, percent / 2))
             assert client.last_usage(EMPTY_WABA) is None
 
     run(main())

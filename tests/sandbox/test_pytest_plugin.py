@@ -76,7 +76,7 @@ def test_the_marker_passes_options(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
-    @pytest.mark.graph_sandbox(temper="reference", quota=1)
+    @pytest.mark.graph_sandbox(mode="reference", quota=1)
     def test_one_call(graph_sandbox):
         assert [asyncio.run(get(graph_sandbox))[0] for _ in range(2)] == [200, 429]
     """,

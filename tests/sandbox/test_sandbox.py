@@ -187,12 +187,12 @@ def test_without_a_clock_nothing_can_be_spent() -> None:
 
 
 def test_a_temper_that_is_none() -> None:
-    with pytest.raises(ValueError, match="temper must be one of live, reference, not 'sweet'"):
-        Sandbox(temper="sweet")  # type: ignore[arg-type]  # the mistake that the test is about
+    with pytest.raises(ValueError, match="mode must be one of live, reference, not 'sweet'"):
+        Sandbox(mode="sweet")  # type: ignore[arg-type]  # the mistake that the test is about
 
 
 async def test_the_reference_answers_otherwise(session: aiohttp.ClientSession) -> None:
-    async with Sandbox(temper="reference") as sandbox:
+    async with Sandbox(mode="reference") as sandbox:
         _, body = await get(session, sandbox)
         assert json.loads(body)["data"][0]["status"] == "CONNECTED"
 
@@ -329,7 +329,7 @@ async def test_a_body_cut_clean(sandbox: Sandbox, session: aiohttp.ClientSession
     assert await get(session, sandbox) == (200, b'{"data":[')
 
 
-@pytest.mark.parametrize(("fault", "effects"), [(Fault.delay(60.0), 0), (Fault.delay_answer(60.0), 1)])
+@pytest.mark.parametrize(("fault", "effects"), [(Fault.delay(60.0), 0), (Fault.delay_response(60.0), 1)])
 async def test_a_delay_before_or_after_the_effect(
     sandbox: Sandbox, session: aiohttp.ClientSession, fault: Fault, effects: int
 ) -> None:

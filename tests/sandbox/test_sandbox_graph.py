@@ -14,13 +14,13 @@ from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WA
 from wa_phone_async.sandbox.access import Access
 from wa_phone_async.sandbox.budget import HOUR, Meter, Quota
 from wa_phone_async.sandbox.graph import Graph
-from wa_phone_async.sandbox.modes import LIVE_DEFAULT_FIELDS, LIVE_FIELDS, REFERENCE_FIELDS, TEMPERS, TemperName
+from wa_phone_async.sandbox.modes import LIVE_DEFAULT_FIELDS, LIVE_FIELDS, REFERENCE_FIELDS, TEMPERS, ModeName
 from wa_phone_async.sandbox.query import Field, read_fields
 from wa_phone_async.sandbox.reviews import Reviews
 from wa_phone_async.sandbox.store import Store
 from wa_phone_async.sandbox.webhooks import Webhooks
 
-TEMPER_NAMES: tuple[TemperName, ...] = ("live", "reference")
+TEMPER_NAMES: tuple[ModeName, ...] = ("live", "reference")
 
 
 class World:
@@ -28,7 +28,7 @@ class World:
 
     def __init__(
         self,
-        temper: TemperName = "live",
+        mode: ModeName = "live",
         *,
         quota: Quota = None,
         app_quota: int | None = None,
@@ -41,7 +41,7 @@ class World:
         self.access = Access(tokens, app_secret)
         meter = Meter(quota, app_quota, 1, "floor")
         reviews = Reviews(self.store, Webhooks("secret", lambda _: None), None)
-        self.graph = Graph(self.store, TEMPERS[temper], self.access, meter, reviews, with_links=links)
+        self.graph = Graph(self.store, TEMPERS[mode], self.access, meter, reviews, with_links=links)
         self.now = 0.0
 
     def ask(
@@ -106,10 +106,10 @@ def reference() -> World:
 # Pages
 
 
-@pytest.mark.parametrize("temper", TEMPER_NAMES)
+@pytest.mark.parametrize("mode", TEMPER_NAMES)
 @pytest.mark.parametrize("waba_id", [SMALL_WABA, LARGE_WABA])
-def test_a_walk_gives_every_number_once_whatever_the_page_size(temper: TemperName, waba_id: str) -> None:
-    world = World(temper)
+def test_a_walk_gives_every_number_once_whatever_the_page_size(mode: ModeName, waba_id: str) -> None:
+    world = World(mode)
     everything = sorted(row["id"] for row in world.store.numbers(waba_id))
     for limit in range(1, 101):
         pages = world.walk(waba_id, limit, fields="id")
@@ -170,9 +170,9 @@ def test_25_numbers_unless_told(live: World) -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1.5", "", "²"])
-@pytest.mark.parametrize("temper", TEMPER_NAMES)
-def test_a_limit_that_is_none_is_refused(temper: TemperName, limit: str) -> None:
-    assert World(temper).refused(limit=limit)[:2] == (400, 100)
+@pytest.mark.parametrize("mode", TEMPER_NAMES)
+def test_a_limit_that_is_none_is_refused(mode: ModeName, limit: str) -> None:
+    assert World(mode).refused(limit=limit)[:2] == (400, 100)
 
 
 def test_a_large_limit_is_refused_by_the_reference_and_cut_live(live: World, reference: World) -> None:
@@ -199,9 +199,9 @@ def test_two_cursors_at_once_are_refused(live: World) -> None:
 # Accounts and the business
 
 
-@pytest.mark.parametrize("temper", TEMPER_NAMES)
-def test_the_node_of_an_account_is_the_row_of_the_list(temper: TemperName) -> None:
-    world = World(temper, accounts=2)
+@pytest.mark.parametrize("mode", TEMPER_NAMES)
+def test_the_node_of_an_account_is_the_row_of_the_list(mode: ModeName) -> None:
+    world = World(mode, accounts=2)
     rows = read(world.ask(OWNED))["data"] + read(world.ask(CLIENT))["data"]
     assert [read(world.ask(f"/v23.0/{row['id']}")) for row in rows] == rows
     assert read(world.ask(f"/v23.0/{SMALL_WABA}", query={"fields": "name"})).keys() == {"id", "name"}
@@ -235,19 +235,19 @@ OWNED, CLIENT = (f"/v23.0/{BUSINESS_ID}/{kind}_whatsapp_business_accounts" for k
 DEFAULT = {"id", "name", "currency", "timezone_id", "message_template_namespace"}
 
 
-@pytest.mark.parametrize("temper", TEMPER_NAMES)
-def test_the_accounts_of_the_business_are_listed(temper: TemperName) -> None:
-    page = read(World(temper).ask(OWNED))
+@pytest.mark.parametrize("mode", TEMPER_NAMES)
+def test_the_accounts_of_the_business_are_listed(mode: ModeName) -> None:
+    page = read(World(mode).ask(OWNED))
     assert [row["id"] for row in page["data"]] == [EMPTY_WABA, SMALL_WABA, LARGE_WABA]
     assert all(set(row) == DEFAULT for row in page["data"])
     assert set(page["paging"]) == {"cursors"}
-    assert read(World(temper).ask(CLIENT)) == {"data": []}
+    assert read(World(mode).ask(CLIENT)) == {"data": []}
 
 
-@pytest.mark.parametrize("temper", TEMPER_NAMES)
+@pytest.mark.parametrize("mode", TEMPER_NAMES)
 @pytest.mark.parametrize("limit", [1, 3, 25, 100])
-def test_a_walk_over_accounts_gives_each_once_forward_and_backward(temper: TemperName, limit: int) -> None:
-    world = World(temper, accounts=100)
+def test_a_walk_over_accounts_gives_each_once_forward_and_backward(mode: ModeName, limit: int) -> None:
+    world = World(mode, accounts=100)
     world.store.add("77", 0)
     wanted, found, query = list(world.store.waba_ids), list[str](), {"limit": str(limit)}
     for link, cursor, rest in (("next", "after", wanted), ("previous", "before", wanted[:-1])):
@@ -296,8 +296,8 @@ def test_fields_of_accounts_are_their_own(live: World) -> None:
     ids=str,
 )
 def test_a_bad_list_of_accounts_is_refused(query: dict[str, str], code: int) -> None:
-    for temper in TEMPER_NAMES:
-        assert refusal(World(temper, accounts=2).ask(OWNED, query=query))[:2] == (400, code)
+    for mode in TEMPER_NAMES:
+        assert refusal(World(mode, accounts=2).ask(OWNED, query=query))[:2] == (400, code)
 
 
 def test_a_large_page_of_accounts_is_refused_by_the_reference_and_cut_live() -> None:
@@ -394,7 +394,7 @@ def test_fields_that_cannot_be_parsed_are_refused(live: World, fields: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("temper", "sort", "field", "is_descending"),
+    ("mode", "sort", "field", "is_descending"),
     [
         ("live", "", "last_onboarded_time", True),
         ("live", "creation_time", "creation_time", False),
@@ -408,8 +408,8 @@ def test_fields_that_cannot_be_parsed_are_refused(live: World, fields: str) -> N
         ("reference", "last_onboarded_time.desc", "last_onboarded_time", True),
     ],
 )
-def test_the_order_asked_for(temper: TemperName, sort: str, field: str, is_descending: bool) -> None:  # noqa: FBT001 - a table
-    world = World(temper)
+def test_the_order_asked_for(mode: ModeName, sort: str, field: str, is_descending: bool) -> None:  # noqa: FBT001 - a table
+    world = World(mode)
     values = {row["id"]: row.get(field, "") for row in world.store.numbers(LARGE_WABA)}
     pages = world.walk(LARGE_WABA, 100, sort=sort) if sort else world.walk(LARGE_WABA, 100)
     shown = [values[each] for each in ids(pages)]
@@ -434,7 +434,7 @@ def filtering(field: str, value: Any, operator: str = "EQUAL") -> str:
     return json.dumps([{"field": field, "operator": operator, "value": value}])
 
 
-@pytest.mark.parametrize("temper", TEMPER_NAMES)
+@pytest.mark.parametrize("mode", TEMPER_NAMES)
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -443,8 +443,8 @@ def filtering(field: str, value: Any, operator: str = "EQUAL") -> str:
         ("is_official_business_account", True),
     ],
 )
-def test_a_filter_keeps_what_matches(temper: TemperName, field: str, value: Any) -> None:
-    world = World(temper)
+def test_a_filter_keeps_what_matches(mode: ModeName, field: str, value: Any) -> None:
+    world = World(mode)
     wanted = {row["id"] for row in world.store.numbers(LARGE_WABA) if row.get(field) == value}
     found = ids(world.walk(LARGE_WABA, 100, filtering=filtering(field, value)))
     assert len(found) == len(wanted) > 10
@@ -488,7 +488,7 @@ def test_a_boolean_sent_as_text_misleads_live_and_passes_the_reference(live: Wor
     assert reference.get(filtering=text)["data"]
 
 
-@pytest.mark.parametrize("temper", TEMPER_NAMES)
+@pytest.mark.parametrize("mode", TEMPER_NAMES)
 @pytest.mark.parametrize(
     "text",
     [
@@ -504,16 +504,16 @@ def test_a_boolean_sent_as_text_misleads_live_and_passes_the_reference(live: Wor
         filtering("account_mode", None),
     ],
 )
-def test_a_filter_that_is_none_is_refused(temper: TemperName, text: str) -> None:
-    assert World(temper).refused(filtering=text)[:2] == (400, 100)
+def test_a_filter_that_is_none_is_refused(mode: ModeName, text: str) -> None:
+    assert World(mode).refused(filtering=text)[:2] == (400, 100)
 
 
 # Creating
 
 
-@pytest.mark.parametrize("temper", TEMPER_NAMES)
-def test_a_created_number_is_in_the_list(temper: TemperName) -> None:
-    world = World(temper)
+@pytest.mark.parametrize("mode", TEMPER_NAMES)
+def test_a_created_number_is_in_the_list(mode: ModeName) -> None:
+    world = World(mode)
     answer = world.post({"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"})
     assert answer.status == 200
     (row,) = world.get(EMPTY_WABA, fields="id,display_phone_number,verified_name,status,code_verification_status")[
@@ -597,7 +597,7 @@ def test_a_number_that_is_there_is_refused(live: World, reference: World) -> Non
 
 
 @pytest.mark.parametrize(
-    ("temper", "path", "status", "code", "part"),
+    ("mode", "path", "status", "code", "part"),
     [
         ("live", "/v23.0/999/phone_numbers", 400, 100, "Unsupported get request. Object with ID '999'"),
         ("reference", "/v23.0/999/phone_numbers", 404, 803, "999 was not found"),
@@ -638,8 +638,8 @@ def test_a_number_that_is_there_is_refused(live: World, reference: World) -> Non
         ("live", "/", 400, 2500, "Unknown path components"),
     ],
 )
-def test_a_wrong_address(temper: TemperName, path: str, status: int, code: int, part: str) -> None:
-    found_status, found_code, message = refusal(World(temper).ask(path))
+def test_a_wrong_address(mode: ModeName, path: str, status: int, code: int, part: str) -> None:
+    found_status, found_code, message = refusal(World(mode).ask(path))
     assert (found_status, found_code) == (status, code)
     assert part in message
 
@@ -729,12 +729,12 @@ def test_the_app_secret_must_be_proven(proof: str | None, message: str | None) -
 
 
 @pytest.mark.parametrize(
-    ("temper", "status", "code", "subcode"), [("live", 400, 80008, None), ("reference", 429, 80007, 2446079)]
+    ("mode", "status", "code", "subcode"), [("live", 400, 80008, None), ("reference", 429, 80007, 2446079)]
 )
 def test_calls_beyond_the_quota_are_refused_and_count(
-    temper: TemperName, status: int, code: int, subcode: int | None
+    mode: ModeName, status: int, code: int, subcode: int | None
 ) -> None:
-    world, path = World(temper, quota=2), f"/v23.0/{SMALL_WABA}/phone_numbers"
+    world, path = World(mode, quota=2), f"/v23.0/{SMALL_WABA}/phone_numbers"
     answers = [world.ask(path) for _ in range(4)]
     assert [answer.status for answer in answers] == [200, 200, status, status]
     error = read(answers[-1])["error"]
@@ -767,9 +767,9 @@ def test_200_calls_an_hour_and_5000_once_a_number_is_registered() -> None:
     assert world.ask(path).status == 200
 
 
-@pytest.mark.parametrize(("temper", "status"), [("live", 400), ("reference", 429)])
-def test_the_app_has_a_limit_of_its_own(temper: TemperName, status: int) -> None:
-    world = World(temper, app_quota=2)
+@pytest.mark.parametrize(("mode", "status"), [("live", 400), ("reference", 429)])
+def test_the_app_has_a_limit_of_its_own(mode: ModeName, status: int) -> None:
+    world = World(mode, app_quota=2)
     world.get(SMALL_WABA)
     world.get(LARGE_WABA)
     answer = world.ask(f"/v23.0/{EMPTY_WABA}/phone_numbers")
@@ -786,7 +786,7 @@ WORDS: st.SearchStrategy[str] = st.sampled_from(
 
 
 @given(
-    temper=st.sampled_from(TEMPER_NAMES),
+    mode=st.sampled_from(TEMPER_NAMES),
     method=st.sampled_from(["GET", "POST", "PUT"]),
     query=st.dictionaries(
         st.sampled_from(["fields", "filtering", "sort", "limit", "after", "before", "phone_number"]), WORDS
@@ -795,10 +795,10 @@ WORDS: st.SearchStrategy[str] = st.sampled_from(
     body=st.binary(max_size=30) | st.just(b"{}"),
 )
 def test_any_request_has_an_answer_in_json(
-    temper: TemperName, method: str, query: dict[str, str], content_type: str, body: bytes
+    mode: ModeName, method: str, query: dict[str, str], content_type: str, body: bytes
 ) -> None:
     headers = {"Authorization": "Bearer x", "Content-Type": content_type}
-    answer = World(temper).ask(f"/v23.0/{SMALL_WABA}/phone_numbers", method, query, headers, body)
+    answer = World(mode).ask(f"/v23.0/{SMALL_WABA}/phone_numbers", method, query, headers, body)
     assert read(answer)
     assert answer.status in {200, 400}
     assert all(value.isascii() and "\n" not in value for value in answer.headers.values())

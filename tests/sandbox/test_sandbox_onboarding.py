@@ -14,7 +14,7 @@ from wa_phone_async.sandbox.budget import Meter
 from wa_phone_async.sandbox.codes import CODE_LIFE, CODE_LOCK, CODES_AN_HOUR, VERIFICATION_SHOWN
 from wa_phone_async.sandbox.data import Row
 from wa_phone_async.sandbox.graph import Graph
-from wa_phone_async.sandbox.modes import TEMPERS, TemperName
+from wa_phone_async.sandbox.modes import TEMPERS, ModeName
 from wa_phone_async.sandbox.onboarding import MOVES, MOVES_WINDOW, PAUSE
 from wa_phone_async.sandbox.pins import HASTE, PIN_GUESSES, PIN_LOCK
 from wa_phone_async.sandbox.reviews import Reviews, pin_reset
@@ -26,7 +26,7 @@ HEADERS = {"Authorization": "Bearer token", "Content-Type": "application/json"}
 SMS = {"code_method": "SMS", "language": "en_US"}
 PIN = "905172"
 
-both_tempers = pytest.mark.parametrize("temper", ["live", "reference"])
+both_tempers = pytest.mark.parametrize("mode", ["live", "reference"])
 
 Refused = tuple[int, int, int | None]
 """Status, code and subcode."""
@@ -35,12 +35,12 @@ Refused = tuple[int, int, int | None]
 class World:
     """A graph in a time of its own, with one new number."""
 
-    def __init__(self, temper: TemperName = "live") -> None:
+    def __init__(self, mode: ModeName = "live") -> None:
         self.store = Store()
         self.webhooks = Webhooks("secret", lambda _: None)
         self.reviews = Reviews(self.store, self.webhooks, None)
         meter = Meter(None, None, 1, "floor")
-        self.graph = Graph(self.store, TEMPERS[temper], Access(None, None), meter, self.reviews, with_links=True)
+        self.graph = Graph(self.store, TEMPERS[mode], Access(None, None), meter, self.reviews, with_links=True)
         self.now = 1000.0
         answer, _ = self._ask(
             "POST", f"{EMPTY_WABA}/phone_numbers", {"phone_number": "16315551000", "verified_name": "Acme"}
@@ -106,15 +106,15 @@ def registered(verified: World) -> World:
 
 
 @both_tempers
-def test_the_whole_way(temper: TemperName) -> None:
-    world = World(temper)
+def test_the_whole_way(mode: ModeName) -> None:
+    world = World(mode)
     assert (world.status(), world.row["status"], world.row["platform_type"]) == (
         "NOT_VERIFIED",
         "PENDING",
         "NOT_APPLICABLE",
     )
     answer = world.post("verify_code", code=world.code())
-    assert answer == ({"success": True} if temper == "live" else {"success": True, "id": world.number})
+    assert answer == ({"success": True} if mode == "live" else {"success": True, "id": world.number})
     assert (world.status(), world.row["platform_type"], world.fields()) == ("VERIFIED", "NOT_APPLICABLE", [])
     assert world.register() == {"success": True}
     assert (world.row["status"], world.row["platform_type"], world.row["is_pin_enabled"]) == (
@@ -170,9 +170,9 @@ def test_a_wrong_member_is_refused_without_saying_what_it_was(
     assert registered.row == before
 
 
-@pytest.mark.parametrize(("temper", "taken"), [("live", True), ("reference", False)])
-def test_the_reference_wants_a_language_with_its_country(temper: TemperName, taken: bool) -> None:  # noqa: FBT001 - a table
-    answer = World(temper).post("request_code", code_method="SMS", language="en")
+@pytest.mark.parametrize(("mode", "taken"), [("live", True), ("reference", False)])
+def test_the_reference_wants_a_language_with_its_country(mode: ModeName, taken: bool) -> None:  # noqa: FBT001 - a table
+    answer = World(mode).post("request_code", code_method="SMS", language="en")
     assert answer == ({"success": True} if taken else (400, 100, None))
 
 
@@ -394,8 +394,8 @@ def test_hasty_guesses_wait_a_minute_and_are_not_counted(registered: World) -> N
 
 
 @both_tempers
-def test_any_number_may_begin_anew(temper: TemperName) -> None:
-    world = World(temper)
+def test_any_number_may_begin_anew(mode: ModeName) -> None:
+    world = World(mode)
     for row in world.store.numbers(LARGE_WABA)[:40]:
         code = world.code(row["id"])
         assert world.post("verify_code", row["id"], code=code) in (

@@ -10,7 +10,7 @@ from wa_phone_async import PhoneNumberClient, RetryPolicy, TokenProvider
 from wa_phone_async.client import Settings
 from wa_phone_async.sandbox import Sandbox
 from wa_phone_async.sandbox.budget import Quota
-from wa_phone_async.sandbox.modes import TemperName
+from wa_phone_async.sandbox.modes import ModeName
 
 TOKEN = "an-invented-token"
 QUICK = RetryPolicy(first_wait=0.001)
@@ -18,14 +18,14 @@ QUICK = RetryPolicy(first_wait=0.001)
 
 @asynccontextmanager
 async def serving(
-    temper: TemperName = "live",
+    mode: ModeName = "live",
     *,
     quota: Quota = "meta",
     access_token: str | TokenProvider = TOKEN,
     **settings: Unpack[Settings],
 ) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
     """A sandbox, and a client of it that does not wait long between two tries."""
-    async with Sandbox(temper=temper, quota=quota) as sandbox:
+    async with Sandbox(mode=mode, quota=quota) as sandbox:
         settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
         async with PhoneNumberClient(access_token, **settings) as client:
             yield sandbox, client

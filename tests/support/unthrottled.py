@@ -7,10 +7,10 @@ from wa_phone_async.usage import Usage
 
 
 class Unthrottled:
-    """Lets every call go at once: a `BudgetKeeper` of a user's own."""
+    """Lets every call go at once: a `RateLimiter` of a user's own."""
 
-    async def admit(self, waba_id: str | None, token: str, *, patience: float, is_probe: bool = False) -> Lease:
-        del patience, is_probe
+    async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease:
+        del max_wait, is_probe
         return Lease(waba_id, token, asyncio.get_running_loop().time())
 
     def report(self, lease: Lease, report: Report) -> float:

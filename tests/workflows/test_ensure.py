@@ -139,10 +139,10 @@ async def test_the_whole_list_is_looked_through(links: bool) -> None:  # noqa: F
         assert "P" not in methods(sandbox)
 
 
-@pytest.mark.parametrize("temper", ["live", "reference"])
+@pytest.mark.parametrize("mode", ["live", "reference"])
 @pytest.mark.parametrize("fields", ["id,status", ["status", "display_phone_number"], ALL_FIELDS])
-async def test_the_fields_asked_for_come_and_those_needed_to_compare(temper: Any, fields: Any) -> None:
-    async with Sandbox(temper=temper) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+async def test_the_fields_asked_for_come_and_those_needed_to_compare(mode: Any, fields: Any) -> None:
+    async with Sandbox(mode=mode) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         created = await client.ensure_phone_number(EMPTY_WABA, **NUMBER, fields=fields)
         found = await client.ensure_phone_number(EMPTY_WABA, **NUMBER, fields=fields)
         assert [created.outcome, found.outcome] == ["created", "found"]
@@ -297,21 +297,21 @@ def test_a_create_that_was_lost_before_its_effect_is_made_once_more_after_four_l
     run(main)
 
 
-@pytest.mark.parametrize(("look_again", "looks"), [((), 1), ([0], 2), (iter([5, 0.5]), 3)])
-def test_how_often_it_looks_again_is_the_callers_to_say(run: Run, look_again: Any, looks: int) -> None:
+@pytest.mark.parametrize(("recheck_delays", "looks"), [((), 1), ([0], 2), (iter([5, 0.5]), 3)])
+def test_how_often_it_looks_again_is_the_callers_to_say(run: Run, recheck_delays: Any, looks: int) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(NOT_DONE, method="POST")
-            await client.ensure_phone_number(EMPTY_WABA, **NUMBER, look_again=look_again)
+            await client.ensure_phone_number(EMPTY_WABA, **NUMBER, recheck_delays=recheck_delays)
             assert methods(sandbox) == f"GP{'G' * looks}PG"
 
     run(main)
 
 
-@pytest.mark.parametrize("temper", ["live", "reference"])
-def test_a_conflict_of_the_second_create_counts_as_there(run: Run, temper: Any) -> None:
+@pytest.mark.parametrize("mode", ["live", "reference"])
+def test_a_conflict_of_the_second_create_counts_as_there(run: Run, mode: Any) -> None:
     async def main() -> None:
-        async with Sandbox(temper=temper) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
+        async with Sandbox(mode=mode) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
             plan(sandbox, post=[LOST], get=[NO_FAULT])
             sandbox.plan(Fault.raw('{"data":[]}'), times=4, method="GET")  # a list that lags
             ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
@@ -523,12 +523,12 @@ async def test_without_a_server_it_is_a_transport_error() -> None:
         ({"phone_number": "163155510001234", "cc": "44"}, "at most 15 digits with its country code, not 17"),
         ({"fields": "a b"}, "fields must be names"),
         ({"follow": "before"}, "follow must be 'next' or 'after'"),
-        ({"look_again": 3}, r"look_again must be the seconds between looks, such as \(1, 2, 4\), not 3"),
-        ({"look_again": "123"}, "look_again must be"),
-        ({"look_again": [True]}, "look_again must be"),
-        ({"look_again": [-1]}, "look_again must be"),
-        ({"look_again": [float("inf")]}, "look_again must be"),
-        ({"look_again": [float("nan")]}, "look_again must be"),
+        ({"recheck_delays": 3}, r"recheck_delays must be the seconds between looks, such as \(1, 2, 4\), not 3"),
+        ({"recheck_delays": "123"}, "recheck_delays must be"),
+        ({"recheck_delays": [True]}, "recheck_delays must be"),
+        ({"recheck_delays": [-1]}, "recheck_delays must be"),
+        ({"recheck_delays": [float("inf")]}, "recheck_delays must be"),
+        ({"recheck_delays": [float("nan")]}, "recheck_delays must be"),
         ({"total_timeout": 0}, "total_timeout must be a number of seconds above 0"),
     ],
 )
@@ -695,7 +695,7 @@ def test_total_timeout_bounds_the_looking_and_then_nothing_was_sent(run: Run) ->
 def test_total_timeout_bounds_a_create_and_then_its_outcome_is_unknown(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
-            sandbox.plan(Fault.delay_answer(60), method="POST")
+            sandbox.plan(Fault.delay_response(60), method="POST")
             with pytest.raises(OutcomeUnknownError, match="no answer in time") as caught:
                 await client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=3)
             assert asyncio.get_running_loop().time() == pytest.approx(3, abs=0.2)
@@ -816,7 +816,7 @@ async def test_closing_the_client_ends_the_looking() -> None:
 
 async def test_closing_the_client_while_it_creates_is_an_unknown_outcome() -> None:
     async with serving() as (sandbox, client):
-        sandbox.plan(Fault.delay_answer(5), method="POST")
+        sandbox.plan(Fault.delay_response(5), method="POST")
         caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER))
         await until(lambda: sandbox.created)
         await client.aclose()
@@ -838,7 +838,7 @@ async def test_closing_a_session_that_was_lent_is_no_less_an_unknown_outcome() -
         session = GraphSession(TOKEN, base_url=sandbox.url)
         client = PhoneNumberClient(session=session)
         sandbox.plan(NOT_DONE, method="POST")
-        caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER, look_again=(0.05,)))
+        caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER, recheck_delays=(0.05,)))
         await until(lambda: methods(sandbox) == "GPG" and sandbox.requests[-1].status)
         await session.aclose()
         with pytest.raises(OutcomeUnknownError) as caught:
@@ -915,7 +915,7 @@ FAULTS = (
     *DROPS,
     Fault.delay(45),  # beyond the time-out: the effect comes when it has been looked for, or not at all in time
     Fault.delay(33),
-    Fault.delay_answer(45),
+    Fault.delay_response(45),
     Fault.cut(),
     Fault.status(500),
     Fault.html(),

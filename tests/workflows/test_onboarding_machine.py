@@ -18,11 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from wa_phone_async import (
     AuthenticationError,
-    Confirmation,
     GraphAPIError,
     OutcomeUnknownError,
     PhoneNumberClient,
     RetryPolicy,
+    SuccessResponse,
     WaPhoneError,
 )
 from wa_phone_async.sandbox import EMPTY_WABA, Fault, Sandbox, VirtualTimeLoop
@@ -53,7 +53,7 @@ TROUBLES = {
     "rejected": Trouble(Fault.error(190), is_done=False, becomes=AuthenticationError),
     "dropped before": Trouble(Fault.drop_before(), is_done=False, becomes=OutcomeUnknownError),
     "dropped after": Trouble(Fault.drop_after(reset=True), is_done=True, becomes=OutcomeUnknownError),
-    "never answered": Trouble(Fault.delay_answer(1000), is_done=True, becomes=OutcomeUnknownError),
+    "never answered": Trouble(Fault.delay_response(1000), is_done=True, becomes=OutcomeUnknownError),
     "cut": Trouble(Fault.cut(clean=True), is_done=True, becomes=OutcomeUnknownError),
     "failed before": Trouble(Fault.error(2), is_done=False, becomes=OutcomeUnknownError),
     "failed after": Trouble(Fault.error(131000, takes_effect=True), is_done=True, becomes=OutcomeUnknownError),
@@ -202,7 +202,7 @@ class OnboardingMachine(RuleBasedStateMachine):
 
     @rule(trouble=troubles, pin=st.sampled_from(PINS))
     def register(self, trouble: str, pin: str) -> None:
-        def call(number: str, pin: str) -> Awaitable[Confirmation]:
+        def call(number: str, pin: str) -> Awaitable[SuccessResponse]:
             return self.client.register(number, pin=pin)
 
         if self.write(trouble, call, self.model.register, "register", pin):
@@ -239,7 +239,7 @@ class OnboardingMachine(RuleBasedStateMachine):
     def write(
         self,
         trouble: str,
-        call: Callable[..., Awaitable[Confirmation]],
+        call: Callable[..., Awaitable[SuccessResponse]],
         predict: Callable[..., int | None],
         operation: str,
         *args: str,
@@ -271,7 +271,7 @@ class OnboardingMachine(RuleBasedStateMachine):
             assert self.row() in (before, before | lapsing)
         return has_effect
 
-    async def outcome(self, call: Awaitable[Confirmation]) -> WaPhoneError | None:
+    async def outcome(self, call: Awaitable[SuccessResponse]) -> WaPhoneError | None:
         try:
             assert (await call).success
         except WaPhoneError as error:

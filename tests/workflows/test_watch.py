@@ -25,11 +25,11 @@ from wa_phone_async import (
     PhoneNumber,
     PhoneNumberClient,
     RateLimitError,
-    Reading,
     RetryPolicy,
     ServerError,
     TransportError,
     Usage,
+    UsageMetric,
     WaitError,
     WaitTimeoutError,
     WaPhoneError,
@@ -556,8 +556,8 @@ class TestPauses:
         [
             (None, 30),
             (Usage(), 30),
-            (Usage(waba=Reading(10.0)), 10),
-            (Usage(waba=Reading(10.0), app=Reading(20.0, load_percent=90.0)), 90),
+            (Usage(waba=UsageMetric(10.0)), 10),
+            (Usage(waba=UsageMetric(10.0), app=UsageMetric(20.0, load_percent=90.0)), 90),
         ],
     )
     def test_the_fullest_budget_counts_and_without_a_reading_our_own_calls(
@@ -573,7 +573,7 @@ class TestBudget:
         assert shop.times == [0, 1000]
 
     def test_a_budget_that_is_nearly_used_is_left_to_others(self) -> None:
-        shop = Shop(*[[ACME], [OTHER]] * 100, usage=Usage(waba=Reading(calls_percent=75.0)))
+        shop = Shop(*[[ACME], [OTHER]] * 100, usage=Usage(waba=UsageMetric(calls_percent=75.0)))
         run(seen(shop.watch(total_timeout=3600)))
         assert set(shop.pauses[:-1]) == {round(36 * 10 ** (2 / 3), 3)}
 
@@ -586,7 +586,7 @@ class TestBudget:
 
     @pytest.mark.parametrize("pages", [1, 3])
     def test_each_page_counts(self, pages: int) -> None:
-        usage = Usage(app=Reading(calls_percent=100.0))
+        usage = Usage(app=UsageMetric(calls_percent=100.0))
         numbers = [PhoneNumber(str(place)) for place in range(100 * (pages - 1) + 1)]
         shop = Shop(numbers, usage=usage)
         run(seen(shop.watch(total_timeout=360 * pages + 1)))
@@ -626,10 +626,10 @@ class TestBudget:
 
 
 class TestSandbox:
-    @pytest.mark.parametrize("temper", ["live", "reference"])
-    def test_what_happens_to_an_account_is_seen(self, temper: Any) -> None:
+    @pytest.mark.parametrize("mode", ["live", "reference"])
+    def test_what_happens_to_an_account_is_seen(self, mode: Any) -> None:
         async def main() -> None:
-            async with Sandbox(temper=temper) as sandbox, client_of(sandbox) as client:
+            async with Sandbox(mode=mode) as sandbox, client_of(sandbox) as client:
                 first, second, third = (number["id"] for number in sandbox.numbers(SMALL_WABA))
                 watch = client.watch(SMALL_WABA)
                 task = asyncio.ensure_future(anext(watch))
@@ -722,10 +722,10 @@ class TestWaitUntil:
 
         run(main())
 
-    @pytest.mark.parametrize("temper", ["live", "reference"])
-    def test_a_number_that_is_ready_takes_one_look(self, temper: Any) -> None:
+    @pytest.mark.parametrize("mode", ["live", "reference"])
+    def test_a_number_that_is_ready_takes_one_look(self, mode: Any) -> None:
         async def main() -> None:
-            async with Sandbox(temper=temper) as sandbox, client_of(sandbox) as client:
+            async with Sandbox(mode=mode) as sandbox, client_of(sandbox) as client:
                 number = sandbox.numbers(SMALL_WABA)[0]["id"]
                 assert (await client.wait_until(number, is_ready)).id == number
                 assert now() == 0

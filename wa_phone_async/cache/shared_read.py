@@ -123,7 +123,7 @@ class Fetch:
         if self._restarts == len(PAUSES):
             text = f"{self._waba_id} was invalidated each of the {len(PAUSES)} times that it was read: ask again later"
             self._error = StaleListingError(text, waba_id=self._waba_id)
-            self._error.repeatable = True
+            self._error.retryable = True
             return
         await asyncio.sleep(PAUSES[self._restarts])  # invalidations come in swarms
         self._has_begun = True

@@ -98,7 +98,7 @@ def read_refusal(payload: Json, *, http_status: int, secrets: tuple[str, ...]) -
     )
 
 
-def repeatable(error: WaPhoneError, *, is_write: bool, is_counted: bool = False) -> bool:
+def is_retryable(error: WaPhoneError, *, is_write: bool, is_counted: bool = False) -> bool:
     """Whether the same call may be made again: it helps, and it cannot happen twice.
 
     Args:

@@ -80,7 +80,7 @@ def waits(policy: RetryPolicy, *, draw: Callable[[], float] = random.random) -> 
         wait = max(error.retry_after or 0.0, min(policy.max_wait, own_wait * (1 + draw())))
         own_wait = min(2 * own_wait, policy.max_wait)
         out_of_time = error.seconds_left is not None and wait >= error.seconds_left
-        if not error.repeatable or wait > policy.max_wait or out_of_time:
+        if not error.retryable or wait > policy.max_wait or out_of_time:
             return
         error = yield wait
 

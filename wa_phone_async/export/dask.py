@@ -25,7 +25,7 @@ from typing import Any, Final, Unpack
 
 import attrs
 
-from wa_phone_async import BudgetKeeper, InvalidArgumentError, PhoneNumberClient, RetryPolicy, WabaListing
+from wa_phone_async import InvalidArgumentError, PhoneNumberClient, RateLimiter, RetryPolicy, WabaListing
 from wa_phone_async._optional import Extra
 from wa_phone_async.cache.cache import ListOptions
 from wa_phone_async.checks import check_at_least_one
@@ -118,7 +118,7 @@ def client_from_env() -> PhoneNumberClient:
 
 
 @functools.cache
-def _throttle_from_env() -> BudgetKeeper | None:
+def _throttle_from_env() -> RateLimiter | None:
     """One for all clients of the worker, as long as it lives."""
     if not os.environ.get("WA_REDIS_URL"):
         return None

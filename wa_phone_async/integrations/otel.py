@@ -19,13 +19,13 @@ span is the whole call, with its attempts and waits, and `url.template` has `{id
     wa_phone.calls           counter        calls: http.request.method, url.template, http.response.status_code,
                                             error.type, which is there where one failed
     wa_phone.call.duration   histogram, s   how long they took: the same
-    wa_phone.retries         counter        attempts that were made again: http.request.method, url.template, error.type
-    wa_phone.refusals        counter        attempts that the API refused: wa_phone.error_code, error.type
-    wa_phone.hold.duration   histogram, s   how many holds began, and how long they were to last: wa_phone.error_code
-    wa_phone.usage           gauge, %       how full a budget is: wa_phone.budget, `waba` or `app`; wa_phone.waba_id
+    wa_phone.retries            counter       attempts that were retried: http.request.method, url.template, error.type
+    wa_phone.rejections         counter       attempts that the API rejected: wa_phone.error_code, error.type
+    wa_phone.cooldown.duration  histogram, s  cooldowns that began, and their length: wa_phone.error_code
+    wa_phone.usage              gauge, %      use of a quota: wa_phone.quota (`waba` or `app`), wa_phone.waba_id
 
 Each account is a series of `wa_phone.usage`. Where they are many thousands, leave the account out, in the SDK:
-`View(instrument_name="wa_phone.usage", attribute_keys={"wa_phone.budget"})`.
+`View(instrument_name="wa_phone.usage", attribute_keys={"wa_phone.quota"})`.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from wa_phone_async import (
     CallFinished,
     Event,
     GraphSession,
-    HoldBegan,
     InvalidArgumentError,
     ListFinished,
     PhoneNumberClient,
-    Reading,
     RetryPlanned,
+    ThrottleStarted,
+    UsageMetric,
     __version__,
 )
 from wa_phone_async._optional import Extra
@@ -233,9 +233,9 @@ class _Metrics:
             explicit_bucket_boundaries_advisory=_CALL_SECONDS,
         )
         self._retries = meter.create_counter("wa_phone.retries", "{attempt}", "Attempts that were made again.")
-        self._refusals = meter.create_counter("wa_phone.refusals", "{attempt}", "Attempts that the API refused.")
+        self._refusals = meter.create_counter("wa_phone.rejections", "{attempt}", "Attempts that the API refused.")
         self._holds = meter.create_histogram(
-            "wa_phone.hold.duration",
+            "wa_phone.cooldown.duration",
             "s",
             "How long the holds that began were to last.",
             explicit_bucket_boundaries_advisory=_HOLD_SECONDS,
@@ -257,7 +257,7 @@ class _Metrics:
                     ),
                 )
                 self._count_refusal(event)
-            case HoldBegan():
+            case ThrottleStarted():
                 self._holds.record(event.seconds, self._with({"wa_phone.error_code": event.code}))
             case _:
                 pass
@@ -267,9 +267,9 @@ class _Metrics:
         self._calls.add(1, attributes)
         self._seconds.record(event.seconds, attributes)
         for budget, waba_id in (("waba", event.waba_id), ("app", None)):
-            reading: Reading | None = getattr(event.usage, budget, None)
+            reading: UsageMetric | None = getattr(event.usage, budget, None)
             if reading is not None:
-                self._usage.set(reading.percent, self._with({"wa_phone.budget": budget, "wa_phone.waba_id": waba_id}))
+                self._usage.set(reading.percent, self._with({"wa_phone.quota": budget, "wa_phone.waba_id": waba_id}))
 
     def _count_refusal(self, event: CallFinished | RetryPlanned) -> None:
         if event.code is not None:

@@ -27,7 +27,7 @@ from typing import Final, Literal
 
 import attrs
 
-from wa_phone_async.usage import Reading, Usage
+from wa_phone_async.usage import Usage, UsageMetric
 
 WABA_QUOTAS: Final = (200, 5000)
 """Calls an hour that a WABA can have, ascending."""
@@ -271,7 +271,7 @@ class Budget:
 
     # ---- being told ----
 
-    def answered(self, now: float, reading: Reading | None, sent: float) -> None:
+    def answered(self, now: float, reading: UsageMetric | None, sent: float) -> None:
         """Report a call that was not throttled, whatever else came of it.
 
         Args:
@@ -292,7 +292,7 @@ class Budget:
             # Calls are left, time is not: the next one would be refused.
             self._hold(now, max(_HOLD_SECONDS, reading.regain_seconds))
 
-    def refused(self, now: float, reading: Reading | None, sent: float, seconds: float | None = None) -> None:
+    def refused(self, now: float, reading: UsageMetric | None, sent: float, seconds: float | None = None) -> None:
         """Report a call that this budget's server refused; such calls count as well.
 
         Args:
@@ -315,7 +315,7 @@ class Budget:
             self._proven = self._news = 0.0
         self.counted(now, reading, sent)
 
-    def counted(self, now: float, reading: Reading | None, sent: float) -> None:
+    def counted(self, now: float, reading: UsageMetric | None, sent: float) -> None:
         """Report a call that the server may have counted, and that says nothing of this budget but `reading`.
 
         A call that was cancelled or lost, for example.
@@ -327,7 +327,7 @@ class Budget:
             self._silent = 0
             self._learn(now, reading.calls_percent, sent)
 
-    def refused_elsewhere(self, now: float, reading: Reading | None, sent: float) -> None:
+    def refused_elsewhere(self, now: float, reading: UsageMetric | None, sent: float) -> None:
         """Report a call that another budget's limit refused: it counts, and this one may be full as well."""
         self.counted(now, reading, sent)
         if reading is not None and reading.percent >= _FULL_PERCENT and reading.regain_seconds:
@@ -535,7 +535,7 @@ class BudgetBook:
             self._usages[key] = usage
         said = usage or _UNSAID
         charged = self._charged(key, now, token)
-        readings: dict[Scope, Reading | None] = {"waba": said.waba, "app": said.app, "token": None}
+        readings: dict[Scope, UsageMetric | None] = {"waba": said.waba, "app": said.app, "token": None}
         for budget, (name, reading) in zip(charged, readings.items(), strict=False):
             if name == scope:
                 budget.refused(now, reading, sent, said.retry_after_seconds)

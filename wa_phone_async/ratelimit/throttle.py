@@ -23,7 +23,7 @@ from wa_phone_async.usage import Usage
 from .budget import BudgetBook
 from .waiting import Queue
 
-Fate = Literal["answered", "refused", "lost", "unsent"]
+CallResult = Literal["accepted", "throttled", "lost", "unsent"]
 """What became of a call: answered, refused as throttled, sent without an answer, or provably never sent."""
 
 
@@ -43,7 +43,7 @@ class Lease:
 class Report:
     """What became of a call that had a lease."""
 
-    fate: Fate
+    result: CallResult
     """What happened to it."""
     usage: Usage | None = None
     """What its answer's headers said of the budgets."""
@@ -52,20 +52,20 @@ class Report:
 
 
 @runtime_checkable
-class BudgetKeeper(Protocol):
+class RateLimiter(Protocol):
     """What a client asks before each call: `Throttle` is one for a process, `RedisThrottle` one for many."""
 
-    async def admit(self, waba_id: str | None, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
+    async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:
         """Wait until a call may be sent.
 
         Args:
             waba_id: The account that is called; `None` where it is none, so that only the app's budget counts.
             token: A digest that stands for the access token.
-            patience: Seconds that the call would wait at most.
+            max_wait: Seconds that the call would wait at most.
             is_probe: Whether the call was refused and has waited for the end of that hold: it goes before the others.
 
         Returns:
-            A lease; or, at once, the seconds that the call would have to wait, if they are more than `patience`.
+            A lease; or, at once, the seconds that the call would have to wait, if they are more than `max_wait`.
         """
         ...
 
@@ -98,10 +98,10 @@ def token_digest(token: str) -> str:
 def tell(book: BudgetBook, lease: Lease, report: Report, now: float) -> float:
     """Write into a book what became of a call; gives the time until which a call that was refused has to wait."""
     key, token, sent = lease.waba_id, lease.token, lease.since
-    match report.fate:
-        case "refused":
+    match report.result:
+        case "throttled":
             return book.refused(key, now, report.usage, code=report.code, sent=sent, token=token)
-        case "answered":
+        case "accepted":
             book.answered(key, now, report.usage, sent=sent, token=token)
         case "lost":
             book.abandoned(key, now, token=token)
@@ -134,8 +134,8 @@ class Throttle:
     def __repr__(self) -> str:
         return "{}(quota={}, app_quota={})".format(type(self).__name__, *self._quotas)
 
-    async def admit(self, waba_id: str | None, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
-        """Wait until a call may be sent: see `BudgetKeeper.admit`."""
+    async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:
+        """Wait until a call may be sent: see `RateLimiter.admit`."""
         loop = asyncio.get_running_loop()
         queues, now = self._queues.get(loop), loop.time()
         if queues is None:
@@ -145,10 +145,10 @@ class Throttle:
         queue = queues.setdefault(waba_id, Queue())
         try:
             wait = self._book.peek(waba_id, now, token, ahead=0 if is_probe else queue.length) - now
-            if wait > patience:
+            if wait > max_wait:
                 return wait
             async with queue.turn(is_probe=is_probe):
-                return await self._wait_at_head(queue, waba_id, token, now + patience)
+                return await self._wait_at_head(queue, waba_id, token, now + max_wait)
         finally:
             if not queue.length:
                 queues.pop(waba_id, None)
@@ -163,7 +163,7 @@ class Throttle:
         return Lease(waba_id, token, now)
 
     def report(self, lease: Lease, report: Report) -> float:
-        """Tell what became of a call: see `BudgetKeeper.report`."""
+        """Tell what became of a call: see `RateLimiter.report`."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         when = tell(self._book, lease, report, now)
@@ -173,7 +173,7 @@ class Throttle:
         return max(0.0, when - now)
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
-        """The last reading: see `BudgetKeeper.last_usage`."""
+        """The last reading: see `RateLimiter.last_usage`."""
         return self._book.last_usage(waba_id)
 
     async def aclose(self) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from wa_phone_async.events import PacingBegan, PacingEnded
+from wa_phone_async.events import QuotaWaitEnded, QuotaWaitStarted
 
 NOTICED: Final = 1.0
 """Seconds after which a wait is told of."""
@@ -22,7 +22,7 @@ class Wait:
     """A call that may have to wait."""
 
     node_id: str
-    patience: float
+    max_wait: float
     alarm: asyncio.TimerHandle = attrs.field(init=False)
 
 
@@ -34,14 +34,16 @@ class Pacing:
         is_held: Whether it was told already that calls of this id wait, since one was refused.
     """
 
-    def __init__(self, tell: Callable[[PacingBegan | PacingEnded], None], is_held: Callable[[str], bool]) -> None:
+    def __init__(
+        self, tell: Callable[[QuotaWaitStarted | QuotaWaitEnded], None], is_held: Callable[[str], bool]
+    ) -> None:
         self._tell = tell
         self._is_held = is_held
         self._noticed: set[Wait] = set()
 
-    def begin(self, node_id: str, patience: float) -> Wait:
+    def begin(self, node_id: str, max_wait: float) -> Wait:
         """A call asks for room, and would wait for it for so many seconds at most."""
-        wait = Wait(node_id, patience)
+        wait = Wait(node_id, max_wait)
         wait.alarm = asyncio.get_running_loop().call_later(NOTICED, self._notice, wait)
         return wait
 
@@ -51,11 +53,11 @@ class Pacing:
         if wait in self._noticed:
             self._noticed.discard(wait)
             if not self._noticed:
-                self._tell(PacingEnded(node_id=wait.node_id))
+                self._tell(QuotaWaitEnded(node_id=wait.node_id))
 
     def _notice(self, wait: Wait) -> None:
         if self._is_held(wait.node_id):
             return
         if not self._noticed:
-            self._tell(PacingBegan(node_id=wait.node_id, seconds=wait.patience - NOTICED))
+            self._tell(QuotaWaitStarted(node_id=wait.node_id, seconds=wait.max_wait - NOTICED))
         self._noticed.add(wait)

@@ -11,7 +11,7 @@ from .codes import Code
 from .faults import Fault, Plan
 from .graph import Graph
 from .messages import Answer, GraphError, Request
-from .modes import Temper
+from .modes import Mode
 from .reviews import Reviews
 from .store import Store
 
@@ -24,7 +24,7 @@ class Api:
     """
 
     def __init__(
-        self, store: Store, temper: Temper, access: Access, meter: Meter, reviews: Reviews, *, with_links: bool
+        self, store: Store, mode: Mode, access: Access, meter: Meter, reviews: Reviews, *, with_links: bool
     ) -> None:
         self.lock: threading.RLock = threading.RLock()
         self.requests: list[Request] = []
@@ -33,7 +33,7 @@ class Api:
         self.access = access
         self.meter = meter
         self.reviews = reviews
-        self._graph = Graph(store, temper, access, meter, reviews, with_links=with_links)
+        self._graph = Graph(store, mode, access, meter, reviews, with_links=with_links)
         self.inbox: list[Code] = self._graph.onboarding.codes.inbox
 
     def receive(self, request: Request) -> Fault:

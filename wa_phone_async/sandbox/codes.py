@@ -15,7 +15,7 @@ import attrs
 
 from .data import Row, digits_of
 from .messages import Refusal, invalid
-from .modes import Temper
+from .modes import Mode
 from .reviews import Reviews
 from .written_waits import HOUR, written_wait
 
@@ -70,13 +70,13 @@ class Codes:
     """The codes of all numbers.
 
     Args:
-        temper: Which languages are taken.
+        mode: Which languages are taken.
         reviews: Who changes numbers, at once or later.
     """
 
-    def __init__(self, temper: Temper, reviews: Reviews) -> None:
+    def __init__(self, mode: Mode, reviews: Reviews) -> None:
         self.inbox: list[Code] = []
-        self._temper = temper
+        self._temper = mode
         self._reviews = reviews
         self._proofs: dict[str, _Proof] = {}
 

@@ -100,7 +100,7 @@ class Fault:
         return cls(delay_before=seconds)
 
     @classmethod
-    def delay_answer(cls, seconds: float) -> Self:
+    def delay_response(cls, seconds: float) -> Self:
         """Wait between the effect and the answer."""
         return cls(delay_after=seconds)
 

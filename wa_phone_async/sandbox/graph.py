@@ -13,7 +13,7 @@ from .access import Access
 from .budget import Meter
 from .data import BUSINESS, BUSINESS_ID, account_row
 from .messages import JSON_TYPE, Answer, GraphError, Refusal, Request, dumps, invalid, is_object
-from .modes import Sort, Temper
+from .modes import Mode, Sort
 from .numbers import read_new_number
 from .onboarding import Onboarding
 from .pages import LINK_HOST, Ordered, Page, make_page, order_rows, project, write_page
@@ -59,14 +59,14 @@ class Graph:
     """The API over a store: who may call, what a call costs, what it does."""
 
     def __init__(
-        self, store: Store, temper: Temper, access: Access, meter: Meter, reviews: Reviews, *, with_links: bool
+        self, store: Store, mode: Mode, access: Access, meter: Meter, reviews: Reviews, *, with_links: bool
     ) -> None:
         self._store = store
-        self._temper = temper
+        self._temper = mode
         self._access = access
         self._meter = meter
         self._reviews = reviews
-        self.onboarding: Onboarding = Onboarding(temper, reviews)
+        self.onboarding: Onboarding = Onboarding(mode, reviews)
         self._with_links = with_links
         self._answers = 0
         # Repeated walks and benchmarks ask for the same pages; a change of the account makes a new key.

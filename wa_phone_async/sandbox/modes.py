@@ -8,7 +8,7 @@ import attrs
 
 from .messages import GraphError, Refusal, invalid
 
-TemperName: TypeAlias = Literal["live", "reference"]
+ModeName: TypeAlias = Literal["live", "reference"]
 
 REFERENCE_FIELDS = (
     "id",
@@ -86,10 +86,10 @@ NEWEST_FIRST = Sort("last_onboarded_time", is_descending=True)
 
 
 @attrs.frozen
-class Temper:
+class Mode:
     """One way of being the Graph API."""
 
-    name: TemperName
+    name: ModeName
     fields: frozenset[str]
     default_fields: tuple[str, ...]
     sorts: Mapping[str, Sort]
@@ -128,7 +128,7 @@ class Temper:
         return listed[2] if listed and self.name == "live" else sort
 
 
-REFERENCE = Temper(
+REFERENCE = Mode(
     name="reference",
     fields=frozenset(REFERENCE_FIELDS),
     default_fields=REFERENCE_FIELDS,
@@ -153,7 +153,7 @@ REFERENCE = Temper(
     duplicate=GraphError(409, 100, "(#100) This phone number is already registered"),
 )
 
-LIVE = Temper(
+LIVE = Mode(
     name="live",
     fields=frozenset(LIVE_FIELDS),
     default_fields=LIVE_DEFAULT_FIELDS,
@@ -192,4 +192,4 @@ LIVE = Temper(
     ),
 )
 
-TEMPERS: Mapping[str, Temper] = {temper.name: temper for temper in (LIVE, REFERENCE)}
+TEMPERS: Mapping[str, Mode] = {mode.name: mode for mode in (LIVE, REFERENCE)}

@@ -14,7 +14,7 @@ import attrs
 from .codes import Codes, read_member
 from .data import Row
 from .messages import Refusal, invalid
-from .modes import Temper
+from .modes import Mode
 from .pins import Pins, read_pin
 from .reviews import Reviews, onboarded, pin_changed
 from .written_waits import HOUR
@@ -57,14 +57,14 @@ class Onboarding:
     """What is written to a number.
 
     Args:
-        temper: Which way of being the Graph API it has.
+        mode: Which way of being the Graph API it has.
         reviews: Who changes numbers and tells of it.
     """
 
-    def __init__(self, temper: Temper, reviews: Reviews) -> None:
-        self.codes: Codes = Codes(temper, reviews)
+    def __init__(self, mode: Mode, reviews: Reviews) -> None:
+        self.codes: Codes = Codes(mode, reviews)
         self._pins = Pins()
-        self._temper = temper
+        self._temper = mode
         self._reviews = reviews
         self._moves: dict[str, _Moves] = {}
         self._edges: Mapping[str, Callable[[Row, Mapping[str, Any], float], None]] = {

@@ -9,7 +9,7 @@ any async test plugin or none will do:
         numbers = asyncio.run(my_code(graph_sandbox.url))
         assert len(graph_sandbox.requests) == 1
 
-The marker passes what `Sandbox` takes: `@pytest.mark.graph_sandbox(temper="reference", quota=3)`.
+The marker passes what `Sandbox` takes: `@pytest.mark.graph_sandbox(mode="reference", quota=3)`.
 
 A test that takes `virtual_time` gets an `asyncio.Runner` whose loop lets hours of waiting pass at once. A `Sandbox`
 that it serves from the same loop lives in the same hours:

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from .messages import Refusal, invalid, is_array, is_object
-from .modes import NEWEST_FIRST, Sort, Temper
+from .modes import NEWEST_FIRST, Mode, Sort
 
 LARGEST_PAGE = 100
 DEFAULT_PAGE = 25
@@ -60,33 +60,33 @@ class ListQuery:
     sort: Sort = NEWEST_FIRST
 
 
-def read_query(query: Mapping[str, str], temper: Temper) -> ListQuery:
+def read_query(query: Mapping[str, str], mode: Mode) -> ListQuery:
     """Read the parameters of a list of numbers, or refuse the whole request."""
     _check_cursors(query)
     return ListQuery(
-        fields=_read_known_fields(query.get("fields"), temper.fields, temper.default_fields),
-        conditions=_read_filtering(query.get("filtering"), temper),
-        sort=temper.read_sort(query.get("sort")),
-        limit=_read_limit(query.get("limit"), temper),
+        fields=_read_known_fields(query.get("fields"), mode.fields, mode.default_fields),
+        conditions=_read_filtering(query.get("filtering"), mode),
+        sort=mode.read_sort(query.get("sort")),
+        limit=_read_limit(query.get("limit"), mode),
         after=query.get("after"),
         before=query.get("before"),
     )
 
 
-def read_account_query(query: Mapping[str, str], temper: Temper) -> ListQuery:
+def read_account_query(query: Mapping[str, str], mode: Mode) -> ListQuery:
     """Read the parameters of a list of accounts, which has one order and takes no filter."""
     _check_cursors(query)
     return ListQuery(
         fields=_read_known_fields(query.get("fields"), ACCOUNT_FIELDS, ACCOUNT_DEFAULT_FIELDS),
-        limit=_read_limit(query.get("limit"), temper),
+        limit=_read_limit(query.get("limit"), mode),
         after=query.get("after"),
         before=query.get("before"),
     )
 
 
-def read_node_fields(query: Mapping[str, str], temper: Temper) -> tuple[Field, ...]:
+def read_node_fields(query: Mapping[str, str], mode: Mode) -> tuple[Field, ...]:
     """Read the fields asked for of one number, or refuse the whole request."""
-    return _read_known_fields(query.get("fields"), temper.fields, temper.default_fields, of=NUMBER_TYPE)
+    return _read_known_fields(query.get("fields"), mode.fields, mode.default_fields, of=NUMBER_TYPE)
 
 
 def read_account_fields(query: Mapping[str, str]) -> tuple[Field, ...]:
@@ -159,7 +159,7 @@ def _syntax_error(text: str) -> Refusal:
     return invalid(f'Syntax error "Expected name." in fields: {text}', code=2500)
 
 
-def _read_filtering(text: str | None, temper: Temper) -> tuple[Condition, ...]:
+def _read_filtering(text: str | None, mode: Mode) -> tuple[Condition, ...]:
     if text is None:
         return ()
     try:
@@ -168,32 +168,32 @@ def _read_filtering(text: str | None, temper: Temper) -> tuple[Condition, ...]:
         members = None
     if not is_array(members):
         raise invalid("Invalid parameter: filtering must be a JSON array")
-    return tuple(_read_condition(member, temper) for member in members)
+    return tuple(_read_condition(member, mode) for member in members)
 
 
-def _read_condition(member: object, temper: Temper) -> Condition:
+def _read_condition(member: object, mode: Mode) -> Condition:
     if not is_object(member) or not {"field", "operator", "value"} <= set(member):
         raise invalid("Invalid parameter: each filter needs a field, an operator and a value")
     field, operator, value = str(member["field"]), str(member["operator"]), member["value"]
     if field not in FILTER_FIELDS:
         raise invalid(f"Filtering field {field} is invalid")
     if field == "is_official_business_account":
-        value = _read_boolean(value, temper)
+        value = _read_boolean(value, mode)
     if operator != "EQUAL" or value is None:
         # Said of a boolean sent as text too, which misleads: nothing is wrong with the operator.
         raise invalid(f"Filtering field '{field}' with operation '{operator.lower()}' is not supported")
     return Condition(field, value)
 
 
-def _read_boolean(value: object, temper: Temper) -> bool | None:
-    words = {"true": True, "false": False} if temper.takes_boolean_words else {}
+def _read_boolean(value: object, mode: Mode) -> bool | None:
+    words = {"true": True, "false": False} if mode.takes_boolean_words else {}
     return value if isinstance(value, bool) else words.get(str(value))
 
 
-def _read_limit(text: str | None, temper: Temper) -> int:
+def _read_limit(text: str | None, mode: Mode) -> int:
     if text is None:
         return DEFAULT_PAGE
     limit = int(text) if text.isascii() and text.isdigit() else 0
-    if limit < 1 or (limit > LARGEST_PAGE and temper.refuses_large_limits):
+    if limit < 1 or (limit > LARGEST_PAGE and mode.refuses_large_limits):
         raise invalid(f"Param limit must be a whole number from 1 to {LARGEST_PAGE}")
     return min(limit, LARGEST_PAGE)  # what happens above 100 on the live service is not known

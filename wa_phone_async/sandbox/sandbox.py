@@ -13,7 +13,7 @@ from .data import BUSINESS_ID, NUMBERS_PER_ACCOUNT, Row
 from .delivery import Courier, Delivery
 from .faults import Fault
 from .messages import Request
-from .modes import TEMPERS, TemperName
+from .modes import TEMPERS, ModeName
 from .reviews import (
     REJECTION_REASONS,
     Happening,
@@ -40,7 +40,7 @@ class Sandbox:
     serves. Accounts, record and plan outlive the block; a new `Sandbox` is as new.
 
     Args:
-        temper: `"live"` answers as people report of the real service, `"reference"` as Meta's reference says.
+        mode: `"live"` answers as people report of the real service, `"reference"` as Meta's reference says.
             The default is `"live"`, since that is where code that passes its tests has to run.
         host: The address to listen on.
         port: The port, a free one if 0.
@@ -67,14 +67,14 @@ class Sandbox:
             later happens before the first call that is answered after its time.
 
     Raises:
-        ValueError: For a temper that is none, a quota or a step below 1, or a number of accounts or numbers that cannot
+        ValueError: For a mode that is none, a quota or a step below 1, or a number of accounts or numbers that cannot
             be.
     """
 
     def __init__(
         self,
         *,
-        temper: TemperName = "live",
+        mode: ModeName = "live",
         host: str = "127.0.0.1",
         port: int = 0,
         tokens: Iterable[str] | None = None,
@@ -93,8 +93,8 @@ class Sandbox:
         webhook_url: str | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        if temper not in TEMPERS:
-            raise ValueError(f"temper must be one of {', '.join(TEMPERS)}, not {temper!r}")
+        if mode not in TEMPERS:
+            raise ValueError(f"mode must be one of {', '.join(TEMPERS)}, not {mode!r}")
         if accounts is not None and accounts < 0:
             raise ValueError(f"accounts must be 0 or more, or None for the three that are always there, not {accounts}")
         if not 0 <= numbers_per_account < NUMBERS_PER_ACCOUNT:
@@ -108,7 +108,7 @@ class Sandbox:
         self._courier.address(webhook_url, copies=1, seed=None)
         webhooks = Webhooks(app_secret or INVENTED_SECRET, lambda webhook: self._courier.send([webhook]))
         reviews = Reviews(store, webhooks, review_after)
-        self._api = Api(store, TEMPERS[temper], access, meter, reviews, with_links=links)
+        self._api = Api(store, TEMPERS[mode], access, meter, reviews, with_links=links)
         self._server = Server(self._api, self._courier, host, port, latency=latency, clock=clock, compresses=compress)
         self._background: BackgroundLoop | None = None
 

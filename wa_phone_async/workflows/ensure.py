@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 Outcome = Literal["created", "found", "recovered"]
 
-LOOK_AGAIN: Final = (1.0, 2.0, 4.0)
+RECHECK_DELAYS: Final = (1.0, 2.0, 4.0)
 
 _LAST_WORD: Final = 0.1
 """Seconds that a call has after the deadline to end by itself: it knows better what happened."""
@@ -70,17 +70,17 @@ class Wanted:
     """Whether the country code is known to be among them."""
     list_numbers: Callable[[float | None], Awaitable[list[PhoneNumber]]]
     create: Callable[[float | None], Awaitable[CreatedPhoneNumber]]
-    look_again: tuple[float, ...] = LOOK_AGAIN
+    recheck_delays: tuple[float, ...] = RECHECK_DELAYS
     """Seconds between looks."""
 
 
-def read_look_again(look_again: Iterable[float]) -> tuple[float, ...]:
+def read_recheck_delays(recheck_delays: Iterable[float]) -> tuple[float, ...]:
     """The seconds between looks, checked."""
-    waits = tuple(look_again) if isinstance(look_again, Iterable) else (math.nan,)
+    waits = tuple(recheck_delays) if isinstance(recheck_delays, Iterable) else (math.nan,)
     for wait in waits:
         if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait < math.inf:
             raise InvalidArgumentError(
-                f"look_again must be the seconds between looks, such as (1, 2, 4), not {look_again!r}"
+                f"recheck_delays must be the seconds between looks, such as (1, 2, 4), not {recheck_delays!r}"
             )
     return waits
 
@@ -239,14 +239,14 @@ class _Errand:
     async def _look_again(self) -> PhoneNumber | None:
         """Look at once, and after each wait. `None` says that the last look worked and did not show the number."""
         failure: WaPhoneError | None = None
-        for seconds in (0.0, *self._wanted.look_again):
+        for seconds in (0.0, *self._wanted.recheck_delays):
             if self._loop.time() + seconds >= self._deadline:
                 raise out_of_time() from failure
             await asyncio.sleep(seconds)
             try:
                 number, failure = await self._look(), None
             except WaPhoneError as error:
-                if not error.repeatable:
+                if not error.retryable:
                     raise
                 number, failure = None, error
             if number is not None:
@@ -275,7 +275,7 @@ class _Errand:
             try:
                 return await call(left)
             except WaPhoneError as error:
-                if not error.repeatable or self._deadline <= deadline:
+                if not error.retryable or self._deadline <= deadline:
                     raise
 
     def _unknown(self) -> OutcomeUnknownError:

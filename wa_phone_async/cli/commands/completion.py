@@ -48,11 +48,11 @@ def command_of(app: App) -> Callable[..., None]:
     def write_completion(shell: Annotated[Shell, Parameter(name="SHELL")], /) -> None:
         """Write what a shell needs to complete the commands, their options and values.
 
-        Keep it in a file, and let the shell read that when it starts, as the examples do; write it again after an update.
-        Completing then starts no program, asks nobody, and needs no token.
+        Keep it in a file, and let the shell read that file when it starts, as the examples do. Write it again after an
+        update. Completion then starts no program, sends nothing, and needs no token.
 
-        zsh has to have its completion on before: "autoload -U compinit && compinit" stands above in ~/.zshrc. A file of the
-        name _wa-phone in a directory of fpath will do as well.
+        zsh must have its completion on: put "autoload -U compinit && compinit" before it in ~/.zshrc. A file named
+        _wa-phone in a directory of fpath works as well.
 
         Args:
             shell: The shell.

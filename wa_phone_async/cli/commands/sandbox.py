@@ -19,7 +19,7 @@ _SECONDS_PER_LOOK: Final = 0.2
 USAGE: Final = "wa-phone sandbox [OPTIONS]"
 EXAMPLES: Final = """\
 wa-phone sandbox
-wa-phone sandbox --port 8080 --temper reference
+wa-phone sandbox --port 8080 --mode reference
 wa-phone sandbox --accounts 1000 --numbers-per-account 20
 wa-phone sandbox --review-after 60
 """
@@ -28,7 +28,7 @@ wa-phone sandbox --review-after 60
 async def serve_sandbox(
     *,
     port: Annotated[int, Parameter(metavar="PORT", validator=Number(gte=0, lte=65535))] = 0,
-    temper: Annotated[Literal["live", "reference"], Parameter(metavar="TEMPER")] = "live",
+    mode: Annotated[Literal["live", "reference"], Parameter(metavar="TEMPER")] = "live",
     accounts: Annotated[int | None, Parameter(metavar="N", validator=Number(gte=0))] = None,
     numbers_per_account: Annotated[int, Parameter(metavar="N", validator=Number(gte=0, lt=1_000_000))] = 3,
     review_after: Annotated[float | None, Parameter(metavar="SECONDS", validator=Number(gte=0))] = None,
@@ -41,7 +41,7 @@ async def serve_sandbox(
 
     Args:
         port: The port to listen on; 0 takes a free one.
-        temper: Answer as the live service is reported to, or as Meta's reference says.
+        mode: Answer as the live service is reported to, or as Meta's reference says.
         accounts: Accounts that the business owns, made up when they are asked for; unless told, the three with which
             every sandbox begins.
         numbers_per_account: Numbers that each of these --accounts has.
@@ -53,7 +53,7 @@ async def serve_sandbox(
     from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Sandbox  # noqa: PLC0415 - see above
 
     async with Sandbox(
-        temper=temper,
+        mode=mode,
         port=port,
         accounts=accounts,
         numbers_per_account=numbers_per_account,

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
-from wa_phone_async import CallFinished, HoldBegan, HoldEnded, PacingBegan, PacingEnded, WabaListing
+from wa_phone_async import CallFinished, QuotaWaitEnded, QuotaWaitStarted, ThrottleEnded, ThrottleStarted, WabaListing
 from wa_phone_async.export import Summary
 
 from .output import takes_escapes, tell
@@ -62,12 +62,12 @@ class Progress:
         """Something happened to a call."""
         if isinstance(event, CallFinished):
             self._calls += event.attempts
-        elif isinstance(event, HoldBegan | PacingBegan):
+        elif isinstance(event, ThrottleStarted | QuotaWaitStarted):
             self._count_waiting()
-            self._waits.add(event.node_id if isinstance(event, HoldBegan) else None)
-        elif isinstance(event, HoldEnded | PacingEnded):
+            self._waits.add(event.node_id if isinstance(event, ThrottleStarted) else None)
+        elif isinstance(event, ThrottleEnded | QuotaWaitEnded):
             self._count_waiting()
-            self._waits.discard(event.node_id if isinstance(event, HoldEnded) else None)
+            self._waits.discard(event.node_id if isinstance(event, ThrottleEnded) else None)
 
     def _count_waiting(self) -> None:
         """Add how long anything waited until now: an hour in which many accounts were held is an hour."""

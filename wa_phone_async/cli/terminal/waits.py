@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from wa_phone_async import Event, PacingBegan, RetryPlanned
+from wa_phone_async import Event, QuotaWaitStarted, RetryPlanned
 
 from .output import tell
 
@@ -24,14 +24,14 @@ _WHY: Final[Mapping[str, str]] = {
 
 def tell_wait(event: Event) -> None:
     """Say why a call waits, and how long, where that is longer than a moment; a listener to a client."""
-    if isinstance(event, PacingBegan) or (isinstance(event, RetryPlanned) and event.seconds > _NOTICED):
+    if isinstance(event, QuotaWaitStarted) or (isinstance(event, RetryPlanned) and event.seconds > _NOTICED):
         tell(wait_line(event))
 
 
-def wait_line(event: RetryPlanned | PacingBegan) -> str:
+def wait_line(event: RetryPlanned | QuotaWaitStarted) -> str:
     """Why a call waits, and how long. What the server wrote stands in no line: it tells when it is refused for good."""
     seconds = f"{math.ceil(event.seconds):,} s"
-    if isinstance(event, PacingBegan):
+    if isinstance(event, QuotaWaitStarted):
         line = f"the calls that Meta allows in an hour are used: waiting for room, {seconds} at most"
     else:
         line = f"{_WHY.get(event.error, 'refused for now')}: the next try is in {seconds}"

@@ -23,7 +23,7 @@ from wa_phone_async.ratelimit.budget import SCOPE_OF_CODE
 from wa_phone_async.ratelimit.throttle import Lease, Report
 from wa_phone_async.ratelimit.waiting import Queue
 from wa_phone_async.redaction import Secret
-from wa_phone_async.usage import Reading
+from wa_phone_async.usage import UsageMetric
 
 from .breaker import Breaker
 
@@ -189,7 +189,7 @@ def _report(told: Told, now: float) -> dict[str, Any]:
     ticket, report = told.ticket, told.report
     call = _call(ticket) | {
         "epoch": ticket.epoch,
-        "fate": report.fate,
+        "result": report.result,
         "scope": SCOPE_OF_CODE.get(report.code or 0, "waba"),
         "age": now - told.at,
         "sent_age": now - ticket.since,
@@ -203,7 +203,7 @@ def _report(told: Told, now: float) -> dict[str, Any]:
     return call
 
 
-def _reading(reading: Reading) -> dict[str, float]:
+def _reading(reading: UsageMetric) -> dict[str, float]:
     known = {"load": reading.load_percent, "regain": reading.regain_seconds}
     return known if reading.calls_percent is None else known | {"calls": reading.calls_percent}
 
@@ -284,7 +284,7 @@ class Line:
     def report(self, ticket: Ticket, report: Report) -> None:
         """Tell Redis with the next trip, or in a moment by itself; of a refusal at once."""
         self._ledger.add(ticket, report, self.loop.time())
-        if report.fate == "refused":
+        if report.result == "throttled":
             self._flush()
         elif self._timer is None:
             self._timer = self.loop.call_later(_FLUSH_SECONDS, self._flush)

@@ -367,7 +367,7 @@ local function is_told_again(call, waba)
 end
 
 local function report(call)
-  local all = charged(call, call.fate == 'refused' and call.scope == 'token')
+  local all = charged(call, call.result == 'throttled' and call.scope == 'token')
   if is_told_again(call, all.waba) then return end
   call.at = now - call.age
   call.sent = tonumber(redis.call('ZSCORE', all.waba.leases, call.lease) or now - call.sent_age)
@@ -375,11 +375,11 @@ local function report(call)
     local budget, reading = all[scope], call[scope .. '_reading']
     if not budget then
       -- Nothing was ever said of this token.
-    elseif call.fate == 'unsent' then
+    elseif call.result == 'unsent' then
       land(budget, call.lease)
-    elseif call.fate == 'lost' then
+    elseif call.result == 'lost' then
       counted(budget, call)
-    elseif call.fate == 'answered' then
+    elseif call.result == 'accepted' then
       local is_of_another = scope == 'waba' and not call.waba
       answered(budget, call, not is_of_another and reading or nil)
     elseif call.scope == scope then

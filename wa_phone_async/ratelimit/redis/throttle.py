@@ -90,13 +90,13 @@ class RedisThrottle:
             await line.aclose()
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
-        """The last reading of this process: see `BudgetKeeper.last_usage`."""
+        """The last reading of this process: see `RateLimiter.last_usage`."""
         return self._book.last_usage(waba_id)
 
-    async def admit(self, waba_id: str | None, token: str, *, patience: float, is_probe: bool = False) -> Lease | float:
-        """Wait until a call may be sent: see `BudgetKeeper.admit`."""
+    async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:
+        """Wait until a call may be sent: see `RateLimiter.admit`."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + patience
+        until = loop.time() + max_wait
         queue = self._line().queue(waba_id)
         place = Place(queue)
         answers = queue.answers
@@ -137,7 +137,7 @@ class RedisThrottle:
         return when
 
     def report(self, lease: Lease, report: Report) -> float:
-        """Tell what became of a call: see `BudgetKeeper.report`. Redis is told with the next call, or in a moment."""
+        """Tell what became of a call: see `RateLimiter.report`. Redis is told with the next call, or in a moment."""
         line = self._line()
         now = line.loop.time()
         when = tell(self._book, lease, report, now)
