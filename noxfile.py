@@ -18,7 +18,6 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 
 ALL_EXTRAS = ("-e", ".[arrow,cli,dask,otel,parquet,redis,speed]")
 NO_EXTRAS = ("-e", ".")
-SPEED_ONLY = ("-e", ".[speed]")
 # The maintained fork has the same import name, so it is installed instead of `backoff`, never beside it.
 NO_BACKOFF = [name for name in PROJECT["project"]["dependencies"] if "backoff" not in name]
 OTHER_BACKOFF = (*NO_BACKOFF, "python-backoff>=3")
@@ -150,9 +149,10 @@ def soak(session):
 def bench(session):
     """What each shape of work costs beside loops by hand and the peers: the README's table, and its picture.
 
-    Some fourteen minutes; `-- --rounds 3` for less, `-- listing growth` for some of the shapes.
+    Some fourteen minutes; `-- --rounds 3` for less, `-- listing growth` for some of the shapes. `-- --against REV`
+    compares this checkout with another revision instead.
     """
-    session.install(*SPEED_ONLY, *group("bench"))
+    session.install("-e", ".[cli,speed]", *group("bench"))
     session.run("python", "benchmarks/report.py", *session.posargs)
 
 

@@ -1,4 +1,4 @@
-"""UsageMetric ahead: how long a list takes, with a caller who works on each page while the next is asked for.
+"""Prefetching: how long a list takes, with a caller who works on each page while the next is asked for.
 
     python benchmarks/read_ahead.py              some four minutes
     python benchmarks/read_ahead.py --rounds 21

@@ -3,6 +3,7 @@
     python benchmarks/report.py                              all; some twelve minutes
     python benchmarks/report.py --rounds 3                   all, in short
     python benchmarks/report.py --rounds 11 listing growth   some of them, without the picture
+    python benchmarks/report.py --against v0.1.0             this checkout beside another revision; some nine minutes
 
 A shape of work is a module with a function `measure(rounds)` that gives `paired.Findings`. The table is printed last,
 between the marks that stand around it in README.md, and drawn in `results.svg`.
@@ -10,10 +11,12 @@ between the marks that stand around it in README.md, and drawn in `results.svg`.
 
 import argparse
 import importlib
+import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+import against
 import chart
 import listing
 import paired
@@ -62,13 +65,25 @@ def draw(found: Sequence[Findings], conditions: str) -> str:
     return chart.draw(speeds, rows, list(OURS.values()), "\n".join(textwrap.wrap(conditions, 120)))
 
 
+def compare(revision: str, rounds: int) -> int:
+    """Print this checkout beside another revision; 1 where some work costs more."""
+    findings = against.measure(revision, rounds)
+    print(findings.details, paired.table(findings.rows), sep="\n\n")
+    slower = against.slower(findings)
+    print(f"\nSlower than {revision}: {', '.join(slower) or 'nothing'}.")
+    return int(bool(slower))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shapes", nargs="*", choices=[*SHAPES, []], metavar="shape", help=", ".join(SHAPES))
     parser.add_argument("--rounds", type=int, default=11, help="in which all subjects take turns; 11 for a result")
+    parser.add_argument("--against", metavar="REV", help="compare with another revision; exit with 1 if slower")
     options = parser.parse_args()
     conditions = paired.conditions(options.rounds)
     print(conditions, end="\n\n", flush=True)
+    if options.against:
+        sys.exit(compare(options.against, options.rounds))
     found = measure(options.shapes or list(SHAPES), options.rounds)
     print(for_readme(found, conditions))
     if not options.shapes:

@@ -3,8 +3,10 @@
 import importlib
 import itertools
 import random
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -19,6 +21,7 @@ from wa_phone_async.pagination.paginator import Paging, read_listing
 paired, chart, canned, pages, turns = map(load_benchmark, ("paired", "chart", "canned", "pages", "turns"))
 listing, growth, decoding, report = map(load_benchmark, ("listing", "growth", "decoding", "report"))
 bulk, read_ahead, compressed, importing = map(load_benchmark, ("bulk", "read_ahead", "compressed", "importing"))
+against = load_benchmark("against")
 
 SVG = "{http://www.w3.org/2000/svg}"
 TIMES = st.lists(st.integers(1, 10**6).map(float), min_size=1, max_size=20)  # whose quarters are exact
@@ -351,3 +354,37 @@ def test_a_subject_that_ends_early_says_so() -> None:
 def test_the_figure_of_a_round_is_the_mean_of_its_turns() -> None:
     samples = [turns.Sample(1.0, 2.0, 3.0), turns.Sample(3.0, 4.0, 5.0)]
     assert turns.mean(samples) == turns.Sample(2.0, 3.0, 4.0)
+
+
+# This checkout beside another revision
+
+
+def test_a_revision_is_unpacked_with_its_package_alone(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x@example.com", *arguments], check=True, cwd=tmp_path
+        )
+
+    # given a repository whose package has changed since its first commit
+    package = tmp_path / "wa_phone_async" / "__init__.py"
+    package.parent.mkdir()
+    git("init", "-q")
+    package.write_text("first = True\n", encoding="utf-8")
+    git("add", ".")
+    git("commit", "-q", "-m", "First")
+    package.write_text("first = False\n", encoding="utf-8")
+    # when that commit is unpacked, then it has the package as it was, and is removed afterwards
+    with against.checked_out("HEAD", tmp_path) as directory:
+        assert (Path(directory) / "wa_phone_async" / "__init__.py").read_text(encoding="utf-8") == "first = True\n"
+    assert not Path(directory).exists()
+
+
+def test_a_row_is_slower_where_even_its_lower_quartile_is() -> None:
+    noisy, slow = paired.Spread(1.1, 1.02, 1.3), paired.Spread(1.1, 1.03, 1.2)
+    rows = tuple(paired.Row(work, "v1", spread, against.MOST) for work, spread in (("noisy", noisy), ("slow", slow)))
+    assert against.slower(paired.Findings(rows, "")) == ["slow"]
+
+
+def test_the_ratio_is_that_of_this_checkout_to_the_other() -> None:
+    [row] = against.rows({"work": {"this": [1.0], "other": [2.0]}}, "v1")
+    assert (row.work, row.against, row.ratio.middle) == ("work", "v1", 0.5)
