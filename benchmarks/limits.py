@@ -32,7 +32,7 @@ from typing import Any
 
 import attrs
 
-from wa_phone_async.ratelimit.budget import BudgetBook
+from wa_phone_async.ratelimit.budget import BudgetBook, Scope
 from wa_phone_async.ratelimit.throttle import Report, tell
 from wa_phone_async.usage import Usage, UsageMetric
 
@@ -109,15 +109,15 @@ class Server:
         self.headers = headers
         self.answers = itertools.count()
 
-    def call(self, key: str, now: float) -> tuple[int | None, Usage | None]:
-        """Count one call and give the error code, if any, and what the headers say."""
+    def call(self, key: str, now: float) -> tuple[Scope | None, Usage | None]:
+        """Count one call and give the scope that throttles it, if any, and what the headers say."""
         window = self.windows[key]
         within_app, within = self.app.hit(now), window.hit(now)
-        code = None if within and within_app else 80008 if within_app else 4
+        scope: Scope | None = None if within and within_app else "waba" if within_app else "app"
         if not self.headers.every or next(self.answers) % self.headers.every:
-            return code, None
+            return scope, None
         waba = UsageMetric(self.percent(window, now), 0.0, 60.0 * window.regain_minutes(now))
-        return code, Usage(waba, UsageMetric(self.percent(self.app, now)) if self.says_app else None)
+        return scope, Usage(waba, UsageMetric(self.percent(self.app, now)) if self.says_app else None)
 
     def percent(self, window: Window, now: float) -> float:
         return self.headers.percent(window.seen(now, self.headers.lag), window.quota)
@@ -147,7 +147,7 @@ class Client:
     def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
         pass
 
-    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _code: int, _tries: int) -> float:
+    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, _tries: int) -> float:
         """Say when this call may be tried again."""
         return now
 
@@ -167,8 +167,8 @@ class Log(Client):
     def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
         self.book.answered(key, now, usage, sent=sent)
 
-    def refused(self, key: str, now: float, usage: Usage | None, sent: float, code: int, _tries: int) -> float:
-        return self.book.refused(key, now, usage, code=code, sent=sent)
+    def refused(self, key: str, now: float, usage: Usage | None, sent: float, scope: Scope, _tries: int) -> float:
+        return self.book.refused(key, now, usage, scope=scope, sent=sent)
 
 
 class TwoProcesses(Client):
@@ -208,8 +208,8 @@ class TwoProcesses(Client):
     def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
         self.tell(key, now, sent, Report("accepted", usage))
 
-    def refused(self, key: str, now: float, usage: Usage | None, sent: float, code: int, _tries: int) -> float:
-        return self.tell(key, now, sent, Report("throttled", usage, code))
+    def refused(self, key: str, now: float, usage: Usage | None, sent: float, scope: Scope, _tries: int) -> float:
+        return self.tell(key, now, sent, Report("throttled", usage, scope))
 
 
 class Oracle(Client):
@@ -246,7 +246,7 @@ class Oracle(Client):
 class Backoff(Client):
     """Exponential backoff with full jitter for each call by itself, at most 60 s."""
 
-    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _code: int, tries: int) -> float:
+    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, tries: int) -> float:
         return now + self.rng.uniform(0.5, 1.0) * min(60.0, 2.0 ** min(tries, 10))
 
 
@@ -266,7 +266,7 @@ class Pause(Client):
         seconds = 600.0 if percent >= 95.0 else 120.0 if percent >= 85.0 else 0.0
         self.until[key] = max(self.until.get(key, 0.0), now + seconds)
 
-    def refused(self, key: str, now: float, _usage: Usage | None, _sent: float, _code: int, _tries: int) -> float:
+    def refused(self, key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, _tries: int) -> float:
         self.until[key] = max(self.until.get(key, 0.0), now + 600.0)
         return self.until[key]
 
@@ -309,7 +309,7 @@ class Bucket(Client):
         self.window = (self.last_max * (1.0 - self.BETA) / self.SCALE) ** (1.0 / 3.0)
         self.set_rate(self.SCALE * (now - self.throttled_at - self.window) ** 3 + self.last_max)
 
-    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _code: int, tries: int) -> float:
+    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, tries: int) -> float:
         self.measure(now)
         self.last_max = min(self.measured, self.rate) if self.enabled else self.measured
         self.throttled_at, self.enabled = now, True
@@ -385,22 +385,22 @@ class Simulation:
             self.pump(key, now)
 
     def arrive(self, key: str, tries: int, sent: float, now: float) -> None:
-        code, usage = self.server.call(key, now)
+        scope, usage = self.server.call(key, now)
         if isinstance(self.client, Oracle):
             self.client.arrived(key)
-        self.at(now + self.rng.uniform(0.05, 0.25), self.answer, key, tries, sent, code, usage)
+        self.at(now + self.rng.uniform(0.05, 0.25), self.answer, key, tries, sent, scope, usage)
 
     def answer(  # noqa: PLR0917 - the schedule passes on what it was given
-        self, key: str, tries: int, sent: float, code: int | None, usage: Usage | None, now: float
+        self, key: str, tries: int, sent: float, scope: Scope | None, usage: Usage | None, now: float
     ) -> None:
-        if code is None:
+        if scope is None:
             self.left -= 1
             self.done[key].append(now)
             self.client.answered(key, now, usage, sent)
             self.queues[key].idle += 1
         else:
             self.refused += 1
-            again = self.client.refused(key, now, usage, sent, code, tries + 1)
+            again = self.client.refused(key, now, usage, sent, scope, tries + 1)
             self.at(max(now, again), self.again, key, tries + 1)
         self.pump(key, now)
 

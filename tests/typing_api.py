@@ -403,7 +403,7 @@ async def budgets_are_kept(client: wa.PhoneNumberClient, keeper: wa.RateLimiter)
         assert_type(lease.token, str)
         assert_type(lease.since, float)
         assert_type(throttle.report(lease, Report("accepted")), float)
-        assert_type(keeper.report(lease, Report("throttled", code=80008)), float)
+        assert_type(keeper.report(lease, Report("throttled", scope="waba")), float)
         assert_type(shared.report(lease, Report("lost")), float)
         keeper.report(lease, Report("done"))  # type: ignore[arg-type]  # there is no such result
     usage = client.last_usage("1")

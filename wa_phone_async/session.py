@@ -22,7 +22,7 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from .call.error_codes import is_retryable, lost_outcome
+from .call.error_codes import is_retryable, lost_outcome, throttled_scope
 from .call.request import Dialect, Request, amend
 from .call.response import check_success, read_answer, unreadable
 from .call.retry import RetryPolicy, retrying
@@ -564,12 +564,12 @@ class GraphSession:
                 )
             )
 
-    def _tell_hold(self, node_id: str, report: Report, seconds: float) -> None:
+    def _tell_hold(self, node_id: str, report: Report, seconds: float, code: int | None) -> None:
         """A hold begins with a refusal, and has ended when a call for the same id is answered again."""
         if report.result == "throttled" and node_id not in self._held:
             self._held.add(node_id)
             if self._events.is_heard:
-                self._events.tell(ThrottleStarted(node_id=node_id, code=report.code, seconds=seconds))
+                self._events.tell(ThrottleStarted(node_id=node_id, code=code, seconds=seconds))
         elif report.result == "accepted" and node_id in self._held:
             self._held.discard(node_id)
             if self._events.is_heard:
@@ -608,7 +608,7 @@ class GraphSession:
         if isinstance(lease, RateLimitError):
             return lease
         call.attempts += 1
-        report = _LOST  # where it is cancelled
+        report, code = _LOST, None  # where it is cancelled
         try:
             url = self._url(call.request, call.token)
             answer = await wire.exchange(
@@ -621,9 +621,10 @@ class GraphSession:
             )
             verdict = self._judge(answer, call, call.token)
             result, report = verdict
+            code = getattr(result, "code", None)
         finally:
             hold = self._throttle.report(lease, report)
-            self._tell_hold(lease.waba_id or call.request.node_id, report, hold)
+            self._tell_hold(lease.waba_id or call.request.node_id, report, hold, code)
         if report.result == "throttled" and isinstance(result, RateLimitError):
             result.retry_after = max(hold, result.retry_after or 0.0)
         return result
@@ -682,7 +683,7 @@ class GraphSession:
             )
         is_write, is_counted = call.request.is_write, call.request.is_counted
         if isinstance(result, RateLimitError) and is_retryable(result, is_write=is_write, is_counted=is_counted):
-            return result, Report("throttled", usage, result.code)  # a block for hours holds nobody else
+            return result, Report("throttled", usage, throttled_scope(result))  # a block for hours holds nobody else
         return result, Report("accepted", usage)
 
     def _url(self, request: Request, token: Secret) -> URL:

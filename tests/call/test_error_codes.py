@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async import errors
-from wa_phone_async.call.error_codes import is_retryable, lost_outcome, read_refusal
+from wa_phone_async.call.error_codes import is_retryable, lost_outcome, read_refusal, throttled_scope
 from wa_phone_async.decoding.converter import Json
 from wa_phone_async.errors import (
     BadRequestError,
@@ -231,6 +231,25 @@ def test_when_the_outcome_of_a_write_is_unknown(row: Row) -> None:
 def test_all_of_the_200s_are_permissions(code: int) -> None:
     refusal = read_refusal({"error": {"message": "No", "code": code}}, http_status=500, secrets=())
     assert type(refusal) is errors.PermissionDeniedError
+
+
+@pytest.mark.parametrize(
+    ("code", "scope"),
+    [
+        (4, "app"),
+        (341, "app"),
+        (17, "token"),
+        (32, "waba"),
+        (613, "waba"),
+        (80007, "waba"),
+        (80008, "waba"),
+        (130429, "waba"),
+        (100, "waba"),
+        (None, "waba"),
+    ],
+)
+def test_the_code_says_whose_rate_limit_throttled_a_call(code: int | None, scope: str) -> None:
+    assert throttled_scope(RateLimitError("No", http_status=429, code=code)) == scope
 
 
 def test_too_much_data_is_never_asked_for_again_unchanged() -> None:

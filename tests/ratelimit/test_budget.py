@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wa_phone_async.ratelimit.budget import MAX_KEYS, Budget, BudgetBook, CallLog
+from wa_phone_async.ratelimit.budget import MAX_KEYS, Budget, BudgetBook, CallLog, Scope
 from wa_phone_async.usage import Usage, UsageMetric
 
 HOUR = 3600.0
@@ -525,29 +525,27 @@ def book_call(book: BudgetBook, key: str | None, now: float, said: Usage | None 
     book.answered(key, now, said, sent=now, token=token)
 
 
-def refuse(book: BudgetBook, key: str | None, now: float, code: int | None, said: Usage | None = None) -> float:
+def refuse(book: BudgetBook, key: str | None, now: float, scope: Scope | None, said: Usage | None = None) -> float:
     assert book.admit(key, now, "t") == now
-    return book.refused(key, now, said, code=code, sent=now, token="t")
+    return book.refused(key, now, said, scope=scope, sent=now, token="t")
 
 
 @pytest.mark.parametrize(
-    ("code", "same", "other_waba", "other_token"),
+    ("scope", "same", "other_waba", "other_token"),
     [
-        (4, 60.0, 60.0, 60.0),
-        (17, 60.0, 60.0, 0.0),
-        (80007, 60.0, 0.0, 60.0),
-        (80008, 60.0, 0.0, 60.0),
-        (613, 60.0, 0.0, 60.0),
+        ("app", 60.0, 60.0, 60.0),
+        ("token", 60.0, 60.0, 0.0),
+        ("waba", 60.0, 0.0, 60.0),
         (None, 60.0, 0.0, 60.0),
     ],
 )
 @pytest.mark.parametrize("keys", [("a", "b"), ("a", None), (None, "b")], ids=str)
-def test_the_code_says_what_is_held(
-    keys: tuple[str | None, str | None], code: int | None, same: float, other_waba: float, other_token: float
+def test_the_scope_says_what_has_a_cooldown(
+    keys: tuple[str | None, str | None], scope: Scope | None, same: float, other_waba: float, other_token: float
 ) -> None:
     book, (key, other) = BudgetBook(), keys
 
-    assert refuse(book, key, 0.0, code) == 60.0
+    assert refuse(book, key, 0.0, scope) == 60.0
 
     assert book.peek(key, 0.0, "t") == same
     assert book.peek(other, 0.0, "t") == other_waba
@@ -556,17 +554,17 @@ def test_the_code_says_what_is_held(
 
 def test_waits_do_not_add_up() -> None:
     book = BudgetBook()
-    refuse(book, "b", 0.0, 4, usage(1.0, retry_after_seconds=500.0))
+    refuse(book, "b", 0.0, "app", usage(1.0, retry_after_seconds=500.0))
     assert book.peek("a", 0.0) == 500.0
 
     book.admit("a", 500.0, "t")
-    assert book.refused("a", 500.0, None, code=80008, sent=500.0, token="t") == 560.0
+    assert book.refused("a", 500.0, None, scope="waba", sent=500.0, token="t") == 560.0
 
 
 def test_a_refusal_elsewhere_holds_a_waba_that_is_full_as_well() -> None:
     book = BudgetBook()
 
-    when = refuse(book, "a", 0.0, 4, Usage(UsageMetric(100.0, 0.0, 900.0), UsageMetric(100.0)))
+    when = refuse(book, "a", 0.0, "app", Usage(UsageMetric(100.0, 0.0, 900.0), UsageMetric(100.0)))
 
     assert when == 900.0
     assert book.peek("b", 300.0) == 300.0
@@ -575,7 +573,7 @@ def test_a_refusal_elsewhere_holds_a_waba_that_is_full_as_well() -> None:
 def test_a_token_that_was_refused_is_tried_by_one_call() -> None:
     book = BudgetBook()
     book_call(book, "a", 0.0, usage(1.0))
-    refuse(book, "a", 0.0, 17)
+    refuse(book, "a", 0.0, "token")
 
     assert book.admit("a", 60.0, "t") == 60.0
     assert book.admit("a", 60.0, "t") == 61.0
@@ -601,7 +599,7 @@ def test_a_call_that_was_admitted_elsewhere_is_in_flight_too() -> None:
 
 def test_a_token_is_held_for_as_long_as_was_said() -> None:
     book = BudgetBook()
-    refuse(book, "a", 0.0, 17, usage(1.0, retry_after_seconds=20_000.0))
+    refuse(book, "a", 0.0, "token", usage(1.0, retry_after_seconds=20_000.0))
 
     assert book.peek("a", 10_000.0, "t") == 20_000.0
     assert book.peek("a", 20_000.0, "t") == 20_000.0
@@ -702,7 +700,7 @@ def test_the_emptiest_are_forgotten_beyond_the_most() -> None:
         for _ in range(number + 1):
             book_call(book, f"{number}", 0.0, usage(0.0))
     book.admit("0", 0.0)
-    refuse(book, "1", 0.0, 80008)
+    refuse(book, "1", 0.0, "waba")
 
     book_call(book, "new", 0.0)
 
@@ -739,4 +737,4 @@ def test_two_wabas_never_delay_each_other(steps: list[tuple[str, float, bool, fl
             if good:
                 book.answered(key, now + 0.1, usage(percent), sent=now)
             else:
-                book.refused(key, now + 0.1, usage(percent), code=80008, sent=now)
+                book.refused(key, now + 0.1, usage(percent), scope="waba", sent=now)

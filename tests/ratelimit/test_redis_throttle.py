@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from redis_server import COMMAND, RedisServer
 
 from wa_phone_async import CallFinished, InvalidArgumentError, PhoneNumberClient
-from wa_phone_async.ratelimit.budget import BudgetBook
+from wa_phone_async.ratelimit.budget import BudgetBook, Scope
 from wa_phone_async.ratelimit.throttle import Lease, RateLimiter, Report, tell
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.usage import Usage, UsageMetric
@@ -143,7 +143,7 @@ STEPS = st.lists(
             Report,
             st.sampled_from(["accepted", "accepted", "accepted", "throttled", "lost", "unsent"]),
             USAGES,
-            st.sampled_from([80008, 80007, 4, 17, 613, None]),
+            st.sampled_from(["waba", "waba", "app", "token", "waba", None]),
         ),
     ),
     min_size=5,
@@ -172,7 +172,7 @@ class Twins:
         return ticket
 
     def report(self, ticket: Ticket, report: Report) -> None:
-        if report.result == "throttled" and report.code == 17 and ticket.token not in self.book._tokens:
+        if report.result == "throttled" and report.scope == "token" and ticket.token not in self.book._tokens:
             # The book counts in what is in flight for a token only from here on, and Redis knows it by name.
             self.lose([other for other in self.flying if other.token == ticket.token and other is not ticket])
         self.flying.remove(ticket)
@@ -252,8 +252,8 @@ class Traffic:
     app_quota: int | None
     hold: float | None
     """Seconds that a refusal says to wait."""
-    faults: list[int | None]
-    """Codes of refusals that have nothing to do with the count, in turn with none."""
+    faults: list[Scope | None]
+    """Scopes that throttle for no count of ours, in turn with none."""
     loads: list[float]
     trips: list[float]
     pauses: list[float]
@@ -269,7 +269,7 @@ TRAFFIC = st.builds(
     strangers=st.sampled_from([0, 0, 0, 1, 3]),
     app_quota=st.sampled_from([None, None, 150]),
     hold=st.sampled_from([None, None, 0.0, 30.0]),
-    faults=st.lists(st.sampled_from([None] * 30 + [80008, 4]), min_size=1, max_size=60),
+    faults=st.lists(st.sampled_from([None] * 30 + ["waba", "app"]), min_size=1, max_size=60),
     loads=st.lists(st.sampled_from([0.0] * 30 + [100.0]), min_size=1, max_size=60),
     trips=st.lists(st.sampled_from([0.0, 0.125, 0.25, 2.0, 45.0, 75.0]), min_size=1, max_size=4),
     pauses=st.lists(
@@ -304,10 +304,10 @@ def drive(twins: Twins, traffic: Traffic, calls: int = 300) -> None:
         share = 100 * len(counted) // traffic.quota // traffic.step * traffic.step
         has_headers = traffic.every and number % traffic.every == 0
         usage = Usage(UsageMetric(float(share), traffic.loads[number % len(traffic.loads)])) if has_headers else None
-        code = 80008 if len(counted) > traffic.quota else traffic.faults[number % len(traffic.faults)]
-        if code is not None:
+        scope = "waba" if len(counted) > traffic.quota else traffic.faults[number % len(traffic.faults)]
+        if scope is not None:
             said = attrs.evolve(usage or Usage(), retry_after_seconds=traffic.hold)
-            twins.report(ticket, Report("throttled", said, code))
+            twins.report(ticket, Report("throttled", said, scope))
         else:
             twins.report(ticket, Report("accepted", usage))
         if not flying:
@@ -336,8 +336,8 @@ def test_with_others_and_an_old_reading_calls_go_one_by_one_by_both_rules(client
     assert twins.ask() == 1.0
 
 
-def refused(seconds: float, reading: UsageMetric | None = None, code: int = 80008) -> Report:
-    return Report("throttled", Usage(reading, retry_after_seconds=seconds), code)
+def refused(seconds: float, reading: UsageMetric | None = None, scope: Scope = "waba") -> Report:
+    return Report("throttled", Usage(reading, retry_after_seconds=seconds), scope)
 
 
 def test_a_wait_that_the_server_named_ends_in_a_probe_by_both_rules_though_the_log_is_full(client: Any) -> None:
@@ -381,9 +381,9 @@ def test_a_probe_that_is_answered_without_a_reading_is_soon_followed_by_another_
     assert isinstance(twins.ask(), Ticket)
 
 
-@pytest.mark.parametrize(("code", "held"), [(80008, [None]), (4, [A, None]), (17, [A, None])])
+@pytest.mark.parametrize(("scope", "held"), [("waba", [None]), ("app", [A, None]), ("token", [A, None])])
 def test_what_is_no_account_is_limited_by_the_app_and_by_refusals_alone(
-    client: Any, code: int, held: list[str | None]
+    client: Any, scope: Scope, held: list[str | None]
 ) -> None:
     twins = Twins(client, 1, 4)
     for _ in range(2):
@@ -392,7 +392,7 @@ def test_what_is_no_account_is_limited_by_the_app_and_by_refusals_alone(
         twins.report(ticket, answered(Usage(UsageMetric(100.0, 100.0, 900.0))))
     ticket = twins.ask(None)
     assert isinstance(ticket, Ticket)
-    twins.report(ticket, refused(30.0, code=code))
+    twins.report(ticket, refused(30.0, scope=scope))
 
     for waba_id in (A, None):
         assert isinstance(twins.ask(waba_id), float) == (waba_id in held)
@@ -422,7 +422,7 @@ def test_a_report_after_its_lease_has_expired_changes_nothing(rule: Rule) -> Non
     rule.now = 400.0
     rule.ask()
 
-    rule.report(ticket, Report("throttled", None, 80008))
+    rule.report(ticket, Report("throttled", None, "waba"))
 
     assert rule.ask() == 300.0 + 3660.0 - 400.0
 
@@ -430,7 +430,7 @@ def test_a_report_after_its_lease_has_expired_changes_nothing(rule: Rule) -> Non
 @pytest.mark.parametrize("result", ["accepted", "throttled", "lost", "unsent"])
 def test_a_report_that_comes_twice_counts_once(client: Any, result: Any) -> None:
     rule = Rule(client)
-    ticket, report = rule.admitted(), Report(result, None, 80008)
+    ticket, report = rule.admitted(), Report(result, None, "waba")
     rule.report(ticket, report)
     known = {key: client.hgetall(key) for key in client.keys("*:waba:*1")}
 
@@ -505,7 +505,7 @@ def test_who_stands_behind_others_is_only_told_when(client: Any) -> None:
 def test_every_key_expires_and_none_has_a_token(client: Any) -> None:
     rule = Rule(client)
     rule.now = 1.0
-    rule.report(rule.admitted(), Report("throttled", Usage(retry_after_seconds=90_000.0), 17))
+    rule.report(rule.admitted(), Report("throttled", Usage(retry_after_seconds=90_000.0), "token"))
     rule.admitted(B, "u")
 
     ttls = {key: client.ttl(key) for key in client.scan_iter()}
@@ -526,7 +526,7 @@ def test_all_keys_of_an_app_are_of_one_slot_of_a_cluster(tmp_path: Path) -> None
             while "cluster_state:ok" not in str(client.execute_command("CLUSTER", "INFO")):
                 time.sleep(0.01)
             rule = Rule(client)
-            rule.report(rule.admitted(A), Report("throttled", None, 17))
+            rule.report(rule.admitted(A), Report("throttled", None, "token"))
             rule.admitted(B, "u")
             assert len({client.execute_command("CLUSTER", "KEYSLOT", key) for key in client.scan_iter()}) == 1
     finally:
@@ -535,7 +535,7 @@ def test_all_keys_of_an_app_are_of_one_slot_of_a_cluster(tmp_path: Path) -> None
 
 def test_a_hold_without_end_is_kept_for_a_month(client: Any) -> None:
     rule = Rule(client)
-    rule.report(rule.admitted(), Report("throttled", Usage(retry_after_seconds=1e300), 80008))
+    rule.report(rule.admitted(), Report("throttled", Usage(retry_after_seconds=1e300), "waba"))
 
     assert client.ttl(f"{BASE}waba:{A}") == 30 * 86_400
 
@@ -577,8 +577,8 @@ async def call(throttle: RateLimiter, waba_id: str | None = A, report: Report | 
     return throttle.report(await admitted(throttle, waba_id), report or answered())
 
 
-async def refuse(throttle: RateLimiter, seconds: float, code: int = 80008) -> float:
-    return await call(throttle, report=refused(seconds, code=code))
+async def refuse(throttle: RateLimiter, seconds: float, scope: Scope = "waba") -> float:
+    return await call(throttle, report=refused(seconds, scope=scope))
 
 
 async def settle() -> None:
@@ -680,15 +680,15 @@ async def test_a_report_goes_by_itself_where_nothing_is_asked(make: Callable[...
 
 
 @pytest.mark.parametrize(
-    ("code", "same", "other_account", "other_token"),
-    [(80008, True, False, True), (4, True, True, True), (17, True, True, False)],
+    ("scope", "same", "other_account", "other_token"),
+    [("waba", True, False, True), ("app", True, True, True), ("token", True, True, False)],
 )
-async def test_a_refusal_holds_what_its_code_says_everywhere(
-    make: Callable[..., RedisThrottle], code: int, *, same: bool, other_account: bool, other_token: bool
+async def test_the_scope_says_what_has_a_cooldown_everywhere(
+    make: Callable[..., RedisThrottle], scope: Scope, *, same: bool, other_account: bool, other_token: bool
 ) -> None:
     here, there = make(), make()
     await call(there, B)
-    assert await refuse(here, 900.0, code) == pytest.approx(900.0)
+    assert await refuse(here, 900.0, scope) == pytest.approx(900.0)
     await until(lambda: not here._ledger.untold)
 
     for waba_id, token, is_held in ((A, "t", same), (B, "t", other_account), (A, "u", other_token)):
@@ -759,7 +759,7 @@ async def test_who_waits_is_told_when_a_hold_makes_it_too_long(make: Callable[..
     second = asyncio.create_task(throttle.admit(A, "t", max_wait=10.0))
     await until(lambda: throttle._line().queue(A).length == 1)
 
-    throttle.report(first, Report("throttled", code=80008))
+    throttle.report(first, Report("throttled", scope="waba"))
 
     wait = await second
     assert isinstance(wait, float)

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack, cast
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +22,7 @@ from wa_phone_async import (
     TokenProvider,
 )
 from wa_phone_async.client import Settings
+from wa_phone_async.ratelimit.budget import Scope
 from wa_phone_async.ratelimit.throttle import Lease, Report, token_digest
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 from wa_phone_async.usage import Usage, UsageMetric
@@ -69,9 +70,11 @@ async def call(throttle: Throttle, waba_id: str | None = A, *, usage: Usage | No
     return lease.since
 
 
-async def refused(throttle: Throttle, waba_id: str = A, *, code: int = 80008, seconds: float | None = None) -> float:
+async def refused(
+    throttle: Throttle, waba_id: str = A, *, scope: Scope = "waba", seconds: float | None = None
+) -> float:
     lease = await admitted(throttle, waba_id)
-    return throttle.report(lease, Report("throttled", Usage(retry_after_seconds=seconds), code))
+    return throttle.report(lease, Report("throttled", Usage(retry_after_seconds=seconds), scope))
 
 
 @pytest.mark.parametrize("name", ["quota", "app_quota"])
@@ -108,17 +111,16 @@ def test_without_an_account_only_the_apps_quota_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "same", "other_account", "other_token"),
-    [(80008, 60, 0, 60), (80007, 60, 0, 60), (4, 60, 60, 60), (17, 60, 60, 0)],
-    ids=["the account", "the account, in the reference", "the app", "the token"],
+    ("scope", "same", "other_account", "other_token"),
+    [("waba", 60, 0, 60), ("app", 60, 60, 60), ("token", 60, 60, 0)],
 )
 @pytest.mark.parametrize("who", ["same", "other account", "other token"])
-def test_a_refusal_holds_what_its_code_says(
-    code: int, same: float, other_account: float, other_token: float, who: str
+def test_the_scope_says_what_has_a_cooldown(
+    scope: Scope, same: float, other_account: float, other_token: float, who: str
 ) -> None:
     async def main() -> float:
         throttle = Throttle()
-        assert await refused(throttle, A, code=code) == 60
+        assert await refused(throttle, A, scope=scope) == 60
         return await call(throttle, B if who == "other account" else A, token="u" if who == "other token" else "t")
 
     assert run(main()) == {"same": same, "other account": other_account, "other token": other_token}[who]
@@ -129,8 +131,9 @@ def test_waits_never_add_up() -> None:
         throttle = Throttle(quota=2)
         await call(throttle)
         leases = [await admitted(throttle, waba_id) for waba_id in (A, B)]
-        for lease, code in zip(leases, (80008, 4), strict=True):
-            throttle.report(lease, Report("throttled", Usage(retry_after_seconds=600), code))
+        scopes: list[Scope] = ["waba", "app"]
+        for lease, scope in zip(leases, scopes, strict=True):
+            throttle.report(lease, Report("throttled", Usage(retry_after_seconds=600), scope))
         assert await call(throttle) == 600  # both holds end then, and the server's word beats the log
 
     run(main())
@@ -176,7 +179,7 @@ def test_whatever_becomes_of_the_first_call_the_next_goes(result: Any) -> None:
         second = asyncio.create_task(admitted(throttle))
         await asyncio.sleep(0.25)
         assert not second.done()
-        throttle.report(first, Report(result, code=80008 if result == "throttled" else None))
+        throttle.report(first, Report(result, scope="waba" if result == "throttled" else None))
         return (await second).since
 
     assert run(main()) == (60.25 if result == "throttled" else 0.25)
@@ -225,7 +228,7 @@ def test_who_waits_is_told_when_a_hold_makes_it_too_long() -> None:
         first = await admitted(throttle)
         second = asyncio.create_task(throttle.admit(A, "t", max_wait=10))
         await asyncio.sleep(0.5)
-        throttle.report(first, Report("throttled", code=80008))
+        throttle.report(first, Report("throttled", scope="waba"))
         assert await second == 60
         assert now() == 0.5
 
@@ -267,7 +270,7 @@ def test_any_order_of_cancellations_leaves_it_usable(cancellations: list[tuple[i
 Deed = tuple[str, float, float]
 """What becomes of a call, how long that takes, and the pause before the next one, in seconds."""
 
-RESULTS = ("accepted", "lost", "unsent", "80008", "17", "no header")
+RESULTS = ("accepted", "lost", "unsent", "waba", "token", "no header")
 deeds = st.lists(
     st.tuples(st.sampled_from(RESULTS), st.sampled_from([0.0, 0.3, 5.0]), st.sampled_from([0.0, 0.3, 700.0])),
     min_size=1,
@@ -283,10 +286,10 @@ async def act(throttle: Throttle, waba_id: str, course: list[Deed], *, max_wait:
         if isinstance(lease, Lease):
             went.append(lease.since)
             await asyncio.sleep(seconds)
-            refused = result.isdigit()
+            refused = result in {"waba", "token"}
             kind: Any = "throttled" if refused else "accepted" if result == "no header" else result
             usage = None if refused or result == "no header" else READ
-            throttle.report(lease, Report(kind, usage, int(result) if refused else None))
+            throttle.report(lease, Report(kind, usage, cast("Scope", result) if refused else None))
         else:
             went.append(-lease)
         await asyncio.sleep(pause)

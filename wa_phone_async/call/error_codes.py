@@ -25,6 +25,7 @@ from wa_phone_async.errors import (
     UnprocessableEntityError,
     WaPhoneError,
 )
+from wa_phone_async.ratelimit.budget import Scope
 from wa_phone_async.redaction import redact
 
 from .blocks import read_block
@@ -67,6 +68,8 @@ _NEVER_REPEATED: Final = frozenset({368, 131048}) | _OF_A_NUMBER
 
 _CALL_BUDGETS: Final = frozenset({4, 17, 32, 341, *range(80000, 80010), 80014})
 """Limits of calls as such: what they refuse was not looked at, and so counts as no guess."""
+
+_SCOPES: Final[Mapping[int | None, Scope]] = {4: "app", 341: "app", 17: "token", 80007: "waba", 80008: "waba"}
 
 
 def read_refusal(payload: Json, *, http_status: int, secrets: tuple[str, ...]) -> GraphAPIError:
@@ -129,6 +132,11 @@ def lost_outcome(error: WaPhoneError) -> str | None:
         if is_transient or (unsure and not 300 <= (error.http_status or 0) < 500):
             return f"an error that does not say whether it happened: {error}"
     return None
+
+
+def throttled_scope(error: RateLimitError) -> Scope:
+    """Whose rate limit a throttled call met. The WABA's, where the code names no other."""
+    return _SCOPES.get(error.code, "waba")
 
 
 def _error_type(code: int | None, subcode: int | None, http_status: int) -> type[GraphAPIError]:

@@ -39,9 +39,7 @@ MAX_KEYS: Final = 10_000
 """How many WABAs are remembered before the emptiest are forgotten."""
 
 Scope = Literal["app", "token", "waba"]
-
-SCOPE_OF_CODE: Final[dict[int, Scope]] = {4: "app", 341: "app", 17: "token", 80007: "waba", 80008: "waba"}
-"""What a throttling error code holds. A code that is not here, and a bare 429, hold the WABA alone."""
+"""Whose rate limit throttled a call, and so what the cooldown is for: the app, the access token, or the WABA."""
 
 # The server forgets a call an hour after it came, which is before its answer reached us. The minute more is
 # for a server that counts in whole minutes; the minute less is for calls that it must surely still count.
@@ -519,16 +517,15 @@ class BudgetBook:
         now: float,
         usage: Usage | None,
         *,
-        code: int | None,
+        scope: Scope | None,
         sent: float,
         token: Hashable = None,
     ) -> float:
-        """Report a call that was throttled, and hold what its code says: the app, the token or the WABA.
+        """Report a call that was throttled, and begin the cooldown of its scope; `None` counts as the WABA.
 
         Returns:
             The time until which the call that was refused has to wait.
         """
-        scope = SCOPE_OF_CODE.get(code or 0, "waba")
         if scope == "token":
             self._tokens.setdefault(token, _holds_only())
         if usage is not None:
@@ -537,7 +534,7 @@ class BudgetBook:
         charged = self._charged(key, now, token)
         readings: dict[Scope, UsageMetric | None] = {"waba": said.waba, "app": said.app, "token": None}
         for budget, (name, reading) in zip(charged, readings.items(), strict=False):
-            if name == scope:
+            if name == (scope or "waba"):
                 budget.refused(now, reading, sent, said.retry_after_seconds)
             else:
                 budget.refused_elsewhere(now, reading, sent)

@@ -20,7 +20,7 @@ import attrs
 from wa_phone_async.checks import check_at_least_one
 from wa_phone_async.usage import Usage
 
-from .budget import BudgetBook
+from .budget import BudgetBook, Scope
 from .waiting import Queue
 
 CallResult = Literal["accepted", "throttled", "lost", "unsent"]
@@ -47,8 +47,8 @@ class Report:
     """What happened to it."""
     usage: Usage | None = None
     """What its answer's headers said of the budgets."""
-    code: int | None = None
-    """The code of a refusal, which says what is held: 4 the app, 17 the token, 80007 and 80008 the account."""
+    scope: Scope | None = None
+    """Whose rate limit a throttled call met; `None` for every other result."""
 
 
 @runtime_checkable
@@ -100,7 +100,7 @@ def tell(book: BudgetBook, lease: Lease, report: Report, now: float) -> float:
     key, token, sent = lease.waba_id, lease.token, lease.since
     match report.result:
         case "throttled":
-            return book.refused(key, now, report.usage, code=report.code, sent=sent, token=token)
+            return book.refused(key, now, report.usage, scope=report.scope, sent=sent, token=token)
         case "accepted":
             book.answered(key, now, report.usage, sent=sent, token=token)
         case "lost":

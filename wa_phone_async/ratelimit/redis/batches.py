@@ -19,7 +19,6 @@ from typing import Any, Final, cast
 import attrs
 
 from wa_phone_async._optional import Extra
-from wa_phone_async.ratelimit.budget import SCOPE_OF_CODE
 from wa_phone_async.ratelimit.throttle import Lease, Report
 from wa_phone_async.ratelimit.waiting import Queue
 from wa_phone_async.redaction import Secret
@@ -190,7 +189,7 @@ def _report(told: Told, now: float) -> dict[str, Any]:
     call = _call(ticket) | {
         "epoch": ticket.epoch,
         "result": report.result,
-        "scope": SCOPE_OF_CODE.get(report.code or 0, "waba"),
+        "scope": report.scope or "waba",
         "age": now - told.at,
         "sent_age": now - ticket.since,
     }
