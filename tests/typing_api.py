@@ -27,13 +27,13 @@ from wa_phone_async.sandbox import (
     LARGE_WABA,
     SEEDED_PIN,
     SMALL_WABA,
-    Answer,
     Code,
     Created,
     Delivery,
     Fault,
     GraphError,
     Request,
+    Response,
     Sandbox,
     VirtualTimeLoop,
     Webhook,
@@ -677,10 +677,10 @@ def what_the_sandbox_keeps_is_typed(
     assert_type(delivery.at, float)
 
 
-def answers_are_values(answer: Answer, error: GraphError) -> None:
-    assert_type(answer.status, int)
-    assert_type(answer.body, bytes)
-    assert_type(answer.headers, Mapping[str, str])
+def responses_are_values(response: Response, error: GraphError) -> None:
+    assert_type(response.status, int)
+    assert_type(response.body, bytes)
+    assert_type(response.headers, Mapping[str, str])
     assert_type(error.status, int)
     assert_type(error.code, int | None)
     assert_type(error.message, str)
@@ -703,7 +703,7 @@ def faults_are_values(fault: Fault, loop: VirtualTimeLoop) -> None:
     assert_type(Fault.cut(3, clean=True), Fault)
     assert_type(Fault.html(), Fault)
     assert_type(Fault.raw(b"{", status=200, takes_effect=True), Fault)
-    assert_type(fault.reply, GraphError | Answer | None)
+    assert_type(fault.reply, GraphError | Response | None)
     assert_type(fault.takes_effect, bool)
     assert_type(fault.delay_before, float)
     assert_type(fault.delay_after, float)

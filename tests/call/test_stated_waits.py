@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from wa_phone_async.call.blocks import read_block
 from wa_phone_async.call.response import read_answer
 from wa_phone_async.errors import GraphAPIError
+from wa_phone_async.sandbox.durations import in_words
 from wa_phone_async.sandbox.messages import dumps
-from wa_phone_async.sandbox.written_waits import written_wait
 from wa_phone_async.usage import read_usage
 
 BLOCKS = [133008, 133009, 133015, 133016, 136024, 136025]
@@ -86,7 +86,7 @@ def test_other_codes_block_no_number_whatever_they_say() -> None:
 
 @given(st.sampled_from(BLOCKS), st.integers(1, 10**6))
 def test_what_the_sandbox_writes_is_read_exactly(code: int, seconds: int) -> None:
-    details = f"Please try again in {written_wait(seconds)}."
+    details = f"Please try again in {in_words(seconds)}."
     assert read_block(code, None, {"error_data": {"details": details}}) == seconds
 
 

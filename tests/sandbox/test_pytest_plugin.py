@@ -23,8 +23,8 @@ CALLING = """
 
     async def get(sandbox, waba_id=SMALL_WABA):
         async with aiohttp.ClientSession(headers={"Authorization": "Bearer any"}) as session:
-            async with session.get(f"{sandbox.url}/v23.0/{waba_id}/phone_numbers") as answer:
-                return answer.status, await answer.json(content_type=None)
+            async with session.get(f"{sandbox.url}/v23.0/{waba_id}/phone_numbers") as response:
+                return response.status, await response.json(content_type=None)
 """
 
 
@@ -39,7 +39,7 @@ def run(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunResul
     return pytester.runpytest_subprocess("-W", "error", "--strict-markers", *options)
 
 
-def test_any_test_can_take_it_without_a_plugin_for_async(pytester: pytest.Pytester) -> None:
+def test_a_plain_test_uses_the_fixture_without_an_async_plugin(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -57,7 +57,7 @@ def test_any_test_can_take_it_without_a_plugin_for_async(pytester: pytest.Pytest
     result.assert_outcomes(passed=2)
 
 
-def test_an_async_test_can_take_it(pytester: pytest.Pytester) -> None:
+def test_an_async_test_uses_the_fixture(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -72,7 +72,7 @@ def test_an_async_test_can_take_it(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
 
 
-def test_the_marker_passes_options(pytester: pytest.Pytester) -> None:
+def test_the_marker_passes_arguments(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -116,7 +116,7 @@ def test_a_day_takes_no_time_with_or_without_a_plugin_for_async(
 
 def test_pytest_knows_the_marker(pytester: pytest.Pytester) -> None:
     result = run(pytester, "", "--markers")
-    result.stdout.fnmatch_lines(["@pytest.mark.graph_sandbox(*options): what the `Sandbox`*"])
+    result.stdout.fnmatch_lines(["@pytest.mark.graph_sandbox(*options): arguments of the `Sandbox` of this test"])
 
 
 @pytest.mark.graph_sandbox(quota=1)

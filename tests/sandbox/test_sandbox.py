@@ -18,7 +18,7 @@ from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sa
 
 PACKAGE = Path(wa_phone_async.sandbox.__file__).parent
 NEW = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
-NO_ANSWER = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+NO_RESPONSE = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    # Each call on a connection of its own: on a kept one aiohttp repeats a dropped GET by itself.
+    # A new connection for each call: aiohttp retries a GET by itself if a kept connection is dropped.
     connector = aiohttp.TCPConnector(force_close=True)
     async with aiohttp.ClientSession(headers={"Authorization": "Bearer token"}, connector=connector) as opened:
         yield opened
@@ -38,15 +38,15 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 async def get(
     session: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str = SMALL_WABA, **query: str
 ) -> tuple[int, bytes]:
-    async with session.get(f"{sandbox.url}/v23.0/{waba_id}/phone_numbers", params=query) as answer:
-        return answer.status, await answer.read()
+    async with session.get(f"{sandbox.url}/v23.0/{waba_id}/phone_numbers", params=query) as response:
+        return response.status, await response.read()
 
 
 async def post(
     session: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str = EMPTY_WABA, members: Any = NEW
 ) -> tuple[int, bytes]:
-    async with session.post(f"{sandbox.url}/v23.0/{waba_id}/phone_numbers", json=members) as answer:
-        return answer.status, await answer.read()
+    async with session.post(f"{sandbox.url}/v23.0/{waba_id}/phone_numbers", json=members) as response:
+        return response.status, await response.read()
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -107,7 +107,7 @@ async def test_a_created_number_is_listed_and_counted(sandbox: Sandbox, session:
     assert [row["id"] for row in sandbox.numbers(EMPTY_WABA)] == [number]
 
 
-async def test_own_accounts_and_changes_from_outside(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
+async def test_added_accounts_and_changes_are_listed(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
     sandbox.add_waba("123456789012345", [{"id": "1", "status": "PENDING"}, {"id": "2"}])
     sandbox.update_number("123456789012345", "1", status="CONNECTED")
     sandbox.remove_number("123456789012345", "2")
@@ -124,14 +124,14 @@ async def test_a_business_of_any_number_of_accounts(session: aiohttp.ClientSessi
         ids = sandbox.waba_ids
         assert (len(ids), ids[-1], len(set(ids[:1000]))) == (1_000_001, "123456789012345", 1000)
         url = f"{sandbox.url}/v23.0/{sandbox.business_id}/owned_whatsapp_business_accounts"
-        async with session.get(url, params={"limit": "2"}) as answer:
-            assert [row["id"] for row in (await answer.json())["data"]] == ids[:2]
+        async with session.get(url, params={"limit": "2"}) as response:
+            assert [row["id"] for row in (await response.json())["data"]] == ids[:2]
         for waba_id, count in ((ids[0], 7), (ids[999_999], 7), (ids[-1], 5), (LARGE_WABA, 100)):
             _, body = await get(session, sandbox, waba_id, limit="100")
             assert len(json.loads(body)["data"]) == count
 
 
-def test_the_business_owns_the_three_accounts_unless_told() -> None:
+def test_the_business_owns_the_three_accounts_by_default() -> None:
     assert list(Sandbox().waba_ids) == [EMPTY_WABA, SMALL_WABA, LARGE_WABA]
     assert list(Sandbox(accounts=0).waba_ids) == []
     assert len(Sandbox(accounts=1).numbers("110000000000000")) == 3
@@ -140,20 +140,20 @@ def test_the_business_owns_the_three_accounts_unless_told() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"accounts": -1}, "accounts must be 0 or more, or None for the three that are always there, not -1"),
+        ({"accounts": -1}, "accounts must be 0 or more, or None for the three seeded ones, not -1"),
         ({"numbers_per_account": -1}, "numbers_per_account must be from 0 to 999999, not -1"),
         ({"numbers_per_account": 1_000_000}, "numbers_per_account must be from 0 to 999999, not 1000000"),
     ],
     ids=str,
 )
-def test_a_number_of_accounts_that_cannot_be(options: dict[str, Any], text: str) -> None:
+def test_a_number_of_accounts_out_of_range_is_invalid(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}$"):
         Sandbox(**options)
 
 
 @pytest.mark.parametrize("waba_id", ["", "me", "12x", "²"])
 def test_an_account_needs_an_id_of_digits(waba_id: str) -> None:
-    with pytest.raises(ValueError, match="string of digits"):
+    with pytest.raises(ValueError, match=r"^waba_id must be a string of digits, not "):
         Sandbox().add_waba(waba_id)
 
 
@@ -166,7 +166,7 @@ async def test_tokens_change_while_it_serves(session: aiohttp.ClientSession) -> 
         assert (await get(session, sandbox))[0] == 401
 
 
-async def test_the_clock_of_the_budget_can_be_given(session: aiohttp.ClientSession) -> None:
+async def test_a_clock_of_your_own_decides_the_quotas(session: aiohttp.ClientSession) -> None:
     now = 0.0
     async with Sandbox(quota=1, clock=lambda: now) as sandbox:
         assert [(await get(session, sandbox))[0] for _ in range(2)] == [200, 400]
@@ -175,29 +175,29 @@ async def test_the_clock_of_the_budget_can_be_given(session: aiohttp.ClientSessi
         assert sandbox.requests[-1].at == 3600.0
 
 
-async def test_calls_of_others_are_counted(session: aiohttp.ClientSession) -> None:
+async def test_calls_of_others_use_quota(session: aiohttp.ClientSession) -> None:
     async with Sandbox(quota=3) as sandbox:
         sandbox.spend(SMALL_WABA, 3)
         assert (await get(session, sandbox))[0] == 400
 
 
-def test_without_a_clock_nothing_can_be_spent() -> None:
-    with pytest.raises(RuntimeError, match="no clock before it serves"):
+def test_without_a_clock_no_quota_can_be_spent() -> None:
+    with pytest.raises(RuntimeError, match="no clock before it serves: open it first"):
         Sandbox().spend(SMALL_WABA, 1)
 
 
-def test_a_temper_that_is_none() -> None:
+def test_an_unknown_mode_is_invalid() -> None:
     with pytest.raises(ValueError, match="mode must be one of live, reference, not 'sweet'"):
         Sandbox(mode="sweet")  # type: ignore[arg-type]  # the mistake that the test is about
 
 
-async def test_the_reference_answers_otherwise(session: aiohttp.ClientSession) -> None:
+async def test_the_reference_has_other_default_fields(session: aiohttp.ClientSession) -> None:
     async with Sandbox(mode="reference") as sandbox:
         _, body = await get(session, sandbox)
         assert json.loads(body)["data"][0]["status"] == "CONNECTED"
 
 
-# The record
+# Recorded requests
 
 
 async def test_every_request_is_recorded(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
@@ -234,7 +234,7 @@ async def test_a_request_in_flight_is_recorded_without_a_status(
     assert [request.status for request in sandbox.requests] == [200, 200]
 
 
-async def test_the_record_may_be_cleared_at_any_time(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
+async def test_recorded_requests_may_be_cleared_at_any_time(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
     sandbox.plan(Fault.delay(0.02))
     task = asyncio.create_task(get(session, sandbox))
     await until(lambda: bool(sandbox.requests))
@@ -245,8 +245,8 @@ async def test_the_record_may_be_cleared_at_any_time(sandbox: Sandbox, session: 
 
 @pytest.mark.parametrize(("path", "node"), [("/", ""), ("/123", "123"), ("/v23.0/me/phone_numbers", "")])
 async def test_the_node_of_a_path(sandbox: Sandbox, session: aiohttp.ClientSession, path: str, node: str) -> None:
-    async with session.get(sandbox.url + path) as answer:
-        assert answer.status in {400, 404}
+    async with session.get(sandbox.url + path) as response:
+        assert response.status in {400, 404}
     assert sandbox.requests[0].node == node
 
 
@@ -260,7 +260,7 @@ async def test_a_drop_before_the_effect(
     reset: bool,  # noqa: FBT001 - a table
 ) -> None:
     sandbox.plan(Fault.drop_before(reset=reset), method="POST")
-    with pytest.raises(NO_ANSWER):
+    with pytest.raises(NO_RESPONSE):
         await post(session, sandbox)
     assert sandbox.created == []
     assert sandbox.requests[0].status is None
@@ -274,7 +274,7 @@ async def test_a_drop_after_the_effect(
     reset: bool,  # noqa: FBT001 - a table
 ) -> None:
     sandbox.plan(Fault.drop_after(reset=reset))
-    with pytest.raises(NO_ANSWER):
+    with pytest.raises(NO_RESPONSE):
         await post(session, sandbox)
     assert len(sandbox.created) == 1
     assert sandbox.requests[0].status is None
@@ -283,11 +283,11 @@ async def test_a_drop_after_the_effect(
 async def test_an_error_instead_of_the_effect(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
     sandbox.plan(Fault.error(80008, headers={"Retry-After": "3"}), times=2, node=EMPTY_WABA)
     url = f"{sandbox.url}/v25.0/{EMPTY_WABA}/phone_numbers"
-    async with session.post(url, json=NEW) as answer:
-        assert answer.status == 400
-        assert answer.headers["Retry-After"] == "3"
-        assert answer.headers["facebook-api-version"] == "v25.0"
-        assert (await answer.json())["error"]["fbtrace_id"] == answer.headers["x-fb-trace-id"]
+    async with session.post(url, json=NEW) as response:
+        assert response.status == 400
+        assert response.headers["Retry-After"] == "3"
+        assert response.headers["facebook-api-version"] == "v25.0"
+        assert (await response.json())["error"]["fbtrace_id"] == response.headers["x-fb-trace-id"]
     assert sandbox.created == []
     assert sandbox.faults_left == 1
     assert (await get(session, sandbox))[0] == 200  # another node
@@ -307,7 +307,7 @@ async def test_an_error_in_a_success(sandbox: Sandbox, session: aiohttp.ClientSe
     assert json.loads(body)["error"]["code"] == 1
 
 
-async def test_answers_that_are_not_graphs(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
+async def test_responses_that_are_not_from_graph(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
     sandbox.plan(Fault.status(502))
     sandbox.plan(Fault.html(503))
     sandbox.plan(Fault.raw(b"\xff", status=418))
@@ -344,7 +344,7 @@ def seen(sandbox: Sandbox) -> tuple[int, int]:
     return len(sandbox.requests), len(sandbox.created)
 
 
-async def test_a_caller_who_goes_away_does_not_stop_the_effect(
+async def test_a_caller_who_disconnects_does_not_stop_the_effect(
     sandbox: Sandbox, session: aiohttp.ClientSession
 ) -> None:
     sandbox.plan(Fault.delay(0.1))
@@ -353,7 +353,7 @@ async def test_a_caller_who_goes_away_does_not_stop_the_effect(
     for serial in range(3):
         await leave(session, sandbox, {**NEW, "phone_number": f"1631555100{serial}"})
     await until(lambda: len(sandbox.created) == 3)
-    await until(lambda: not sandbox._server._in_flight)  # the answers that nobody hears
+    await until(lambda: not sandbox._server._in_flight)  # the responses that nobody reads
 
 
 async def leave(session: aiohttp.ClientSession, sandbox: Sandbox, members: Any) -> None:
@@ -364,7 +364,7 @@ async def leave(session: aiohttp.ClientSession, sandbox: Sandbox, members: Any) 
     await asyncio.wait([call])
 
 
-async def test_every_answer_can_take_its_time(session: aiohttp.ClientSession) -> None:
+async def test_latency_delays_every_response(session: aiohttp.ClientSession) -> None:
     async with Sandbox(latency=0.05) as sandbox:
         began = time.perf_counter()
         await get(session, sandbox)
@@ -375,14 +375,14 @@ async def test_every_answer_can_take_its_time(session: aiohttp.ClientSession) ->
 
 
 def test_without_serving_there_is_no_url() -> None:
-    with pytest.raises(RuntimeError, match="not serving"):
+    with pytest.raises(RuntimeError, match="is not serving, so it has no URL: open it with `async with` or `with`"):
         _ = Sandbox().url
 
 
 async def test_it_serves_once_at_a_time_and_again_afterwards() -> None:
     sandbox = Sandbox()
     async with sandbox:
-        with pytest.raises(RuntimeError, match="serves already"):
+        with pytest.raises(RuntimeError, match="is serving already: create another `Sandbox` for another port"):
             await sandbox.__aenter__()
     async with sandbox, aiohttp.ClientSession() as session:
         assert (await get(session, sandbox))[0] == 400
@@ -390,7 +390,7 @@ async def test_it_serves_once_at_a_time_and_again_afterwards() -> None:
     sandbox.__exit__()
 
 
-async def test_a_taken_port_is_an_error_and_leaves_nothing(sandbox: Sandbox) -> None:
+async def test_a_port_in_use_is_an_error_and_leaves_nothing_open(sandbox: Sandbox) -> None:
     port = int(sandbox.url.rpartition(":")[2])
     with pytest.raises(OSError, match=str(port)):
         async with Sandbox(port=port):
@@ -399,7 +399,7 @@ async def test_a_taken_port_is_an_error_and_leaves_nothing(sandbox: Sandbox) -> 
         pass
 
 
-async def test_closing_cuts_off_what_is_in_flight_at_once(session: aiohttp.ClientSession) -> None:
+async def test_closing_aborts_calls_in_flight_at_once(session: aiohttp.ClientSession) -> None:
     before = asyncio.all_tasks()
     async with Sandbox() as sandbox:
         sandbox.plan(Fault.delay(60.0), times=3)
@@ -408,12 +408,12 @@ async def test_closing_cuts_off_what_is_in_flight_at_once(session: aiohttp.Clien
         began = time.perf_counter()
     assert time.perf_counter() - began < 1.0
     results = await asyncio.gather(*calls, return_exceptions=True)
-    assert all(isinstance(result, NO_ANSWER) for result in results)
+    assert all(isinstance(result, NO_RESPONSE) for result in results)
     assert sandbox.created == []
     assert asyncio.all_tasks() <= before | set(calls)
 
 
-async def test_closing_leaves_no_task_of_idle_silent_or_lost_callers(session: aiohttp.ClientSession) -> None:
+async def test_closing_leaves_no_task_of_idle_silent_or_gone_callers(session: aiohttp.ClientSession) -> None:
     before = asyncio.all_tasks()
     async with Sandbox() as sandbox, aiohttp.ClientSession() as keeping:
         await get(keeping, sandbox)  # its connection stays open
@@ -447,15 +447,15 @@ async def test_closing_does_not_wait_for_a_caller_who_does_not_read() -> None:
     writer.close()
 
 
-async def test_a_caller_who_leaves_in_the_middle_of_a_request_is_no_trouble(
+async def test_a_caller_who_disconnects_within_a_request_is_ignored(
     sandbox: Sandbox, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = await connect(sandbox, b"POST /v23.0/1/phone_numbers HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
     await until(lambda: bool(sandbox._server._in_flight))
     writer.transport.abort()
     await until(lambda: not sandbox._server._in_flight)
-    async with session.get(f"{sandbox.url}/v23.0/{SMALL_WABA}/phone_numbers") as answer:
-        assert answer.status == 200
+    async with session.get(f"{sandbox.url}/v23.0/{SMALL_WABA}/phone_numbers") as response:
+        assert response.status == 200
     assert len(sandbox.requests) == 1
     assert not caplog.records
 
@@ -468,11 +468,11 @@ import asyncio, aiohttp, gc
 from wa_phone_async.sandbox import SMALL_WABA, Fault, Sandbox
 
 async def call(session, sandbox):
-    async with session.get(f"{sandbox.url}/v23.0/{SMALL_WABA}/phone_numbers") as answer:
-        return await answer.read()
+    async with session.get(f"{sandbox.url}/v23.0/{SMALL_WABA}/phone_numbers") as response:
+        return await response.read()
 
 async def main():
-    asyncio.get_running_loop().slow_callback_duration = 60  # a busy machine is no failure
+    asyncio.get_running_loop().slow_callback_duration = 60  # a busy machine is no error
     async with aiohttp.ClientSession(headers={"Authorization": "Bearer x"}) as session:
         async with Sandbox() as sandbox:
             await call(session, sandbox)

@@ -1,4 +1,4 @@
-"""The sandbox compresses for callers that accept it, and what is cut is what was compressed."""
+"""The sandbox compresses for callers that accept gzip, and cuts the compressed body."""
 
 import gzip
 import json
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Answer, Fault, Sandbox
+from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Response, Sandbox
 from wa_phone_async.sandbox.compression import accepts_gzip, compress
 
 NEW = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
@@ -34,23 +34,23 @@ NEW = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
         (" , ;q=1", False),
     ],
 )
-def test_what_a_caller_accepts_is_read_with_its_weight(accept_encoding: str, *, accepted: bool) -> None:
+def test_accept_encoding_is_read_with_its_weights(accept_encoding: str, *, accepted: bool) -> None:
     assert accepts_gzip(accept_encoding) == accepted
 
 
-def test_what_is_compressed_is_the_body_and_the_headers_say_so() -> None:
-    compressed = compress(Answer(400, b"{}" * 100, {"X-App-Usage": "{}"}), "gzip")
+def test_the_body_is_compressed_and_the_headers_say_so() -> None:
+    compressed = compress(Response(400, b"{}" * 100, {"X-App-Usage": "{}"}), "gzip")
     assert gzip.decompress(compressed.body) == b"{}" * 100
     assert compressed.status == 400
     assert compressed.headers == {"X-App-Usage": "{}", "Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
 
 
-@pytest.mark.parametrize("answer", [Answer(200, b""), Answer(200, b"{}", {"content-encoding": "br"})], ids=str)
-def test_what_is_empty_or_encoded_already_is_left_as_it_is(answer: Answer) -> None:
-    assert compress(answer, "gzip") is answer
+@pytest.mark.parametrize("response", [Response(200, b""), Response(200, b"{}", {"content-encoding": "br"})], ids=str)
+def test_an_empty_or_encoded_body_is_left_as_it_is(response: Response) -> None:
+    assert compress(response, "gzip") is response
 
 
-# Over the wire
+# Over a connection
 
 
 @pytest.fixture
@@ -61,11 +61,11 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 async def get(session: aiohttp.ClientSession, sandbox: Sandbox, encodings: str) -> tuple[str | None, bytes]:
     url = f"{sandbox.url}/v23.0/{LARGE_WABA}/phone_numbers"
-    async with session.get(url, headers={"Accept-Encoding": encodings}) as answer:
-        return answer.headers.get("Content-Encoding"), await answer.read()
+    async with session.get(url, headers={"Accept-Encoding": encodings}) as response:
+        return response.headers.get("Content-Encoding"), await response.read()
 
 
-async def test_it_compresses_when_told_to_and_asked_for_it(session: aiohttp.ClientSession) -> None:
+async def test_it_compresses_for_a_caller_that_accepts_gzip(session: aiohttp.ClientSession) -> None:
     async with Sandbox(compress=True) as sandbox:
         encoding, small = await get(session, sandbox, "gzip")
         plain, large = await get(session, sandbox, "identity")
@@ -74,27 +74,27 @@ async def test_it_compresses_when_told_to_and_asked_for_it(session: aiohttp.Clie
     assert len(small) * 4 < len(large)
 
 
-async def test_it_does_not_compress_unless_told(session: aiohttp.ClientSession) -> None:
+async def test_it_does_not_compress_by_default(session: aiohttp.ClientSession) -> None:
     async with Sandbox() as sandbox:
         encoding, body = await get(session, sandbox, "gzip")
     assert encoding is None
     assert len(json.loads(body)["data"]) == 25
 
 
-async def test_creates_and_refusals_are_compressed_too(session: aiohttp.ClientSession) -> None:
+async def test_creates_and_errors_are_compressed_too(session: aiohttp.ClientSession) -> None:
     async with Sandbox(compress=True) as sandbox:
         sandbox.plan(Fault.error(100))
         for status in (400, 200):
-            async with session.post(f"{sandbox.url}/v23.0/{EMPTY_WABA}/phone_numbers", json=NEW) as answer:
-                assert (answer.status, answer.headers["Content-Encoding"]) == (status, "gzip")
-                json.loads(gzip.decompress(await answer.read()))
+            async with session.post(f"{sandbox.url}/v23.0/{EMPTY_WABA}/phone_numbers", json=NEW) as response:
+                assert (response.status, response.headers["Content-Encoding"]) == (status, "gzip")
+                json.loads(gzip.decompress(await response.read()))
 
 
 @pytest.mark.parametrize("clean", [False, True])
-async def test_what_is_cut_is_what_was_compressed(session: aiohttp.ClientSession, *, clean: bool) -> None:
+async def test_a_fault_cuts_the_compressed_body(session: aiohttp.ClientSession, *, clean: bool) -> None:
     async with Sandbox(compress=True) as sandbox:
         sandbox.plan(Fault.cut(20, clean=clean))
         url = f"{sandbox.url}/v23.0/{SMALL_WABA}/phone_numbers"
-        async with session.get(url, headers={"Accept-Encoding": "gzip"}) as answer:
-            assert (int(answer.headers["Content-Length"]) == 20) == clean
-            assert (await answer.content.readany())[:2] == b"\x1f\x8b"
+        async with session.get(url, headers={"Accept-Encoding": "gzip"}) as response:
+            assert (int(response.headers["Content-Length"]) == 20) == clean
+            assert (await response.content.readany())[:2] == b"\x1f\x8b"

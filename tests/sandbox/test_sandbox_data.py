@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA
 from wa_phone_async.sandbox.business import FIRST_WABA_ID, WabaIds
 from wa_phone_async.sandbox.data import account_ordinal, digits_of, number_id, seeded_rows
-from wa_phone_async.sandbox.store import Account, Created, Store
+from wa_phone_async.sandbox.store import Created, Store, StoredAccount
 
 EVERY_VALUE = {
     "status": "PENDING LINKED UNLINKED CONNECTED DISCONNECTED DELETED MIGRATED BANNED RESTRICTED RATE_LIMITED "
@@ -72,12 +72,12 @@ def test_the_seed_is_the_same_on_every_machine(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("field", "values"), EVERY_VALUE.items())
-def test_every_value_of_every_enum_is_somewhere(store: Store, field: str, values: str | list[Any]) -> None:
+def test_every_value_of_every_enum_occurs(store: Store, field: str, values: str | list[Any]) -> None:
     wanted = set(values.split() if isinstance(values, str) else values)
     assert {row.get(field) for row in store.numbers(LARGE_WABA)} - {None, ""} == wanted
 
 
-def test_what_makes_parsers_fall_is_somewhere(store: Store) -> None:
+def test_what_breaks_strict_parsers_occurs(store: Store) -> None:
     rows = store.numbers(LARGE_WABA)
     assert {"", None, "shop.0"} <= {row.get("username") for row in rows}
     assert any("username" not in row for row in rows)
@@ -93,7 +93,7 @@ def level(throughput: Any) -> Any:
     return throughput.get("level") if isinstance(throughput, dict) else throughput
 
 
-def test_ids_and_numbers_are_the_accounts_own() -> None:
+def test_no_two_accounts_share_an_id_and_no_two_rows_a_number() -> None:
     rows = [*seeded_rows(1, 400), *seeded_rows(2, 400)]
     ids = [row["id"] for row in rows]
     assert all(re.fullmatch(r"\d{15,16}", each) for each in ids)
@@ -120,7 +120,7 @@ def test_times_are_written_as_meta_writes_them() -> None:
         assert datetime.fromisoformat(row["creation_time"]).tzinfo is not None
 
 
-def test_an_id_says_its_account() -> None:
+def test_an_id_tells_its_account() -> None:
     assert account_ordinal(number_id(7, 999_999)) == 7
     assert account_ordinal("12") < 0
 
@@ -138,14 +138,14 @@ def test_a_created_number_is_unverified_and_counted(store: Store) -> None:
 
 
 def test_a_created_id_is_new() -> None:
-    account = Account("1", 5, 3)
+    account = StoredAccount("1", 5, 3)
     ids = {row["id"] for row in account.rows()}
     assert account.create("16315551000", "Acme", preverified=True) not in ids
     assert account.create("16315551001", "Acme", preverified=True) == number_id(5, 4)
 
 
-def test_a_change_is_seen_and_gives_a_new_version() -> None:
-    account = Account("1", 5, 3)
+def test_a_change_is_visible_and_makes_a_new_version() -> None:
+    account = StoredAccount("1", 5, 3)
     first, second, _ = account.rows()
     account.update(second["id"], {"status": "BANNED"})
     account.remove(first["id"])
@@ -155,8 +155,8 @@ def test_a_change_is_seen_and_gives_a_new_version() -> None:
         account.remove(first["id"])
 
 
-def test_what_is_known_of_an_account_follows_its_changes() -> None:
-    account = Account("1", 5, 1)
+def test_a_change_clears_what_an_account_has_cached() -> None:
+    account = StoredAccount("1", 5, 1)
     (row,) = account.rows()
     digits = digits_of(row["display_phone_number"])
     assert account.has(digits)
@@ -171,20 +171,20 @@ def test_what_is_known_of_an_account_follows_its_changes() -> None:
     assert not account.has("123")
 
 
-def test_given_numbers_are_shown_as_they_are() -> None:
-    account = Account("1", 5, [{"throughput": 80}, {"id": "77", "status": "CONNECTED"}])
+def test_given_numbers_are_served_as_they_are() -> None:
+    account = StoredAccount("1", 5, [{"throughput": 80}, {"id": "77", "status": "CONNECTED"}])
     assert list(account.rows()) == [{"id": number_id(5, 0), "throughput": 80}, {"id": "77", "status": "CONNECTED"}]
     assert account.is_registered
     assert not account.has("1")
 
 
-def test_an_account_put_in_the_place_of_another_keeps_its_ids(store: Store) -> None:
+def test_an_account_that_replaces_another_keeps_its_ids(store: Store) -> None:
     before = [row["id"] for row in store.numbers(SMALL_WABA)]
     store.add(SMALL_WABA, 2)
     assert [row["id"] for row in store.numbers(SMALL_WABA)] == before[:2]
 
 
-def test_a_copy_given_out_changes_nothing(store: Store) -> None:
+def test_changing_a_returned_copy_changes_nothing(store: Store) -> None:
     store.numbers(SMALL_WABA)[0]["throughput"]["level"] = "changed"
     assert store.numbers(SMALL_WABA)[0]["throughput"]["level"] == "STANDARD"
 
@@ -203,15 +203,15 @@ def test_many_accounts_cost_little(store: Store) -> None:
     st.lists(st.from_regex(r"[0-9]{1,4}", fullmatch=True), unique=True, max_size=5),
     st.slices(12),
 )
-def test_ids_of_accounts_are_a_sequence_like_any_other(generated: int, others: list[str], cut: slice) -> None:
+def test_waba_ids_behave_like_a_list(generated: int, others: list[str], cut: slice) -> None:
     ids = WabaIds(generated)
     for other in others:
         ids.add(other)
-    plain = [*(str(FIRST_WABA_ID + place) for place in range(generated)), *others]
+    plain = [*(str(FIRST_WABA_ID + position) for position in range(generated)), *others]
     assert list(ids) == plain
     assert len(ids) == len(plain)
     assert ids[cut] == plain[cut]
-    assert [ids.place(waba_id) for waba_id in plain] == list(range(len(plain)))
+    assert [ids.position(waba_id) for waba_id in plain] == list(range(len(plain)))
     assert all(waba_id in ids for waba_id in plain)
     assert repr(ids) == f"<{len(plain)} ids of accounts>"
     if plain:
@@ -222,29 +222,29 @@ def test_ids_of_accounts_are_a_sequence_like_any_other(generated: int, others: l
 
 @pytest.mark.parametrize(
     "stranger",
-    ["", "x", "１" * 15, "110000000000003", "109999999999999", "0110000000000001", "9" * 5000, 110000000000000],  # noqa: RUF001 - no digits of Meta's
+    ["", "x", "１" * 15, "110000000000003", "109999999999999", "0110000000000001", "9" * 5000, 110000000000000],  # noqa: RUF001 - digits, but not ASCII
     ids=lambda stranger: ascii(stranger)[:20],
 )
-def test_an_id_that_is_none_of_the_accounts(stranger: Any) -> None:
+def test_other_ids_are_not_in_waba_ids(stranger: Any) -> None:
     ids = WabaIds(3, ["77"])
     assert stranger not in ids
     if isinstance(stranger, str):
         with pytest.raises(KeyError):
-            ids.place(stranger)
+            ids.position(stranger)
 
 
-def test_the_business_owns_the_three_accounts_and_those_that_are_added(store: Store) -> None:
+def test_the_business_owns_the_three_accounts_and_added_ones(store: Store) -> None:
     store.add("77", 1)
-    store.add(SMALL_WABA, 2)  # in the place of the one that is there
+    store.add(SMALL_WABA, 2)  # replaces the one that exists
     assert list(store.waba_ids) == [EMPTY_WABA, SMALL_WABA, LARGE_WABA, "77"]
-    assert list(store.accounts("client").cut(0, 9)) == []
+    assert list(store.accounts("client").slice(0, 9)) == []
 
 
-def test_generated_accounts_stand_in_the_place_of_the_three_which_are_shared() -> None:
+def test_with_generated_accounts_the_three_are_shared() -> None:
     store = Store(2, 4)
     store.add("77", 1)
     assert list(store.waba_ids) == ["110000000000000", "110000000000001", "77"]
-    assert [row["id"] for row in store.accounts("client").cut(0, 9)] == [EMPTY_WABA, SMALL_WABA, LARGE_WABA]
+    assert [row["id"] for row in store.accounts("client").slice(0, 9)] == [EMPTY_WABA, SMALL_WABA, LARGE_WABA]
     assert len(store.numbers(LARGE_WABA)) == 250
     assert [len(store.numbers(waba_id)) for waba_id in store.waba_ids] == [4, 4, 1]
     assert store.account("110000000000002") is None
@@ -252,18 +252,18 @@ def test_generated_accounts_stand_in_the_place_of_the_three_which_are_shared() -
         store.numbers("110000000000002")
 
 
-def test_ids_of_generated_accounts_and_their_numbers_are_their_own() -> None:
+def test_generated_accounts_share_no_ids_and_no_names() -> None:
     store = Store(50, 20)
     store.add("77", 20)
     ids = [row["id"] for waba_id in (*store.waba_ids, LARGE_WABA) for row in store.numbers(waba_id)]
     assert len(ids) == 51 * 20 + 250
     assert is_distinct(ids)
-    assert is_distinct(row["name"] for row in store.accounts("owned").cut(0, 99))
+    assert is_distinct(row["name"] for row in store.accounts("owned").slice(0, 99))
     assert all(store.is_number(each) for each in ids)
     assert not any(store.is_number(waba_id) for waba_id in store.waba_ids)
 
 
-def test_a_generated_account_is_the_same_every_time_and_keeps_its_changes() -> None:
+def test_a_generated_account_is_always_the_same_and_keeps_its_changes() -> None:
     store, other = Store(3_000, 2), Store(3_000, 2)
     first, last = store.waba_ids[0], store.waba_ids[-1]
     for change in (
@@ -272,7 +272,7 @@ def test_a_generated_account_is_the_same_every_time_and_keeps_its_changes() -> N
         lambda: store.create(account_of(store, last), "16315551000", "Acme", preverified=False),
     ):
         change()
-        for waba_id in store.waba_ids[1:-1]:  # more than are remembered
+        for waba_id in store.waba_ids[1:-1]:  # more than the cache keeps
             assert store.account(waba_id) is not None
     assert [row["status"] for row in store.numbers(first)] == ["BANNED"]
     assert [row["display_phone_number"] for row in store.numbers(last)][2:] == ["16315551000"]
@@ -280,13 +280,13 @@ def test_a_generated_account_is_the_same_every_time_and_keeps_its_changes() -> N
     assert store.account(first) is store.account(first)
 
 
-def account_of(store: Store, waba_id: str) -> Account:
+def account_of(store: Store, waba_id: str) -> StoredAccount:
     account = store.account(waba_id)
     assert account is not None
     return account
 
 
-def test_a_generated_account_can_be_replaced_where_it_stands() -> None:
+def test_a_generated_account_can_be_replaced() -> None:
     store = Store(3, 2)
     store.add(store.waba_ids[1], 5)
     assert [len(store.numbers(waba_id)) for waba_id in store.waba_ids] == [2, 5, 2]
@@ -299,9 +299,9 @@ def test_a_million_accounts_cost_little_until_they_are_changed() -> None:
         store = Store(1_000_000, 100)
         rows = store.accounts("owned")
         for start in range(0, 1_000_000, 10_000):
-            assert len(rows.cut(start, start + 100)) == 100
+            assert len(rows.slice(start, start + 100)) == 100
             assert len(store.numbers(store.waba_ids[start])) == 100
-        assert rows.place("110000000999999") == 999_999
+        assert rows.position("110000000999999") == 999_999
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()

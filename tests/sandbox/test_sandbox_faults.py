@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from wa_phone_async.sandbox import Answer, Fault, GraphError
+from wa_phone_async.sandbox import Fault, GraphError, Response
 from wa_phone_async.sandbox.faults import NO_FAULT, Plan
 
 
-def test_faults_come_first_in_first_out_and_are_used_up() -> None:
+def test_faults_are_used_first_in_first_out() -> None:
     plan = planned((Fault.status(500), 2), (Fault.drop_before(), 1))
     assert len(plan) == 3
     assert [plan.take("GET", "1") for _ in range(4)] == [
@@ -44,7 +44,7 @@ def test_an_error_has_the_usual_status_of_its_code(code: int | None, status: int
     assert reply.status == status
 
 
-def test_an_error_says_what_it_is_told() -> None:
+def test_an_error_has_all_given_details() -> None:
     fault = Fault.error(
         4,
         "Slow down",
@@ -76,7 +76,7 @@ def test_an_error_says_what_it_is_told() -> None:
     }
 
 
-def test_an_error_without_code_says_none() -> None:
+def test_an_error_without_a_code_leaves_it_out() -> None:
     reply = Fault.error(None).reply
     assert isinstance(reply, GraphError)
     assert json.loads(reply.body("t"))["error"] == {
@@ -86,15 +86,15 @@ def test_an_error_without_code_says_none() -> None:
     }
 
 
-def test_answers_of_other_kinds() -> None:
-    assert Fault.status(301, headers={"Location": "/"}).reply == Answer(301, b"", {"Location": "/"})
+def test_statuses_pages_and_raw_bodies() -> None:
+    assert Fault.status(301, headers={"Location": "/"}).reply == Response(301, b"", {"Location": "/"})
     html = Fault.html(502).reply
-    assert isinstance(html, Answer)
+    assert isinstance(html, Response)
     assert (html.status, html.headers["Content-Type"]) == (502, "text/html; charset=utf-8")
     raw = Fault.raw("é", headers={"Content-Type": "text/javascript"}, takes_effect=True)
-    assert raw.reply == Answer(200, "é".encode(), {"Content-Type": "text/javascript"})
+    assert raw.reply == Response(200, "é".encode(), {"Content-Type": "text/javascript"})
     assert raw.takes_effect
-    assert Fault.raw(b"\xff").reply == Answer(200, b"\xff", {"Content-Type": "application/json; charset=UTF-8"})
+    assert Fault.raw(b"\xff").reply == Response(200, b"\xff", {"Content-Type": "application/json; charset=UTF-8"})
 
 
 def test_how_much_of_a_body_is_sent() -> None:

@@ -1,4 +1,4 @@
-"""The sandbox's webhooks: what each says and changes, its signature, when it is made, and how it is delivered."""
+"""The sandbox's webhooks: their values, their signature, their times and their delivery."""
 
 import asyncio
 import functools
@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Sandbox, VirtualTimeLoop, Webhook
-from wa_phone_async.sandbox.schedule import Agenda
+from wa_phone_async.sandbox.schedule import Schedule
 from wa_phone_async.sandbox.webhooks import EPOCH
 
 NEW = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
@@ -27,7 +27,7 @@ SECRET = "an-invented-secret"
 
 
 def change_of(webhook: Webhook) -> tuple[str, dict[str, Any]]:
-    """The account and the value of a webhook, whose envelope is right."""
+    """The account and the value of a webhook. Checks the envelope."""
     envelope = json.loads(webhook.body)
     assert envelope["object"] == "whatsapp_business_account"
     [entry] = envelope["entry"]
@@ -38,13 +38,13 @@ def change_of(webhook: Webhook) -> tuple[str, dict[str, Any]]:
 
 
 def still() -> Sandbox:
-    """A sandbox whose clock stands still, so that it needs no loop."""
+    """A sandbox whose clock stands still. It needs no loop."""
     return Sandbox(clock=lambda: 5.5)
 
 
 @asynccontextmanager
 async def receiver(*statuses: int) -> AsyncIterator[tuple[str, list[tuple[bytes, str]]]]:
-    """A server of webhooks, which answers with these statuses and then with 200; its URL and what it was sent."""
+    """A receiver of webhooks: its URL and what it received. It responds with these statuses, then with 200."""
     received = list[tuple[bytes, str]]()
     left = list(statuses)
 
@@ -74,13 +74,13 @@ def virtually(main: Callable[[], Any]) -> None:
 async def create(sandbox: Sandbox) -> str:
     async with (
         aiohttp.ClientSession(headers={"Authorization": "Bearer token"}) as http,
-        http.post(f"{sandbox.url}/v23.0/{EMPTY_WABA}/phone_numbers", json=NEW) as answer,
+        http.post(f"{sandbox.url}/v23.0/{EMPTY_WABA}/phone_numbers", json=NEW) as response,
     ):
-        number: str = (await answer.json())["id"]
+        number: str = (await response.json())["id"]
         return number
 
 
-# What they say
+# Values
 
 
 @pytest.mark.parametrize("secret", [None, SECRET])
@@ -99,9 +99,9 @@ DIGITS = "12035550157"
 
 @attrs.frozen
 class Case:
-    happen: Callable[[Sandbox, str], None]
+    act: Callable[[Sandbox, str], None]
     field: str
-    says: dict[str, Any]
+    value: dict[str, Any]
     changes: dict[str, Any]
 
 
@@ -155,19 +155,19 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[f"{case.field} {case.says}" for case in CASES])
-def test_what_happens_to_a_number_changes_it_and_is_told_by_its_digits(case: Case) -> None:
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.field} {case.value}" for case in CASES])
+def test_an_event_changes_a_number_and_its_webhook_names_the_digits(case: Case) -> None:
     sandbox = still()
     before = sandbox.numbers(SMALL_WABA)[0]
-    case.happen(sandbox, before["id"])
+    case.act(sandbox, before["id"])
     assert sandbox.numbers(SMALL_WABA)[0] == before | case.changes
     [webhook] = sandbox.webhooks
     assert (webhook.field, webhook.at) == (case.field, 5.5)
-    assert change_of(webhook) == (SMALL_WABA, {"display_phone_number": DIGITS, **case.says})
+    assert change_of(webhook) == (SMALL_WABA, {"display_phone_number": DIGITS, **case.value})
     assert before["id"] not in webhook.body.decode()
 
 
-def test_a_restricted_account_has_no_number_that_works() -> None:
+def test_a_restricted_account_has_no_connected_number() -> None:
     sandbox = still()
     before = sandbox.numbers(LARGE_WABA)
     sandbox.restrict_account(LARGE_WABA)
@@ -181,7 +181,7 @@ def test_a_restricted_account_has_no_number_that_works() -> None:
     ]
 
 
-def test_what_cannot_happen() -> None:
+def test_invalid_events_raise() -> None:
     sandbox = still()
     with pytest.raises(KeyError):
         sandbox.approve_name("1")
@@ -194,7 +194,7 @@ def test_what_cannot_happen() -> None:
     assert sandbox.webhooks == []
 
 
-# When
+# Times
 
 
 def test_the_name_of_a_new_number_is_approved_after_a_time() -> None:
@@ -214,7 +214,7 @@ def test_the_name_of_a_new_number_is_approved_after_a_time() -> None:
     virtually(main)
 
 
-def test_what_was_decided_before_or_is_gone_is_not_decided_again() -> None:
+def test_a_decided_or_removed_number_is_not_reviewed_again() -> None:
     async def main() -> None:
         async with Sandbox(review_after=60) as sandbox:
             sandbox.decline_name(await create(sandbox))
@@ -230,7 +230,7 @@ def test_what_was_decided_before_or_is_gone_is_not_decided_again() -> None:
     virtually(main)
 
 
-def test_anything_can_be_scheduled_and_a_failure_stops_nothing() -> None:
+def test_any_function_can_be_scheduled_and_a_failure_stops_no_other() -> None:
     async def main() -> None:
         happened, failures = list[str](), list[Any]()
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context["exception"]))
@@ -252,7 +252,7 @@ def test_anything_can_be_scheduled_and_a_failure_stops_nothing() -> None:
     virtually(main)
 
 
-async def test_with_another_clock_it_happens_before_the_next_answer() -> None:
+async def test_with_another_clock_actions_run_before_the_next_response() -> None:
     now = 0.0
     async with Sandbox(review_after=60, clock=lambda: now) as sandbox:
         await create(sandbox)
@@ -264,29 +264,29 @@ async def test_with_another_clock_it_happens_before_the_next_answer() -> None:
         assert [webhook.at for webhook in sandbox.webhooks] == [60.0]
 
 
-def test_without_a_clock_nothing_can_happen() -> None:
-    with pytest.raises(RuntimeError, match="no clock before it serves"):
+def test_without_a_clock_nothing_can_be_scheduled_or_sent() -> None:
+    with pytest.raises(RuntimeError, match="no clock before it serves: open it first"):
         Sandbox().schedule(1, list[str]().append, "")
-    with pytest.raises(RuntimeError, match="no clock before it serves"):
+    with pytest.raises(RuntimeError, match="no clock before it serves: open it first"):
         Sandbox().notify(SMALL_WABA, "security", {})
 
 
 @given(st.lists(st.integers(0, 5)), st.integers(0, 5))
-def test_an_agenda_gives_what_is_due_in_the_order_of_time_and_then_of_writing(times: list[int], now: int) -> None:
-    agenda, happened = Agenda(), list[tuple[int, int]]()
+def test_due_actions_come_by_time_and_then_in_the_order_added(times: list[int], now: int) -> None:
+    schedule, happened = Schedule(), list[tuple[int, int]]()
     for order, at in enumerate(times):
-        agenda.add(at, functools.partial(happened.append, (at, order)))
-    while action := agenda.take(now):
+        schedule.add(at, functools.partial(happened.append, (at, order)))
+    while action := schedule.pop_due(now):
         action()
     planned = sorted((at, order) for order, at in enumerate(times))
     assert happened == [each for each in planned if each[0] <= now]
-    assert agenda.next_at == min((at for at in times if at > now), default=None)
+    assert schedule.next_at == min((at for at in times if at > now), default=None)
 
 
 # Delivery
 
 
-async def test_webhooks_are_delivered_in_order_as_they_were_made() -> None:
+async def test_webhooks_are_delivered_in_order() -> None:
     async with receiver() as (url, received), Sandbox(webhook_url=url) as sandbox:
         for serial in range(20):
             sandbox.notify(SMALL_WABA, "security", {"serial": serial})
@@ -299,7 +299,7 @@ async def test_webhooks_are_delivered_in_order_as_they_were_made() -> None:
         assert received[20:] == received[19::-1]
 
 
-async def test_without_a_url_none_is_sent_and_one_can_be_given_later() -> None:
+async def test_without_a_url_no_webhook_is_sent() -> None:
     async with receiver() as (url, received), Sandbox() as sandbox:
         first = sandbox.notify(SMALL_WABA, "security", {})
         sandbox.deliver_to(url)
@@ -313,7 +313,7 @@ async def test_without_a_url_none_is_sent_and_one_can_be_given_later() -> None:
         assert received == [(each.body, each.signature) for each in (second, first)]
 
 
-def test_a_webhook_that_is_not_taken_comes_again_with_longer_and_longer_waits_for_7_days() -> None:
+def test_a_webhook_is_retried_with_growing_waits_for_7_days() -> None:
     async def main() -> None:
         async with receiver(*[500] * 1000) as (url, received), Sandbox(webhook_url=url) as sandbox:
             sandbox.notify(SMALL_WABA, "security", {})
@@ -328,7 +328,7 @@ def test_a_webhook_that_is_not_taken_comes_again_with_longer_and_longer_waits_fo
     virtually(main)
 
 
-def test_a_receiver_that_is_away_or_silent_hears_of_it_later() -> None:
+def test_an_unreachable_receiver_gets_the_webhook_later() -> None:
     async def main() -> None:
         async with receiver() as (url, _):
             pass
@@ -352,7 +352,7 @@ async def until_virtually(is_so: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
-def test_a_webhook_whose_receiver_was_taken_away_waits_for_another() -> None:
+def test_a_webhook_without_a_receiver_waits_for_another() -> None:
     async def main() -> None:
         async with receiver(503) as (url, received), Sandbox(webhook_url=url) as sandbox:
             sandbox.notify(SMALL_WABA, "security", {})
@@ -367,7 +367,7 @@ def test_a_webhook_whose_receiver_was_taken_away_waits_for_another() -> None:
     virtually(main)
 
 
-def test_copies_come_out_of_order_if_asked_for_and_the_same_seed_repeats_it() -> None:
+def test_copies_come_out_of_order_the_same_for_the_same_seed() -> None:
     async def main() -> None:
         orders = []
         for seed in (1, 1, 2):
@@ -384,12 +384,12 @@ def test_copies_come_out_of_order_if_asked_for_and_the_same_seed_repeats_it() ->
     virtually(main)
 
 
-async def test_closing_stops_what_is_being_sent() -> None:
+async def test_closing_stops_the_delivery() -> None:
     async with receiver(*[500] * 9) as (url, received):
         async with Sandbox(webhook_url=url) as sandbox:
             sandbox.notify(SMALL_WABA, "security", {})
             await until(lambda: bool(received))
-            sandbox.notify(SMALL_WABA, "security", {})  # it is closed before it can be taken up
+            sandbox.notify(SMALL_WABA, "security", {})  # the sandbox closes before this one is queued
         sandbox.notify(SMALL_WABA, "security", {})
         count = len(received)
         await asyncio.sleep(0.01)
@@ -397,19 +397,19 @@ async def test_closing_stops_what_is_being_sent() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_from_a_thread_of_its_own_it_happens_and_is_delivered_just_as_well() -> None:
+async def test_a_sandbox_in_a_thread_schedules_and_delivers_too() -> None:
     async with receiver() as (url, received):
         with Sandbox(webhook_url=url) as sandbox:
             number = sandbox.numbers(SMALL_WABA)[0]["id"]
             sandbox.schedule(0.01, sandbox.approve_name, number)
-            asking = threading.Thread(target=sandbox.rate_quality, args=(number, "RED"))
-            asking.start()
+            thread = threading.Thread(target=sandbox.rate_quality, args=(number, "RED"))
+            thread.start()
             await until(lambda: len(received) == 2)
-            asking.join()
+            thread.join()
         assert sandbox.numbers(SMALL_WABA)[0]["name_status"] == "APPROVED"
 
 
-async def test_what_is_scheduled_before_it_serves_happens_when_it_does() -> None:
+async def test_what_was_scheduled_before_serving_runs_once_it_serves() -> None:
     sandbox = Sandbox(clock=lambda: 7.0)
     happened = list[str]()
     sandbox.schedule(-1, happened.append, "late")

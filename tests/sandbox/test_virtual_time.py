@@ -1,4 +1,4 @@
-"""The loop whose clock jumps: waiting takes no time, sockets and threads do what they always do."""
+"""The loop whose clock jumps: waits take no time, sockets and threads work as usual."""
 
 import asyncio
 import itertools
@@ -23,7 +23,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def test_it_begins_at_0_and_stands_still_while_there_is_something_to_do() -> None:
+def test_the_clock_begins_at_0_and_stands_still_during_work() -> None:
     async def main() -> None:
         for _ in range(100):
             await asyncio.sleep(0)
@@ -42,7 +42,7 @@ def test_a_month_passes_at_once() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=20))
-def test_waits_end_in_the_order_in_which_they_would(waits: list[float]) -> None:
+def test_waits_end_in_the_order_of_their_times(waits: list[float]) -> None:
     async def main() -> None:
         ended = list[float]()
 
@@ -58,7 +58,7 @@ def test_waits_end_in_the_order_in_which_they_would(waits: list[float]) -> None:
     run(main())
 
 
-def test_a_socket_of_this_process_comes_before_a_time_out() -> None:
+def test_a_local_socket_comes_before_a_timeout() -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.readline())
         writer.close()
@@ -76,7 +76,7 @@ def test_a_socket_of_this_process_comes_before_a_time_out() -> None:
     run(main())
 
 
-def test_without_a_timer_it_waits_for_a_thread_as_long_as_it_takes() -> None:
+def test_without_a_timer_it_waits_for_a_thread() -> None:
     async def main() -> None:
         go = threading.Event()
         waiting = asyncio.get_running_loop().run_in_executor(None, go.wait)

@@ -9,8 +9,8 @@ from misbehaving import Play, RawServer
 from wa_phone_async import PhoneNumberClient, RetryPolicy, TokenProvider
 from wa_phone_async.client import Settings
 from wa_phone_async.sandbox import Sandbox
-from wa_phone_async.sandbox.budget import Quota
 from wa_phone_async.sandbox.modes import ModeName
+from wa_phone_async.sandbox.quotas import Quota
 
 TOKEN = "an-invented-token"
 QUICK = RetryPolicy(first_wait=0.001)

@@ -27,8 +27,8 @@ from wa_phone_async import (
 )
 from wa_phone_async.sandbox import EMPTY_WABA, Fault, Sandbox, VirtualTimeLoop
 from wa_phone_async.sandbox.codes import CODE_GUESSES, CODE_LIFE, CODE_LOCK, CODES_AN_HOUR
-from wa_phone_async.sandbox.onboarding import MOVES, MOVES_WINDOW, PAUSE
-from wa_phone_async.sandbox.pins import HASTE, HASTY_GUESSES, PIN_GUESSES, PIN_LOCK
+from wa_phone_async.sandbox.onboarding import MAX_REGISTRATIONS, REGISTRATION_WINDOW, REREGISTER_WAIT
+from wa_phone_async.sandbox.pins import FAST_GUESS_WINDOW, FAST_GUESSES, PIN_GUESSES, PIN_LOCK
 
 PINS = ("111111", "222222")
 TIMES = (1.0, 20.0, 61.0, 301.0, 601.0, 3601.0, 43_201.0, 259_201.0, 1_209_601.0)
@@ -121,7 +121,7 @@ class Model:
             return 100
         if refusal := self._move(now):
             return refusal
-        self.is_registered, self.paused_until = False, now + PAUSE
+        self.is_registered, self.paused_until = False, now + REREGISTER_WAIT
         return None
 
     def set_pin(self, pin: str, _: float) -> int | None:
@@ -132,9 +132,9 @@ class Model:
         return None
 
     def _move(self, now: float) -> int | None:
-        self.moves_at = [at for at in self.moves_at if at > now - MOVES_WINDOW]
-        if now >= self.blocked_until and len(self.moves_at) >= MOVES:
-            self.blocked_until = now + MOVES_WINDOW
+        self.moves_at = [at for at in self.moves_at if at > now - REGISTRATION_WINDOW]
+        if now >= self.blocked_until and len(self.moves_at) >= MAX_REGISTRATIONS:
+            self.blocked_until = now + REGISTRATION_WINDOW
         if now < self.blocked_until:
             return 133016
         self.moves_at.append(now)
@@ -151,8 +151,8 @@ class Model:
         self.wrong_pins_at.append(now)
         if len(self.wrong_pins_at) == PIN_GUESSES:
             self.wrong_pins_at, self.pins_locked_until = [], now + PIN_LOCK
-        elif sum(at > now - HASTE for at in self.wrong_pins_at) >= HASTY_GUESSES:
-            self.hasty_until = now + HASTE
+        elif sum(at > now - FAST_GUESS_WINDOW for at in self.wrong_pins_at) >= FAST_GUESSES:
+            self.hasty_until = now + FAST_GUESS_WINDOW
         return 133005
 
 

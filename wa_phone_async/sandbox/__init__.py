@@ -1,4 +1,4 @@
-"""The Graph API in this process, on a real local port, for tests and for trying things out.
+"""The Graph API in this process, on a real local port. Use it in tests, and to try things out.
 
     import aiohttp
 
@@ -7,20 +7,21 @@
     async with Sandbox() as sandbox, aiohttp.ClientSession() as session:
         sandbox.plan(Fault.error(80008), method="GET")
         url = f"{sandbox.url}/v23.0/{LARGE_WABA}/phone_numbers"
-        async with session.get(url, headers={"Authorization": "Bearer any"}) as answer:
-            assert answer.status == 400
+        async with session.get(url, headers={"Authorization": "Bearer any"}) as response:
+            assert response.status == 400
 
-It shares no code with the client, so that the two can disagree, and it is faithful where clients go wrong:
-`next` carries the token and names another host, the last page keeps its cursors, filtered pages are short or
-empty. What it knows comes from Meta's v23.0 OpenAPI description, guides and error pages, and from answers of the live
-service that others have published, all read on 2026-11-22; nothing here was measured on the live service.
+The sandbox shares no code with the client, so a mistake in one does not hide in the other. It imitates what clients get
+wrong: `next` holds the token and names another host, the last page has cursors, and a filtered page is short or empty.
+
+Sources: Meta's v23.0 OpenAPI description, guides and error pages, and published responses of the live service. All were
+read on 2026-11-22. This project measured nothing on the live service.
 """
 
 from .codes import Code
 from .data import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA
 from .delivery import Delivery
 from .faults import Fault
-from .messages import Answer, GraphError, Request
+from .messages import GraphError, Request, Response
 from .pins import SEEDED_PIN
 from .sandbox import Sandbox
 from .store import Created
@@ -33,13 +34,13 @@ __all__ = [
     "LARGE_WABA",
     "SEEDED_PIN",
     "SMALL_WABA",
-    "Answer",
     "Code",
     "Created",
     "Delivery",
     "Fault",
     "GraphError",
     "Request",
+    "Response",
     "Sandbox",
     "VirtualTimeLoop",
     "Webhook",

@@ -1,15 +1,20 @@
-"""Who may call: bearer tokens and proofs of the app secret (Meta's guide to secure calls, read 2026-11-22)."""
+"""Who may call: bearer tokens, and proofs of the app secret (Meta's guide to secure calls, read 2026-11-22)."""
 
 import hashlib
 import hmac
 import re
 from collections.abc import Iterable
 
-from .messages import GraphError, Refusal, Request, invalid
+from .messages import GraphError, RejectedError, Request, rejected
 
 
 class Access:
-    """The tokens accepted, and the secret that calls must prove to know."""
+    """The accepted tokens, and the app secret that each call must prove to know.
+
+    Args:
+        tokens: The accepted tokens; `None` accepts any.
+        app_secret: The app secret; `None` requires no proof.
+    """
 
     def __init__(self, tokens: Iterable[str] | None, app_secret: str | None) -> None:
         self._accepted = None if tokens is None else set(tokens)
@@ -17,25 +22,29 @@ class Access:
         self._app_secret = app_secret
 
     def accept(self, token: str) -> None:
-        """Take a token from now on."""
+        """Accept a token from now on."""
         self._revoked.discard(token)
         if self._accepted is not None:
             self._accepted.add(token)
 
     def revoke(self, token: str) -> None:
-        """Refuse a token from now on."""
+        """Reject a token from now on."""
         self._revoked.add(token)
 
     def check(self, request: Request, no_token: GraphError) -> str:
-        """Give the token of a request, or refuse it."""
+        """Return the token of a request.
+
+        Raises:
+            RejectedError: The token is missing, revoked or unknown, or the proof is missing or wrong.
+        """
         token = read_token(request)
         if not token:
-            raise Refusal(no_token)
+            raise RejectedError(no_token)
         if token in self._revoked:
-            raise _rejected("Error validating access token: it has expired or was revoked.", subcode=467)
+            raise _invalid_token("Error validating access token: it has expired or was revoked.", subcode=467)
         if self._accepted is not None and token not in self._accepted:
-            # Graph does say the token in its message, so no client may print one unread.
-            raise _rejected(f"Malformed access token {token}")
+            # Graph repeats the token in its message: a client must redact messages before it prints them.
+            raise _invalid_token(f"Malformed access token {token}")
         self._check_proof(request, token)
         return token
 
@@ -51,14 +60,14 @@ class Access:
 
 
 def read_token(request: Request) -> str | None:
-    """Find the token: in the header, or in the query as Graph takes it too."""
+    """Return the token from the header or, as Graph allows too, from the query."""
     bearer = re.fullmatch(r"(?i:bearer|oauth) +(\S+)", request.headers.get("Authorization", ""))
     return bearer[1] if bearer else request.query.get("access_token")
 
 
-def _rejected(message: str, subcode: int | None = None) -> Refusal:
-    return Refusal(GraphError(401, 190, message, subcode=subcode))
+def _invalid_token(message: str, subcode: int | None = None) -> RejectedError:
+    return RejectedError(GraphError(401, 190, message, subcode=subcode))
 
 
-def _unproven(message: str) -> Refusal:
-    return invalid(message, type="GraphMethodException")
+def _unproven(message: str) -> RejectedError:
+    return rejected(message, type="GraphMethodException")

@@ -1,4 +1,4 @@
-"""What the server asks at each stage of a call: one lock around everything that remembers."""
+"""What the server does at each stage of a call, under one lock for all state."""
 
 import contextlib
 import threading
@@ -6,58 +6,60 @@ import threading
 import attrs
 
 from .access import Access
-from .budget import Meter
 from .codes import Code
 from .faults import Fault, Plan
 from .graph import Graph
-from .messages import Answer, GraphError, Request
+from .messages import GraphError, Request, Response
 from .modes import Mode
+from .quotas import Quotas
 from .reviews import Reviews
 from .store import Store
 
 
 class Api:
-    """The Graph API with its faults and its record.
+    """The Graph API with its planned faults and its record of requests.
 
-    `lock` is held for decisions only, never while anything waits. Who touches the parts from outside holds it
-    too; what is on the agenda comes from outside as well, so whoever has the lock may take it again.
+    Hold `lock` whenever you touch one of the parts from outside. It is held for decisions only, never during a wait.
     """
 
     def __init__(
-        self, store: Store, mode: Mode, access: Access, meter: Meter, reviews: Reviews, *, with_links: bool
+        self, store: Store, mode: Mode, access: Access, quotas: Quotas, reviews: Reviews, *, with_links: bool
     ) -> None:
+        # Reentrant: a scheduled action runs under the lock and may call the sandbox, which takes the lock again.
         self.lock: threading.RLock = threading.RLock()
         self.requests: list[Request] = []
         self.plan: Plan = Plan()
         self.store = store
         self.access = access
-        self.meter = meter
+        self.quotas = quotas
         self.reviews = reviews
-        self._graph = Graph(store, mode, access, meter, reviews, with_links=with_links)
+        self._graph = Graph(store, mode, access, quotas, reviews, with_links=with_links)
         self.inbox: list[Code] = self._graph.onboarding.codes.inbox
 
     def receive(self, request: Request) -> Fault:
-        """Record a request and say what is to go wrong with it."""
+        """Record a request and return the fault that is planned for it."""
         with self.lock:
             self.requests.append(request)
             return self.plan.take(request.method, request.node)
 
-    def answer(self, request: Request, fault: Fault, now: float) -> Answer:
-        """Carry a request out, unless the fault answers for it."""
+    def respond(self, request: Request, fault: Fault, now: float) -> Response:
+        """Carry out a request and respond, unless the fault brings a response of its own."""
         with self.lock:
-            self.reviews.keep_up(now)
+            # A clock of the caller's own sets no timer, so what is due by now has to run here.
+            self.reviews.run_due(now)
             if fault.reply is None:
-                return self._graph.answer(request, now)
+                return self._graph.respond(request, now)
             if fault.takes_effect:
-                self._graph.answer(request, now)
+                self._graph.respond(request, now)
             if isinstance(fault.reply, GraphError):
-                return self._graph.refuse(request, fault.reply)
+                return self._graph.reject(request, fault.reply)
             return fault.reply
 
-    def settle(self, request: Request, status: int) -> None:
-        """Put the status answered into the record, if the request is still there."""
-        with self.lock, contextlib.suppress(IndexError):  # another thread may clear the list meanwhile
-            for place in reversed(range(len(self.requests))):
-                if self.requests[place] is request:
-                    self.requests[place] = attrs.evolve(request, status=status)
+    def record_status(self, request: Request, status: int) -> None:
+        """Add the status of the response to the recorded request, if the record still has it."""
+        # The list is the caller's to clear, from another thread too: then an index may be gone between two lines.
+        with self.lock, contextlib.suppress(IndexError):
+            for index in reversed(range(len(self.requests))):
+                if self.requests[index] is request:
+                    self.requests[index] = attrs.evolve(request, status=status)
                     return

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, so that code of any kind can call a server beside it."""
+"""An event loop in a thread of its own, for code that has no loop."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class BackgroundLoop:
-    """A loop that runs from the start until `stop`."""
+    """An event loop that runs in its own thread until `stop`."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -17,11 +17,11 @@ class BackgroundLoop:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there and wait for what it gives."""
+        """Run a coroutine in that loop and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def stop(self) -> None:
-        """End the loop and its thread."""
+        """Stop the loop and end its thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -1,19 +1,19 @@
-"""The edge to aiohttp: requests read, answers sent, connections dropped."""
+"""The edge to aiohttp: reads requests, writes responses, drops connections."""
 
 import socket
 import struct
 
-from aiohttp.web import BaseRequest, Response
+from aiohttp import web
 
 from .faults import Fault
-from .messages import Answer, Request
+from .messages import Request, Response
 
-_ABORT = struct.pack("ii", 1, 0)  # linger for no time: closing sends RST
+_NO_LINGER = struct.pack("ii", 1, 0)  # linger for 0 s: closing the socket then sends RST, not FIN
 
 
-async def read_request(http: BaseRequest, now: float) -> Request:
-    """Read a request whole."""
-    port = http.get_extra_info("peername", ("", 0))[1]  # before the body: the caller may be gone after it
+async def read_request(http: web.BaseRequest, now: float) -> Request:
+    """Read a whole request."""
+    port = http.get_extra_info("peername", ("", 0))[1]  # before the body: afterwards the caller may be gone
     return Request(
         method=http.method,
         path=http.path,
@@ -26,25 +26,25 @@ async def read_request(http: BaseRequest, now: float) -> Request:
     )
 
 
-def respond(answer: Answer, fault: Fault) -> Response:
-    """Make the response of an answer, or as much of it as the fault leaves."""
-    response = Response(status=answer.status, body=fault.cut_body(answer.body), headers=answer.headers)
+def write_response(response: Response, fault: Fault) -> web.Response:
+    """Return aiohttp's form of a response, cut as the fault says."""
+    written = web.Response(status=response.status, body=fault.cut_body(response.body), headers=response.headers)
     if fault.cuts == "short":
-        response.headers["Content-Length"] = str(len(answer.body))
-        response.force_close()
-    return response
+        written.headers["Content-Length"] = str(len(response.body))
+        written.force_close()
+    return written
 
 
-def drop(http: BaseRequest, fault: Fault) -> Response:
-    """End the connection without a word. What is returned is never sent."""
+def drop(http: web.BaseRequest, fault: Fault) -> web.Response:
+    """Drop the connection without a response. aiohttp wants one to be returned, but it is never sent."""
     if http.transport is not None:
         if fault.reset:
             sock: socket.socket = http.transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         http.transport.abort()
-    return Response()
+    return web.Response()
 
 
 def _node(path: str) -> str:
-    """Find the id in a path, `/v23.0/1234/phone_numbers`; it heads the path where there is no version."""
+    """Return the id in a path such as `/v23.0/1234/phone_numbers` or `/1234`; empty if there is none."""
     return next((part for part in path.split("/") if part[:1].isdigit()), "")

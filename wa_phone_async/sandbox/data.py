@@ -1,9 +1,10 @@
 """Invented accounts, the same on every machine.
 
-A row is computed from the ordinal of its account and its own index, so an account of any size costs little
-until it is read. The first 250 rows show every value of every enum, as Meta's OpenAPI description and SDKs name them
-(read 2026-11-22), and what makes strict parsers fall: `null`, `""`, absent members, empty objects, a bare number for
-`throughput`.
+A row is computed from the ordinal of its account and its own index. So a large account costs little until it is read.
+
+The first 250 rows of an account show every value of every enum, as Meta's OpenAPI description and SDKs name them (read
+2026-11-22). They also show what breaks strict parsers: `null`, `""`, absent members, empty objects, and a bare number
+for `throughput`.
 """
 
 import re
@@ -14,30 +15,30 @@ from typing import Any, TypeAlias, TypeVar
 import attrs
 
 Row: TypeAlias = dict[str, Any]
-"""A phone number: every member it has, under the name that the live service uses."""
+"""A phone number with all its members, under the names that the live service uses."""
 
 T = TypeVar("T")
 
 EMPTY_WABA = "100200300400000"
-"""The id of the account without a number."""
+"""The id of the account without numbers."""
 
 SMALL_WABA = "100200300400003"
-"""The id of the account of 3 numbers."""
+"""The id of the account with 3 numbers."""
 
 LARGE_WABA = "100200300400250"
-"""The id of the account of 250 numbers: three pages of 100."""
+"""The id of the account with 250 numbers: three pages of at most 100."""
 
 SEEDED: Mapping[str, int] = {EMPTY_WABA: 0, SMALL_WABA: 3, LARGE_WABA: 250}
-"""The accounts that are always there, and how many numbers each has."""
+"""The accounts that every sandbox has, and how many numbers each of them has."""
 
 BUSINESS_ID = "200300400500600"
-"""The id of the business that owns the accounts; no WABA, and refused as one."""
+"""The id of the business that owns the accounts. It is no WABA, and is rejected where a WABA is expected."""
 
 BUSINESS = {"id": BUSINESS_ID, "name": "Invented Shops Ltd"}
-"""What is told of the business."""
+"""The node of the business."""
 
 NUMBERS_PER_ACCOUNT = 1_000_000
-"""How many numbers an account can have with ids of its own."""
+"""How many numbers an account may have before its ids run into those of the next account."""
 
 _FIRST_NUMBER_ID = 300_000_000_000_000
 
@@ -130,7 +131,7 @@ class _Country:
     code: str
     dial_code: str
     display: str
-    """How a number looks; `{a}` takes three digits and `{b}` two. Formats differ as in published answers."""
+    """The format of a number: `{a}` becomes three digits and `{b}` two. Formats differ, as in published responses."""
 
 
 _COUNTRIES = (
@@ -147,33 +148,38 @@ _COUNTRIES = (
 def seeded_rows(ordinal: int, count: int) -> Iterator[Row]:
     """Generate the numbers of an account."""
     for index in range(count):
-        yield _row(ordinal, index)
+        yield seeded_row(ordinal, index)
 
 
 def seeded_row(ordinal: int, index: int) -> Row:
-    """Make one of the numbers of an account."""
-    return _row(ordinal, index)
+    """Make one number of an account."""
+    template, display = _TEMPLATES[index % _CYCLE]
+    serial = f"{20100 + (ordinal * 257 + index) % 79900:05}"
+    number = display.format(a=serial[:3], b=serial[3:])
+    if index % 20 == 19:
+        number = digits_of(number)  # some published responses show bare digits
+    return {**template, "id": number_id(ordinal, index), "display_phone_number": number}
 
 
 def number_id(ordinal: int, serial: int) -> str:
-    """Give the id of a number: 15 digits that say its account and its place in it."""
+    """Return the id of a number: 15 digits that tell its account and its index there."""
     return str(_FIRST_NUMBER_ID + ordinal * NUMBERS_PER_ACCOUNT + serial)
 
 
 def account_ordinal(number: str) -> int:
-    """Give the ordinal of the account that a number's id belongs to; negative if it is no such id."""
-    if len(number) > _LONGEST_ID:  # Python reads no number of thousands of digits
+    """Return the ordinal of the account of a number's id; negative for any other id."""
+    if len(number) > _LONGEST_ID:  # `int` rejects texts of thousands of digits
         return -1
     return (int(number) - _FIRST_NUMBER_ID) // NUMBERS_PER_ACCOUNT
 
 
-def place_in_account(ordinal: int, number: str) -> int:
-    """Give the place of a number's id among those of an account; out of its range if it is another's."""
+def index_in_account(ordinal: int, number: str) -> int:
+    """Return the index of a number's id in an account; out of range for a number of another account."""
     return int(number) - int(number_id(ordinal, 0))
 
 
 def account_row(waba_id: str, ordinal: int) -> Row:
-    """Make what a business is told of an account. Its members were not checked against Meta's reference."""
+    """Make the row of an account. Its members were not checked against Meta's reference."""
     shop = f"{_pick(_ADJECTIVES, ordinal)} {_pick(_TRADES, ordinal // len(_ADJECTIVES))}"
     return {
         "id": waba_id,
@@ -186,7 +192,7 @@ def account_row(waba_id: str, ordinal: int) -> Row:
 
 
 def created_row(number: str, display: str, verified_name: str, *, preverified: bool) -> Row:
-    """Make a number as it stands right after its creation: unverified, unregistered, its name in review."""
+    """Make a number that was created just now: not verified, not registered, its name in review."""
     return {
         "id": number,
         "display_phone_number": display,
@@ -207,24 +213,15 @@ def created_row(number: str, display: str, verified_name: str, *, preverified: b
 
 
 def digits_of(text: str) -> str:
-    """Give the digits of a number as it is displayed."""
+    """Return the digits of a displayed number."""
     return re.sub(r"\D", "", text)
 
 
-def _row(ordinal: int, index: int) -> Row:
-    template, display = _TEMPLATES[index % _CYCLE]
-    serial = f"{20100 + (ordinal * 257 + index) % 79900:05}"
-    number = display.format(a=serial[:3], b=serial[3:])
-    if index % 20 == 19:
-        number = digits_of(number)  # some answers show bare digits (PROSE)
-    return {**template, "id": number_id(ordinal, index), "display_phone_number": number}
-
-
 def _template(index: int) -> tuple[Row, str]:
-    """Make what rows of one index have in common in all accounts, and how their number is displayed."""
-    turn = index // 2
+    """Make what the rows of one index share in all accounts, and the format of their number."""
+    pair = index // 2  # of every two rows the first is CONNECTED, and the second shows another status
     country = _pick(_COUNTRIES, index)
-    status = "CONNECTED" if index % 2 == 0 else _pick(_STATUSES, turn)
+    status = "CONNECTED" if index % 2 == 0 else _pick(_STATUSES, pair)
     row = {
         "id": "",
         "display_phone_number": "",
@@ -247,19 +244,19 @@ def _template(index: int) -> tuple[Row, str]:
         "creation_time": _time(hours=7 * index),
         "last_onboarded_time": _time(hours=7 * (index * 37 % _CYCLE), seconds=index),
         "owner": dict(BUSINESS),
-        **(_registered(status, turn) if status in _REGISTERED else _unregistered(status)),
+        **(_registered(status, pair) if status in _REGISTERED else _unregistered(status)),
         **_username(index),
     }
     return _with_oddities(row, index), country.display
 
 
-def _registered(status: str, turn: int) -> Row:
+def _registered(status: str, pair: int) -> Row:
     return {
-        "quality_rating": _pick(_RATINGS, turn),
-        "quality_score": {"score": _pick(_RATINGS, turn), "date": 1_700_000_000 + turn},
-        "code_verification_status": "EXPIRED" if turn % 3 else "VERIFIED",  # EXPIRED is healthy
-        "platform_type": _pick(_PLATFORMS, turn),
-        "throughput": {"level": "HIGH" if status == "CONNECTED" and turn % 4 == 3 else "STANDARD"},
+        "quality_rating": _pick(_RATINGS, pair),
+        "quality_score": {"score": _pick(_RATINGS, pair), "date": 1_700_000_000 + pair},
+        "code_verification_status": "EXPIRED" if pair % 3 else "VERIFIED",  # EXPIRED on a number that works
+        "platform_type": _pick(_PLATFORMS, pair),
+        "throughput": {"level": "HIGH" if status == "CONNECTED" and pair % 4 == 3 else "STANDARD"},
         "is_pin_enabled": True,
     }
 
@@ -275,12 +272,13 @@ def _unregistered(status: str) -> Row:
 
 
 def _username(index: int) -> Row:
-    """Say the username in each of the ways seen: a name, `null`, `""`, or nothing at all."""
+    """Return the username in one of the forms seen: a name, `null`, `""`, or no member at all."""
     return _pick(({"username": f"shop.{index}"}, {"username": None}, {"username": ""}, {}), index)
 
 
 def _with_oddities(row: Row, index: int) -> Row:
-    if index % 6 == 5:  # not onboarded through Embedded Signup
+    """Add what breaks strict parsers."""
+    if index % 6 == 5:  # a number that was not onboarded through Embedded Signup lacks it
         del row["last_onboarded_time"]
     odd: dict[int, Row] = {
         24: {"webhook_configuration": {}, "health_status": {}},
@@ -294,7 +292,7 @@ def _with_oddities(row: Row, index: int) -> Row:
 
 
 def _time(**offset: int) -> str:
-    """Write a time as Meta does: an offset without a colon."""
+    """Write a time as Meta does: with an offset without a colon."""
     return f"{datetime(2024, 1, 1, tzinfo=UTC) + timedelta(**offset):%Y-%m-%dT%H:%M:%S%z}"
 
 

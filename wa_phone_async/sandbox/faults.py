@@ -1,15 +1,15 @@
-"""Faults planned for calls to come, as values, and the queue that hands them out."""
+"""Planned faults: what goes wrong with the next calls, and the queue of them."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypedDict, Unpack
 
 import attrs
 
-from .messages import JSON_TYPE, USUAL_STATUS, Answer, GraphError
+from .messages import JSON_TYPE, USUAL_STATUS, GraphError, Response
 
 
-class Facts(TypedDict, total=False):
-    """What else an error of the Graph API may say."""
+class ErrorDetails(TypedDict, total=False):
+    """Further members of an API error."""
 
     type: str | None
     subcode: int | None
@@ -21,40 +21,39 @@ class Facts(TypedDict, total=False):
 
 @attrs.frozen
 class Fault:
-    """What goes wrong with one call. Made by the constructors below; `attrs.evolve` combines them.
+    """What goes wrong with one call. Use the constructors below, and `attrs.evolve` to combine them.
 
-    A fault that brings an answer of its own stands in for the Graph API: the call counts against no budget
-    and has no effect, unless `takes_effect` says that it was done all the same.
+    A fault with a `reply` replaces the Graph API. The call then uses no quota and has no effect, unless `takes_effect`.
     """
 
-    reply: GraphError | Answer | None = None
-    """What is answered instead."""
+    reply: GraphError | Response | None = None
+    """The response or API error that is sent instead."""
 
     takes_effect: bool = False
-    """Whether the call is carried out although `reply` is answered, as when Graph fails after the fact."""
+    """Whether the call takes effect although `reply` is sent, as when Graph fails after its work is done."""
 
     delay_before: float = 0.0
-    """Seconds before the effect."""
+    """Seconds of delay before the effect."""
 
     delay_after: float = 0.0
-    """Seconds between the effect and the answer."""
+    """Seconds of delay between the effect and the response."""
 
     drop: Literal["before", "after"] | None = None
-    """When the connection is dropped: before the effect, or after it."""
+    """When the connection is dropped: before or after the effect. `None` drops nothing."""
 
     reset: bool = False
-    """Whether a drop is a reset (RST), not an orderly end (FIN)."""
+    """Whether the drop is a reset (RST) instead of an orderly end (FIN)."""
 
     cuts: Literal["short", "clean"] | None = None
-    """How the body is cut: short of its announced length, or with a length to match."""
+    """How the body is cut: `"short"` announces the whole length, `"clean"` that of the part. `None` cuts nothing."""
 
     keep: int | None = None
-    """Bytes of a cut body that are sent; half of it if `None`."""
+    """How many bytes of a cut body are sent; `None` sends half of it."""
 
     @classmethod
     def status(cls, status: int, *, headers: Mapping[str, str] | None = None) -> Self:
-        """Answer with a bare status, without a body."""
-        return cls(reply=Answer(status, b"", dict(headers or {})))
+        """Send a bare status, without a body."""
+        return cls(reply=Response(status, b"", dict(headers or {})))
 
     @classmethod
     def error(
@@ -65,23 +64,23 @@ class Fault:
         status: int | None = None,
         headers: Mapping[str, str] | None = None,
         takes_effect: bool = False,
-        **facts: Unpack[Facts],
+        **details: Unpack[ErrorDetails],
     ) -> Self:
-        """Answer with an error of the Graph API.
+        """Send an API error.
 
         Args:
-            code: Its code; `None` leaves it out.
-            message: Its message, `(#code) A planned error` unless told.
-            status: The HTTP status, the usual one of the code unless told; 200 makes an error in a success.
-            headers: More headers, such as `Retry-After`.
-            takes_effect: Whether the call is carried out all the same.
-            **facts: `subcode`, `is_transient`, `type`, `user_title`, `user_msg` and `data` of the error.
+            code: Its code; `None` leaves the code out.
+            message: Its message; default: `(#code) A planned error`.
+            status: The HTTP status; default: the usual one of the code. 200 makes an error in a successful response.
+            headers: Further headers, such as `Retry-After`.
+            takes_effect: Whether the call takes effect all the same.
+            **details: `subcode`, `is_transient`, `type`, `user_title`, `user_msg` and `data` of the error.
         """
         usual = 400 if code is None else USUAL_STATUS.get(code, 400)
         head = "" if code is None else f"(#{code}) "
         text = f"{head}A planned error" if message is None else message
         more = dict(headers or {})
-        error = GraphError(usual if status is None else status, code, text, headers=more, **facts)
+        error = GraphError(usual if status is None else status, code, text, headers=more, **details)
         return cls(reply=error, takes_effect=takes_effect)
 
     @classmethod
@@ -91,32 +90,34 @@ class Fault:
 
     @classmethod
     def drop_after(cls, *, reset: bool = False) -> Self:
-        """Drop the connection when the call has taken effect, unanswered."""
+        """Drop the connection after the call has taken effect. Its response is lost."""
         return cls(drop="after", reset=reset)
 
     @classmethod
     def delay(cls, seconds: float) -> Self:
-        """Wait before the effect."""
+        """Delay the effect by this many seconds."""
         return cls(delay_before=seconds)
 
     @classmethod
     def delay_response(cls, seconds: float) -> Self:
-        """Wait between the effect and the answer."""
+        """Delay the response by this many seconds after the effect."""
         return cls(delay_after=seconds)
 
     @classmethod
     def cut(cls, keep: int | None = None, *, clean: bool = False) -> Self:
-        """Send the first `keep` bytes of the body, half of it unless told, and end the connection.
+        """Send only the first `keep` bytes of the body and close the connection.
 
-        With `clean` the length announced is that of the part: JSON that ends in the middle, and nobody says so.
+        Args:
+            keep: How many bytes are sent; default: half of the body.
+            clean: Announce the length of the part. Then the JSON ends in the middle, and HTTP reports nothing wrong.
         """
         return cls(cuts="clean" if clean else "short", keep=keep)
 
     @classmethod
     def html(cls, status: int = 503) -> Self:
-        """Answer with a page of a proxy."""
+        """Send the HTML page of a proxy."""
         body = b"<!DOCTYPE html><html><body><h1>Service Unavailable</h1></body></html>"
-        return cls(reply=Answer(status, body, {"Content-Type": "text/html; charset=utf-8"}))
+        return cls(reply=Response(status, body, {"Content-Type": "text/html; charset=utf-8"}))
 
     @classmethod
     def raw(
@@ -127,20 +128,20 @@ class Fault:
         headers: Mapping[str, str] | None = None,
         takes_effect: bool = False,
     ) -> Self:
-        """Answer with exactly this. The content type is JSON's unless `headers` names another."""
+        """Send exactly this body. The content type is JSON, unless `headers` has another."""
         content = body.encode() if isinstance(body, str) else body
-        reply = Answer(status, content, {"Content-Type": JSON_TYPE, **(headers or {})})
+        reply = Response(status, content, {"Content-Type": JSON_TYPE, **(headers or {})})
         return cls(reply=reply, takes_effect=takes_effect)
 
     def cut_body(self, body: bytes) -> bytes:
-        """Give the part of a body that is sent."""
+        """Return the part of a body that is sent."""
         if self.cuts is None:
             return body
         return body[: len(body) // 2 if self.keep is None else self.keep]
 
 
 NO_FAULT = Fault()
-"""What goes wrong with most calls: nothing."""
+"""The fault of a call for which none is planned: nothing goes wrong."""
 
 
 @attrs.define
@@ -150,30 +151,31 @@ class _Planned:
     method: str | None
     node: str | None
 
-    def concerns(self, method: str, node: str) -> bool:
+    def matches(self, method: str, node: str) -> bool:
         return self.method in {None, method} and self.node in {None, node}
 
 
 class Plan:
-    """Planned faults, first in, first out among those that concern a call."""
+    """Planned faults. A call takes the oldest one that matches its method and node."""
 
     def __init__(self) -> None:
         self._planned: list[_Planned] = []
 
     def __len__(self) -> int:
-        """Give the number of calls still to go wrong."""
+        """The number of calls that are still planned to go wrong."""
         return sum(planned.times for planned in self._planned)
 
     def add(self, fault: Fault, times: int, method: str | None, node: str | None) -> None:
-        """Plan a fault for the next `times` calls of a method and a node."""
+        """Plan a fault for the next `times` calls of a method and a node; `None` matches any."""
         self._planned.append(_Planned(fault, times, method, node))
 
     def take(self, method: str, node: str) -> Fault:
-        """Give the fault of a call, and use it up once."""
-        for place, planned in enumerate(self._planned):
-            if planned.concerns(method, node):
+        """Return the fault of a call, and count it as used once."""
+        # The oldest fault may be for another method or node. It stays in the queue and does not block those behind it.
+        for index, planned in enumerate(self._planned):
+            if planned.matches(method, node):
                 planned.times -= 1
                 if not planned.times:
-                    del self._planned[place]
+                    del self._planned[index]
                 return planned.fault
         return NO_FAULT

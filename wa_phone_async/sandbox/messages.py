@@ -1,4 +1,4 @@
-"""What comes in and what goes out, as values: a request, an answer, and Graph's error envelope."""
+"""Requests, responses and API errors as values."""
 
 import json
 import re
@@ -10,69 +10,72 @@ import attrs
 JSON_TYPE = "application/json; charset=UTF-8"
 
 
+# Requests are printed in the reports of failed tests, which often end in public logs: no secret may be in their repr.
+
+
 def _hidden(query: Mapping[str, str]) -> dict[str, str]:
-    """Blot out what a printed request must not show."""
+    """Mask what a printed query must not show."""
     return {name: "…" for name in ("access_token", "appsecret_proof", "code", "pin") if name in query}
 
 
 def _without_secrets(body: bytes) -> str:
-    """Blot out codes and PINs of a printed body, in JSON or in a form."""
+    """Mask the codes and PINs in a printed body, in JSON or in a form."""
     return repr(re.sub(rb"""(\b(?:code|pin)(?:"\s*:\s*|=))("[^"]*"|[^,}&\s]*)""", rb"\1***", body))
 
 
 @attrs.frozen(eq=False)
 class Request:
-    """One request as the sandbox saw it."""
+    """One request as the sandbox received it."""
 
     method: str
     """`GET`, `POST`, …"""
 
     path: str
-    """The path with its version, `/v23.0/1234/phone_numbers`."""
+    """The path with its version, such as `/v23.0/1234/phone_numbers`."""
 
     node: str
-    """The id in the path, `1234`; empty if there is none."""
+    """The id in the path, such as `1234`; empty if there is none."""
 
     query: Mapping[str, str] = attrs.field(repr=lambda query: repr({**query, **_hidden(query)}))
-    """The parameters of the URL, decoded. An `access_token` sent there is kept, for tests to find."""
+    """The decoded parameters of the URL. An `access_token` sent there is kept, and hidden when printed."""
 
     headers: Mapping[str, str] = attrs.field(repr=False)
-    """All headers; names in any case. Not in the repr: they hold the token."""
+    """All headers, found by name in upper or lower case. They hold the token, so they are not printed."""
 
     body: bytes = attrs.field(repr=_without_secrets)
-    """The body as sent; a printed one hides codes and PINs."""
+    """The raw body. Codes and PINs are hidden when printed."""
 
     peer_port: int
-    """The caller's port: two requests of one `peer_port` came over one connection."""
+    """The caller's port. Requests with the same `peer_port` came over the same connection."""
 
     at: float
-    """When it came, in seconds of the sandbox's clock."""
+    """When it arrived, in seconds of the sandbox's clock."""
 
     status: int | None = None
-    """The HTTP status answered; `None` while it is in flight, and for ever if the connection was dropped."""
+    """The HTTP status of the response; `None` while the request is in flight or if the connection was dropped."""
 
     def json(self) -> Any:
-        """Give the body, read as JSON."""
+        """Parse the body as JSON."""
         return json.loads(self.body)
 
 
 @attrs.frozen
-class Answer:
-    """One answer, ready for the wire."""
+class Response:
+    """One response, ready to be sent."""
 
     status: int
     """The HTTP status."""
 
     body: bytes
-    """The body as sent."""
+    """The raw body."""
 
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """More headers."""
+    """Further headers."""
 
 
 @attrs.frozen
 class GraphError:
-    """An error as the Graph API words it. What is `None` is left out of the body."""
+    """An API error. A member that is `None` is left out of the body."""
 
     status: int
     """The HTTP status."""
@@ -81,7 +84,7 @@ class GraphError:
     """Meta's error code."""
 
     message: str
-    """What it says, for developers."""
+    """The message for developers."""
 
     type: str | None = "OAuthException"
     """Meta's error type."""
@@ -90,22 +93,22 @@ class GraphError:
     """Meta's `error_subcode`."""
 
     is_transient: bool | None = None
-    """Whether it will pass."""
+    """Meta's `is_transient`: whether the error passes by itself."""
 
     user_title: str | None = None
-    """`error_user_title`, to be shown to people."""
+    """Meta's `error_user_title`, for people."""
 
     user_msg: str | None = None
-    """`error_user_msg`, to be shown to people."""
+    """Meta's `error_user_msg`, for people."""
 
     data: Any = None
-    """`error_data`, any JSON."""
+    """Meta's `error_data`, any JSON."""
 
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """More headers, such as `Retry-After`."""
+    """Further headers, such as `Retry-After`."""
 
     def body(self, trace_id: str) -> bytes:
-        """Give the JSON body, under the trace id of its answer."""
+        """Return the JSON body, with the trace id of its response."""
         members = {
             "message": self.message,
             "type": self.type,
@@ -120,17 +123,17 @@ class GraphError:
         return dumps({"error": {name: value for name, value in members.items() if value is not None}})
 
 
-class Refusal(Exception):  # noqa: N818 - the API refuses; nothing went wrong in the sandbox
-    """Raised inside the sandbox to end a request with an error."""
+class RejectedError(Exception):
+    """Ends a request with an API error. It is raised and caught inside the sandbox only."""
 
     def __init__(self, error: GraphError) -> None:
         super().__init__(error)
         self.error = error
 
 
-def invalid(message: str, *, status: int = 400, code: int = 100, **facts: Any) -> Refusal:
-    """Refuse a request for what it says; code 100 unless told."""
-    return Refusal(GraphError(status, code, f"(#{code}) {message}", **facts))
+def rejected(message: str, *, status: int = 400, code: int = 100, **details: Any) -> RejectedError:
+    """Make the error for a request that the API does not accept. Default: code 100, an invalid parameter."""
+    return RejectedError(GraphError(status, code, f"(#{code}) {message}", **details))
 
 
 USUAL_STATUS: Mapping[int, int] = {
@@ -140,19 +143,19 @@ USUAL_STATUS: Mapping[int, int] = {
     **dict.fromkeys([1, 3, 131000, 131016, 131045, 131057, 133000], 500),
     **dict.fromkeys([2, 133004], 503),
 }
-"""The HTTP status that goes with a code where it is not 400 (Meta's error-code page, read 2026-11-22)."""
+"""The HTTP status of each code where it is not 400 (Meta's error-code page, read 2026-11-22)."""
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    """Say whether a JSON value is an object."""
+    """Return whether a JSON value is an object."""
     return isinstance(value, dict)
 
 
 def is_array(value: object) -> TypeGuard[list[object]]:
-    """Say whether a JSON value is an array."""
+    """Return whether a JSON value is an array."""
     return isinstance(value, list)
 
 
 def dumps(value: object) -> bytes:
-    """Encode as Graph does: no blanks, ASCII only."""
+    """Encode as Graph does: without blanks, in ASCII."""
     return json.dumps(value, separators=(",", ":")).encode()

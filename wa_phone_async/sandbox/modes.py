@@ -1,4 +1,4 @@
-"""Where Meta's reference and the live service part, as two values (measured by others on 2026-09-09)."""
+"""Where Meta's reference and the live service differ, as two values (measured by others on 2026-09-09)."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from .messages import GraphError, Refusal, invalid
+from .messages import GraphError, RejectedError, rejected
 
 ModeName: TypeAlias = Literal["live", "reference"]
 
@@ -26,7 +26,7 @@ REFERENCE_FIELDS = (
     "is_official_business_account",
     "username",
 )
-"""What the reference names, and answers unasked."""
+"""The fields of the reference. They are also what a response has by default."""
 
 LIVE_DEFAULT_FIELDS = (
     "verified_name",
@@ -39,7 +39,7 @@ LIVE_DEFAULT_FIELDS = (
     "last_onboarded_time",
     "id",
 )
-"""What the live service answers unasked: no `status` (published answers, read 2026-11-22)."""
+"""What a live response has by default: no `status` (published responses, read 2026-11-22)."""
 
 LIVE_FIELDS = (
     *LIVE_DEFAULT_FIELDS,
@@ -68,62 +68,68 @@ LIVE_FIELDS = (
     "username",
     "owner",
 )
-"""What the live service knows: no `unified_cert_status`; `creation_time` sorts but cannot be read."""
+"""The fields of the live service. `unified_cert_status` is missing, and `creation_time` sorts but is no field."""
 
 SORT_FIELDS = ("creation_time", "last_onboarded_time")
 
 
 @attrs.frozen
-class Sort:
-    """An order of the rows."""
+class SortOrder:
+    """An order of rows."""
 
     field: str
     is_descending: bool
 
 
-NEWEST_FIRST = Sort("last_onboarded_time", is_descending=True)
-"""The order of a list that asks for none (PROSE)."""
+NEWEST_FIRST = SortOrder("last_onboarded_time", is_descending=True)
+"""The order of a list without `sort` (Meta's documentation, read 2026-11-22)."""
 
 
 @attrs.frozen
 class Mode:
-    """One way of being the Graph API."""
+    """How the Graph API behaves: as the live service, or as Meta's reference."""
 
     name: ModeName
     fields: frozenset[str]
     default_fields: tuple[str, ...]
-    sorts: Mapping[str, Sort]
+    sorts: Mapping[str, SortOrder]
     cannot_sort: str
-    """The message for any other spelling; `{sort}` is the spelling."""
+    """The message for an unknown spelling, `{sort}`."""
     code_languages: str
-    """The pattern of the languages in which a code is sent."""
+    """The pattern of the languages that a code may have."""
     verifies_with_id: bool
-    """Whether the answer to a verified code names the number."""
-    refuses_large_limits: bool
-    takes_boolean_words: bool
+    """Whether the response to a right code has the id of the number."""
+    rejects_large_limits: bool
+    """Whether a `limit` above 100 is an error. If not, it counts as 100."""
+    accepts_boolean_words: bool
+    """Whether a filter accepts `"true"` and `"false"` for a boolean."""
     no_token: GraphError
     no_object: GraphError
-    """For an id that is none; `{method}` and `{node}` say what was asked."""
+    """The error for an unknown id; `{method}` and `{node}` are those of the request."""
     throttled: GraphError
     app_throttled: GraphError
     duplicate: GraphError
 
-    def read_sort(self, sort: str | None) -> Sort:
-        """Give the order that a `sort` parameter asks for, or refuse its spelling."""
+    def read_sort(self, sort: str | None) -> SortOrder:
+        """Return the order that a `sort` parameter means.
+
+        Raises:
+            RejectedError: The spelling is unknown in this mode.
+        """
         if sort is None:
             return NEWEST_FIRST
         spelling = self._bare(sort)
         if spelling not in self.sorts:
-            raise invalid(self.cannot_sort.format(sort=spelling))
+            raise rejected(self.cannot_sort.format(sort=spelling))
         return self.sorts[spelling]
 
-    def missing(self, method: str, node: str) -> Refusal:
-        """Refuse an id that is not there, or not for this token to see."""
+    def missing(self, method: str, node: str) -> RejectedError:
+        """Make the error for an id that does not exist. Graph sends the same one if the token may not see it."""
         message = self.no_object.message.format(method=method.lower(), node=node)
-        return Refusal(attrs.evolve(self.no_object, message=message))
+        return RejectedError(attrs.evolve(self.no_object, message=message))
 
     def _bare(self, sort: str) -> str:
-        """Take a spelling out of its list: `['X']` and `["X"]` work on the live service."""
+        """Return a spelling without its list: the live service accepts `['X']` and `["X"]` too."""
         listed = re.fullmatch(r"""\[\s*(["'])(.*)\1\s*\]""", sort)
         return listed[2] if listed and self.name == "live" else sort
 
@@ -133,13 +139,15 @@ REFERENCE = Mode(
     fields=frozenset(REFERENCE_FIELDS),
     default_fields=REFERENCE_FIELDS,
     sorts={
-        f"{field}.{way}": Sort(field, is_descending=way == "desc") for field in SORT_FIELDS for way in ("asc", "desc")
+        f"{field}.{ending}": SortOrder(field, is_descending=ending == "desc")
+        for field in SORT_FIELDS
+        for ending in ("asc", "desc")
     },
     cannot_sort="Cannot sort by {sort}: use creation_time or last_onboarded_time with .asc or .desc",
     code_languages="[a-z]{2}_[A-Z]{2}",
     verifies_with_id=True,
-    refuses_large_limits=True,
-    takes_boolean_words=True,
+    rejects_large_limits=True,
+    accepts_boolean_words=True,
     no_token=GraphError(401, 104, "An access token is required to request this resource."),
     no_object=GraphError(404, 803, "(#803) WhatsApp Business Account {node} was not found"),
     throttled=GraphError(
@@ -158,15 +166,15 @@ LIVE = Mode(
     fields=frozenset(LIVE_FIELDS),
     default_fields=LIVE_DEFAULT_FIELDS,
     sorts={
-        f"{field}{ending}": Sort(field, is_descending=ending == "_descending")
+        f"{field}{ending}": SortOrder(field, is_descending=ending == "_descending")
         for field in SORT_FIELDS
         for ending in ("", "_ascending", "_descending")
     },
-    cannot_sort="Cannot sort by {sort}_ascending",  # the backend appends a direction of its own
+    cannot_sort="Cannot sort by {sort}_ascending",  # as sent: the live service adds a direction to any spelling
     code_languages="[a-z]{2,3}(_[A-Z]{2})?",
     verifies_with_id=False,
-    refuses_large_limits=False,
-    takes_boolean_words=False,
+    rejects_large_limits=False,
+    accepts_boolean_words=False,
     no_token=GraphError(400, 104, "An access token is required to request this resource."),
     no_object=GraphError(
         400,
@@ -192,4 +200,4 @@ LIVE = Mode(
     ),
 )
 
-TEMPERS: Mapping[str, Mode] = {mode.name: mode for mode in (LIVE, REFERENCE)}
+MODES: Mapping[str, Mode] = {mode.name: mode for mode in (LIVE, REFERENCE)}

@@ -1,7 +1,9 @@
-"""The way of a number from unverified to registered: the POSTs on its node, one by one.
+"""Onboarding: the POSTs on the node of a number, from a verified code to the registration.
 
-Verified, registered and name-approved are three things, and none of them brings another. Meta's guides to registering
-numbers and to two-step verification, its error page and its v23.0 OpenAPI description, read 2026-11-22.
+Verified, registered and name-approved are three states, and none implies another.
+
+From Meta's guides to registering numbers and to two-step verification, its error page and its v23.0 OpenAPI
+description, read 2026-11-22.
 """
 
 import functools
@@ -13,23 +15,23 @@ import attrs
 
 from .codes import Codes, read_member
 from .data import Row
-from .messages import Refusal, invalid
+from .durations import HOUR
+from .messages import rejected
 from .modes import Mode
 from .pins import Pins, read_pin
 from .reviews import Reviews, onboarded, pin_changed
-from .written_waits import HOUR
 
 REGIONS = "AU|ID|IN|JP|SG|KR|DE|CH|GB|BR|BH|ZA|AE|CA"
-"""Where data may be kept."""
+"""The countries in which data may be stored."""
 
-MOVES = 10
-"""How often a number may be registered or deregistered within `MOVES_WINDOW`; one time more blocks it as long."""
+MAX_REGISTRATIONS = 10
+"""How often a number may be registered or deregistered within `REGISTRATION_WINDOW`. One more blocks it as long."""
 
-MOVES_WINDOW = 72 * HOUR
+REGISTRATION_WINDOW = 72 * HOUR
 """Seconds."""
 
-PAUSE = 300.0
-"""Seconds for which a number that was deregistered cannot be registered again."""
+REREGISTER_WAIT = 300.0
+"""Seconds after which a deregistered number may be registered again."""
 
 _REGISTERED: Row = {
     "status": "CONNECTED",
@@ -45,28 +47,30 @@ _DEREGISTERED: Row = {
 
 
 @attrs.define
-class _Moves:
-    """When a number was registered and deregistered, as far as that counts."""
+class _History:
+    """The registrations and deregistrations of one number that still count."""
 
     times: deque[float] = attrs.field(factory=deque[float])
     blocked_until: float = 0.0
-    paused_until: float = 0.0
+    """The end of the block for too many registrations."""
+    deregistered_until: float = 0.0
+    """The end of the wait after a deregistration."""
 
 
 class Onboarding:
-    """What is written to a number.
+    """The POSTs on the node of a number.
 
     Args:
-        mode: Which way of being the Graph API it has.
-        reviews: Who changes numbers and tells of it.
+        mode: How the Graph API behaves.
+        reviews: Changes numbers and makes webhooks.
     """
 
     def __init__(self, mode: Mode, reviews: Reviews) -> None:
         self.codes: Codes = Codes(mode, reviews)
         self._pins = Pins()
-        self._temper = mode
+        self._mode = mode
         self._reviews = reviews
-        self._moves: dict[str, _Moves] = {}
+        self._histories: dict[str, _History] = {}
         self._edges: Mapping[str, Callable[[Row, Mapping[str, Any], float], None]] = {
             "": self._set_pin,
             "request_code": self.codes.send,
@@ -76,64 +80,66 @@ class Onboarding:
         }
 
     def has(self, edge: str) -> bool:
-        """Whether this edge of a number is written to; `""` is its node."""
+        """Return whether a number accepts a POST on this edge; `""` is its node."""
         return edge in self._edges
 
     def write(self, edge: str, row: Row, members: Mapping[str, Any], now: float) -> Row:
-        """Do what a POST asks for and give its answer, or refuse it."""
+        """Carry out a POST and return the members of its response.
+
+        Raises:
+            RejectedError: A member is invalid, or the state of the number does not allow it.
+        """
         self._edges[edge](row, members, now)
-        answers_id = edge == "verify_code" and self._temper.verifies_with_id
-        return {"success": True, "id": row["id"]} if answers_id else {"success": True}
+        has_id = edge == "verify_code" and self._mode.verifies_with_id
+        return {"success": True, "id": row["id"]} if has_id else {"success": True}
 
     def _set_pin(self, row: Row, members: Mapping[str, Any], now: float) -> None:
         pin = read_pin(members)
         if not _is_registered(row):
-            raise invalid("Phone number not registered on the WhatsApp Business Platform", code=133010)
+            raise rejected("Phone number not registered on the WhatsApp Business Platform", code=133010)
         self._pins.keep(row, pin)
-        self._reviews.happen(row["id"], pin_changed, now)
+        self._reviews.apply(row["id"], pin_changed, now)
 
     def _register(self, row: Row, members: Mapping[str, Any], now: float) -> None:
         read_member(members, "messaging_product", "whatsapp")
         read_pin(members)
         if members.get("data_localization_region") is not None:
             read_member(members, "data_localization_region", REGIONS)
-        moves = self._move(row, now)
-        if now < moves.paused_until:
-            raise invalid("The phone number was recently deleted: wait 5 minutes before you register it", code=133015)
+        # Before the checks below: a registration that they reject counts too.
+        history = self._count(row, now)
+        if now < history.deregistered_until:
+            raise rejected("The phone number was recently deleted: wait 5 minutes before you register it", code=133015)
         if not self.codes.is_verified(row):
-            raise invalid("Phone number needs to be verified before registering", code=133006)
+            raise rejected("Phone number needs to be verified before registering", code=133006)
         self._pins.keep(row, self._pins.check(row, members, now))
-        if _is_registered(row):  # again, as after a new name
-            self._reviews.change(row["id"], _REGISTERED)
+        if _is_registered(row):  # a second registration, as after a new name, makes no webhook
+            self._reviews.update(row["id"], _REGISTERED)
         else:
-            self._reviews.happen(row["id"], functools.partial(onboarded, changes=_REGISTERED), now)
+            self._reviews.apply(row["id"], functools.partial(onboarded, changes=_REGISTERED), now)
 
     def _deregister(self, row: Row, _: Mapping[str, Any], now: float) -> None:
         if row.get("is_on_biz_app"):
-            raise invalid("Deregister endpoint is not available for SMB businesses.")
+            raise rejected("Deregister endpoint is not available for SMB businesses.")
         if not _is_registered(row):
-            raise invalid("Phone number is not registered", subcode=2207051)
-        self._move(row, now).paused_until = now + PAUSE
-        self._reviews.change(row["id"], _DEREGISTERED)
+            raise rejected("Phone number is not registered", subcode=2207051)
+        self._count(row, now).deregistered_until = now + REREGISTER_WAIT
+        self._reviews.update(row["id"], _DEREGISTERED)
 
-    def _move(self, row: Row, now: float) -> _Moves:
-        """Count a registration or its end, or refuse what is one too many."""
-        moves = self._moves.setdefault(row["id"], _Moves())
-        while moves.times and moves.times[0] <= now - MOVES_WINDOW:
-            moves.times.popleft()
-        if now >= moves.blocked_until and len(moves.times) >= MOVES:
-            moves.blocked_until = now + MOVES_WINDOW
-        if now < moves.blocked_until:
-            raise _too_many_moves()
-        moves.times.append(now)
-        return moves
+    def _count(self, row: Row, now: float) -> _History:
+        """Count a registration or deregistration, or reject it if it is one too many."""
+        history = self._histories.setdefault(row["id"], _History())
+        while history.times and history.times[0] <= now - REGISTRATION_WINDOW:
+            history.times.popleft()
+        # The block has a fixed end: what is rejected during it does not make it longer.
+        if now >= history.blocked_until and len(history.times) >= MAX_REGISTRATIONS:
+            history.blocked_until = now + REGISTRATION_WINDOW
+        if now < history.blocked_until:
+            raise rejected(
+                "Too many attempts to register or deregister this phone number: it is blocked for 72 hours", code=133016
+            )
+        history.times.append(now)
+        return history
 
 
 def _is_registered(row: Row) -> bool:
     return row.get("platform_type") == "CLOUD_API"
-
-
-def _too_many_moves() -> Refusal:
-    return invalid(
-        "Too many attempts to register or deregister this phone number: it is blocked for 72 hours", code=133016
-    )

@@ -1,6 +1,6 @@
-"""One page of a list: which rows are on it, and the cursors and links beside them.
+"""One page of a list: its rows, its cursors and its links.
 
-Meta's Graph guide to paging, read 2026-11-22.
+From Meta's Graph guide to paging, read 2026-11-22.
 """
 
 import base64
@@ -11,53 +11,65 @@ from urllib.parse import urlencode
 import attrs
 
 from .data import Row
-from .messages import dumps, invalid, is_object
-from .modes import Sort
-from .query import Condition, Field, ListQuery
+from .messages import dumps, is_object, rejected
+from .modes import SortOrder
+from .query import Condition, Field, ListParams
 
 LINK_HOST = "https://graph.intern.facebook.com"
-"""Where `next` and `previous` point: not here. A sample of Meta's own guide has this internal host."""
+"""The host in `next` and `previous`: not this server, but the internal host that a sample of Meta's guide has.
 
-_OTHER_NAMES = {"host_platform": "platform_type"}  # two names of one thing
+A client that follows the link instead of the cursor fails.
+"""
+
+_OTHER_NAMES = {"host_platform": "platform_type"}  # one value with two names
 _NOT_IN_LINKS = frozenset({"after", "before", "appsecret_proof"})
 
 
 class Rows(Protocol):
-    """Rows in one order, of which pages are cut."""
+    """Rows in one order, from which pages are sliced."""
 
     def __len__(self) -> int: ...
 
-    def cut(self, start: int, end: int) -> Sequence[Row]:
-        """Give the rows from one place up to another."""
+    def slice(self, start: int, end: int) -> Sequence[Row]:
+        """Return the rows from position `start` up to `end`, without `end`."""
         ...
 
-    def place(self, row_id: str) -> int:
-        """Give the place of a row, `KeyError` if it is not here."""
+    def position(self, row_id: str) -> int:
+        """Return the position of a row.
+
+        Raises:
+            KeyError: The row is not here.
+        """
         ...
 
 
 @attrs.frozen
-class Ordered:
-    """The rows of an account in one order, and where each id stands in it."""
+class OrderedRows:
+    """The rows of an account in one order."""
 
     rows: tuple[Row, ...]
-    places: Mapping[str, int]
+    positions: Mapping[str, int]
+    """The position of each row, by its id."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def cut(self, start: int, end: int) -> Sequence[Row]:
-        """Give the rows from one place up to another."""
+    def slice(self, start: int, end: int) -> Sequence[Row]:
+        """Return the rows from position `start` up to `end`, without `end`."""
         return self.rows[start:end]
 
-    def place(self, row_id: str) -> int:
-        """Give the place of a row, `KeyError` if it is not here."""
-        return self.places[row_id]
+    def position(self, row_id: str) -> int:
+        """Return the position of a row.
+
+        Raises:
+            KeyError: The row is not here.
+        """
+        return self.positions[row_id]
 
 
 @attrs.frozen
-class Page:
-    """One page, encoded, and what lies beside it."""
+class EncodedPage:
+    """One page: its rows, encoded, and what `paging` is made from."""
 
     data: bytes
     """The rows as a JSON array."""
@@ -65,7 +77,7 @@ class Page:
     is_empty: bool
 
     cursors: Mapping[str, str]
-    """`before` and `after`: the ends of the page before any filter."""
+    """`before` and `after`: the first and last row of the page before any filter."""
 
     has_next: bool
     has_previous: bool
@@ -73,33 +85,32 @@ class Page:
     limit: int
 
 
-def order_rows(rows: Iterable[Row], sort: Sort) -> Ordered:
-    """Sort rows. Those without the value come last when the newest come first, and ids break ties."""
+def order_rows(rows: Iterable[Row], sort: SortOrder) -> OrderedRows:
+    """Sort rows by a field, and equal ones by id. A row without the value is the lowest."""
     ordered = sorted(rows, key=lambda row: (row.get(sort.field) or "", str(row["id"])), reverse=sort.is_descending)
-    return Ordered(tuple(ordered), {row["id"]: place for place, row in enumerate(ordered)})
+    return OrderedRows(tuple(ordered), {row["id"]: position for position, row in enumerate(ordered)})
 
 
-def make_page(rows: Rows, query: ListQuery) -> Page:
-    """Cut a page, then filter it: so a filtered page is short, or empty, with more behind it."""
-    start, end = _ends(rows, query)
-    cut = rows.cut(start, end)
-    shown = [project(row, query.fields) for row in cut if _matches(row, query.conditions)]
-    return Page(
+def make_page(rows: Rows, params: ListParams) -> EncodedPage:
+    """Slice a page out of the rows and filter it."""
+    start, end = _ends(rows, params)
+    sliced = rows.slice(start, end)
+    # Graph filters after it has cut the page. So a filtered page is short or empty, with more pages behind it.
+    shown = [project(row, params.fields) for row in sliced if _matches(row, params.conditions)]
+    return EncodedPage(
         data=dumps(shown),
         is_empty=not shown,
-        cursors={"before": _cursor(cut[0]), "after": _cursor(cut[-1])} if cut else {},
-        has_next=bool(cut) and end < len(rows),
-        has_previous=bool(cut) and start > 0,
-        is_backward=query.before is not None,
-        limit=query.limit,
+        cursors={"before": _cursor(sliced[0]), "after": _cursor(sliced[-1])} if sliced else {},
+        has_next=bool(sliced) and end < len(rows),
+        has_previous=bool(sliced) and start > 0,
+        is_backward=params.before is not None,
+        limit=params.limit,
     )
 
 
-def write_page(page: Page, link: str, query: Mapping[str, str], *, with_links: bool) -> bytes:
-    """Write the body of an answer.
-
-    An empty page has no `paging` unless more follows where the walk goes.
-    """
+def write_page(page: EncodedPage, link: str, query: Mapping[str, str], *, with_links: bool) -> bytes:
+    """Write the body of a response."""
+    # An empty page has `paging` only if another page follows in the direction of the request.
     follows = page.has_previous if page.is_backward else page.has_next
     if page.is_empty and not follows:
         return b'{"data":' + page.data + b"}"
@@ -111,31 +122,31 @@ def write_page(page: Page, link: str, query: Mapping[str, str], *, with_links: b
     return b'{"data":' + page.data + b',"paging":' + dumps(paging) + b"}"
 
 
-def _link(link: str, query: Mapping[str, str], page: Page, cursor: str) -> str:
-    """Write a link as Graph does: the token in it, the proof of the app secret lost."""
+def _link(link: str, query: Mapping[str, str], page: EncodedPage, cursor: str) -> str:
+    """Write a link as Graph does: with the token, and without the proof of the app secret."""
     kept = {name: value for name, value in query.items() if name not in _NOT_IN_LINKS}
     return f"{link}?{urlencode({**kept, 'pretty': 0, 'limit': page.limit, cursor: page.cursors[cursor]})}"
 
 
-def _ends(rows: Rows, query: ListQuery) -> tuple[int, int]:
-    if query.before is not None:
-        end = _place(rows, query.before)
-        return max(0, end - query.limit), end
-    start = 0 if query.after is None else _place(rows, query.after) + 1
-    return start, min(start + query.limit, len(rows))
+def _ends(rows: Rows, params: ListParams) -> tuple[int, int]:
+    if params.before is not None:
+        end = _position(rows, params.before)
+        return max(0, end - params.limit), end
+    start = 0 if params.after is None else _position(rows, params.after) + 1
+    return start, min(start + params.limit, len(rows))
 
 
 def _cursor(row: Row) -> str:
     return base64.urlsafe_b64encode(f"AQH:{row['id']}".encode()).decode()
 
 
-def _place(rows: Rows, cursor: str) -> int:
-    """Find the row of a cursor. A cursor dies with its row, as Meta warns."""
+def _position(rows: Rows, cursor: str) -> int:
+    """Return the position of a cursor's row. A cursor is invalid once its row is removed, as Meta warns."""
     try:
         row_id = base64.urlsafe_b64decode(cursor).decode().removeprefix("AQH:")
-        return rows.place(row_id)
+        return rows.position(row_id)
     except (ValueError, KeyError):
-        raise invalid("Invalid cursor: the item that it names does not exist") from None
+        raise rejected("Invalid cursor: the item that it names does not exist") from None
 
 
 def _matches(row: Row, conditions: Sequence[Condition]) -> bool:
@@ -143,7 +154,7 @@ def _matches(row: Row, conditions: Sequence[Condition]) -> bool:
 
 
 def project(row: Row, fields: Sequence[Field]) -> Row:
-    """Keep the members asked for; what a number lacks stays absent."""
+    """Keep the requested members of a row. A member that the row lacks stays absent."""
     shown: Row = {}
     for field in fields:
         name = _OTHER_NAMES.get(field.name, field.name)

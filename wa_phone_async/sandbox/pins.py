@@ -1,7 +1,8 @@
-"""The PINs of two-step verification, and how often they may be guessed.
+"""The PINs of two-step verification, and the limits on guesses.
 
-Meta's page of WhatsApp error codes, read 2026-11-22: 133005 is a wrong PIN, 133008 too many, 133009 too fast, and the
-wait is in the details. How many are too many is not published: those figures are this sandbox's own.
+From Meta's page of WhatsApp error codes, read 2026-11-22: 133005 is a wrong PIN, 133008 is for too many guesses and
+133009 for guesses that are too fast. The details of the error say how long to wait. Meta does not publish the limits.
+Those figures are the sandbox's own.
 """
 
 from collections.abc import Mapping
@@ -11,32 +12,33 @@ import attrs
 
 from .codes import read_member
 from .data import Row
-from .messages import Refusal, invalid
-from .written_waits import HOUR, written_wait
+from .durations import HOUR, in_words
+from .messages import RejectedError, rejected
 
 SEEDED_PIN = "123456"
-"""The PIN of the numbers that were there from the beginning with two-step verification."""
+"""The PIN of every number that has two-step verification from the beginning."""
 
 PIN_GUESSES = 5
-"""Wrong guesses after which no PIN is taken for a while."""
+"""Wrong guesses after which no PIN is accepted for `PIN_LOCK`."""
 
 PIN_LOCK = 12 * HOUR
-"""How long that is, in seconds."""
+"""Seconds."""
 
-HASTY_GUESSES = 3
-"""Wrong guesses within `HASTE` after which the next one has to wait as long."""
+FAST_GUESSES = 3
+"""Wrong guesses within `FAST_GUESS_WINDOW` after which no PIN is accepted for as long."""
 
-HASTE = 60.0
+FAST_GUESS_WINDOW = 60.0
 """Seconds."""
 
 
 @attrs.define
-class _Guard:
-    """What is remembered of the PIN of one number."""
+class _PinState:
+    """The PIN of one number, and what counts against further guesses."""
 
     pin: str = attrs.field(default=SEEDED_PIN, repr=False)
     wrong_at: list[float] = attrs.field(factory=list[float])
-    hasty_until: float = 0.0
+    """The times of the wrong guesses since the last right one or the last lock."""
+    too_fast_until: float = 0.0
     locked_until: float = 0.0
 
 
@@ -44,43 +46,52 @@ class Pins:
     """The PINs of all numbers."""
 
     def __init__(self) -> None:
-        self._guards: dict[str, _Guard] = {}
+        self._states: dict[str, _PinState] = {}
 
     def check(self, row: Row, members: Mapping[str, Any], now: float) -> str:
-        """Take the right PIN, or any where there is none yet, and give it; count a wrong one."""
+        """Return the PIN in a POST. A number without two-step verification accepts any PIN.
+
+        Raises:
+            RejectedError: The PIN is invalid or wrong, or no PIN is accepted at present.
+        """
         pin = read_pin(members)
-        guard = self._guard(row)
-        if now < guard.locked_until:
-            raise _wait(133008, "Too many two-step verification PIN guesses", guard.locked_until - now)
-        if now < guard.hasty_until:
-            raise _wait(133009, "Two-step verification PIN was guessed too fast", guard.hasty_until - now)
-        if row.get("is_pin_enabled") and pin != guard.pin:
-            self._count(guard, now)
-            raise invalid("Two-step verification PIN mismatch", code=133005)
-        guard.wrong_at.clear()
+        state = self._state(row)
+        # A guess during a wait is not counted, so the wait does not become longer.
+        if now < state.locked_until:
+            raise _wait(133008, "Too many two-step verification PIN guesses", state.locked_until - now)
+        if now < state.too_fast_until:
+            raise _wait(133009, "Two-step verification PIN was guessed too fast", state.too_fast_until - now)
+        if row.get("is_pin_enabled") and pin != state.pin:
+            self._count(state, now)
+            raise rejected("Two-step verification PIN mismatch", code=133005)
+        state.wrong_at.clear()
         return pin
 
     def keep(self, row: Row, pin: str) -> None:
-        """Remember the PIN of a number."""
-        self._guard(row).pin = pin
+        """Store the PIN of a number."""
+        self._state(row).pin = pin
 
-    def _count(self, guard: _Guard, now: float) -> None:
-        guard.wrong_at.append(now)
-        if len(guard.wrong_at) >= PIN_GUESSES:
-            guard.wrong_at.clear()
-            guard.locked_until = now + PIN_LOCK
-        elif len(guard.wrong_at) >= HASTY_GUESSES and guard.wrong_at[-HASTY_GUESSES] > now - HASTE:
-            guard.hasty_until = now + HASTE
+    def _count(self, state: _PinState, now: float) -> None:
+        state.wrong_at.append(now)
+        if len(state.wrong_at) >= PIN_GUESSES:
+            state.wrong_at.clear()  # after the lock the count begins at 0
+            state.locked_until = now + PIN_LOCK
+        elif len(state.wrong_at) >= FAST_GUESSES and state.wrong_at[-FAST_GUESSES] > now - FAST_GUESS_WINDOW:
+            state.too_fast_until = now + FAST_GUESS_WINDOW
 
-    def _guard(self, row: Row) -> _Guard:
-        return self._guards.setdefault(row["id"], _Guard())
+    def _state(self, row: Row) -> _PinState:
+        return self._states.setdefault(row["id"], _PinState())
 
 
 def read_pin(members: Mapping[str, Any]) -> str:
-    """Read a PIN, or refuse it."""
+    """Return the PIN in a POST.
+
+    Raises:
+        RejectedError: The PIN is missing or is not six digits.
+    """
     return read_member(members, "pin", "[0-9]{6}")
 
 
-def _wait(code: int, message: str, seconds: float) -> Refusal:
-    details = f"Please try again in {written_wait(seconds)}."
-    return invalid(message, code=code, data={"messaging_product": "whatsapp", "details": details})
+def _wait(code: int, message: str, seconds: float) -> RejectedError:
+    details = f"Please try again in {in_words(seconds)}."
+    return rejected(message, code=code, data={"messaging_product": "whatsapp", "details": details})

@@ -1,18 +1,18 @@
-"""The pytest plugin: one line in a `conftest.py` switches it on.
+"""The pytest plugin. One line in a `conftest.py` enables it.
 
     pytest_plugins = ["wa_phone_async.sandbox.pytest_plugin"]
 
-A test that takes `graph_sandbox` gets a new `Sandbox`. It is a plain fixture, served from a thread of its own, so
-any async test plugin or none will do:
+The fixture `graph_sandbox` is a new `Sandbox` for each test. It is a plain fixture and serves from its own thread, so
+it works with any async test plugin, and without one:
 
     def test_three_numbers(graph_sandbox):
         numbers = asyncio.run(my_code(graph_sandbox.url))
         assert len(graph_sandbox.requests) == 1
 
-The marker passes what `Sandbox` takes: `@pytest.mark.graph_sandbox(mode="reference", quota=3)`.
+The marker passes arguments to `Sandbox`: `@pytest.mark.graph_sandbox(mode="reference", quota=3)`.
 
-A test that takes `virtual_time` gets an `asyncio.Runner` whose loop lets hours of waiting pass at once. A `Sandbox`
-that it serves from the same loop lives in the same hours:
+The fixture `virtual_time` is an `asyncio.Runner` whose loop skips all waiting: hours pass at once. A `Sandbox` in the
+same loop has the same clock:
 
     def test_the_next_hour(virtual_time):
         async def main():
@@ -33,13 +33,13 @@ from .virtual_time import VirtualTimeLoop
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known, for `--strict-markers`."""
-    config.addinivalue_line("markers", "graph_sandbox(**options): what the `Sandbox` of `graph_sandbox` takes")
+    """Register the marker, for `--strict-markers`."""
+    config.addinivalue_line("markers", "graph_sandbox(**options): arguments of the `Sandbox` of this test")
 
 
 @pytest.fixture
 def graph_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """A Graph API of this test's own, served from a thread of its own."""
+    """A new `Sandbox` for this test, served from its own thread."""
     marker = request.node.get_closest_marker("graph_sandbox")
     options: dict[str, Any] = {} if marker is None else marker.kwargs
     with Sandbox(**options) as sandbox:
@@ -48,6 +48,6 @@ def graph_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def virtual_time() -> Iterator[asyncio.Runner]:
-    """A runner of an event loop with a clock of its own, which begins at 0 seconds and jumps over every wait."""
+    """A runner of an event loop whose clock begins at 0 seconds and jumps over every wait."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         yield runner

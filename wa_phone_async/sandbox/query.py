@@ -1,4 +1,4 @@
-"""What a GET asks for: its parameters read and checked, or the whole request refused."""
+"""The parameters of a GET, read and checked. One bad parameter rejects the whole request, as Graph does."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,35 +6,35 @@ from typing import Any
 
 import attrs
 
-from .messages import Refusal, invalid, is_array, is_object
-from .modes import NEWEST_FIRST, Mode, Sort
+from .messages import RejectedError, is_array, is_object, rejected
+from .modes import NEWEST_FIRST, Mode, SortOrder
 
 LARGEST_PAGE = 100
 DEFAULT_PAGE = 25
 ACCOUNT_DEFAULT_FIELDS = ("id", "name", "currency", "timezone_id", "message_template_namespace")
-"""What is said of a business's accounts unasked. These names were not checked against Meta's reference."""
+"""The fields of an account in a response by default. They were not checked against Meta's reference."""
 
 ACCOUNT_FIELDS = frozenset({*ACCOUNT_DEFAULT_FIELDS, "account_review_status"})
-"""What can be asked for of them."""
+"""The fields of an account."""
 
 BUSINESS_FIELDS = ("id", "name")
-"""What is said of a business, unasked or asked."""
+"""The fields of a business, all of them in a response by default."""
 
 NUMBER_TYPE = "WhatsAppBusinessPhoneNumber"
-"""What Graph calls the node of a phone number."""
+"""Graph\'s name for the type of a phone number."""
 
 ACCOUNT_TYPE = "WhatsAppBusinessAccount"
-"""What Graph calls the node of a WABA."""
+"""Graph\'s name for the type of a WABA."""
 
 BUSINESS_TYPE = "Business"
-"""What Graph calls the node of a business."""
+"""Graph\'s name for the type of a business."""
 
 FILTER_FIELDS = ("account_mode", "messaging_limit_tier", "is_official_business_account")
 
 
 @attrs.frozen
 class Field:
-    """One name of `fields`, with the names in its braces."""
+    """One name in `fields`, with the names in its braces."""
 
     name: str
     inner: "tuple[Field, ...] | None" = None
@@ -42,28 +42,28 @@ class Field:
 
 @attrs.frozen
 class Condition:
-    """One member of `filtering`."""
+    """One member of `filtering`: the value that a field must have."""
 
     field: str
     value: Any
 
 
 @attrs.frozen
-class ListQuery:
-    """The parameters of one GET."""
+class ListParams:
+    """The parameters of one list."""
 
     fields: tuple[Field, ...]
     limit: int
     after: str | None
     before: str | None
     conditions: tuple[Condition, ...] = ()
-    sort: Sort = NEWEST_FIRST
+    sort: SortOrder = NEWEST_FIRST
 
 
-def read_query(query: Mapping[str, str], mode: Mode) -> ListQuery:
-    """Read the parameters of a list of numbers, or refuse the whole request."""
+def read_query(query: Mapping[str, str], mode: Mode) -> ListParams:
+    """Read the parameters of a list of numbers."""
     _check_cursors(query)
-    return ListQuery(
+    return ListParams(
         fields=_read_known_fields(query.get("fields"), mode.fields, mode.default_fields),
         conditions=_read_filtering(query.get("filtering"), mode),
         sort=mode.read_sort(query.get("sort")),
@@ -73,10 +73,10 @@ def read_query(query: Mapping[str, str], mode: Mode) -> ListQuery:
     )
 
 
-def read_account_query(query: Mapping[str, str], mode: Mode) -> ListQuery:
-    """Read the parameters of a list of accounts, which has one order and takes no filter."""
+def read_account_query(query: Mapping[str, str], mode: Mode) -> ListParams:
+    """Read the parameters of a list of accounts. It has one order and no filter."""
     _check_cursors(query)
-    return ListQuery(
+    return ListParams(
         fields=_read_known_fields(query.get("fields"), ACCOUNT_FIELDS, ACCOUNT_DEFAULT_FIELDS),
         limit=_read_limit(query.get("limit"), mode),
         after=query.get("after"),
@@ -85,29 +85,34 @@ def read_account_query(query: Mapping[str, str], mode: Mode) -> ListQuery:
 
 
 def read_node_fields(query: Mapping[str, str], mode: Mode) -> tuple[Field, ...]:
-    """Read the fields asked for of one number, or refuse the whole request."""
+    """Read the requested fields of one number."""
     return _read_known_fields(query.get("fields"), mode.fields, mode.default_fields, of=NUMBER_TYPE)
 
 
 def read_account_fields(query: Mapping[str, str]) -> tuple[Field, ...]:
-    """Read the fields asked for of one account, or refuse the whole request."""
+    """Read the requested fields of one account."""
     return _read_known_fields(query.get("fields"), ACCOUNT_FIELDS, ACCOUNT_DEFAULT_FIELDS, of=ACCOUNT_TYPE)
 
 
 def read_business_fields(query: Mapping[str, str]) -> tuple[Field, ...]:
-    """Read the fields asked for of the business, or refuse the whole request."""
+    """Read the requested fields of the business."""
     return _read_known_fields(query.get("fields"), frozenset(BUSINESS_FIELDS), BUSINESS_FIELDS, of=BUSINESS_TYPE)
 
 
-def no_such_member(name: str, of: str | None) -> Refusal:
-    """Refuse a field or an edge in Graph's words, and say where only the sandbox may lack it."""
+def no_such_member(name: str, of: str | None) -> RejectedError:
+    """Make Graph's error for an unknown field or edge."""
     message = f"Tried accessing nonexisting field ({name})" + (f" on node type ({of})" if of else "")
+    # An account or a business has more members than the sandbox knows. The message says so, or you would blame Meta.
     is_ours = of in {ACCOUNT_TYPE, BUSINESS_TYPE} and name != "phone_numbers"
-    return invalid(f"{message}; the sandbox does not serve it" if is_ours else message)
+    return rejected(f"{message}; the sandbox does not serve it" if is_ours else message)
 
 
 def read_fields(text: str) -> tuple[Field, ...]:
-    """Read `a,b{c,d}`, or refuse with code 2500 what cannot be parsed."""
+    """Parse `a,b{c,d}`.
+
+    Raises:
+        RejectedError: The text is invalid. The code is then 2500.
+    """
     fields, rest = _read_names(text, text)
     if rest:
         raise _syntax_error(text)
@@ -116,24 +121,24 @@ def read_fields(text: str) -> tuple[Field, ...]:
 
 def _check_cursors(query: Mapping[str, str]) -> None:
     if "after" in query and "before" in query:
-        raise invalid("Use either the after or the before cursor, not both")
+        raise rejected("Use either the after or the before cursor, not both")
 
 
 def _read_known_fields(
     text: str | None, known: frozenset[str], default: Sequence[str], *, of: str | None = None
 ) -> tuple[Field, ...]:
-    """Read fields. A node names its type in the refusal of one that it does not have, an edge does not."""
+    """Parse and check fields. The error for an unknown field names the type of a node; for an edge `of` is `None`."""
     if text is None:
         return tuple(Field(name) for name in default)
     fields = read_fields(text)
     for field in fields:
         if field.name not in known:
             raise no_such_member(field.name, of)
-    return fields if Field("id") in fields else (*fields, Field("id"))  # id always comes
+    return fields if Field("id") in fields else (*fields, Field("id"))  # Graph always adds the id
 
 
 def _read_names(text: str, whole: str) -> tuple[tuple[Field, ...], str]:
-    """Read names up to a closing brace or the end, and give them with the rest of the text."""
+    """Parse names up to a closing brace or the end. Return them and the rest of the text."""
     fields: list[Field] = []
     while True:
         name, text, inner = *_split_name(text, whole), None
@@ -155,8 +160,8 @@ def _split_name(text: str, whole: str) -> tuple[str, str]:
     return text[:length], text[length:]
 
 
-def _syntax_error(text: str) -> Refusal:
-    return invalid(f'Syntax error "Expected name." in fields: {text}', code=2500)
+def _syntax_error(text: str) -> RejectedError:
+    return rejected(f'Syntax error "Expected name." in fields: {text}', code=2500)
 
 
 def _read_filtering(text: str | None, mode: Mode) -> tuple[Condition, ...]:
@@ -167,26 +172,26 @@ def _read_filtering(text: str | None, mode: Mode) -> tuple[Condition, ...]:
     except (ValueError, RecursionError):
         members = None
     if not is_array(members):
-        raise invalid("Invalid parameter: filtering must be a JSON array")
+        raise rejected("Invalid parameter: filtering must be a JSON array")
     return tuple(_read_condition(member, mode) for member in members)
 
 
 def _read_condition(member: object, mode: Mode) -> Condition:
     if not is_object(member) or not {"field", "operator", "value"} <= set(member):
-        raise invalid("Invalid parameter: each filter needs a field, an operator and a value")
+        raise rejected("Invalid parameter: each filter needs a field, an operator and a value")
     field, operator, value = str(member["field"]), str(member["operator"]), member["value"]
     if field not in FILTER_FIELDS:
-        raise invalid(f"Filtering field {field} is invalid")
+        raise rejected(f"Filtering field {field} is invalid")
     if field == "is_official_business_account":
         value = _read_boolean(value, mode)
     if operator != "EQUAL" or value is None:
-        # Said of a boolean sent as text too, which misleads: nothing is wrong with the operator.
-        raise invalid(f"Filtering field '{field}' with operation '{operator.lower()}' is not supported")
+        # The live service says this for a boolean sent as text too, though nothing is wrong with the operator.
+        raise rejected(f"Filtering field '{field}' with operation '{operator.lower()}' is not supported")
     return Condition(field, value)
 
 
 def _read_boolean(value: object, mode: Mode) -> bool | None:
-    words = {"true": True, "false": False} if mode.takes_boolean_words else {}
+    words = {"true": True, "false": False} if mode.accepts_boolean_words else {}
     return value if isinstance(value, bool) else words.get(str(value))
 
 
@@ -194,6 +199,6 @@ def _read_limit(text: str | None, mode: Mode) -> int:
     if text is None:
         return DEFAULT_PAGE
     limit = int(text) if text.isascii() and text.isdigit() else 0
-    if limit < 1 or (limit > LARGEST_PAGE and mode.refuses_large_limits):
-        raise invalid(f"Param limit must be a whole number from 1 to {LARGEST_PAGE}")
-    return min(limit, LARGEST_PAGE)  # what happens above 100 on the live service is not known
+    if limit < 1 or (limit > LARGEST_PAGE and mode.rejects_large_limits):
+        raise rejected(f"Param limit must be a whole number from 1 to {LARGEST_PAGE}")
+    return min(limit, LARGEST_PAGE)  # what the live service does above 100 is not known

@@ -1,6 +1,6 @@
-"""What Meta's people and machines decide about numbers: what it changes, and what a webhook says of it.
+"""What Meta decides about numbers: how a number changes, and the webhook that reports it.
 
-Meta's WhatsApp webhook reference, read 2026-11-22.
+From Meta's WhatsApp webhook reference, read 2026-11-22.
 """
 
 import functools
@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 
 from .data import Row, digits_of
-from .schedule import Agenda
-from .store import Account, Store
+from .schedule import Schedule
+from .store import Store, StoredAccount
 from .webhooks import EPOCH, Webhooks
 
 REJECTION_REASONS = (
@@ -22,68 +22,68 @@ REJECTION_REASONS = (
     "NAME_NOT_CONSISTENT",
     "UNKNOWN",
 )
-"""Why a name may be declined."""
+"""The reasons for which a name may be declined."""
 
 WEEK = 7 * 86_400
-"""How long an account is restricted, in seconds."""
+"""Seconds for which an account is restricted."""
 
 
 @attrs.frozen
-class Happening:
-    """Something that happens to a number."""
+class NumberEvent:
+    """Something that happens to a number: its changes and its webhook."""
 
     changes: Row
-    """What it changes in its row."""
+    """The members that change."""
 
     field: str
     """The field of its webhook."""
 
     value: Mapping[str, Any]
-    """What the webhook says."""
+    """The value of its webhook."""
 
 
-def name_approved(row: Row) -> Happening:
-    """A number's name is good."""
+def name_approved(row: Row) -> NumberEvent:
+    """The name of a number is approved."""
     changes = {"name_status": "APPROVED", "unified_cert_status": "APPROVED"}
-    return Happening(changes, "phone_number_name_update", _name_update(row, "APPROVED", None))
+    return NumberEvent(changes, "phone_number_name_update", _name_update(row, "APPROVED", None))
 
 
-def name_declined(row: Row, reason: str) -> Happening:
-    """A number's name is not good."""
+def name_declined(row: Row, reason: str) -> NumberEvent:
+    """The name of a number is declined."""
     changes = {"name_status": "DECLINED", "unified_cert_status": "NAME_NOT_APPROVED"}
-    return Happening(changes, "phone_number_name_update", _name_update(row, "REJECTED", reason))
+    return NumberEvent(changes, "phone_number_name_update", _name_update(row, "REJECTED", reason))
 
 
-def quality_rated(row: Row, rating: str) -> Happening:
-    """Receivers rate a number otherwise than before."""
+def quality_rated(row: Row, rating: str) -> NumberEvent:
+    """The quality rating of a number changes."""
     event = "FLAGGED" if rating == "RED" else "UNFLAGGED"
-    return Happening({"quality_rating": rating}, "phone_number_quality_update", _quality_update(row, event))
+    return NumberEvent({"quality_rating": rating}, "phone_number_quality_update", _quality_update(row, event))
 
 
-def onboarded(row: Row, changes: Row) -> Happening:
-    """A number was registered."""
-    return Happening(changes, "phone_number_quality_update", _quality_update(row, "ONBOARDING"))
+def onboarded(row: Row, changes: Row) -> NumberEvent:
+    """A number is registered."""
+    return NumberEvent(changes, "phone_number_quality_update", _quality_update(row, "ONBOARDING"))
 
 
-def throughput_upgraded(row: Row) -> Happening:
-    """A number may send faster."""
+def throughput_upgraded(row: Row) -> NumberEvent:
+    """A number may send faster than before."""
     changes = {"throughput": {"level": "HIGH"}}
-    return Happening(changes, "phone_number_quality_update", _quality_update(row, "THROUGHPUT_UPGRADE"))
+    return NumberEvent(changes, "phone_number_quality_update", _quality_update(row, "THROUGHPUT_UPGRADE"))
 
 
-def pin_changed(row: Row) -> Happening:
-    """Two-step verification has another PIN."""
-    return Happening({"is_pin_enabled": True}, "security", _security(row, "PIN_CHANGED"))
+def pin_changed(row: Row) -> NumberEvent:
+    """Two-step verification gets another PIN."""
+    return NumberEvent({"is_pin_enabled": True}, "security", _security(row, "PIN_CHANGED"))
 
 
-def pin_reset_requested(row: Row, requester: str) -> Happening:
-    """Somebody asks to switch two-step verification off."""
-    return Happening({}, "security", {**_security(row, "PIN_RESET_REQUEST"), "requester": requester})
+def pin_reset_requested(row: Row, requester: str) -> NumberEvent:
+    """Somebody requests to switch two-step verification off."""
+    return NumberEvent({}, "security", {**_security(row, "PIN_RESET_REQUEST"), "requester": requester})
 
 
-def pin_reset(row: Row) -> Happening:
-    """Two-step verification is off, as was asked for."""
-    return Happening({"is_pin_enabled": False}, "security", _security(row, "PIN_REQUEST_SUCCESS"))
+def pin_reset(row: Row) -> NumberEvent:
+    """Two-step verification is switched off, as requested."""
+    return NumberEvent({"is_pin_enabled": False}, "security", _security(row, "PIN_REQUEST_SUCCESS"))
 
 
 def _name_update(row: Row, decision: str, reason: str | None) -> Row:
@@ -108,61 +108,74 @@ def _named(row: Row) -> Row:
 
 
 class Reviews:
-    """What happens to the numbers of a store, at once or later, and is told by webhooks.
+    """Changes the numbers of a store, at once or later, and makes the webhooks.
 
     Args:
         store: The accounts and their numbers.
-        webhooks: Who tells.
+        webhooks: Makes and sends the webhooks.
         review_after: Seconds after which the name of a new number is approved; `None` leaves it in review.
     """
 
     def __init__(self, store: Store, webhooks: Webhooks, review_after: float | None) -> None:
-        self.agenda: Agenda = Agenda()
+        self.schedule: Schedule = Schedule()
         self.webhooks = webhooks
         self._store = store
         self._review_after = review_after
 
-    def begin(self, number: str, now: float) -> None:
-        """Begin the review of the name of a new number."""
+    def start(self, number: str, now: float) -> None:
+        """Start the review of a new number's name."""
         if self._review_after is not None:
             at = now + self._review_after
-            self.agenda.add(at, functools.partial(self._approve, number, at))
+            self.schedule.add(at, functools.partial(self._approve, number, at))
 
     def _approve(self, number: str, at: float) -> None:
-        """Approve a name, unless it was decided about before."""
-        row = self.row(number)
+        """Approve a name if it is still in review."""
+        row = self.row(number)  # `None` if the number was removed meanwhile
         if row and row["name_status"] == "PENDING_REVIEW":
-            self.happen(number, name_approved, at)
+            self.apply(number, name_approved, at)
 
-    def keep_up(self, now: float) -> None:
-        """Let happen what is on the agenda up to now."""
-        while action := self.agenda.take(now):
+    def run_due(self, now: float) -> None:
+        """Run the scheduled actions that are due by now."""
+        # One at a time: an action may schedule another one that is due as well, or raise and leave the rest for later.
+        while action := self.schedule.pop_due(now):
             action()
 
-    def happen(self, number: str, event: Callable[[Row], Happening], now: float) -> None:
-        """Let something happen to a number, `KeyError` if there is none."""
-        account = self._owner(number)
-        happening = event(account.row(number) or {})
-        self._store.update(account.id, number, happening.changes)
-        self.webhooks.add(account.id, happening.field, happening.value, now)
+    def apply(self, number: str, event: Callable[[Row], NumberEvent], now: float) -> None:
+        """Change a number as an event says, and make its webhook.
 
-    def change(self, number: str, changes: Row) -> None:
-        """Change members of a number without a word, `KeyError` if there is none."""
+        Raises:
+            KeyError: There is no such number.
+        """
+        account = self._owner(number)
+        happened = event(account.row(number) or {})
+        self._store.update(account.id, number, happened.changes)
+        self.webhooks.add(account.id, happened.field, happened.value, now)
+
+    def update(self, number: str, changes: Row) -> None:
+        """Change members of a number without a webhook.
+
+        Raises:
+            KeyError: There is no such number.
+        """
         self._store.update(self._owner(number).id, number, changes)
 
     def row(self, number: str) -> Row | None:
-        """Find the row of a number, as it is now."""
-        account = self._store.find(number)
+        """Return the current row of a number."""
+        account = self._store.find_owner(number)
         return None if account is None else account.row(number)
 
-    def _owner(self, number: str) -> Account:
-        account = self._store.find(number)
+    def _owner(self, number: str) -> StoredAccount:
+        account = self._store.find_owner(number)
         if account is None:
             raise KeyError(number)
         return account
 
     def restrict(self, waba_id: str, now: float) -> None:
-        """Restrict an account, `KeyError` if there is none."""
+        """Restrict an account: its connected numbers become `RESTRICTED`.
+
+        Raises:
+            KeyError: There is no such account.
+        """
         for row in self._store.numbers(waba_id):
             if row.get("status") == "CONNECTED":
                 self._store.update(waba_id, row["id"], {"status": "RESTRICTED"})

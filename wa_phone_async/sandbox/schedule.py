@@ -1,4 +1,4 @@
-"""What is to happen later, by the sandbox's clock."""
+"""What happens later, by the sandbox's clock."""
 
 import heapq
 import itertools
@@ -8,22 +8,23 @@ from typing import Any
 Action = Callable[[], Any]
 
 
-class Agenda:
-    """Actions and their times. Those of one time happen in the order in which they were written down."""
+class Schedule:
+    """Actions and their times. Actions of one time run in the order in which they were added."""
 
     def __init__(self) -> None:
         self._planned: list[tuple[float, int, Action]] = []
+        # Breaks ties in the heap, which otherwise would compare two functions.
         self._order = itertools.count()
 
     def add(self, at: float, action: Action) -> None:
-        """Write down an action for a time."""
+        """Schedule an action for a time in seconds."""
         heapq.heappush(self._planned, (at, next(self._order), action))
 
     @property
     def next_at(self) -> float | None:
-        """The time of the next action, `None` if there is none."""
+        """The time of the next action in seconds; `None` if there is none."""
         return self._planned[0][0] if self._planned else None
 
-    def take(self, now: float) -> Action | None:
-        """Take out the next action whose time has come."""
+    def pop_due(self, now: float) -> Action | None:
+        """Remove and return the next action that is due by `now`, or `None`."""
         return heapq.heappop(self._planned)[2] if self._planned and self._planned[0][0] <= now else None

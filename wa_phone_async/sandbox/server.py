@@ -1,4 +1,4 @@
-"""The shell: a real local port on aiohttp, the stages of a call in time, and an alarm for what is on the agenda."""
+"""The shell: a local port on aiohttp, the stages of a call in time, and a timer for what is scheduled."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,30 +7,30 @@ from aiohttp import web
 
 from .api import Api
 from .compression import compress
-from .connection import drop, read_request, respond
-from .delivery import Courier
+from .connection import drop, read_request, write_response
+from .delivery import WebhookSender
 
 _BACKLOG = 4096
-"""Connections that may wait to be accepted: with asyncio's 100, a burst of more would wait a second for its turn."""
+"""Connections that may wait to be accepted. With asyncio's 100, a larger burst of connections would wait a second."""
 
 
 class Server:
     """Serves an `Api` from the loop in which it is started.
 
     Args:
-        api: What answers.
-        courier: Who sends webhooks while it serves.
+        api: Decides what each call does.
+        sender: Sends webhooks while the server runs.
         host: The address to listen on.
-        port: The port, a free one if 0.
-        latency: Seconds that every answer takes.
-        clock: What tells the time in seconds; the running loop's clock if `None`.
-        compresses: Whether answers are compressed for callers that accept it.
+        port: The port; 0 chooses a free one.
+        latency: Seconds that every response takes.
+        clock: Returns the time in seconds; `None` uses the clock of the running loop.
+        compresses: Whether responses are compressed for callers that accept it.
     """
 
     def __init__(
         self,
         api: Api,
-        courier: Courier,
+        sender: WebhookSender,
         host: str,
         port: int,
         *,
@@ -39,7 +39,7 @@ class Server:
         compresses: bool,
     ) -> None:
         self._api = api
-        self._courier = courier
+        self._sender = sender
         self._host = host
         self._port = port
         self._latency = latency
@@ -49,105 +49,112 @@ class Server:
         self._connections: web.Server | None = None
         self._in_flight = set[asyncio.Task[web.Response]]()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._alarm: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.now: Callable[[], float] = clock or _no_clock
 
     @property
     def url(self) -> str:
-        """The base URL, `RuntimeError` while nothing is served."""
+        """The base URL.
+
+        Raises:
+            RuntimeError: The server does not run.
+        """
         if self._listener is None:
-            raise RuntimeError("the sandbox is not serving: use `async with` or `with`")
+            raise RuntimeError("the sandbox is not serving, so it has no URL: open it with `async with` or `with`")
         return f"http://{self._host}:{self._listener.sockets[0].getsockname()[1]}"
 
     async def start(self) -> None:
-        """Listen.
+        """Listen on the port.
 
         Raises:
-            OSError: The port is taken.
-            RuntimeError: It listens already.
+            OSError: The port is in use.
+            RuntimeError: The server runs already.
         """
         if self._listener is not None:
-            raise RuntimeError("the sandbox serves already: use a second one for a second port")
+            raise RuntimeError("the sandbox is serving already: create another `Sandbox` for another port")
         loop = asyncio.get_running_loop()
-        connections = web.Server(self._handle, access_log=None)  # such a log would print tokens sent in URLs
+        connections = web.Server(self._handle, access_log=None)  # an access log would print tokens sent in URLs
         self._listener = await loop.create_server(connections, self._host, self._port, backlog=_BACKLOG)
         self._connections = connections
         self.now = self._clock or loop.time
         self._loop = loop
-        self._courier.start()
-        self._set_alarm()
+        self._sender.start()
+        self._set_timer()
 
     async def close(self) -> None:
-        """Stop at once, and cut off what is in flight."""
+        """Stop at once, and abort the calls in flight."""
         if self._listener is None or self._connections is None:
             return
         self._loop = None
-        self._set_alarm()
-        await self._courier.close()
+        self._set_timer()
+        await self._sender.close()
         self._listener.close()
         for task in self._in_flight:
             task.cancel()
         for connection in self._connections.connections:
             if connection.transport is not None:
                 connection.transport.abort()
-        while self._connections.connections:  # noqa: ASYNC110 - a few turns; aiohttp has no event for it
+        # Wait until aiohttp has seen that each connection is lost: no task of the server outlives this method.
+        while self._connections.connections:  # noqa: ASYNC110 - a few turns of the loop; aiohttp has no event for it
             await asyncio.sleep(0)
         self._listener = self._connections = None
 
-    def look_at_agenda(self) -> None:
-        """Let happen in time what was put on the agenda, from any thread.
+    def update_timer(self) -> None:
+        """Notice a change of the schedule, from any thread.
 
-        With a clock that is not the loop's nobody can be woken: it happens before the next call is answered.
+        With a clock of the caller's own, actions run before the first response after their time.
         """
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._set_alarm)
+            self._loop.call_soon_threadsafe(self._set_timer)
 
-    def _set_alarm(self) -> None:
-        alarm, self._alarm = self._alarm, None
-        if alarm is not None:
-            alarm.cancel()
-        at = self._api.reviews.agenda.next_at
+    def _set_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        # Only the loop's own clock can wake the loop: another clock may stand still, or go at another speed.
+        at = self._api.reviews.schedule.next_at
         if at is not None and self._loop is not None and self._clock is None:
-            self._alarm = self._loop.call_at(at, self._ring)
+            self._timer = self._loop.call_at(at, self._run_due)
 
-    def _ring(self) -> None:
+    def _run_due(self) -> None:
         try:
             with self._api.lock:
-                self._api.reviews.keep_up(self.now())
-        finally:  # what is on the agenda comes from outside, and may raise
-            self._set_alarm()
+                self._api.reviews.run_due(self.now())
+        finally:  # a scheduled action is the caller's own code and may raise: the others still get their timer
+            self._set_timer()
 
     async def _handle(self, http: web.BaseRequest) -> web.Response:
+        # A task of its own, for `close` to cancel. A caller who disconnects does not cancel it, as on a real service.
         task = asyncio.ensure_future(self._call(http))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
         return await task
 
     async def _call(self, http: web.BaseRequest) -> web.Response:
-        """Take a call through its stages. A caller who goes away does not stop it, as on a real service."""
+        """Take a call through its stages."""
         try:
             request = await read_request(http, self.now())
-        except ConnectionError:  # the caller was gone before all of it had come
+        except ConnectionError:  # the caller disconnected before the whole request had arrived
             return web.Response()
         fault = self._api.receive(request)
-        await _pause(self._latency + fault.delay_before)
+        await _delay(self._latency + fault.delay_before)
         if fault.drop == "before":
             return drop(http, fault)
-        answer = self._api.answer(request, fault, self.now())
-        self._set_alarm()
-        await _pause(fault.delay_after)
+        response = self._api.respond(request, fault, self.now())
+        self._set_timer()
+        await _delay(fault.delay_after)
         if fault.drop == "after":
             return drop(http, fault)
-        self._api.settle(request, answer.status)
+        self._api.record_status(request, response.status)
         if self._compresses:
-            answer = compress(answer, request.headers.get("Accept-Encoding", ""))
-        return respond(answer, fault)
+            response = compress(response, request.headers.get("Accept-Encoding", ""))
+        return write_response(response, fault)
 
 
-async def _pause(seconds: float) -> None:
+async def _delay(seconds: float) -> None:
     if seconds > 0:
         await asyncio.sleep(seconds)
 
 
 def _no_clock() -> float:
-    raise RuntimeError("the sandbox has no clock before it serves: give it one, `Sandbox(clock=...)`")
+    raise RuntimeError("the sandbox has no clock before it serves: open it first, or pass `Sandbox(clock=...)`")

@@ -1,4 +1,4 @@
-"""The accounts and their numbers: the one part of the sandbox that remembers."""
+"""The accounts and their numbers."""
 
 import copy
 import functools
@@ -15,30 +15,30 @@ from .data import (
     account_row,
     created_row,
     digits_of,
+    index_in_account,
     number_id,
-    place_in_account,
     seeded_row,
     seeded_rows,
 )
 
 AccountKind: TypeAlias = Literal["owned", "client"]
-"""How an account belongs to the business: it is its own, or shared with it."""
+"""How an account belongs to the business: owned by it, or shared with it by a client."""
 
 
 @attrs.frozen
 class Created:
-    """One number that a POST made."""
+    """One number that a POST created."""
 
     waba_id: str
-    """The account that it was made in."""
+    """The id of its account."""
     id: str
     """The id of the new number."""
     phone_number: str
-    """Its digits, country code included."""
+    """Its digits, with the country code."""
 
 
-class Account:
-    """One WABA: a recipe for its rows until something changes them, and the rows from then on."""
+class StoredAccount:
+    """One WABA. Its rows are computed until the first change, and stored from then on."""
 
     __slots__ = ("_digits", "_is_registered", "_rows", "_seeded", "_serial", "id", "ordinal", "version")
 
@@ -49,54 +49,62 @@ class Account:
         self._seeded = numbers if isinstance(numbers, int) else 0
         self._serial = self._seeded
         self._rows: list[Row] | None = None
-        # Known once asked for, until a row changes: both are asked at every call.
+        # Two caches, since every call needs both values. A change of a row clears them.
         self._is_registered: bool | None = None
         self._digits: set[str] | None = None
         if not isinstance(numbers, int):
             self._rows = [{"id": self._next_id(), **row} for row in numbers]
 
     def rows(self) -> Iterator[Row]:
-        """Give the rows in the order in which they were made."""
+        """Return the rows, oldest first."""
         return seeded_rows(self.ordinal, self._seeded) if self._rows is None else iter(self._rows)
 
     @property
     def is_registered(self) -> bool:
-        """Whether it has a registered number, and so the larger budget (RL)."""
+        """Whether it has a registered number, which gives it the larger quota (Meta's guide to rate limits)."""
         if self._is_registered is None:
             self._is_registered = any(row.get("status") == "CONNECTED" for row in self.rows())
         return self._is_registered
 
     def has(self, digits: str) -> bool:
-        """Say whether a number of these digits is here."""
+        """Return whether the account has a number with these digits."""
         return digits in self._known_digits()
 
     def row(self, number: str) -> Row | None:
-        """Find the row of a number."""
+        """Return the row of a number, or `None`."""
         if self._rows is not None:
             return next((row for row in self._rows if row["id"] == number), None)
-        index = place_in_account(self.ordinal, number)
+        index = index_in_account(self.ordinal, number)
         return seeded_row(self.ordinal, index) if 0 <= index < self._seeded else None
 
     def create(self, digits: str, verified_name: str, *, preverified: bool) -> str:
-        """Add a number and give its id."""
+        """Create a number and return its id."""
         row = created_row(self._next_id(), digits, verified_name, preverified=preverified)
-        self._changeable().append(row)
+        self._stored().append(row)
         self._known_digits().add(digits)
         return str(row["id"])
 
     def update(self, number: str, changes: Row) -> None:
-        """Change members of a number, `KeyError` if it is not here."""
+        """Change members of a number.
+
+        Raises:
+            KeyError: The number is not here.
+        """
         self._find(number).update(changes)
 
     def remove(self, number: str) -> None:
-        """Take a number out, `KeyError` if it is not here."""
+        """Remove a number.
+
+        Raises:
+            KeyError: The number is not here.
+        """
         row = self._find(number)
-        self._changeable().remove(row)
+        self._stored().remove(row)
 
     def _find(self, number: str) -> Row:
-        """Find a row that is about to change."""
+        """Return a row that is about to change."""
         self._is_registered = self._digits = None
-        for row in self._changeable():
+        for row in self._stored():
             if row["id"] == number:
                 return row
         raise KeyError(number)
@@ -106,8 +114,9 @@ class Account:
             self._digits = {digits_of(row.get("display_phone_number") or "") for row in self.rows()}
         return self._digits
 
-    def _changeable(self) -> list[Row]:
-        self.version += 1
+    def _stored(self) -> list[Row]:
+        """Return the rows for a change."""
+        self.version += 1  # part of the key of each cached page
         if self._rows is None:
             self._rows = list(self.rows())
         return self._rows
@@ -118,14 +127,14 @@ class Account:
 
 
 class Store:
-    """All accounts by id: three seeded ones, generated ones, and those that are added.
+    """All accounts by id: three seeded ones, generated ones, and those that were added.
 
-    Only what was added or changed is kept; a generated account is made anew when it is asked for again.
+    Only an account that was added or changed is stored. A generated one is generated again when it is needed.
 
     Args:
-        accounts: How many accounts are generated for the business, in the place of the seeded ones, which then are
-            shared with it; none if `None`.
-        numbers_per_account: How many numbers each of them has.
+        accounts: How many accounts are generated as owned by the business; the seeded ones are then shared with it.
+            `None` generates none, and the business owns the seeded ones.
+        numbers_per_account: How many numbers each generated account has.
     """
 
     def __init__(self, accounts: int | None = None, numbers_per_account: int = 0) -> None:
@@ -136,13 +145,14 @@ class Store:
         }
         self._generated_count = accounts or 0
         self._numbers_per_account = numbers_per_account
-        self._kept = {
-            waba_id: Account(waba_id, ordinal, count) for ordinal, (waba_id, count) in enumerate(SEEDED.items())
+        self._accounts = {
+            waba_id: StoredAccount(waba_id, ordinal, count) for ordinal, (waba_id, count) in enumerate(SEEDED.items())
         }
         self._by_ordinal = dict(enumerate(SEEDED))
+        # A dict as an ordered set: the accounts with given numbers. Their ids may not tell the account.
         self._with_own_ids: dict[str, None] = {}
         self._next_ordinal = len(SEEDED) + (accounts or 0)
-        # An account that is asked for again soon is the same one, so that its pages are known.
+        # Requests for one account often follow each other. The account is also part of the key of its cached pages.
         self._generated = functools.lru_cache(maxsize=1024)(self._generate)
 
     @property
@@ -151,79 +161,91 @@ class Store:
         return self._business["owned"]
 
     def accounts(self, kind: AccountKind) -> AccountRows:
-        """Give the accounts of the business as the rows of a list."""
+        """Return the accounts of the business as the rows of a list."""
         return AccountRows(self._business[kind], lambda waba_id: account_row(waba_id, self._ordinal(waba_id)))
 
     def add(self, waba_id: str, numbers: int | Iterable[Mapping[str, Any]]) -> None:
-        """Add an account, or put another in the place of one."""
-        account = Account(waba_id, self._ordinal(waba_id), numbers)
+        """Add an account, or replace the one with this id."""
+        account = StoredAccount(waba_id, self._ordinal(waba_id), numbers)
         if account.ordinal == self._next_ordinal:
             self._next_ordinal += 1
             self.waba_ids.add(waba_id)
-        self._kept[waba_id] = account
+        self._accounts[waba_id] = account
         self._by_ordinal[account.ordinal] = waba_id
         self._with_own_ids.pop(waba_id, None)
         if not isinstance(numbers, int):
             self._with_own_ids[waba_id] = None
 
-    def account(self, waba_id: str) -> Account | None:
-        """Find an account."""
-        if waba_id in self._kept or self.waba_ids.generated_place(waba_id) is None:
-            return self._kept.get(waba_id)
+    def account(self, waba_id: str) -> StoredAccount | None:
+        """Return an account, or `None`."""
+        if waba_id in self._accounts or self.waba_ids.generated_position(waba_id) is None:
+            return self._accounts.get(waba_id)
         return self._generated(waba_id)
 
     def is_number(self, node: str) -> bool:
-        """Say whether an id is that of a phone number, which no list hangs on."""
+        """Return whether an id is that of a phone number."""
         return 0 <= account_ordinal(node) < self._next_ordinal
 
-    def find(self, number: str) -> Account | None:
-        """Find the account that has a number, by the number's id."""
-        candidates = map(self.account, self._ids_with(account_ordinal(number)))
+    def find_owner(self, number: str) -> StoredAccount | None:
+        """Return the account of a number, or `None` if there is no such number."""
+        candidates = map(self.account, self._candidates(account_ordinal(number)))
         return next((account for account in candidates if account and account.row(number)), None)
 
-    def _ids_with(self, ordinal: int) -> Iterator[str]:
-        """Generate the ids of the accounts that may have a number: the one of its ordinal, and those with own ids."""
+    def _candidates(self, ordinal: int) -> Iterator[str]:
+        """Generate the ids of the accounts that may have a number with this ordinal in its id."""
         if ordinal in self._by_ordinal:
             yield self._by_ordinal[ordinal]
         elif 0 <= ordinal - len(SEEDED) < self._generated_count:
             yield self.waba_ids[ordinal - len(SEEDED)]
         yield from self._with_own_ids
 
-    def create(self, account: Account, digits: str, verified_name: str, *, preverified: bool) -> str:
-        """Add a number to an account and give its id."""
-        self._kept[account.id] = account
+    def create(self, account: StoredAccount, digits: str, verified_name: str, *, preverified: bool) -> str:
+        """Create a number in an account and return its id."""
+        self._accounts[account.id] = account
         number = account.create(digits, verified_name, preverified=preverified)
         self.created.append(Created(account.id, number, digits))
         return number
 
     def numbers(self, waba_id: str) -> list[dict[str, Any]]:
-        """Copy the rows of an account out, in the order in which they were made."""
-        return [copy.deepcopy(row) for row in self._found(waba_id).rows()]
+        """Return copies of the rows of an account, oldest first.
+
+        Raises:
+            KeyError: There is no such account.
+        """
+        return [copy.deepcopy(row) for row in self._existing(waba_id).rows()]
 
     def update(self, waba_id: str, number: str, changes: Row) -> None:
-        """Change members of a number."""
-        self._changing(waba_id).update(number, changes)
+        """Change members of a number.
+
+        Raises:
+            KeyError: There is no such account or number.
+        """
+        self._stored(waba_id).update(number, changes)
 
     def remove(self, waba_id: str, number: str) -> None:
-        """Take a number out of an account."""
-        self._changing(waba_id).remove(number)
+        """Remove a number from an account.
 
-    def _found(self, waba_id: str) -> Account:
+        Raises:
+            KeyError: There is no such account or number.
+        """
+        self._stored(waba_id).remove(number)
+
+    def _existing(self, waba_id: str) -> StoredAccount:
         account = self.account(waba_id)
         if account is None:
             raise KeyError(waba_id)
         return account
 
-    def _changing(self, waba_id: str) -> Account:
-        """Find an account, and keep it from now on."""
-        return self._kept.setdefault(waba_id, self._found(waba_id))
+    def _stored(self, waba_id: str) -> StoredAccount:
+        """Return an account and store it from now on."""
+        return self._accounts.setdefault(waba_id, self._existing(waba_id))
 
-    def _generate(self, waba_id: str) -> Account:
-        return Account(waba_id, self._ordinal(waba_id), self._numbers_per_account)
+    def _generate(self, waba_id: str) -> StoredAccount:
+        return StoredAccount(waba_id, self._ordinal(waba_id), self._numbers_per_account)
 
     def _ordinal(self, waba_id: str) -> int:
-        """Give the ordinal of an account: the one that it has, or the next one that is free."""
-        if waba_id in self._kept:
-            return self._kept[waba_id].ordinal
-        place = self.waba_ids.generated_place(waba_id)
-        return self._next_ordinal if place is None else len(SEEDED) + place
+        """Return the ordinal of an account, or the next free one for an account that is not here yet."""
+        if waba_id in self._accounts:
+            return self._accounts[waba_id].ordinal
+        position = self.waba_ids.generated_position(waba_id)
+        return self._next_ordinal if position is None else len(SEEDED) + position

@@ -1,10 +1,10 @@
-"""An event loop whose clock jumps: hours of waiting pass at once, in the order in which they would.
+"""An event loop whose clock jumps over every wait: hours pass at once, and timers keep their order.
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(main())  # `asyncio.sleep(3600)` takes no time
 
-Time stands still while anything can be done, and jumps to the next timer when nothing can. Sockets of this process
-work as ever, so a client and a `Sandbox` in the same loop live a whole day together in seconds.
+The clock stands still while there is work to do. When there is none, it jumps to the next timer. Sockets inside this
+process work as usual, so a client and a `Sandbox` in the same loop can live through a whole day in seconds.
 """
 
 import asyncio
@@ -12,35 +12,37 @@ import selectors
 from typing import Any
 
 _GRACE_SECONDS = 0.002
-"""Real seconds that sockets and threads get to answer before the clock jumps over them."""
+"""Real seconds that sockets and threads get before the clock jumps."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """A selector event loop with a clock of its own, which begins at 0 seconds."""
+    """A selector event loop with a virtual clock that begins at 0 seconds."""
 
     def __init__(self) -> None:
         self._now = 0.0
         super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
-        """The seconds that have passed by its own clock."""
+        """Return the time of the virtual clock in seconds."""
         return self._now
 
     def jump(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock by this many seconds."""
         self._now += seconds
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Waits for sockets a moment in real time, and then lets the loop's clock jump."""
+    """Waits a moment of real time for sockets, and then advances the loop's clock instead of sleeping."""
 
     def __init__(self, loop: VirtualTimeLoop) -> None:
         super().__init__()
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:  # no timer is set: only a socket can wake the loop
+        if timeout is None:  # no timer is set, so only a socket or a thread can wake the loop
             return super().select(None)
+        # Data may be on its way between two local sockets, or a thread may be about to wake the loop. Without this
+        # moment the clock would jump over their time-outs.
         ready = super().select(min(timeout, _GRACE_SECONDS))
         if not ready and timeout > 0:
             self._loop.jump(timeout)

@@ -1,4 +1,4 @@
-"""How long somebody has to wait, as an error says it."""
+"""Lengths of time, in seconds and in the words of an error."""
 
 import math
 
@@ -6,8 +6,8 @@ HOUR = 3600.0
 """Seconds."""
 
 
-def written_wait(seconds: float) -> str:
-    """Write seconds in words, none of them too few: `11 hours 59 minutes 1 second`."""
+def in_words(seconds: float) -> str:
+    """Write a length of time in words, rounded up to a whole second: `11 hours 59 minutes 1 second`."""
     left = math.ceil(seconds)
     words: list[str] = []
     for unit, length in (("hour", 3600), ("minute", 60), ("second", 1)):
