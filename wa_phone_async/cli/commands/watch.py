@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -26,16 +25,6 @@ if TYPE_CHECKING:
 Format = Literal["table", "text", "jsonl"]
 
 _SECONDS_PER_DRAWING: Final = 1.0
-
-_LIFE: Final[Sequence[Mapping[str, str]]] = (
-    {"code_verification_status": "VERIFIED"},
-    {"status": "CONNECTED", "platform_type": "CLOUD_API"},
-    {"name_status": "APPROVED", "quality_rating": "GREEN"},
-    {"quality_rating": "YELLOW"},
-    {"status": "FLAGGED"},
-    {"status": "PENDING", "platform_type": "NOT_APPLICABLE", "code_verification_status": "EXPIRED"},
-)
-"""What happens to a number of the sandbox, again and again, so that there is something to see."""
 
 USAGE: Final = "wa-phone watch [WABA_ID...] [OPTIONS]"
 EXAMPLES: Final = """\
@@ -143,13 +132,9 @@ async def _living(sandbox: Sandbox | None, accounts: Sequence[Account], seconds:
     if sandbox is None:
         yield
         return
-    waba_id, life = accounts[0].waba_id, itertools.cycle(_LIFE)
+    from wa_phone_async.sandbox.demo import number_stages  # noqa: PLC0415 - a web server, which few commands need
 
-    def happen() -> None:
-        for number in sandbox.numbers(waba_id)[1:2]:
-            sandbox.update_number(waba_id, number["id"], **next(life))
-
-    async with repeating(happen, seconds):
+    async with repeating(number_stages(sandbox, accounts[0].waba_id), seconds):
         yield
 
 
