@@ -31,7 +31,7 @@ def modules(*names: str) -> list[str]:
 RETRYING = modules("retry", "session", "creates", "throttle", "fault_matrix", "bulk")
 WITHOUT_EXTRAS = modules(
     *("exports", "layers", "readme", "pytest_plugin", "cli_without_extra", "client", "session", "paginator", "bulk"),
-    *("converter", "builders", "fast_path", "export", "export_rows", "export_tables", "cache", "ensure"),
+    *("page", "converter", "builders", "fast_path", "export", "export_rows", "export_tables", "cache", "ensure"),
 )
 
 # Two processes for each processor, since tests also wait for sockets and for others; `-- -n 0` for none.

@@ -24,7 +24,7 @@ from paired import Findings, Row, Spread, ratio
 
 from wa_phone_async import PhoneNumber
 from wa_phone_async.decoding.converter import read_json
-from wa_phone_async.pagination.paginator import read_listing, read_plain_listing
+from wa_phone_async.pagination.page import read_page, read_page_bytes
 
 PAGES_HELD = 2_000
 PAGES_IN_A_ROUND = 20
@@ -36,11 +36,11 @@ GOAL, GOAL_OF_MEMORY = 1.2, 0.55
 
 
 def by_core(body: bytes) -> list[Any]:
-    return read_listing(read_json(body), PhoneNumber, http_status=200).rows
+    return read_page(read_json(body), PhoneNumber, http_status=200).rows
 
 
 def by_fast(body: bytes) -> list[Any]:
-    listing = read_plain_listing(body, PhoneNumber, http_status=200)
+    listing = read_page_bytes(body, PhoneNumber, http_status=200)
     assert listing is not None
     return listing.rows
 

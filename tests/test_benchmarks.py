@@ -16,7 +16,7 @@ from scripts import load_benchmark
 
 from wa_phone_async import PhoneNumber
 from wa_phone_async.decoding.converter import read_json
-from wa_phone_async.pagination.paginator import Paging, read_listing
+from wa_phone_async.pagination.page import Paging, read_page
 
 paired, chart, canned, pages, turns = map(load_benchmark, ("paired", "chart", "canned", "pages", "turns"))
 listing, growth, decoding, report = map(load_benchmark, ("listing", "growth", "decoding", "report"))
@@ -272,7 +272,7 @@ def asked(waba_id: str, after: str | None = None) -> tuple[list[PhoneNumber], Pa
     answer = canned.Canned.answer(f"GET /v23.0/{waba_id}/phone_numbers?{query} HTTP/1.1".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
-    listed = read_listing(read_json(body), PhoneNumber, http_status=200)
+    listed = read_page(read_json(body), PhoneNumber, http_status=200)
     return listed.rows, listed.paging, head
 
 
@@ -311,7 +311,7 @@ def test_ids_are_never_given_twice() -> None:
 
 def test_a_page_can_have_more_fields_and_fewer() -> None:
     body = pages.page(more={"shoe_size": 44}, missing=("status",))
-    rows = read_listing(read_json(body), PhoneNumber, http_status=200).rows
+    rows = read_page(read_json(body), PhoneNumber, http_status=200).rows
     assert len(rows) == pages.ROWS
     assert {(number.status, number.extra["shoe_size"]) for number in rows} == {(None, 44)}
     assert pages.page(7) == pages.page(7) != pages.page(8)

@@ -28,7 +28,8 @@ from .checks import MAX_PAGE_SIZE, check_node_id, check_seconds
 from .errors import CLOSED, InvalidArgumentError, OutcomeUnknownError
 from .hooks import Listener
 from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
-from .pagination.paginator import AsyncPaginator, Follow
+from .pagination.page import Follow
+from .pagination.paginator import AsyncPaginator
 from .phone_digits import whole_number
 from .query import AccountKind, Filter, Sort, accounts_edge, create_body, fields_with, list_params, read_fields
 from .ratelimit.throttle import RateLimiter

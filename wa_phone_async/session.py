@@ -55,8 +55,9 @@ from .errors import (
 )
 from .events import CallFinished, RetryPlanned, ThrottleEnded, ThrottleStarted
 from .hooks import Announcer, Listener
-from .pagination.list_events import ListTally
-from .pagination.paginator import AsyncPaginator, Follow, Listing, Walk, read_listing, read_plain_listing
+from .pagination.list_events import ListObserver
+from .pagination.page import Follow, PageCursor, RawPage, read_page, read_page_bytes
+from .pagination.paginator import AsyncPaginator
 from .query import optional_fields
 from .ratelimit.throttle import Lease, RateLimiter, Report, Throttle, token_digest
 from .ratelimit.wait_events import Pacing
@@ -386,7 +387,7 @@ class GraphSession:
         _check_total_timeout(total_timeout)
         own_params = dict(params or {})
         check_params(own_params)
-        walk: Walk[T] = Walk(
+        cursor: PageCursor[T] = PageCursor(
             limit=limit,
             after=after,
             before=before,
@@ -394,34 +395,34 @@ class GraphSession:
             follow=follow,
             is_filtered="filtering" in own_params,
         )
-        tally = ListTally(self._events, path, walk) if self._events.hears_lists else None
+        observer = ListObserver(self._events, path, cursor) if self._events.hears_lists else None
 
-        def read(payload: Any, http_status: int) -> Listing[T]:
-            return read_listing(payload, model, http_status=http_status)
+        def read(payload: Any, http_status: int) -> RawPage[T]:
+            return read_page(payload, model, http_status=http_status)
 
-        def read_bytes(body: bytes, http_status: int) -> Listing[T] | None:
-            return read_plain_listing(body, model, http_status=http_status)
+        def read_bytes(body: bytes, http_status: int) -> RawPage[T] | None:
+            return read_page_bytes(body, model, http_status=http_status)
 
-        async def fetch(place: dict[str, str]) -> Listing[T]:
+        async def fetch(page_params: dict[str, str]) -> RawPage[T]:
             request = Request(
                 path=path,
-                params={**own_params, **place},
+                params={**own_params, **page_params},
                 dialect=self._dialect,
                 waba_id=waba_id,
                 optional_fields=optional_fields(own_params.get("fields")),
             )
             call = self._question(request, read, total_timeout)
             call.read_bytes = read_bytes
-            call.list_id = None if tally is None else tally.list_id
+            call.list_id = None if observer is None else observer.list_id
             try:
                 return await self._call(call)
-            finally:  # a size that was refused is not asked for again in this walk, not after another error either
+            finally:  # a page size that was rejected is not used again in this list, nor after another error
                 if call.request.has_reduced_limit:
-                    walk.limit = int(call.request.params["limit"])
+                    cursor.limit = int(call.request.params["limit"])
 
-        paginator = AsyncPaginator(fetch if tally is None else tally.counting(fetch), walk, read_ahead=read_ahead)
-        if tally is not None:
-            tally.tell_when_forgotten(paginator)
+        paginator = AsyncPaginator(fetch if observer is None else observer.count(fetch), cursor, read_ahead=read_ahead)
+        if observer is not None:
+            observer.end_with(paginator)
         return paginator
 
     async def post(

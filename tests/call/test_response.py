@@ -12,7 +12,7 @@ from wa_phone_async.call.response import read_answer, unreadable
 from wa_phone_async.decoding.converter import Json
 from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError, ServerError, WaPhoneError
 from wa_phone_async.models import CreatedPhoneNumber, PhoneNumber
-from wa_phone_async.pagination.paginator import read_listing
+from wa_phone_async.pagination.page import read_page
 from wa_phone_async.usage import read_usage
 
 WABA_ID = "102290129340398"
@@ -75,7 +75,7 @@ def test_any_bytes_are_a_value_or_a_documented_error(body: bytes, http_status: i
 
 def failure_of_a_list(body: bytes, http_status: int, model: type[Any]) -> GraphAPIError | DecodeError | None:
     try:
-        read_listing(answer(body, http_status), model, http_status=http_status)
+        read_page(answer(body, http_status), model, http_status=http_status)
     except (GraphAPIError, DecodeError) as error:
         return error
     return None
@@ -202,7 +202,7 @@ def test_a_refusal_knows_how_long_the_server_wants_it_to_wait(
 
 def test_a_good_list_is_read_whole() -> None:
     body = b'{"data": [{"id": "1"}], "paging": {"cursors": {"after": "a"}, "next": "https://x"}, "summary": {"n": 1}}'
-    listing = read_listing(answer(body), PhoneNumber, http_status=200)
+    listing = read_page(answer(body), PhoneNumber, http_status=200)
     assert listing.rows == [PhoneNumber("1")]
     assert (listing.paging.cursors.after, listing.paging.has_next) == ("a", True)
     assert listing.extra == {"summary": {"n": 1}}

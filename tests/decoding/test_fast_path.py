@@ -31,7 +31,7 @@ from wa_phone_async.models import (
     Throughput,
     ThroughputLevel,
 )
-from wa_phone_async.pagination.paginator import Listing, read_listing, read_plain_listing
+from wa_phone_async.pagination.page import RawPage, read_page, read_page_bytes
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 msgspec = pytest.importorskip("msgspec", reason="msgspec is not installed")
@@ -126,22 +126,22 @@ def fresh() -> Iterator[None]:
         yield
 
 
-def by_core(body: bytes, model: type[Any]) -> Listing[Any]:
+def by_core(body: bytes, model: type[Any]) -> RawPage[Any]:
     payload = read_answer(body, http_status=200, usage=None, secrets=())
-    return read_listing(payload, model, http_status=200)
+    return read_page(payload, model, http_status=200)
 
 
-def by_both(body: bytes, model: type[Any]) -> Listing[Any]:
-    return read_plain_listing(body, model, http_status=200) or by_core(body, model)
+def by_both(body: bytes, model: type[Any]) -> RawPage[Any]:
+    return read_page_bytes(body, model, http_status=200) or by_core(body, model)
 
 
-def outcome(read: Callable[[bytes, type[Any]], Listing[Any]], body: bytes, model: type[Any]) -> tuple[object, ...]:
+def outcome(read: Callable[[bytes, type[Any]], RawPage[Any]], body: bytes, model: type[Any]) -> tuple[object, ...]:
     """A value with the types of all that is in it, or an error with its text."""
     try:
-        listing = read(body, model)
+        page = read(body, model)
     except (DecodeError, GraphAPIError) as error:
         return type(error), str(error), vars(error), error.__context__
-    return listing, repr(listing)
+    return page, repr(page)
 
 
 def body_of(*rows: dict[str, Any], **more: Any) -> bytes:

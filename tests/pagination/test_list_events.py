@@ -1,4 +1,4 @@
-"""The end of a list is told once, however it ends, and costs nothing where nobody wants to know."""
+"""`ListFinished`: each end of a list is reported once, however it ends. Without a listener it costs nothing."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ from wa_phone_async.sandbox import BUSINESS_ID, LARGE_WABA, SMALL_WABA, Fault, S
 T = TypeVar("T")
 
 PATH = f"{LARGE_WABA}/phone_numbers"
-REFUSED = Fault.error(100, status=400)
+REJECTED = Fault.error(100, status=400)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -37,7 +37,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 @asynccontextmanager
 async def listening() -> AsyncIterator[tuple[Sandbox, PhoneNumberClient, list[Event]]]:
-    """A client of which a listener is told of lists too. Every answer takes a quarter of a second."""
+    """A client, and the events that a listener of lists gets. Each response takes 0.25 s."""
     retry = RetryPolicy(max_attempts=1)
     async with Sandbox(latency=0.25) as sandbox, PhoneNumberClient("any", base_url=sandbox.url, retry=retry) as client:
         events = list[Event]()
@@ -65,11 +65,13 @@ async def at_once(paginator: AsyncPaginator[PhoneNumber]) -> int:
     return len(await paginator)
 
 
-@pytest.mark.parametrize("walk", [by_rows, by_pages, at_once])
-def test_a_list_that_came_to_its_end(walk: Callable[[AsyncPaginator[PhoneNumber]], Coroutine[Any, Any, int]]) -> None:
+@pytest.mark.parametrize("read", [by_rows, by_pages, at_once])
+def test_a_list_that_was_read_to_its_end(
+    read: Callable[[AsyncPaginator[PhoneNumber]], Coroutine[Any, Any, int]],
+) -> None:
     async def main() -> None:
         async with listening() as (_, client, events):
-            assert await walk(client.list_phone_numbers(LARGE_WABA)) == 250
+            assert await read(client.list_phone_numbers(LARGE_WABA)) == 250
             finished = events[-1]
             assert isinstance(finished, ListFinished)
             assert finished == ListFinished(
@@ -84,12 +86,12 @@ def test_a_list_that_came_to_its_end(walk: Callable[[AsyncPaginator[PhoneNumber]
             )
             assert [page.list_id for page in pages(events)] == [finished.list_id] * 3
             await asyncio.sleep(1)
-        assert len(events) == 4  # its paginator has ended too, of which there is nothing more to say
+        assert len(events) == 4  # the end of its paginator reports nothing more
 
     run(main())
 
 
-def test_the_end_is_told_with_the_last_page_and_not_with_the_last_row() -> None:
+def test_the_end_is_reported_with_the_last_page_and_not_with_the_last_row() -> None:
     async def main() -> None:
         async with listening() as (_, client, events):
             paginator = client.list_phone_numbers(SMALL_WABA)
@@ -101,7 +103,7 @@ def test_the_end_is_told_with_the_last_page_and_not_with_the_last_row() -> None:
     run(main())
 
 
-def test_all_that_were_wanted_is_an_end_too() -> None:
+def test_max_items_is_an_end_too() -> None:
     async def main() -> None:
         async with listening() as (_, client, events):
             await client.list_phone_numbers(LARGE_WABA, max_items=120)
@@ -111,7 +113,7 @@ def test_all_that_were_wanted_is_an_end_too() -> None:
     run(main())
 
 
-def test_a_list_that_was_left_is_over_when_its_paginator_is_forgotten() -> None:
+def test_a_list_that_is_left_early_ends_with_its_paginator() -> None:
     async def main() -> None:
         async with listening() as (_, client, events):
             paginator = client.list_phone_numbers(LARGE_WABA)
@@ -128,7 +130,7 @@ def test_a_list_that_was_left_is_over_when_its_paginator_is_forgotten() -> None:
     run(main())
 
 
-def test_a_first_page_is_a_list_that_was_left() -> None:
+def test_a_first_page_is_a_list_that_is_left_early() -> None:
     async def main() -> None:
         async with listening() as (_, client, events):
             await client.list_phone_numbers(LARGE_WABA).first_page()
@@ -139,12 +141,12 @@ def test_a_first_page_is_a_list_that_was_left() -> None:
     run(main())
 
 
-def test_an_error_is_an_end_and_what_comes_after_it_another() -> None:
+def test_an_error_is_an_end_and_a_list_that_goes_on_has_another() -> None:
     async def main() -> None:
         async with listening() as (sandbox, client, events):
             paginator = client.list_phone_numbers(LARGE_WABA)
             await anext(paginator)
-            sandbox.plan(REFUSED)
+            sandbox.plan(REJECTED)
             with pytest.raises(BadRequestError):
                 await paginator
             assert len(await paginator) == 249
@@ -164,7 +166,7 @@ def test_an_error_is_an_end_and_what_comes_after_it_another() -> None:
     run(main())
 
 
-def test_a_cancelled_list_is_over() -> None:
+def test_a_cancelled_list_has_ended() -> None:
     async def main() -> None:
         async with listening() as (sandbox, client, events):
             sandbox.plan(Fault.delay(60))
@@ -180,7 +182,7 @@ def test_a_cancelled_list_is_over() -> None:
     run(main())
 
 
-def test_a_list_that_leads_nowhere() -> None:
+def test_a_list_without_its_next_cursor() -> None:
     async def main() -> None:
         async with listening() as (sandbox, client, events):
             sandbox.plan(Fault.raw('{"data": [], "paging": {"next": "https://graph.facebook.com/"}}'))
@@ -193,7 +195,7 @@ def test_a_list_that_leads_nowhere() -> None:
     run(main())
 
 
-def test_pages_that_are_read_ahead_are_counted_when_they_come() -> None:
+def test_prefetched_pages_are_counted_when_they_come() -> None:
     async def main() -> None:
         async with listening() as (_, client, events):
             async with client.list_phone_numbers(LARGE_WABA, read_ahead=2) as paginator:
@@ -210,7 +212,7 @@ def test_pages_that_are_read_ahead_are_counted_when_they_come() -> None:
     run(main())
 
 
-def test_a_page_that_is_read_ahead_as_the_block_is_left_is_cancelled_and_so_is_its_list() -> None:
+def test_leaving_the_block_cancels_a_prefetched_page_and_its_list() -> None:
     async def main() -> None:
         async with listening() as (_, client, events):
             async with client.list_phone_numbers(LARGE_WABA, read_ahead=1) as paginator:
@@ -224,7 +226,7 @@ def test_a_page_that_is_read_ahead_as_the_block_is_left_is_cancelled_and_so_is_i
     run(main())
 
 
-def test_lists_at_once_are_told_apart() -> None:
+def test_each_of_several_lists_at_once_has_its_own_id() -> None:
     async def main() -> None:
         async with listening() as (_, client, events):
             await client.list_many([LARGE_WABA, SMALL_WABA, "12345"])
@@ -237,7 +239,7 @@ def test_lists_at_once_are_told_apart() -> None:
     run(main())
 
 
-def test_a_list_that_was_never_begun_is_not_told_of() -> None:
+def test_a_list_that_never_began_is_not_reported() -> None:
     async def main() -> None:
         async with listening() as (_, client, events):
             client.list_phone_numbers(LARGE_WABA)
@@ -248,7 +250,7 @@ def test_a_list_that_was_never_begun_is_not_told_of() -> None:
     run(main())
 
 
-def test_a_paginator_that_is_forgotten_in_another_thread_is_told_of_in_its_loop() -> None:
+def test_a_paginator_that_ends_in_another_thread_is_reported_in_its_own_loop() -> None:
     async def main() -> None:
         async with listening() as (_, client, events):
             heard_in = list[int]()
@@ -263,22 +265,22 @@ def test_a_paginator_that_is_forgotten_in_another_thread_is_told_of_in_its_loop(
     run(main())
 
 
-def test_a_paginator_that_outlives_its_loop_is_forgotten_quietly() -> None:
+def test_a_paginator_that_outlives_its_loop_is_not_reported() -> None:
     kept = list[object]()
-    told = list[Event]()
+    events = list[Event]()
 
     async def main() -> None:
         async with listening() as (_, client, _events):
-            client.subscribe(told.append, lists=True)
+            client.subscribe(events.append, lists=True)
             kept.append(client.list_phone_numbers(LARGE_WABA))
             await anext(kept[0])  # type: ignore[call-overload]  # it is one
 
     run(main())
     kept.clear()
-    assert lists(told) == []
+    assert lists(events) == []
 
 
-def test_who_wants_to_know_of_calls_alone_is_told_of_calls_alone() -> None:
+def test_a_listener_without_lists_gets_the_calls_alone() -> None:
     async def main() -> None:
         async with listening() as (_, client, of_lists):
             events = list[Event]()
@@ -289,7 +291,7 @@ def test_who_wants_to_know_of_calls_alone_is_told_of_calls_alone() -> None:
     run(main())
 
 
-def test_a_listener_of_lists_is_removed() -> None:
+def test_a_listener_of_lists_can_unsubscribe() -> None:
     async def main() -> None:
         async with listening() as (_, client, of_lists):
             events = list[Event]()
@@ -303,11 +305,11 @@ def test_a_listener_of_lists_is_removed() -> None:
     run(main())
 
 
-def test_where_nobody_wants_to_know_of_lists_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_listener_of_lists_nothing_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> None:
-        raise AssertionError("a list was counted for nobody")
+        raise AssertionError("a list was observed for nobody")
 
-    monkeypatch.setattr(session, "ListTally", forbidden)
+    monkeypatch.setattr(session, "ListObserver", forbidden)
 
     async def main() -> None:
         async with Sandbox() as sandbox:

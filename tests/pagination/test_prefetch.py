@@ -1,4 +1,4 @@
-"""Read-ahead: the same rows, errors and cursors as without, in less time, and nothing left when the block is."""
+"""Read-ahead: the same rows, errors and cursors as without, in less time. It leaves nothing behind its block."""
 
 import asyncio
 import gc
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Unpack
 
 import pytest
-from books import Book, Place, Rows, drain, listing
+from books import Book, Params, Rows, drain, raw_page
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,12 +24,12 @@ from wa_phone_async import (
 )
 from wa_phone_async.client import Settings
 from wa_phone_async.concurrency import Turn, current_turn
-from wa_phone_async.pagination.paginator import Follow, Listing, Walk
+from wa_phone_async.pagination.page import Follow, PageCursor, RawPage
 from wa_phone_async.sandbox import BUSINESS_ID, LARGE_WABA, Fault, Sandbox
 
 TOKEN = "an-invented-token"
 PLEASE_LESS = Fault.error(1, "Please reduce the amount of data you're asking for, then retry your request")
-Fetch = Callable[[Place], Awaitable[Listing[int]]]
+Fetch = Callable[[Params], Awaitable[RawPage[int]]]
 
 
 def over(
@@ -41,8 +41,8 @@ def over(
     max_items: int | None = None,
     follow: Follow = "next",
 ) -> AsyncPaginator[int]:
-    walk = Walk[int](limit=limit, before=before, max_items=max_items, follow=follow)
-    return AsyncPaginator(fetch, walk, read_ahead=read_ahead)
+    cursor = PageCursor[int](limit=limit, before=before, max_items=max_items, follow=follow)
+    return AsyncPaginator(fetch, cursor, read_ahead=read_ahead)
 
 
 @asynccontextmanager
@@ -61,7 +61,7 @@ def nothing_complained(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 async def idle(turns: int = 20) -> None:
-    """Let the background do what it can."""
+    """Let the background task do what it can."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
@@ -77,7 +77,7 @@ Seen = list[object]
 
 
 async def see(paginator: AsyncPaginator[int], taken: Iterable[str]) -> Seen:
-    """What a caller sees in each of these steps: rows or an error, the cursor, and whether it is exhausted."""
+    """What a caller sees after each step: rows or an error, the cursor, and whether the list is exhausted."""
     seen: Seen = []
     async with nothing_left(), paginator:
         for step in taken:
@@ -128,20 +128,20 @@ def test_a_caller_sees_and_sends_what_it_would_without(  # noqa: PLR0917 - hypot
     *,
     to_the_end: bool,
 ) -> None:
-    def run(read_ahead: int) -> tuple[Seen, list[Place]]:
+    def run(read_ahead: int) -> tuple[Seen, list[Params]]:
         book = Book(size)
         book.failures = [failure("gone") if failure else None for failure in failures]
         start = None if before is None else str(min(before, size))
         paginator = over(book.fetch, read_ahead, limit=limit, before=start, max_items=max_items, follow=follow)
-        return asyncio.run(see(paginator, [*taken, *["rest"] * 13 * to_the_end])), book.asked
+        return asyncio.run(see(paginator, [*taken, *["rest"] * 13 * to_the_end])), book.requests
 
-    seen, asked = run(read_ahead)
-    seen_without, asked_without = run(0)
+    seen, sent = run(read_ahead)
+    seen_without, sent_without = run(0)
     assert seen == seen_without
-    assert asked[: len(asked_without)] == asked_without
-    assert len(asked) <= len(asked_without) + read_ahead
+    assert sent[: len(sent_without)] == sent_without
+    assert len(sent) <= len(sent_without) + read_ahead
     if to_the_end:
-        assert asked == asked_without
+        assert sent == sent_without
 
 
 @given(
@@ -161,12 +161,12 @@ def test_lists_that_lead_nowhere_are_the_same_as_without(
     def run(read_ahead: int) -> tuple[Seen, int]:
         sent = 0
 
-        async def fetch(_: Place) -> Listing[int]:
+        async def fetch(_: Params) -> RawPage[int]:
             nonlocal sent
             sent += 1
             await asyncio.sleep(0)
             rows, after, has_next = pages[(sent - 1) % len(pages)]
-            return listing(rows, after=after, has_next=has_next)
+            return raw_page(rows, after=after, has_next=has_next)
 
         paginator = over(fetch, read_ahead, max_items=max_items, follow=follow)
         return asyncio.run(see(paginator, [*taken, "rest", "rest"])), sent
@@ -181,7 +181,7 @@ def test_lists_that_lead_nowhere_are_the_same_as_without(
     max_items=st.none() | st.integers(0, 70),
     eaten=st.integers(0, 70),
 )
-def test_left_early_no_more_was_asked_for_than_the_whole_list_needs(
+def test_stopping_early_wastes_at_most_read_ahead_requests_and_none_past_the_end(
     size: int, limit: int, read_ahead: int, max_items: int | None, eaten: int
 ) -> None:
     async def calls(read_ahead: int, eaten: int) -> int:
@@ -190,11 +190,11 @@ def test_left_early_no_more_was_asked_for_than_the_whole_list_needs(
             for _ in range(eaten):
                 await anext(paginator, None)
                 await idle()
-        return len(book.asked)
+        return len(book.requests)
 
     sent = asyncio.run(calls(read_ahead, eaten))
     needed, whole = asyncio.run(calls(0, eaten)), asyncio.run(calls(0, size + 1))
-    assert sent == (min(needed + read_ahead, whole) if eaten else 0)  # as much as it may, and no more
+    assert sent == (min(needed + read_ahead, whole) if eaten else 0)  # as many as it may, and no more
 
 
 @given(
@@ -226,88 +226,76 @@ def test_entered_again_it_goes_on_where_it_was(
     assert paginator.exhausted
 
 
-def test_how_many_pages_may_be_asked_for_is_a_matter_of_counting() -> None:
-    walk = Walk[int](max_items=5)
-    assert [walk.pages_to_ask(waiting, most=2) for waiting in (-1, 0, 1, 2, 3)] == [3, 2, 1, 0, 0]
-    walk.take(listing([1, 2, 3], after="A", has_next=True))
-    assert walk.pages_to_ask(1, most=2) == 1
-    walk.take(listing([4, 5, 6], after="B", has_next=True))
-    assert walk.pages_to_ask(0, most=2) == 0  # the pages that wait have all five
-    walk = Walk[int]()
-    walk.take(listing([1], after="A"))
-    assert walk.pages_to_ask(0, most=2) == 0  # nothing follows
-
-
 # What is under way while the caller works
 
 
-class Answers:
-    """A list of pages of one row that come when they are let."""
+class SlowPages:
+    """A list of pages of one row. A page is sent only when `send` allows it."""
 
     def __init__(self, pages: int = 99) -> None:
-        self.asked = 0
+        self.requested = 0
         self.cancelled = 0
         self.pages = pages
-        self._let = asyncio.Semaphore(0)
+        self._allowed = asyncio.Semaphore(0)
 
-    def let(self, pages: int = 1) -> None:
+    def send(self, pages: int = 1) -> None:
         for _ in range(pages):
-            self._let.release()
+            self._allowed.release()
 
-    async def fetch(self, _: Place) -> Listing[int]:
-        self.asked += 1
-        number = self.asked
+    async def fetch(self, _: Params) -> RawPage[int]:
+        self.requested += 1
+        number = self.requested
         try:
-            await self._let.acquire()
+            await self._allowed.acquire()
         except asyncio.CancelledError:
             self.cancelled += 1
             await idle()  # it takes a while to end
             raise
-        return listing([number], after=str(number), has_next=number < self.pages)
+        return raw_page([number], after=str(number), has_next=number < self.pages)
 
 
-async def test_nothing_is_asked_for_before_the_first_page_is_wanted() -> None:
-    answers = Answers()
-    async with nothing_left(), over(answers.fetch, 3):
+async def test_nothing_is_requested_before_the_first_page_is_wanted() -> None:
+    server = SlowPages()
+    async with nothing_left(), over(server.fetch, 3):
         await idle()
-    assert answers.asked == 0
+    assert server.requested == 0
 
 
 @pytest.mark.parametrize("read_ahead", [1, 2, 5])
-async def test_as_many_pages_are_asked_for_as_may_wait_one_after_the_other(read_ahead: int) -> None:
-    answers = Answers()
-    async with nothing_left(), over(answers.fetch, read_ahead) as paginator:
-        answers.let()
+async def test_as_many_pages_are_requested_as_may_wait_one_after_the_other(read_ahead: int) -> None:
+    server = SlowPages()
+    async with nothing_left(), over(server.fetch, read_ahead) as paginator:
+        server.send()
         assert await anext(paginator) == 1
         for waiting in range(read_ahead):
             await idle()
-            assert answers.asked == 2 + waiting
-            answers.let()
+            assert server.requested == 2 + waiting
+            server.send()
         await idle()
-        assert answers.asked == 1 + read_ahead
+        assert server.requested == 1 + read_ahead
         assert await anext(paginator) == 2
         await idle()
-        assert answers.asked == 2 + read_ahead
+        assert server.requested == 2 + read_ahead
 
 
 @pytest.mark.parametrize("is_there", [False, True], ids=["the page comes", "the page is there"])
-async def test_the_next_request_leaves_before_a_caller_works_that_awaits_nothing(*, is_there: bool) -> None:
-    answers = Answers()
-    async with over(answers.fetch, 1) as paginator:
-        answers.let(2)
+async def test_the_next_request_is_sent_before_the_caller_works_without_awaiting(*, is_there: bool) -> None:
+    server = SlowPages()
+    async with over(server.fetch, 1) as paginator:
+        server.send(2)
         assert await anext(paginator) == 1
         await idle(20 * is_there)
         assert await anext(paginator) == 2
-        assert answers.asked == 3
+        assert server.requested == 3
 
 
-async def test_rows_of_a_page_are_had_while_the_next_page_is_slow() -> None:
+async def test_the_rows_of_a_page_do_not_wait_for_a_slow_next_page() -> None:
     book = Book(6)
 
-    async def fetch(place: Place) -> Listing[int]:
-        if len(book.asked) == 1:
+    async def fetch(params: Params) -> RawPage[int]:
+        if len(book.requests) == 1:
             await asyncio.Event().wait()
-        return await book.fetch(place)
+        return await book.fetch(params)
 
     async with over(fetch, 1, limit=3) as paginator:
         assert [await anext(paginator) for _ in range(3)] == [0, 1, 2]
@@ -316,9 +304,9 @@ async def test_rows_of_a_page_are_had_while_the_next_page_is_slow() -> None:
 async def test_the_background_has_no_turn_of_the_callers() -> None:
     turns = []
 
-    async def fetch(_: Place) -> Listing[int]:
+    async def fetch(_: Params) -> RawPage[int]:
         turns.append(current_turn())
-        return listing([1])
+        return raw_page([1])
 
     turn = Turn(asyncio.Semaphore(1))
     turn.begin()
@@ -338,16 +326,16 @@ async def test_an_error_is_raised_where_its_page_is_wanted_and_not_before() -> N
     async with over(book.fetch, 3, limit=2) as paginator:
         assert await anext(paginator) == 0
         await idle()
-        assert len(book.asked) == 2
+        assert len(book.requests) == 2
         assert await anext(paginator) == 1
         cursors = [paginator.cursor]
         with pytest.raises(TransportError) as caught:
             await anext(paginator)
         assert (caught.value.__cause__, caught.value.__context__) == (None, None)
         assert [*cursors, paginator.cursor] == [None, "1"]
-        assert (paginator.exhausted, len(book.asked)) == (False, 2)
+        assert (paginator.exhausted, len(book.requests)) == (False, 2)
         assert await paginator == [2, 3, 4, 5]
-    assert book.asked[1] == book.asked[2]
+    assert book.requests[1] == book.requests[2]
 
 
 async def test_pages_before_a_failed_one_come_first() -> None:
@@ -358,7 +346,7 @@ async def test_pages_before_a_failed_one_come_first() -> None:
         await idle()
         with pytest.raises(TransportError):
             rows += [row async for row in paginator]
-        assert len(book.asked) == 3
+        assert len(book.requests) == 3
 
 
 async def test_after_an_error_everything_collected_is_still_there() -> None:
@@ -371,13 +359,13 @@ async def test_after_an_error_everything_collected_is_still_there() -> None:
         assert await paginator == list(range(7))
 
 
-async def test_an_error_of_a_page_that_nobody_wanted_is_not_raised() -> None:
+async def test_the_error_of_a_page_that_nobody_wanted_is_not_raised() -> None:
     book = Book(6)
     book.failures = [None, TransportError("gone"), ValueError("a bug")]
     async with nothing_left(), over(book.fetch, 1, limit=2) as paginator:
         await anext(paginator)
         await idle()
-    async with nothing_left(), paginator:  # where the page is wanted after all, it is asked for again
+    async with nothing_left(), paginator:  # wanted after all, the page is requested again
         with pytest.raises(ValueError, match="a bug"):
             await paginator
         await idle()
@@ -385,9 +373,9 @@ async def test_an_error_of_a_page_that_nobody_wanted_is_not_raised() -> None:
 
 @pytest.mark.parametrize("begun", [False, True], ids=["before it begins", "in a call"])
 async def test_a_cancellation_from_elsewhere_is_raised_where_the_page_is_wanted(*, begun: bool) -> None:
-    answers = Answers()
-    async with nothing_left(), over(answers.fetch, 1) as paginator:
-        answers.let()
+    server = SlowPages()
+    async with nothing_left(), over(server.fetch, 1) as paginator:
+        server.send()
         wanting = asyncio.create_task(anext(paginator))
         await idle(20 if begun else 1)
         for task in asyncio.all_tasks() - {asyncio.current_task(), wanting}:
@@ -396,7 +384,7 @@ async def test_a_cancellation_from_elsewhere_is_raised_where_the_page_is_wanted(
         rows = [await wanting] if begun else []
         with pytest.raises(asyncio.CancelledError):
             rows.append(await (anext(paginator) if begun else wanting))
-        answers.let()
+        server.send()
         assert await anext(paginator) == (3 if begun else 1)
 
 
@@ -405,11 +393,11 @@ async def test_a_cancellation_from_elsewhere_is_raised_where_the_page_is_wanted(
 
 @pytest.mark.parametrize("leave", ["at its end", "by an error", "by a cancellation"])
 async def test_leaving_cancels_what_is_under_way_and_waits_for_its_end(leave: str) -> None:
-    answers = Answers()
-    answers.let()
+    server = SlowPages()
+    server.send()
 
     async def work() -> None:
-        async with over(answers.fetch, 2) as paginator:
+        async with over(server.fetch, 2) as paginator:
             assert await anext(paginator) == 1
             await idle()
             if leave == "by an error":
@@ -422,17 +410,17 @@ async def test_leaving_cancels_what_is_under_way_and_waits_for_its_end(leave: st
         await idle(100)
         task.cancel()
         await asyncio.wait({task})
-        assert (answers.asked, answers.cancelled) == (2, 1)
+        assert (server.requested, server.cancelled) == (2, 1)
     assert task.cancelled() == (leave == "by a cancellation")
     if leave == "by an error":
         assert isinstance(task.exception(), KeyError)
 
 
 @pytest.mark.parametrize("moment", range(25))
-async def test_cancelled_while_it_leaves_it_leaves_nothing_all_the_same(moment: int) -> None:
-    answers = Answers()
-    answers.let()
-    paginator = over(answers.fetch, 1)
+async def test_a_cancellation_while_the_block_is_left_leaves_nothing_either(moment: int) -> None:
+    server = SlowPages()
+    server.send()
+    paginator = over(server.fetch, 1)
 
     async def work() -> None:
         async with paginator:
@@ -449,9 +437,9 @@ async def test_cancelled_while_it_leaves_it_leaves_nothing_all_the_same(moment: 
     assert task.cancelled()
 
 
-async def test_another_task_that_waits_for_a_page_is_told_that_the_block_was_left() -> None:
+async def test_leaving_the_block_ends_the_wait_of_another_task_with_an_error() -> None:
     async with nothing_left():
-        async with over(Answers().fetch, 1) as paginator:
+        async with over(SlowPages().fetch, 1) as paginator:
             waiting = asyncio.create_task(paginator.collect())
             await idle()
         with pytest.raises(RuntimeError, match="inside its block"):
@@ -459,16 +447,16 @@ async def test_another_task_that_waits_for_a_page_is_told_that_the_block_was_lef
     assert not paginator.exhausted
 
 
-async def test_giving_up_to_wait_for_a_page_does_not_give_up_the_page() -> None:
-    answers = Answers()
-    async with nothing_left(), over(answers.fetch, 1) as paginator:
+async def test_a_cancelled_wait_for_a_page_does_not_lose_the_page() -> None:
+    server = SlowPages()
+    async with nothing_left(), over(server.fetch, 1) as paginator:
         waiting = asyncio.create_task(paginator.collect())
         await idle()
         waiting.cancel()
         await asyncio.wait({waiting})
-        answers.let()
+        server.send()
         assert await anext(paginator) == 1
-        assert answers.asked == 2
+        assert server.requested == 2
 
 
 # Only inside the block
@@ -494,10 +482,10 @@ async def loop(paginator: AsyncPaginator[int]) -> object:
     return [row async for row in paginator]
 
 
-@pytest.mark.parametrize("ask", [rest, row, page, loop])
+@pytest.mark.parametrize("use", [rest, row, page, loop])
 @pytest.mark.parametrize("eaten", [None, 0, 1, 3, 9], ids=str)
 async def test_outside_of_the_block_it_is_a_runtime_error(
-    eaten: int | None, ask: Callable[[AsyncPaginator[int]], Awaitable[object]]
+    eaten: int | None, use: Callable[[AsyncPaginator[int]], Awaitable[object]]
 ) -> None:
     book = Book(6)
     paginator = over(book.fetch, 1, limit=3)
@@ -505,15 +493,15 @@ async def test_outside_of_the_block_it_is_a_runtime_error(
         async with paginator:
             for _ in range(eaten):
                 await anext(paginator, None)
-    asked = len(book.asked)
-    with pytest.raises(RuntimeError, match="read_ahead= a list is used inside its block, 'async with"):
-        await ask(paginator)
+    sent = len(book.requests)
+    with pytest.raises(RuntimeError, match="with read_ahead= you must use a list inside its block, 'async with"):
+        await use(paginator)
     await idle()
-    assert len(book.asked) == asked
+    assert len(book.requests) == sent
     assert paginator.exhausted == (eaten == 9)
 
 
-async def test_the_first_page_is_had_inside_the_block_too() -> None:
+async def test_the_first_page_needs_the_block_too() -> None:
     paginator = over(Book(6).fetch, 1, limit=3)
     with pytest.raises(RuntimeError, match="inside its block"):
         await paginator.first_page()
@@ -522,9 +510,9 @@ async def test_the_first_page_is_had_inside_the_block_too() -> None:
         assert await drain(paginator) == [3, 4, 5]
 
 
-async def test_it_is_entered_once_at_a_time() -> None:
+async def test_two_blocks_at_once_are_an_error() -> None:
     async with over(Book(6).fetch, 1) as paginator:
-        with pytest.raises(RuntimeError, match="in use by another 'async with'"):
+        with pytest.raises(RuntimeError, match="another 'async with' uses this paginator: give each block its own"):
             await paginator.__aenter__()
         assert await paginator == list(range(6))
 
@@ -538,7 +526,7 @@ def test_in_another_event_loop_it_goes_on() -> None:
             return [await anext(paginator) for _ in range(rows)]
 
     assert [*asyncio.run(part(4)), *asyncio.run(part(5))] == list(range(9))
-    assert len(book.asked) == 4  # the third page was on its way when the first loop ended
+    assert len(book.requests) == 4  # the third page was on its way when the first loop ended
 
 
 async def test_without_reading_ahead_a_block_changes_nothing() -> None:
@@ -546,25 +534,25 @@ async def test_without_reading_ahead_a_block_changes_nothing() -> None:
     async with over(book.fetch, 0, limit=3) as paginator:
         assert await anext(paginator) == 0
         await idle()
-    assert len(book.asked) == 1
+    assert len(book.requests) == 1
     async with paginator:
         assert await paginator == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(("ask", "seen"), [(row, 1), (page, 3), (rest, 7)])
-async def test_two_consumers_at_once_are_told_so(
-    ask: Callable[[AsyncPaginator[int]], Awaitable[object]], seen: int
+@pytest.mark.parametrize(("use", "seen"), [(row, 1), (page, 3), (rest, 7)])
+async def test_two_consumers_at_once_get_a_runtime_error(
+    use: Callable[[AsyncPaginator[int]], Awaitable[object]], seen: int
 ) -> None:
     book = Book(7)
     async with over(book.fetch, 1, limit=3) as paginator:
-        results = await asyncio.gather(ask(paginator), ask(paginator), return_exceptions=True)
+        results = await asyncio.gather(use(paginator), use(paginator), return_exceptions=True)
         assert isinstance(results[1], RuntimeError)
         assert "two consumers" in str(results[1])
         left = await paginator
-    assert left == list(range(7))[seen:]  # and it harms nobody
+    assert left == list(range(7))[seen:]  # the first one loses no row
 
 
-# Over the wire
+# With the sandbox
 
 
 @asynccontextmanager
@@ -591,7 +579,7 @@ async def test_each_kind_of_list_reads_ahead(read_ahead: int) -> None:
         assert sum(sizes) == 250
 
 
-async def test_left_early_the_call_under_way_is_ended_and_the_client_goes_on() -> None:
+async def test_stopping_early_cancels_the_call_in_flight_and_the_client_goes_on() -> None:
     with Sandbox() as sandbox:
         sandbox.plan(Fault())
         sandbox.plan(Fault.delay(60))
@@ -604,7 +592,7 @@ async def test_left_early_the_call_under_way_is_ended_and_the_client_goes_on() -
             assert len(await client.list_phone_numbers(LARGE_WABA)) == 250
 
 
-async def test_a_page_that_is_too_large_is_halved_for_the_rest_of_the_walk() -> None:
+async def test_a_page_size_that_is_too_large_is_halved_for_the_rest_of_the_list() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(Fault(), times=1)
         sandbox.plan(PLEASE_LESS, times=2)
@@ -615,7 +603,7 @@ async def test_a_page_that_is_too_large_is_halved_for_the_rest_of_the_walk() -> 
 
 
 @pytest.mark.parametrize(("max_items", "limits"), [(100, ["100"]), (101, ["100", "1"]), (250, ["100", "100", "50"])])
-async def test_no_more_is_asked_for_than_max_items_can_use(max_items: int, limits: list[str]) -> None:
+async def test_no_more_rows_are_requested_than_max_items(max_items: int, limits: list[str]) -> None:
     async with serving() as (sandbox, client):
         async with client.list_phone_numbers(LARGE_WABA, max_items=max_items, read_ahead=9) as numbers:
             await anext(numbers)
@@ -627,7 +615,7 @@ async def test_no_more_is_asked_for_than_max_items_can_use(max_items: int, limit
         assert [request.query["limit"] for request in sandbox.requests] == limits
 
 
-def test_a_hold_holds_it_too(virtual_time: asyncio.Runner) -> None:
+def test_prefetching_waits_for_a_cooldown_too(virtual_time: asyncio.Runner) -> None:
     async def main() -> list[float]:
         async with serving(retry=RetryPolicy.batch()) as (sandbox, client):
             sandbox.plan(Fault(), times=1)
@@ -641,7 +629,7 @@ def test_a_hold_holds_it_too(virtual_time: asyncio.Runner) -> None:
     assert times[2] - times[1] >= 600
 
 
-async def test_a_budget_that_is_used_up_is_said_where_the_page_is_wanted() -> None:
+async def test_a_used_up_quota_is_raised_where_the_page_is_wanted() -> None:
     settings: Settings = {"throttle": Throttle(quota=2), "retry": RetryPolicy.interactive()}
     async with (
         serving(**settings) as (sandbox, client),
@@ -655,7 +643,7 @@ async def test_a_budget_that_is_used_up_is_said_where_the_page_is_wanted() -> No
         assert len(sandbox.requests) == 2
 
 
-def test_calls_take_place_while_the_caller_works(virtual_time: asyncio.Runner) -> None:
+def test_requests_go_on_while_the_caller_works(virtual_time: asyncio.Runner) -> None:
     async def main(read_ahead: int) -> float:
         async with serving(latency=0.1) as (_, client):
             began = asyncio.get_running_loop().time()
@@ -670,7 +658,7 @@ def test_calls_take_place_while_the_caller_works(virtual_time: asyncio.Runner) -
 
 @pytest.mark.parametrize("read_ahead", [-1, 101, True, 1.0, "1", None], ids=repr)
 @pytest.mark.parametrize("kind", ["numbers", "accounts", "any list"])
-def test_a_bad_number_of_pages_is_refused_before_anything_is_sent(kind: str, read_ahead: Any) -> None:
+def test_an_invalid_read_ahead_is_an_error_before_anything_is_sent(kind: str, read_ahead: Any) -> None:
     client = PhoneNumberClient(TOKEN)
     lists: dict[str, Callable[..., object]] = {
         "numbers": client.list_phone_numbers,

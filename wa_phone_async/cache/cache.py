@@ -19,7 +19,8 @@ from wa_phone_async.client import PhoneNumberClient
 from wa_phone_async.errors import DecodeError, InvalidArgumentError
 from wa_phone_async.events import CallFinished, Event
 from wa_phone_async.models import CodeVerificationStatus, NameStatus, PhoneNumber, PhoneNumberStatus, UnifiedCertStatus
-from wa_phone_async.pagination.paginator import AsyncPaginator, Follow
+from wa_phone_async.pagination.page import Follow
+from wa_phone_async.pagination.paginator import AsyncPaginator
 from wa_phone_async.query import Filter, Sort, list_params, split_fields
 from wa_phone_async.redaction import conceal
 

@@ -1,1 +1,1 @@
-"""Pages: what the next one is, and the iterator that reads them."""
+"""Lists: `page` reads and decides, `paginator` iterates, `prefetch` reads ahead, and `list_events` reports the end."""

@@ -1,8 +1,8 @@
-"""What a list has had so far, so that whoever wants to know is told when it is over.
+"""`ListObserver`: counts what a list has received, and reports its end as a `ListFinished` event.
 
-Nothing says that a caller has left a list early: its paginator is no longer there, and that is all. So the end of a
-list is its last page, an error, or the end of its paginator. Python may find the last one in any thread and at any
-moment, so it is told a little later, by the event loop in which the list was walked.
+A list ends with its last page, with an error, or when its caller leaves it early. Nothing reports the last case: the
+paginator is simply gone. So a finalizer of the paginator reports it. Python may run that in any thread and at any
+moment. So it leaves the sending of the event to the event loop of the list.
 """
 
 from __future__ import annotations
@@ -17,74 +17,76 @@ from wa_phone_async.errors import PaginationError
 from wa_phone_async.events import ListFinished
 from wa_phone_async.hooks import Announcer
 
-from .paginator import AsyncPaginator, Listing, Walk
+from .page import PageCursor, RawPage
+from .paginator import AsyncPaginator
 
 T = TypeVar("T")
 
-_numbers: Final = itertools.count(1)
+_serial_numbers: Final = itertools.count(1)
 
 
-class ListTally(Generic[T]):
-    """Counts the pages and rows of one list, and tells when it is over.
+class ListObserver(Generic[T]):
+    """Counts the pages and rows of one list, and reports its end.
 
     Args:
-        announcer: Who tells it.
+        announcer: Receives the event.
         path: What is listed.
-        walk: Says which page is the last.
+        cursor: Knows which page is the last.
     """
 
-    def __init__(self, announcer: Announcer, path: str, walk: Walk[T]) -> None:
-        self.list_id: int = next(_numbers)
-        """What tells the list from all others of this process."""
+    def __init__(self, announcer: Announcer, path: str, cursor: PageCursor[T]) -> None:
+        self.list_id: int = next(_serial_numbers)
+        """A number that no other list of this process has."""
         self._announcer = announcer
         self._path = path
-        self._walk = walk
-        self._loop: asyncio.AbstractEventLoop | None = None  # there is one while the list is under way
+        self._cursor = cursor
+        # Set from the first request to the reported end. A list that goes on after an error starts a second time, and
+        # reports a second end.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._began = self._seconds = 0.0
         self._pages = self._rows = 0
 
-    def counting(
-        self, fetch: Callable[[dict[str, str]], Awaitable[Listing[T]]]
-    ) -> Callable[[dict[str, str]], Awaitable[Listing[T]]]:
-        """What asks for a page, and counts it."""
+    def count(
+        self, fetch: Callable[[dict[str, str]], Awaitable[RawPage[T]]]
+    ) -> Callable[[dict[str, str]], Awaitable[RawPage[T]]]:
+        """Return a function that does what `fetch` does, and counts its pages."""
 
-        async def counted(place: dict[str, str]) -> Listing[T]:
-            loop = self._begin()
+        async def counted(params: dict[str, str]) -> RawPage[T]:
+            loop = self._start()
             try:
-                listing = await fetch(place)
+                raw = await fetch(params)
             except BaseException as error:
                 self._seconds = loop.time() - self._began
                 self._end(type(error).__name__)
                 raise
             self._seconds = loop.time() - self._began
             self._pages += 1
-            self._rows += len(listing.rows)
-            if self._walk.ends_with(listing):
+            self._rows += len(raw.rows)
+            if self._cursor.is_last(raw):
                 self._end(None, complete=True)
-            return listing
+            return raw
 
         return counted
 
-    def tell_when_forgotten(self, paginator: AsyncPaginator[T]) -> None:
-        """Take the list for left where it is under way and nobody has its paginator any more."""
-        weakref.finalize(paginator, self._forget).atexit = False  # by then its loop has ended
+    def end_with(self, paginator: AsyncPaginator[T]) -> None:
+        """Report the end also where the list still goes on, but nobody holds its paginator any more."""
+        weakref.finalize(paginator, self._on_finalized).atexit = False  # at exit the event loop is closed already
 
-    def _begin(self) -> asyncio.AbstractEventLoop:
-        """The list is under way, from now on if it was not."""
+    def _start(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._began = self._loop.time()
             self._pages = self._rows = 0
         return self._loop
 
-    def _forget(self) -> None:
+    def _on_finalized(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._leave)
+            self._loop.call_soon_threadsafe(self._end_early)
 
-    def _leave(self) -> None:
-        """Nobody asks for more: because the walk could not go on, or because it was enough."""
+    def _end_early(self) -> None:
+        """Report a list whose caller wants no more: it was enough, or its pages led nowhere."""
         try:
-            self._walk.place_of_next_page()
+            self._cursor.next_params()
         except PaginationError as error:
             self._end(type(error).__name__)
         else:

@@ -1,7 +1,7 @@
-"""Read-ahead: the next pages are asked for in the background, while the caller works on the one that it has.
+"""`Prefetcher`: requests the next pages of a list in the background, while the caller works on the current one.
 
-A page's cursor is known when the page before it is there, so this is a chain of single calls, with a bound on how many
-of its pages may wait. Whether there is a page to ask for is decided by the walk (`paginator.Walk`); the task is here.
+A page names the cursor of the next one. So the requests are a chain, one after the other, and a bound says how many
+of their pages may wait. `page.PageCursor` decides whether there is a page to request; the task is here.
 """
 
 from __future__ import annotations
@@ -16,27 +16,32 @@ from wa_phone_async.concurrency import leave_turn
 P = TypeVar("P")
 
 _OUTSIDE: Final = (
-    "with read_ahead= a list is used inside its block, 'async with client.list_phone_numbers(…) as paginator:', "
-    "where the reading in the background ends; without read_ahead= it needs none"
+    "with read_ahead= you must use a list inside its block, 'async with client.list_phone_numbers(…) as paginator:', "
+    "which ends the reading in the background; without read_ahead= it needs no block"
 )
 
 
-class ReadAhead(Generic[P]):
-    """The pages of a list in their order, of which some are asked for before they are wanted.
+class Prefetcher(Generic[P]):
+    """The pages of a list in their order, some of them requested before they are wanted.
 
-    Its task lives between `open` and `aclose`. An error is raised where the page that it took the place of is wanted,
-    and once: the page is asked for again then.
+    Its task lives between `open` and `aclose`. Where a request fails, `fetch` raises its error once, in the place of
+    that page. The next `fetch` then requests the page again.
 
     Args:
-        read: Asks for the page after those that it gave.
-        pages_to_ask: How many more may be asked for, where so many wait beside the one that is wanted now.
+        read: Requests the next page.
+        pages_to_request: Takes how many pages wait beside the one that is wanted now, and returns how many more may be
+            requested.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[P]], pages_to_ask: Callable[[int], int]) -> None:
+    # The states of a page: being read by the task (`_is_reading`), waiting in `_pages`, taken by the caller. At most
+    # one failure stands in the queue behind `_pages`, since the task ends with it: nothing can be read past a page that
+    # is missing. The task also ends when enough pages wait, and each `fetch` starts it again if there is work.
+
+    def __init__(self, read: Callable[[], Awaitable[P]], pages_to_request: Callable[[int], int]) -> None:
         self._read = read
-        self._pages_to_ask = pages_to_ask
+        self._pages_to_request = pages_to_request
         self._pages = deque[P]()
-        self._wanted = 0  # 1 while the caller waits for a page
+        self._wanted = 0  # 1 while the caller waits for a page: that one does not count as waiting
         self._failure: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_reading = False
@@ -44,42 +49,46 @@ class ReadAhead(Generic[P]):
         self._changed = asyncio.Event()
 
     def check_open(self) -> None:
-        """Raise a RuntimeError outside of the block."""
+        """Raise a RuntimeError outside the block."""
         if not self._is_open:
             raise RuntimeError(_OUTSIDE)
 
     def open(self) -> None:
-        """Let it read, from the first `fetch` on.
+        """Let the first `fetch` start the task.
 
         Raises:
             RuntimeError: It is open already.
         """
         if self._is_open:
-            raise RuntimeError("this paginator is in use by another 'async with': give each block its own")
+            raise RuntimeError("another 'async with' uses this paginator: give each block its own")
         self._is_open = True
-        self._failure = None
+        self._failure = None  # nobody wanted that page: if somebody does now, it is requested again
         self._changed = asyncio.Event()  # the old one may belong to another event loop
 
     async def aclose(self) -> None:
-        """Cancel what is under way and wait for its end. The pages that have come are kept."""
+        """Cancel the request in flight, and wait for the task's end. The pages that have come stay."""
         self._is_open = False
         self._changed.set()
         if self._task is not None:
-            await _end(self._task)
+            await _cancel(self._task)
 
-    async def fetch(self, _place: object) -> P:
-        """The next page, of which there must be one. Its place is known here already.
+    async def fetch(self, _params: object) -> P:
+        """Return the next page. There must be one.
+
+        Args:
+            _params: Ignored: the task has its own. With it, this method can stand for the request itself.
 
         Raises:
             RuntimeError: It is not open, or was closed meanwhile.
-            Exception: What asking for this page ended with.
+            Exception: The error of the request.
         """
         self.check_open()
         self._wanted = 1
         try:
-            self._go_on()
+            self._start_reading()
             if self._pages:
-                await asyncio.sleep(0)  # the next request leaves now, should the caller work without awaiting anything
+                # One turn of the event loop sends the next request now, even if the caller then works without a pause.
+                await asyncio.sleep(0)
             while not self._pages:
                 await self._wait()
             return self._pages.popleft()
@@ -87,7 +96,7 @@ class ReadAhead(Generic[P]):
             self._wanted = 0
 
     async def _wait(self) -> None:
-        """Wait for a page, or raise what came instead."""
+        """Wait until a page comes; raise what came instead of it."""
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
@@ -95,26 +104,27 @@ class ReadAhead(Generic[P]):
         await self._changed.wait()
         self.check_open()
 
-    def _go_on(self) -> None:
-        """Read on in the background, unless that is under way, or has failed and nobody knows of it yet."""
-        if not self._is_reading and self._failure is None and self._room():
+    def _start_reading(self) -> None:
+        """Start the task if there is a page to request. Not after a failure: the caller has to learn of that first."""
+        if not self._is_reading and self._failure is None and self._pages_left():
             self._is_reading = True
             self._task = asyncio.create_task(self._fill())
-            self._task.add_done_callback(self._stop)
+            self._task.add_done_callback(self._keep_failure)
 
-    def _room(self) -> int:
-        return self._pages_to_ask(len(self._pages) - self._wanted)
+    def _pages_left(self) -> int:
+        return self._pages_to_request(len(self._pages) - self._wanted)
 
     async def _fill(self) -> None:
-        """Ask for one page after the other, as long as there is room."""
-        leave_turn()  # of the caller's, who may make calls meanwhile
-        while self._room():
+        """Request one page after the other, until enough of them wait."""
+        leave_turn()  # that of the caller, who may make calls of their own meanwhile
+        while self._pages_left():
             self._pages.append(await self._read())
             self._changed.set()
-        self._is_reading = False  # here, since the caller may come for a page before anybody is told of the task's end
+        # Not in the done callback: it runs one turn of the event loop later. A `fetch` before that would start no task.
+        self._is_reading = False
 
-    def _stop(self, task: asyncio.Task[None]) -> None:
-        """A task has ended: keep what went wrong for whoever wants the page, a cancellation that was not ours too."""
+    def _keep_failure(self, task: asyncio.Task[None]) -> None:
+        """Keep a failed task's error for the caller who wants the page. Somebody else may have cancelled it, too."""
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
         if failure is not None:
             self._failure = failure
@@ -122,8 +132,8 @@ class ReadAhead(Generic[P]):
             self._changed.set()
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end, although the waiting itself be cancelled: that is raised afterwards."""
+async def _cancel(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end. A cancellation of this wait is raised only afterwards."""
     cancellation: asyncio.CancelledError | None = None
     while not task.done():
         task.cancel()

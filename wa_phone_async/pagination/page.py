@@ -1,0 +1,259 @@
+"""Pages of a list: what a page says, and where the next one begins. Nothing here does I/O.
+
+`read_page` reads a response, and `PageCursor` decides which page to request next. `paginator` does the requests.
+
+The rules are from Meta's Graph guide to paging and from published captures, read 2026-11-22:
+
+- A list ends where `paging.next` is absent. A short or an empty page does not end it. The last page has cursors too.
+- The `next` link holds the access token and may name another host. So only its cursor is used, and the client never
+  follows the link.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Generic, Literal, TypeVar, cast
+from urllib.parse import parse_qs, urlsplit
+
+import attrs
+
+from wa_phone_async.checks import MAX_PAGE_SIZE
+from wa_phone_async.decoding.converter import Json, read_model, read_plain_page
+from wa_phone_async.errors import DecodeError, InvalidArgumentError, PaginationError
+from wa_phone_async.models import NO_EXTRA, Cursors, Extra, Page
+from wa_phone_async.query import DEFAULT_PAGE_SIZE
+
+T = TypeVar("T")
+
+Follow = Literal["next", "after"]
+"""How to see that a list goes on: by the `next` link of a page, or by its rows and its cursor."""
+
+MAX_EMPTY_PAGES: Final = 100
+"""Empty pages in a row that end a list with an error. For a filtered list, the limit counts pages of 100 rows."""
+
+
+@attrs.frozen
+class Paging:
+    """What a page says about the pages before and after it."""
+
+    cursors: Cursors = attrs.field(factory=Cursors)
+    """Where the page begins and ends. A cursor that `cursors` lacks is taken from the links."""
+    has_next: bool = False
+    """Whether there is a page after it."""
+    has_previous: bool = False
+    """Whether there is a page before it."""
+
+
+@attrs.frozen(kw_only=True)
+class RawPage(Generic[T]):
+    """One response of a list, before `max_items` cuts it."""
+
+    rows: list[T]
+    paging: Paging
+    extra: Extra
+
+
+def read_page(payload: Json, model: type[T], *, http_status: int) -> RawPage[T]:
+    """Read the JSON of a page: `{"data": […], "paging": {…}}`.
+
+    Raises:
+        DecodeError: The JSON is no page. The text says what does not fit, and where.
+    """
+    if not (isinstance(payload, dict) and isinstance(payload.get("data"), list)):
+        raise DecodeError("expected an array @ $.data", http_status=http_status)
+    extra = {name: value for name, value in payload.items() if name not in {"data", "paging"}}
+    return RawPage(
+        rows=read_model(payload["data"], list[model], http_status=http_status, path="$.data"),  # type: ignore[valid-type]  # a type at run time
+        paging=read_paging(payload.get("paging"), http_status=http_status),
+        extra=read_model(extra, Extra, http_status=http_status),
+    )
+
+
+def read_page_bytes(body: bytes, model: type[T], *, http_status: int) -> RawPage[T] | None:
+    """Read the body of a page by the fast path. `None`: the fast path is absent, or cannot read this page.
+
+    Raises:
+        DecodeError: `paging` is invalid, as in `read_page`.
+    """
+    page = read_plain_page(body, model)
+    if page is None:
+        return None
+    return RawPage(rows=page.rows, paging=read_paging(page.paging, http_status=http_status), extra=NO_EXTRA)
+
+
+def read_paging(paging: object, *, http_status: int | None = None) -> Paging:
+    """Read the `paging` of a page. Each part may be missing, null or empty.
+
+    Raises:
+        DecodeError: A part has another type.
+    """
+    members = _read_object(paging, "$.paging", http_status)
+    cursors = _read_object(members.get("cursors"), "$.paging.cursors", http_status)
+    following = _read_text(members.get("next"), "$.paging.next", http_status)
+    previous = _read_text(members.get("previous"), "$.paging.previous", http_status)
+    before = _read_text(cursors.get("before"), "$.paging.cursors.before", http_status)
+    after = _read_text(cursors.get("after"), "$.paging.cursors.after", http_status)
+    return Paging(
+        Cursors(before or _cursor_in(previous, "before"), after or _cursor_in(following, "after")),
+        has_next=bool(following),
+        has_previous=bool(previous),
+    )
+
+
+def _read_object(value: Any, path: str, http_status: int | None) -> dict[str, Any]:
+    if value and type(value) is not dict:
+        raise DecodeError(f"expected an object @ {path}", http_status=http_status)
+    return cast("dict[str, Any]", value) or {}
+
+
+def _read_text(value: Any, path: str, http_status: int | None) -> str:
+    if value and type(value) is not str:
+        raise DecodeError(f"expected a string @ {path}", http_status=http_status)
+    return value or ""
+
+
+def _cursor_in(link: str, name: str) -> str | None:
+    try:
+        return parse_qs(urlsplit(link).query).get(name, [None])[0]
+    except ValueError:  # a link that is no URL has no cursor
+        return None
+
+
+class PageCursor(Generic[T]):
+    """The position in one list: decides which page comes next, and when the list ends.
+
+    Request the page of `next_params()` and give it to `take()`, until `next_params()` is `None`. A request that fails
+    changes nothing: `next_params()` then gives the same page again.
+
+    Args:
+        limit: Rows to request in a page; `None` leaves it to the API.
+        after: The cursor after which the list begins.
+        before: The cursor before which the list begins. Pages then go backwards.
+        max_items: Rows wanted in all; `None` for all.
+        follow: How to see that the list goes on.
+        is_filtered: Whether the list has a filter. The API applies it to each page after it has cut the pages. So a
+            page may have fewer rows than its limit, or none, and the list goes on.
+
+    Raises:
+        InvalidArgumentError: `follow` is another word.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        max_items: int | None = None,
+        follow: Follow = "next",
+        is_filtered: bool = False,
+    ) -> None:
+        if follow not in ("next", "after"):
+            raise InvalidArgumentError(f"follow must be 'next' or 'after', not {follow!r}")
+        self.cursor = before or after
+        self.limit = limit
+        self._backwards = before is not None
+        self._wanted = max_items
+        self._follow = follow
+        self._is_filtered = is_filtered
+        # The page taken last. `cursor` moves past it only when the next page is wanted: until then the caller may
+        # still have unread rows of it, and a later run must get them again.
+        self._page: Page[T] | None = None
+        self._has_more = True
+        self._was_cut = False
+        self._seen = {self.cursor}
+        self._empty_pages = 0
+
+    @property
+    def at_end(self) -> bool:
+        """Whether no page is left to request."""
+        return self._wanted == 0 or not self._has_more
+
+    @property
+    def _max_empty_pages(self) -> int:
+        # A filter empties small pages more often than large ones. So the limit grows as pages shrink.
+        return MAX_EMPTY_PAGES * (MAX_PAGE_SIZE // (self.limit or DEFAULT_PAGE_SIZE) if self._is_filtered else 1)
+
+    def pages_to_prefetch(self, waiting: int, *, most: int) -> int:
+        """Count the pages that may be requested ahead.
+
+        At the end it is 0. Rows count for `max_items` as soon as their page is taken, read or not.
+
+        Args:
+            waiting: Pages that were taken, and that the caller has not read yet.
+            most: How many may wait.
+        """
+        return 0 if self.at_end else max(0, most - waiting)
+
+    def next_params(self) -> dict[str, str] | None:
+        """Leave the page taken last, and give the query parameters of the next one; `None` at the end.
+
+        Raises:
+            PaginationError: The page taken last has no cursor, or leads back. Each further call raises it again.
+        """
+        if self._page is not None:
+            self._leave(self._page)
+        if self.at_end:
+            return None
+        params = {} if self.limit is None else {"limit": str(self.limit)}
+        # The last page needs no more rows than are still wanted. With a filter that would not hold: a page of 5 rows
+        # may lose all 5, so a small limit would only cost more requests.
+        if not self._is_filtered and self._wanted is not None and self._wanted < (self.limit or DEFAULT_PAGE_SIZE):
+            params["limit"] = str(self._wanted)
+        if self.cursor is not None:
+            params["before" if self._backwards else "after"] = self.cursor
+        return params
+
+    def take(self, raw: RawPage[T]) -> Page[T]:
+        """Take the page that was requested, and give it with no more rows than are wanted."""
+        rows = raw.rows if self._wanted is None else raw.rows[: self._wanted]
+        self._was_cut = len(rows) < len(raw.rows)
+        self._empty_pages = 0 if raw.rows else self._empty_pages + 1
+        if self._wanted is not None:
+            self._wanted -= len(rows)
+        self._has_more = self._goes_on(raw)
+        self._page = Page(
+            data=tuple(rows),
+            cursors=raw.paging.cursors,
+            has_next=raw.paging.has_next if self._backwards else self._has_more,
+            has_previous=self._has_more if self._backwards else raw.paging.has_previous,
+            extra=raw.extra,
+        )
+        return self._page
+
+    def is_last(self, raw: RawPage[T]) -> bool:
+        """Whether the list ends with a page. The page is not taken yet."""
+        is_enough = self._wanted is not None and len(raw.rows) >= self._wanted
+        return is_enough or not self._goes_on(raw)
+
+    def _goes_on(self, raw: RawPage[T]) -> bool:
+        if self._follow == "after":
+            return bool(raw.rows) and self._cursor_past(raw.paging.cursors) is not None
+        return raw.paging.has_previous if self._backwards else raw.paging.has_next
+
+    def _cursor_past(self, cursors: Cursors) -> str | None:
+        return cursors.before if self._backwards else cursors.after
+
+    def _leave(self, page: Page[T]) -> None:
+        """Move the cursor past a page."""
+        cursor = self._cursor_past(page.cursors)
+        if not self.at_end:
+            if cursor is None:
+                raise PaginationError(
+                    "the list goes on, but its page has no cursor for the next page: start the list again"
+                )
+            if cursor in self._seen:
+                raise PaginationError(
+                    f"the list goes in a circle, since cursor {cursor!r} came twice: start the list again",
+                    cursor=cursor,
+                )
+            if self._empty_pages >= self._max_empty_pages:
+                raise PaginationError(
+                    f"the list seems endless: {self._empty_pages} empty pages in a row, up to cursor {cursor!r}. "
+                    "Start it again, with another filter if it has one",
+                    cursor=cursor,
+                )
+        # A page that `max_items` cut stays the position: moving past it would skip the rows that were cut off.
+        if cursor is not None and not self._was_cut:
+            self.cursor = cursor
+            self._seen.add(cursor)
+        self._page = None
