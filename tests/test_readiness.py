@@ -1,4 +1,4 @@
-"""How far a number has come: three things that are told apart, what is unknown, and what is final."""
+"""How far a number has come: verified, registered, name approved; what is unknown, what is final, and what is next."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from wa_phone_async import (
     is_ready,
     read_readiness,
 )
-from wa_phone_async.readiness import STATE_FIELDS, describe
+from wa_phone_async.readiness import STATE_FIELDS, OnboardingStep, describe, is_pending, next_step
 from wa_phone_async.sandbox import LARGE_WABA, Sandbox
 
 LIVE = PhoneNumber(
@@ -35,13 +35,14 @@ REFERENCE = PhoneNumber(
     host_platform="CLOUD_API",
     unified_cert_status="APPROVED",
 )
-NEW = PhoneNumber(
-    "1",
-    status="PENDING",
-    code_verification_status="NOT_VERIFIED",
-    host_platform="NOT_APPLICABLE",
-    name_status="PENDING_REVIEW",
-)
+NEW = {
+    "status": "PENDING",
+    "code_verification_status": "NOT_VERIFIED",
+    "host_platform": "NOT_APPLICABLE",
+    "name_status": "PENDING_REVIEW",
+}
+CONNECTED = {"code_verification_status": "VERIFIED", "status": "CONNECTED", "host_platform": "CLOUD_API"}
+VERIFY, REGISTER, REVIEW, DONE, STOP = OnboardingStep
 
 
 def number(**fields: Any) -> PhoneNumber:
@@ -54,15 +55,15 @@ def states(number: PhoneNumber) -> tuple[bool | None, bool | None, bool | None]:
 
 
 @pytest.mark.parametrize("ready", [LIVE, REFERENCE], ids=["live", "reference"])
-def test_a_number_is_ready_in_the_words_of_either_service(ready: PhoneNumber) -> None:
+def test_a_number_is_ready_in_the_words_of_the_live_service_and_of_the_reference(ready: PhoneNumber) -> None:
     assert is_ready(ready)
     assert states(ready) == (True, True, True)
     assert (read_readiness(ready).is_final, read_readiness(ready).reasons) == (False, ())
 
 
 def test_a_new_number_is_none_of_the_three_and_may_become_all() -> None:
-    readiness = read_readiness(NEW)
-    assert states(NEW) == (False, False, False)
+    readiness = read_readiness(number(**NEW))
+    assert states(number(**NEW)) == (False, False, False)
     assert (readiness.is_ready, readiness.is_final) == (False, False)
     assert readiness.reasons == (
         "not verified (code_verification_status NOT_VERIFIED)",
@@ -71,7 +72,7 @@ def test_a_new_number_is_none_of_the_three_and_may_become_all() -> None:
     )
 
 
-def test_what_the_api_did_not_say_is_unknown_and_not_no() -> None:
+def test_what_the_api_did_not_say_is_unknown() -> None:
     readiness = read_readiness(PhoneNumber("1"))
     assert states(PhoneNumber("1")) == (None, None, None)
     assert (readiness.is_ready, readiness.is_final) == (False, False)
@@ -80,7 +81,7 @@ def test_what_the_api_did_not_say_is_unknown_and_not_no() -> None:
     )
 
 
-def test_a_value_that_meta_adds_tomorrow_is_unknown_too() -> None:
+def test_a_value_that_meta_adds_tomorrow_is_unknown() -> None:
     tomorrow = number(status="OFFLINE", code_verification_status="SOON", host_platform="MOON", name_status="FINE")
     assert states(tomorrow) == (None, None, None)
     assert read_readiness(tomorrow).reasons[1] == "not known to be registered (status OFFLINE, host_platform MOON)"
@@ -121,7 +122,7 @@ def test_an_expired_code_is_no_failure(fields: dict[str, str], verified: object)
         ({"status": "UNKNOWN"}, None),
     ],
 )
-def test_registered_is_with_the_cloud_api_and_working(fields: dict[str, str], registered: object) -> None:
+def test_registered_means_with_the_cloud_api_and_working(fields: dict[str, str], registered: object) -> None:
     assert read_readiness(number(**fields)).registered is registered
 
 
@@ -145,9 +146,7 @@ def test_registered_is_with_the_cloud_api_and_working(fields: dict[str, str], re
         ({"name_status": "SOMETHING", "unified_cert_status": "APPROVED"}, True, False),
     ],
 )
-def test_the_name_is_approved_by_a_review_of_its_own(
-    fields: dict[str, str], approved: object, is_final: object
-) -> None:
+def test_the_name_has_a_review_of_its_own(fields: dict[str, str], approved: object, is_final: object) -> None:
     readiness = read_readiness(number(**fields))
     assert (readiness.name_approved, readiness.is_final) == (approved, is_final)
 
@@ -161,7 +160,7 @@ def test_some_states_are_final(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["PENDING", "DISCONNECTED", "UNLINKED", "UNVERIFIED", "RESTRICTED", "UNKNOWN"])
-def test_other_states_may_pass(status: str) -> None:
+def test_other_states_may_change(status: str) -> None:
     assert not read_readiness(number(status=status, name_status="PENDING_REVIEW")).is_final
 
 
@@ -181,14 +180,114 @@ def values(enum: Any) -> st.SearchStrategy[str | None]:
         unified_cert_status=values(UnifiedCertStatus),
     )
 )
-def test_ready_is_all_three_and_never_final_and_reasons_say_why_not(number: PhoneNumber) -> None:
+def test_ready_means_all_three_and_not_final_and_reasons_say_why_not(number: PhoneNumber) -> None:
     readiness = read_readiness(number)
     assert is_ready(number) == readiness.is_ready == (states(number) == (True, True, True))
     assert not (readiness.is_ready and readiness.is_final)
     assert bool(readiness.reasons) != readiness.is_ready
 
 
-def test_describing_leaves_out_what_did_not_come() -> None:
+# What may change soon
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({}, False),
+        ({"status": "CONNECTED", "name_status": "APPROVED", "code_verification_status": "VERIFIED"}, False),
+        ({"code_verification_status": "EXPIRED"}, False),
+        ({"name_status": "DECLINED", "new_name_status": "NONE"}, False),
+        ({"unified_cert_status": "APPROVED"}, False),
+        ({"status": "SOMETHING_NEW"}, False),
+        ({"status": "PENDING"}, True),
+        ({"status": "UNVERIFIED"}, True),
+        ({"code_verification_status": "NOT_VERIFIED"}, True),
+        ({"code_verification_status": "UNVERIFIED"}, True),
+        ({"name_status": "PENDING_REVIEW"}, True),
+        ({"name_status": "APPROVED", "new_name_status": "PENDING_REVIEW"}, True),
+        ({"unified_cert_status": "NAME_PENDING_REVIEW"}, True),
+    ],
+)
+def test_pending_is_not_verified_yet_or_in_review(members: dict[str, str], *, expected: bool) -> None:
+    assert is_pending(number(**members)) is expected
+
+
+# Which onboarding step is next
+
+
+@pytest.mark.parametrize(
+    ("fields", "step"),
+    [
+        ({}, VERIFY),
+        (NEW, VERIFY),
+        ({**NEW, "code_verification_status": "UNVERIFIED"}, VERIFY),
+        ({**NEW, "code_verification_status": "EXPIRED"}, VERIFY),
+        ({**NEW, "code_verification_status": "SOMETHING_NEW"}, VERIFY),
+        ({**NEW, "name_status": "APPROVED"}, VERIFY),
+        ({**NEW, "code_verification_status": "VERIFIED"}, REGISTER),
+        ({"code_verification_status": "VERIFIED"}, REGISTER),
+        ({**CONNECTED, "status": "DISCONNECTED"}, REGISTER),
+        ({**CONNECTED, "host_platform": "ON_PREMISE"}, REGISTER),
+        (CONNECTED, REVIEW),
+        ({**CONNECTED, "name_status": "PENDING_REVIEW"}, REVIEW),
+        ({**CONNECTED, "name_status": "NON_EXISTS"}, REVIEW),
+        ({**CONNECTED, "unified_cert_status": "NAME_PENDING_REVIEW", "status": "LINKED"}, REVIEW),
+        ({**CONNECTED, "code_verification_status": "NOT_VERIFIED", "name_status": "APPROVED"}, VERIFY),
+        ({**CONNECTED, "name_status": "APPROVED"}, DONE),
+        ({**CONNECTED, "code_verification_status": "EXPIRED", "name_status": "APPROVED"}, DONE),
+        ({**CONNECTED, "status": "FLAGGED", "name_status": "AVAILABLE_WITHOUT_REVIEW"}, DONE),
+        ({**NEW, "name_status": "DECLINED"}, STOP),
+        ({**CONNECTED, "name_status": "EXPIRED"}, STOP),
+        ({**CONNECTED, "name_status": "DECLINED", "new_name_status": "PENDING_REVIEW"}, REVIEW),
+        ({"status": "BANNED"}, STOP),
+        ({**CONNECTED, "status": "MIGRATED", "name_status": "APPROVED"}, STOP),
+    ],
+)
+def test_the_next_step_follows_from_what_the_api_reports(fields: dict[str, str], step: OnboardingStep) -> None:
+    assert next_step(number(**fields)) is step
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "step"),
+    [
+        ({VERIFY}, REGISTER),
+        ({VERIFY, REGISTER}, REVIEW),
+        ({REGISTER}, VERIFY),
+    ],
+)
+def test_a_confirmed_step_does_not_come_again_although_a_read_is_late(
+    confirmed: set[OnboardingStep], step: OnboardingStep
+) -> None:
+    assert next_step(number(**NEW), confirmed) is step
+
+
+@given(
+    st.builds(
+        PhoneNumber,
+        id=st.just("1"),
+        status=st.none() | st.sampled_from(PhoneNumberStatus),
+        code_verification_status=st.none() | st.sampled_from(CodeVerificationStatus),
+        host_platform=st.none() | st.sampled_from(HostPlatform),
+        name_status=st.none() | st.sampled_from(NameStatus),
+        new_name_status=st.none() | st.sampled_from(NameStatus),
+    ),
+    st.sets(st.sampled_from([VERIFY, REGISTER])),
+)
+def test_the_next_step_is_never_a_confirmed_one_and_ends_when_ready_or_final(
+    number: PhoneNumber, confirmed: set[OnboardingStep]
+) -> None:
+    step, readiness = next_step(number, confirmed), read_readiness(number)
+    assert step not in confirmed
+    assert (step is STOP) == readiness.is_final
+    assert (step is DONE) == (is_ready(number) and not readiness.is_final)
+    assert step is not REGISTER or readiness.verified or VERIFY in confirmed
+    assert step in {REVIEW, STOP, DONE} or next_step(number, {*confirmed, step}) is not step
+
+
+# In words, and from the sandbox
+
+
+def test_a_description_leaves_out_what_did_not_come() -> None:
     assert describe(REFERENCE, *STATE_FIELDS) == (
         "status LINKED, code_verification_status VERIFIED, host_platform CLOUD_API, unified_cert_status APPROVED"
     )
@@ -196,7 +295,7 @@ def test_describing_leaves_out_what_did_not_come() -> None:
 
 
 @pytest.mark.parametrize("mode", ["live", "reference"])
-async def test_all_fields_say_all_three_under_both_tempers(mode: Any) -> None:
+async def test_all_fields_say_all_three_in_both_modes(mode: Any) -> None:
     async with Sandbox(mode=mode) as sandbox, PhoneNumberClient("any-token", base_url=sandbox.url) as client:
         numbers = await client.list_phone_numbers(LARGE_WABA, fields=ALL_FIELDS)
     ready = [number for number in numbers if is_ready(number)]

@@ -1,13 +1,18 @@
-"""How far a number has come: verified, registered and name-approved are three things, and some states are final.
+"""How far a number has come: what the API's states mean, what is missing, and which onboarding step is next.
 
-Every rule is a table from what the API says to yes or no; what is in no table, or was not sent, is unknown and not no.
-The reference and the live service say the same under different names: `LINKED` and `CONNECTED`, `unified_cert_status`
-and `name_status`. What the values mean was read in Meta's guides and published captures, 2026-11-22.
+A number is ready when it is verified, registered, and its name is approved. These are three things, and some states
+never pass by themselves.
+
+Each rule is a table from what the API says to yes or no. A value that is in no table, or that the API did not send, is
+unknown, which is not a no. The reference and the live service use different words for the same: `LINKED` and
+`CONNECTED`, `unified_cert_status` and `name_status`. The meanings are from Meta's guides and published captures, read
+2026-11-22.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from enum import Enum
 from typing import Final
 
 import attrs
@@ -21,12 +26,12 @@ _VERIFIED: Final[_Table] = {
     CodeVerificationStatus.NOT_VERIFIED: False,
     CodeVerificationStatus.UNVERIFIED: False,
 }
-"""`EXPIRED` says only that the last code lapsed, so that the registration decides."""
+"""Without `EXPIRED`: it says only that the last code lapsed. Then the registration decides."""
 
 _WORKING: Final[_Table] = {
     PhoneNumberStatus.CONNECTED: True,
     PhoneNumberStatus.LINKED: True,
-    PhoneNumberStatus.FLAGGED: True,  # these three limit a number that works
+    PhoneNumberStatus.FLAGGED: True,  # a number with one of these three works, within limits
     PhoneNumberStatus.RESTRICTED: True,
     PhoneNumberStatus.RATE_LIMITED: True,
     PhoneNumberStatus.PENDING: False,
@@ -40,7 +45,7 @@ _WORKING: Final[_Table] = {
 
 _HOSTED: Final[_Table] = {
     HostPlatform.CLOUD_API: True,
-    HostPlatform.ON_PREMISE: False,  # or in the WhatsApp Business app, which reads the same
+    HostPlatform.ON_PREMISE: False,  # numbers of the WhatsApp Business app have it too
     HostPlatform.NOT_APPLICABLE: False,
 }
 
@@ -62,11 +67,16 @@ _CERTIFIED: Final[_Table] = {
     UnifiedCertStatus.LIMITED_ACCESS: False,
 }
 
+# What waiting does not change.
 _FINAL_STATUSES: Final = frozenset({PhoneNumberStatus.BANNED, PhoneNumberStatus.DELETED, PhoneNumberStatus.MIGRATED})
 _FINAL_NAMES: Final = frozenset({NameStatus.DECLINED, NameStatus.EXPIRED, UnifiedCertStatus.NAME_NOT_APPROVED})
-_HOPEFUL_NAMES: Final = frozenset(
-    {NameStatus.PENDING_REVIEW, *(name for name, is_good in _APPROVED.items() if is_good)}
+_PASSABLE_NAMES: Final = frozenset(
+    {NameStatus.PENDING_REVIEW, *(name for name, is_approved in _APPROVED.items() if is_approved)}
 )
+"""States of a new name with which a declined name is not the end: the new one may still take its place."""
+
+_PENDING_STATUSES: Final = frozenset({PhoneNumberStatus.PENDING, PhoneNumberStatus.UNVERIFIED})
+_PENDING_CODES: Final = frozenset({CodeVerificationStatus.NOT_VERIFIED, CodeVerificationStatus.UNVERIFIED})
 
 STATE_FIELDS: Final = (
     "status",
@@ -76,37 +86,38 @@ STATE_FIELDS: Final = (
     "new_name_status",
     "unified_cert_status",
 )
-"""The fields that say how far a number has come; the API sends most of them only when asked."""
+"""The fields that say how far a number has come. The API sends most of them only if you request them."""
 
 
 @attrs.frozen(kw_only=True)
 class Readiness:
-    """How far a number has come on the way to being used. `None` means that the API did not say."""
+    """How far a number has come on its way to being used. `None` means that the API did not say."""
 
     verified: bool | None
-    """Whether its ownership was proven by a code. A number that is registered was, unless the API says otherwise."""
+    """Whether a code has proven its ownership. A registered number counts as verified unless the API denies it."""
     registered: bool | None
-    """Whether it is registered with the Cloud API and works there, if only within limits."""
+    """Whether it is registered with the Cloud API and works there, perhaps within limits."""
     name_approved: bool | None
     """Whether the name that customers see is approved, or needs no review."""
     is_final: bool
-    """Whether waiting alone does not make it ready: it is banned, deleted or migrated, or its name is declined or
-    expired and no other was asked for."""
+    """Whether waiting alone never makes it ready. It is banned, deleted or migrated; or its name is declined or
+    expired, and nobody has requested another name."""
     reasons: tuple[str, ...]
-    """Why it is not ready, a phrase for each thing that is final, missing or unknown; empty where it is ready."""
+    """Why it is not ready: a phrase for each thing that is final, missing or unknown. Empty if it is ready."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether all three are known to be so."""
+        """Whether it is verified, registered, and its name approved. An unknown counts as no."""
         return bool(self.verified and self.registered and self.name_approved)
 
 
 def read_readiness(number: PhoneNumber) -> Readiness:
-    """How far a number has come, from the fields that were read of it; ask for `ALL_FIELDS` to have them all."""
+    """Read how far a number has come. Request `ALL_FIELDS` first: a missing field makes a state unknown."""
     registered = _both(_WORKING.get(number.status), _HOSTED.get(number.host_platform))
     verified = _VERIFIED.get(number.code_verification_status)
     if verified is None:
-        verified = True if registered else _VERIFIED.get(number.status)  # a status too can be `UNVERIFIED`
+        # A registered number was verified before. Without a registration, the status may say that it is unverified.
+        verified = True if registered else _VERIFIED.get(number.status)
     name_approved = _APPROVED.get(number.name_status)
     if name_approved is None:
         name_approved = _CERTIFIED.get(number.unified_cert_status)
@@ -126,30 +137,71 @@ def read_readiness(number: PhoneNumber) -> Readiness:
 
 
 def is_ready(number: PhoneNumber) -> bool:
-    """Whether a number can be used: verified, registered, and its name approved, all three known to be so."""
+    """Whether a number can be used: it is verified, registered, and its name approved. An unknown counts as no."""
     return read_readiness(number).is_ready
 
 
+def is_pending(number: PhoneNumber) -> bool:
+    """Whether a number may change soon: it is not verified yet, or a name is in review. An unknown counts as no."""
+    return (
+        number.status in _PENDING_STATUSES
+        or number.code_verification_status in _PENDING_CODES
+        or NameStatus.PENDING_REVIEW in {number.name_status, number.new_name_status}
+        or number.unified_cert_status == UnifiedCertStatus.NAME_PENDING_REVIEW
+    )
+
+
+class OnboardingStep(Enum):
+    """What a number needs next on its way from the account's list to its approved name."""
+
+    VERIFY = "a code that proves that it is yours"
+    REGISTER = "a PIN with which it is registered"
+    REVIEW = "time: Meta reviews its name"
+    DONE = "nothing"
+    STOP = "your decision, since waiting does not help"
+
+
+def next_step(number: PhoneNumber, confirmed: Collection[OnboardingStep] = ()) -> OnboardingStep:
+    """Say which onboarding step is next, from the state of the number alone. So any run can go on where another ended.
+
+    If the API does not say whether the number is verified, the step is `VERIFY`. An example is an `EXPIRED` code
+    before the registration. A new code is enough in any case, and registering alone would not be.
+
+    Args:
+        number: The number as you read it last, with `ALL_FIELDS`.
+        confirmed: Steps that the API has confirmed since, although a later read may not show them yet. They never
+            come next again.
+    """
+    readiness = read_readiness(number)
+    if readiness.is_final:
+        return OnboardingStep.STOP
+    if not readiness.verified and OnboardingStep.VERIFY not in confirmed:
+        return OnboardingStep.VERIFY
+    if not readiness.registered and OnboardingStep.REGISTER not in confirmed:
+        return OnboardingStep.REGISTER
+    return OnboardingStep.DONE if readiness.is_ready else OnboardingStep.REVIEW
+
+
 def describe(number: PhoneNumber, *fields: str) -> str:
-    """What some fields say, as `status PENDING, name_status APPROVED`, without those that did not come."""
+    """Write what these fields say, as `status PENDING, name_status APPROVED`. It leaves out fields that are `None`."""
     values = {name: getattr(number, name) for name in fields}
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None) or "the API did not say"
 
 
-def _both(one: bool | None, other: bool | None) -> bool | None:  # noqa: FBT001 - two answers to one question
-    """No where either says no, else yes where either says yes."""
+def _both(one: bool | None, other: bool | None) -> bool | None:  # noqa: FBT001 - both say the same kind of thing
+    """`False` if either is `False`, else `True` if either is `True`, else `None`."""
     known = {one, other} - {None}
     return all(known) if known else None
 
 
-def _missing(number: PhoneNumber, what: str, state: bool | None, *fields: str) -> str:  # noqa: FBT001 - the answer
+def _missing(number: PhoneNumber, what: str, state: bool | None, *fields: str) -> str:  # noqa: FBT001 - what it is about
     if state:
         return ""
     return f"{'not known to be' if state is None else 'not'} {what} ({describe(number, *fields)})"
 
 
 def _final_states(number: PhoneNumber) -> tuple[str, ...]:
-    """What does not pass by itself. A name is not final while another one is in review, or waits to be registered."""
-    names = () if number.new_name_status in _HOPEFUL_NAMES else (number.name_status or number.unified_cert_status,)
+    # A declined name is not final while another one is in review, or is approved and waits for a registration.
+    names = () if number.new_name_status in _PASSABLE_NAMES else (number.name_status or number.unified_cert_status,)
     states = (number.status in _FINAL_STATUSES and number.status, *(name in _FINAL_NAMES and name for name in names))
     return tuple(f"{state} is final" for state in states if state)

@@ -37,7 +37,6 @@ from wa_phone_async import (
     TransportError,
     WebhookSignatureError,
 )
-from wa_phone_async.cache.cache import is_pending
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 
 T = TypeVar("T")
@@ -306,28 +305,6 @@ async def test_bad_settings_are_refused(settings: dict[str, Any]) -> None:
     async with PhoneNumberClient(TOKEN) as client:
         with pytest.raises(InvalidArgumentError, match=next(iter(settings))):
             PhoneNumberCache(client, **settings)
-
-
-@pytest.mark.parametrize(
-    ("members", "expected"),
-    [
-        ({}, False),
-        ({"status": "CONNECTED", "name_status": "APPROVED", "code_verification_status": "VERIFIED"}, False),
-        ({"code_verification_status": "EXPIRED"}, False),
-        ({"name_status": "DECLINED", "new_name_status": "NONE"}, False),
-        ({"unified_cert_status": "APPROVED"}, False),
-        ({"status": "SOMETHING_NEW"}, False),
-        ({"status": "PENDING"}, True),
-        ({"status": "UNVERIFIED"}, True),
-        ({"code_verification_status": "NOT_VERIFIED"}, True),
-        ({"code_verification_status": "UNVERIFIED"}, True),
-        ({"name_status": "PENDING_REVIEW"}, True),
-        ({"name_status": "APPROVED", "new_name_status": "PENDING_REVIEW"}, True),
-        ({"unified_cert_status": "NAME_PENDING_REVIEW"}, True),
-    ],
-)
-def test_what_is_pending(members: dict[str, Any], *, expected: bool) -> None:
-    assert is_pending(PhoneNumber("1", **members)) is expected
 
 
 @pytest.mark.parametrize(

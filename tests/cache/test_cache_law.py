@@ -33,7 +33,7 @@ from wa_phone_async import (
     Throttle,
     WaPhoneError,
 )
-from wa_phone_async.cache.cache import is_pending
+from wa_phone_async.readiness import is_pending
 from wa_phone_async.sandbox import Fault, Sandbox, VirtualTimeLoop
 
 T = TypeVar("T")

@@ -18,10 +18,11 @@ from wa_phone_async.checks import check_at_least_one, check_node_id, check_page,
 from wa_phone_async.client import PhoneNumberClient
 from wa_phone_async.errors import DecodeError, InvalidArgumentError
 from wa_phone_async.events import CallFinished, Event
-from wa_phone_async.models import CodeVerificationStatus, NameStatus, PhoneNumber, PhoneNumberStatus, UnifiedCertStatus
+from wa_phone_async.models import PhoneNumber
 from wa_phone_async.pagination.page import Follow
 from wa_phone_async.pagination.paginator import AsyncPaginator
 from wa_phone_async.query import Filter, Sort, list_params, split_fields
+from wa_phone_async.readiness import is_pending
 from wa_phone_async.redaction import conceal
 
 from .shared_read import Fetch
@@ -54,16 +55,6 @@ class _Question(NamedTuple):
     filtering: str | None
     sort: tuple[bool, str] | None
     follow: str
-
-
-def is_pending(number: PhoneNumber) -> bool:
-    """Whether a number is about to change, as far as the fields that came tell: not verified yet, or in review."""
-    return (
-        number.status in {PhoneNumberStatus.PENDING, PhoneNumberStatus.UNVERIFIED}
-        or number.code_verification_status in {CodeVerificationStatus.NOT_VERIFIED, CodeVerificationStatus.UNVERIFIED}
-        or NameStatus.PENDING_REVIEW in {number.name_status, number.new_name_status}
-        or number.unified_cert_status == UnifiedCertStatus.NAME_PENDING_REVIEW
-    )
 
 
 class PhoneNumberCache:

@@ -27,8 +27,8 @@ from wa_phone_async.cli.connection import Link
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.terminal.output import broken, printable, tell, terminal_width
 from wa_phone_async.cli.terminal.prompt import NoAnswerError, Prompt
-
-from .onboarding_steps import Step, next_step
+from wa_phone_async.readiness import OnboardingStep as Step
+from wa_phone_async.readiness import next_step
 
 _WRONG_CODE: Final = 136025
 _WRONG_PIN: Final = 133005
