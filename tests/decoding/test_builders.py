@@ -1,4 +1,4 @@
-"""Builders: what they make is the model itself, made without its constructor only where nobody can tell."""
+"""Builders: they make objects of the model itself, and skip its constructor only where that makes no difference."""
 
 import pickle
 import weakref
@@ -11,8 +11,8 @@ import pytest
 from wa_phone_async.decoding.builders import (
     MAX_LEARNED,
     Builder,
+    ModelPlan,
     OpenEnum,
-    Recipe,
     UnusualError,
     dict_builder,
     is_plain,
@@ -121,7 +121,7 @@ def as_it_came(value: Any) -> Any:
 def builder(model: type[Any]) -> Builder:
     readers = dict.fromkeys((field.name for field in attrs.fields(model)[:-1]), as_it_came)
     other_names = {"platform_type": "host_platform"} if model is PhoneNumber else {}
-    return dict_builder(Recipe(model, readers, other_names, as_it_came), lambda _: None)
+    return dict_builder(ModelPlan(model, readers, other_names, as_it_came), lambda _: None)
 
 
 @pytest.mark.parametrize("model", [PhoneNumber, CreatedPhoneNumber, Throughput])
@@ -130,11 +130,11 @@ def test_our_own_models_are_plain(model: type[Any]) -> None:
 
 
 @pytest.mark.parametrize("model", SPECIAL, ids=[model.__name__ for model in SPECIAL])
-def test_a_model_that_does_more_than_store_is_not(model: type[Any]) -> None:
+def test_a_model_whose_constructor_does_more_than_store_is_not_plain(model: type[Any]) -> None:
     assert not is_plain(model)
 
 
-def test_a_model_that_does_more_is_made_by_its_constructor() -> None:
+def test_a_model_that_is_not_plain_is_made_by_its_constructor() -> None:
     with pytest.raises(ValueError, match="Length of 'id' must be <= 3"):
         from_dict(Validated, {"id": "1234"})
     with pytest.raises(ValueError, match="wrong"):
@@ -147,14 +147,14 @@ def test_a_model_that_does_more_is_made_by_its_constructor() -> None:
         assert from_dict(model, {"id": "1", "a": 1}) == model("1", Extra({"a": 1}))
 
 
-def test_defaults_stand_where_nothing_came() -> None:
+def test_a_field_without_a_value_has_its_default() -> None:
     assert from_dict(Defaulted, {"id": None, "a": 1}) == Defaulted(extra=Extra({"a": 1}))
     assert from_dict(Defaulted, {"tags": ["a", "b"]}) == Defaulted(tags=["a", "b"])
     with pytest.raises(DecodeError, match=r"expected an array, not a string @ \$\.tags"):
         from_dict(Defaulted, {"tags": "ab"})
 
 
-def test_what_is_built_is_the_model_itself() -> None:
+def test_a_built_value_is_like_a_constructed_one() -> None:
     number = from_dict(PhoneNumber, ROW)
     made = PhoneNumber(
         "1", status=number.status, throughput=Throughput(ThroughputLevel.HIGH), is_pin_enabled=True, extra=NO_EXTRA
@@ -178,7 +178,7 @@ def test_what_is_built_is_the_model_itself() -> None:
     ],
     ids=str,
 )
-def test_a_builder_leaves_what_is_unusual(members: object) -> None:
+def test_a_builder_raises_at_what_is_unusual(members: object) -> None:
     with pytest.raises((UnusualError, TypeError)):
         builder(PhoneNumber)(members)
 
@@ -207,7 +207,7 @@ def test_an_open_enum_knows_its_members_by_value() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("before", [{}, {"a": 0}, {"platform_type": "", "host_platform": ""}], ids=str)
-def test_what_no_field_knows_is_kept_whatever_came_before(
+def test_unknown_members_are_kept_whatever_came_before(
     before: dict[str, Any], more: dict[str, Any], extra: Mapping[str, Any]
 ) -> None:
     build_number = builder(PhoneNumber)
@@ -234,7 +234,7 @@ def test_equal_parts_of_numbers_in_a_row_are_the_same_objects() -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [(1, True), (1, 1.0), ([1], [True]), ({"a": 0}, {"a": False})])
-def test_what_is_equal_in_python_alone_is_not_shared(first: object, second: object) -> None:
+def test_values_that_are_equal_only_in_python_are_not_shared(first: object, second: object) -> None:
     def row(value: object) -> PhoneNumber:
         return from_dict(PhoneNumber, {"id": "1", "throughput": {"level": "HIGH", "more": value}, "unknown": value})
 
@@ -247,7 +247,7 @@ def test_what_is_equal_in_python_alone_is_not_shared(first: object, second: obje
     assert repr(read.throughput.extra["more"]) == repr(second)
 
 
-def test_an_object_that_its_owner_changes_is_read_anew() -> None:
+def test_an_object_that_its_owner_changes_is_read_again() -> None:
     members: dict[str, Any] = {"id": "1", "throughput": {"level": "HIGH"}, "unknown": "before"}
     before = [from_dict(PhoneNumber, members) for _ in range(2)][1]
     members["throughput"]["level"] = "STANDARD"

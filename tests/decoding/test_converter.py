@@ -1,4 +1,4 @@
-"""Decoding: any JSON gives a value or says what does not fit and where, nothing is coerced, and nothing is lost."""
+"""Decoding: any JSON gives a value or an error with its path. Nothing is coerced, and nothing is lost."""
 
 import contextlib
 import importlib.util
@@ -45,7 +45,7 @@ PATHS = [
 
 @pytest.fixture(scope="module", params=PATHS, autouse=True)
 def _path(request: pytest.FixtureRequest) -> Iterator[None]:
-    """All tests of this module are run on the core path and on the fast one."""
+    """Run all tests of this module on the core path and on the fast path."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FAST_PATH_SWITCH, "off" if request.param == "core" else "on")
         patch.setattr(decoding, "_converter", decoding._make_converter())
@@ -53,8 +53,8 @@ def _path(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def read_model(payload: Any, model: type[Any], **details: Any) -> Any:
-    """A payload as a value of a model, by the fast path where that reads it."""
-    with contextlib.suppress(RecursionError, ValueError):  # what `json` cannot write
+    """Read a payload as a value of a model, by the fast path if that reads it."""
+    with contextlib.suppress(RecursionError, ValueError):  # `json` cannot write some payloads
         page = read_plain_page(json.dumps({"data": [payload]}).encode(), model)
         if page is not None:
             return page.rows[0]
@@ -69,7 +69,7 @@ SECRET = "EAAGsecretsecretsecret"
 
 any_text = st.lists(st.characters(exclude_categories=["Cs"]) | st.just("\ud800"), max_size=20).map(
     "".join
-)  # half characters too, which JSON can escape
+)  # with lone surrogates, which JSON can escape
 scalars = (
     st.none()
     | st.booleans()
@@ -133,19 +133,19 @@ def test_json_is_read_as_it_was_written(value: Json) -> None:
 @pytest.mark.parametrize(
     ("body", "why", "garbled"),
     [
-        (b"", "the answer is empty (0 bytes)", True),
-        (b"<html>Sorry</html>", "the answer is not JSON (18 bytes)", True),
-        (b'{"data": [{"id"', "the answer is not JSON (15 bytes)", True),
-        (b'{"a": 1} {"b"', "the answer is not JSON (13 bytes)", True),
-        (b'"\xff"', "the answer is not JSON (3 bytes)", True),
-        ('"\u00e9"'.encode("latin-1"), "the answer is not JSON (3 bytes)", True),
-        (b"NaN", "the answer is not JSON (3 bytes)", True),
-        (b"[-Infinity]", "the answer is not JSON (11 bytes)", True),
-        (DEEP.encode(), "the answer is nested too deep to be read (100000 bytes)", False),
+        (b"", "the response is empty (0 bytes)", True),
+        (b"<html>Sorry</html>", "the response is not JSON (18 bytes)", True),
+        (b'{"data": [{"id"', "the response is not JSON (15 bytes)", True),
+        (b'{"a": 1} {"b"', "the response is not JSON (13 bytes)", True),
+        (b'"\xff"', "the response is not JSON (3 bytes)", True),
+        ('"\u00e9"'.encode("latin-1"), "the response is not JSON (3 bytes)", True),
+        (b"NaN", "the response is not JSON (3 bytes)", True),
+        (b"[-Infinity]", "the response is not JSON (11 bytes)", True),
+        (DEEP.encode(), "the response is nested too deeply (100000 bytes)", False),
     ],
     ids=["empty", "html", "cut", "more than one", "not utf-8", "latin-1", "NaN", "infinity", "deep"],
 )
-def test_a_body_that_is_no_json_says_why(body: bytes, why: str, *, garbled: bool) -> None:
+def test_the_error_of_an_invalid_body_says_why(body: bytes, why: str, *, garbled: bool) -> None:
     with pytest.raises(DecodeError) as caught:
         read_json(body, http_status=502)
     assert str(caught.value) == why
@@ -189,7 +189,7 @@ def test_no_member_of_a_number_is_lost(sent: dict[str, Any]) -> None:
         assert name in plain or sent[name] is None or (name == "host_platform" and "platform_type" in sent)
 
 
-def test_the_live_default_answer_is_read_whole() -> None:
+def test_the_live_default_response_is_read_completely() -> None:
     number = from_dict(
         PhoneNumber,
         {
@@ -245,7 +245,7 @@ def test_known_values_are_enums_and_unknown_ones_stay_strings(name: str) -> None
 
 @pytest.mark.parametrize("value", [None, ""], ids=["null", "empty text"])
 @pytest.mark.parametrize("name", [name for name in ALL_FIELDS if name != "id"])
-def test_nothing_in_a_field_does_no_harm(name: str, value: str | None) -> None:
+def test_null_and_an_empty_string_are_fine_in_every_field(name: str, value: str | None) -> None:
     number = from_dict(PhoneNumber, {"id": "1", name: value})
     assert getattr(number, name) in {None, ""}
     assert to_dict(number) == ({"id": "1"} if value is None else {"id": "1", name: ""})
@@ -273,13 +273,13 @@ def test_host_platform_has_two_names(
     assert number.extra == extra
 
 
-def test_the_other_name_is_no_name_of_a_model_without_the_field() -> None:
+def test_a_second_name_means_nothing_in_a_model_without_the_field() -> None:
     assert from_dict(CreatedPhoneNumber, {"id": "1", "platform_type": "CLOUD_API"}).extra == {
         "platform_type": "CLOUD_API"
     }
 
 
-def test_reading_changes_nothing_in_what_was_passed() -> None:
+def test_reading_changes_nothing_in_the_payload() -> None:
     sent = {"id": "1", "platform_type": "CLOUD_API", "owner": {"paging": {"next": "https://…"}}}
     before = json.dumps(sent)
     from_dict(PhoneNumber, sent)
@@ -314,7 +314,7 @@ def test_times_are_aware(text: str, time: datetime) -> None:
         ("health_status", {"can_send_message": "AVAILABLE"}),
     ],
 )
-def test_what_no_field_holds_stays_in_extra(name: str, value: Json) -> None:
+def test_what_no_field_can_hold_stays_in_extra(name: str, value: Json) -> None:
     number = from_dict(PhoneNumber, {"id": "1", name: value})
     assert getattr(number, name, None) is None
     assert number.extra == {name: value}
@@ -348,7 +348,7 @@ def test_numbers_without_unknown_members_share_one_empty_extra() -> None:
     ],
     ids=str,
 )
-def test_wrong_types_are_told_with_their_path_and_nothing_is_coerced(members: dict[str, Any], text: str) -> None:
+def test_invalid_types_are_errors_with_their_path_and_nothing_is_coerced(members: dict[str, Any], text: str) -> None:
     with pytest.raises(DecodeError) as caught:
         read_model(members, PhoneNumber, http_status=200)
     assert str(caught.value) == text
@@ -375,26 +375,26 @@ def test_wrong_types_are_told_with_their_path_and_nothing_is_coerced(members: di
     ],
     ids=str,
 )
-def test_wrong_shapes_are_told_with_their_path(model: type[Any], value: Json, text: str) -> None:
+def test_invalid_values_of_any_model_are_errors_with_their_path(model: type[Any], value: Json, text: str) -> None:
     with pytest.raises(DecodeError) as caught:
         from_dict(model, value)
     assert str(caught.value) == text
 
 
-def test_a_path_begins_where_it_is_told_to() -> None:
+def test_a_path_begins_with_the_argument_path() -> None:
     with pytest.raises(DecodeError) as caught:
         read_model([{"id": "1"}, {"id": 2}], list[PhoneNumber], path="$.data")
     assert str(caught.value) == "expected a string, not a number @ $.data[1].id"
 
 
 @pytest.mark.parametrize("model", [PhoneNumber, dict, Page], ids=str)
-def test_what_python_cannot_follow_is_told(model: type[Any]) -> None:
+def test_json_that_is_nested_too_deeply_is_an_error(model: type[Any]) -> None:
     deep: Any = []
     for _ in range(5000):
         deep = [deep]
     with pytest.raises(DecodeError) as caught:
         from_dict(model, {"id": "1", "extra": {"a": deep}})
-    assert str(caught.value).startswith("nested too deep to be read @ $")
+    assert str(caught.value).startswith("nested too deeply @ $")
 
 
 @given(fitting, st.sampled_from(ALL_FIELDS))
@@ -450,13 +450,13 @@ def test_no_link_of_a_nested_list_stays(value: Json) -> None:
 @pytest.mark.parametrize(
     "value", [{"next": "a"}, {"paging": "a"}, {"paging": None}, [1, "next"], "next", None], ids=str
 )
-def test_all_else_is_left_as_it_is(value: Json) -> None:
+def test_without_links_json_stays_as_it_is(value: Json) -> None:
     assert without_links(value) == value
 
 
 @pytest.mark.parametrize("model", [PhoneNumber, CreatedPhoneNumber, dict], ids=str)
-def test_models_hold_no_links(model: type[Any]) -> None:
+def test_no_model_holds_a_link(model: type[Any]) -> None:
     paging = {"next": f"https://…?access_token={SECRET}"}
-    for _ in range(2):  # names that came before are read in another way
+    for _ in range(2):  # the second time the names are known already
         value = read_model({"id": "1", "owner": {"paging": paging}, "paging": paging}, model)
         assert SECRET not in repr(value)

@@ -1,14 +1,18 @@
-"""The one cattrs converter: JSON → values, or an error that says where it does not fit; and values → plain JSON.
+"""The one cattrs converter: JSON to values, or an error that says what is wrong and where; and values to plain JSON.
 
-The recipe. Each model gets one structure hook, which asks twice. Its *builder* (`builders`), a function written for
-the model, makes the value of what is usual. What the builder leaves is read *with care*: member by member, each with
-the reader of its field, until all that does not fit is known with its place: `expected a string, not a number @
-$.data[3].id`. Both keep what no field knows in `extra`, by name, and nothing is coerced: a string field takes strings.
-Four fields' types are gentler. An open enum keeps an unknown value as the string that came; a time that is no time, an
-object that is none, and a boolean that is an empty text stay in `extra` under their own name.
+Each model has one structure hook. First the *builder* of the model (see `builders`) reads an object. It reads what is
+usual, and raises at anything else. Then the *careful reader* reads that object again, member by member. It collects
+all errors with their paths: `expected a string, not a number @ $.data[3].id`.
 
-The bytes of a page have a hook too: the fast path of `fast_path`, where msgspec is installed. It gives the same
-rows or leaves the page alone, so what is above holds for it as well.
+Both keep in `extra` what no field knows, by name. Both coerce nothing: a string field takes only strings. Four types of
+fields are less strict:
+
+- An open enum keeps an unknown value as the plain string that came.
+- An invalid time stays in `extra`, under the name of its field. So do a string or a number in the place of a nested
+  object, and an empty string in the place of a boolean.
+
+The bytes of a page have a hook, too: the fast path (see `fast_path`), if msgspec is installed. It gives the same rows,
+or leaves the page to the hooks above.
 """
 
 from __future__ import annotations
@@ -28,87 +32,93 @@ from cattrs.errors import AttributeValidationNote, ClassValidationError
 from wa_phone_async.errors import DecodeError
 from wa_phone_async.models import NO_EXTRA, Cursors, Extra, Page, PhoneNumber
 
-from .builders import Recipe, UnusualError, bare_type, dict_builder, in_order, in_utc, is_enum, is_plain
+from .builders import ModelPlan, UnusualError, bare_type, dict_builder, in_order, in_utc, is_enum, is_plain
 from .plain_page import PageReader, PlainPage
 
 T = TypeVar("T")
 
 Json = dict[str, Any] | list[Any] | str | float | None
-"""A JSON value, as `json` gives it; a `bool` and an `int` are `float`s to a type checker."""
+"""A JSON value, as `json` parses it. To a type checker a `bool` and an `int` are `float`s."""
 
 Reader = Callable[..., Any]
-"""Reads one JSON value, or raises what does not fit. cattrs calls it with the type as a second argument."""
+"""Reads one JSON value, or raises. cattrs calls it with the type as a second argument."""
 
 FAST_PATH_SWITCH: Final = "WA_PHONE_FAST_PATH"
-"""The environment variable which, set to `off` before the first page is read, leaves all pages to the core path."""
+"""The environment variable that switches the fast path off. Set it to `off` before the first page is read."""
 
 _OTHER_NAMES: Final = {"platform_type": "host_platform"}
-"""Second names of fields. The first name wins where both came."""
+"""Second names of fields, each with the first. If both came, the first one counts."""
 
 
 def read_json(body: bytes, *, http_status: int | None = None) -> Any:
-    """The JSON in a body.
+    """Parse the body of a response.
 
     Raises:
-        DecodeError: It is not JSON in UTF-8, or nested deeper than Python can follow.
+        DecodeError: The body is not JSON in UTF-8, or is nested too deeply for Python.
     """
     try:
         return _JSON.decode(body.decode())
     except RecursionError:
-        why, garbled = "nested too deep to be read", False
+        why, garbled = "nested too deeply", False
     except ValueError:
         why, garbled = "not JSON" if body else "empty", True
-    raise DecodeError(f"the answer is {why} ({len(body)} bytes)", http_status=http_status, garbled=garbled)
+    raise DecodeError(f"the response is {why} ({len(body)} bytes)", http_status=http_status, garbled=garbled)
 
 
 def read_model(payload: object, model: type[T], *, http_status: int | None = None, path: str = "$") -> T:
-    """A payload as a value of a model, such as `PhoneNumber`, `list[PhoneNumber]` or `dict`.
+    """Read JSON as a value of a model, such as `PhoneNumber`, `list[PhoneNumber]` or `dict`.
+
+    Args:
+        payload: The JSON.
+        model: The model.
+        http_status: The status of the response, for the error.
+        path: Where the payload stands in the response, for the error.
 
     Raises:
-        DecodeError: Something does not fit. The text says what and where, and holds no value.
+        DecodeError: The payload does not fit the model. The text says what is wrong and where, and holds no value.
     """
     try:
         return _converter.structure(payload, model)
-    except (cattrs.BaseValidationError, _MisfitError) as error:
-        misfits = cattrs.transform_error(error, path, _describe)
+    except (cattrs.BaseValidationError, _InvalidError) as error:
+        texts = cattrs.transform_error(error, path, _describe)
     except RecursionError:
-        misfits = [f"nested too deep to be read @ {path}"]
-    more = f" (and {len(misfits) - 1} more)" if len(misfits) > 1 else ""
-    raise DecodeError(f"{misfits[0]}{more}", http_status=http_status)
+        texts = [f"nested too deeply @ {path}"]
+    # Raised out here, since in an `except` block the new error would keep cattrs' error, and with it the payload.
+    more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+    raise DecodeError(f"{texts[0]}{more}", http_status=http_status)
 
 
 def read_plain_page(body: bytes, model: type[T]) -> PlainPage[T] | None:
-    """The rows in the bytes of a page, by the fast path; `None` where there is none, or it leaves the page alone.
+    """Read the body of a page by the fast path. `None`: the fast path is absent, or leaves this page to the core path.
 
-    A page that it gives has no `error`, and no member beside `data` and `paging`.
+    A page that it returns has no `error`, and no other member than `data` and `paging`.
     """
     page: PlainPage[T] | None = _converter.structure(body, PlainPage[model])  # type: ignore[valid-type]  # a type at run time
     return page
 
 
 def from_dict(model: type[T], data: object) -> T:
-    """The value that `to_dict` made plain: `from_dict(PhoneNumber, data)`, `from_dict(Page[PhoneNumber], data)`.
+    """Make the value again that `to_dict` turned into plain JSON. It also reads what the API sends.
 
-    It reads what the API sends just as well.
+    Args:
+        model: The class of the value, such as `PhoneNumber` or `Page[PhoneNumber]`.
+        data: Plain JSON: a `dict`.
 
     Raises:
-        DecodeError: Something does not fit. The text says what and where.
+        DecodeError: `data` does not fit the model. The text says what is wrong and where.
     """
     return read_model(data, model)
 
 
 def to_dict(value: attrs.AttrsInstance | Extra) -> dict[str, Any]:
-    """A value as plain JSON: enums as strings, times in ISO 8601, `extra` among the other members, no `None`."""
+    """Turn a value into plain JSON: enums as strings, times in ISO 8601, `extra` among the other members, no `None`."""
     plain: dict[str, Any] = _converter.unstructure(value)
     return plain
 
 
 def without_links(value: Json) -> Any:
-    """The same JSON without the links of nested lists, since Graph writes the access token into them.
-
-    Where there are none, which is nearly always, it is the same object: copies would be more for the garbage collector.
-    """
-    if not _has_links(value):
+    """Remove the links of nested lists from JSON, since Graph writes the access token into them."""
+    if not _has_links(value):  # nearly always. No copy then: it would only be more work for the garbage collector
         return value
     if isinstance(value, dict):
         return {key: _without_links_of(item) if key == "paging" else without_links(item) for key, item in value.items()}
@@ -126,25 +136,25 @@ def _without_links_of(paging: Json) -> Json:
     return {key: item for key, item in paging.items() if key not in links} if isinstance(paging, dict) else paging
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-_JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+_JSON: Final = json.JSONDecoder(parse_constant=_reject_constant)  # Python's own takes NaN and Infinity
 
 
 class _StaysInExtraError(UnusualError):
-    """The value is not what the field holds, and does no harm."""
+    """The field cannot hold this value, which does no harm: it stays in `extra`."""
 
 
-class _MisfitError(UnusualError):
-    """The value is not what the field holds, and nothing is coerced."""
+class _InvalidError(UnusualError):
+    """The field cannot hold this value, which makes the object invalid."""
 
 
 _LEFT_BY_BUILDERS: Final = (UnusualError, TypeError, ValueError, cattrs.BaseValidationError, RecursionError)
 
 
-def _misfit(expected: str, value: object) -> _MisfitError:
+def _invalid(expected: str, value: object) -> _InvalidError:
     kinds: dict[type[Any], str] = {
         dict: "an object",
         list: "an array",
@@ -152,13 +162,13 @@ def _misfit(expected: str, value: object) -> _MisfitError:
         bool: "a boolean",
         type(None): "null",
     }
-    return _MisfitError(f"expected {expected}, not {kinds.get(type(value), 'a number')}")
+    return _InvalidError(f"expected {expected}, not {kinds.get(type(value), 'a number')}")
 
 
 def _strict(kind: type[Any], expected: str) -> Reader:
     def read(value: Any, _: Any = None) -> Any:
         if type(value) is not kind:
-            raise _misfit(expected, value)
+            raise _invalid(expected, value)
         return value
 
     return read
@@ -209,7 +219,7 @@ def _nested_reader(model: type[Any]) -> Reader:
 
 
 def _reader_of(annotation: Any) -> Reader:
-    """The reader of a field's type. `None` in it is dealt with elsewhere."""
+    """Return the reader of a field's type. It never gets a `None`."""
     kind = bare_type(annotation)
     if kind is datetime:
         return _read_time
@@ -229,9 +239,9 @@ def _is_plain_page(kind: Any) -> bool:
 
 
 def _plain_page_hook(kind: Any) -> Reader:
-    """Pages of a model, by the fast path. It is looked for where the first page of the model is read."""
-    recipe = _plain_recipe_of(get_args(kind)[0])
-    read_page = _make_page_reader(recipe) if recipe else None
+    """Pages of a model, by the fast path. cattrs calls this for the first page of the model only."""
+    plan = _plain_plan_of(get_args(kind)[0])
+    read_page = _make_page_reader(plan) if plan else None
 
     def read(body: bytes, _: Any = None) -> PlainPage[Any] | None:
         return read_page(body) if read_page else None
@@ -239,56 +249,56 @@ def _plain_page_hook(kind: Any) -> Reader:
     return read
 
 
-def _make_page_reader(recipe: Recipe) -> PageReader | None:
-    """The reader of the fast path, where msgspec is installed and the switch is not off."""
+def _make_page_reader(plan: ModelPlan) -> PageReader | None:
+    """Return the reader of the fast path; `None` if msgspec is not installed, or the switch is off."""
     if os.environ.get(FAST_PATH_SWITCH) == "off":
         return None
     try:
-        from .fast_path import page_reader  # noqa: PLC0415 - msgspec is optional, and imported for the first page only
+        from .fast_path import page_reader  # noqa: PLC0415 - msgspec is optional, and needed for pages only
     except ImportError:
         return None
-    return page_reader(recipe, _plain_recipe_of)
+    return page_reader(plan, _plain_plan_of)
 
 
-def _plain_recipe_of(kind: Any) -> Recipe | None:
-    return _recipe_of(kind) if _has_extra(kind) and is_plain(kind) else None
+def _plain_plan_of(kind: Any) -> ModelPlan | None:
+    return _plan_of(kind) if _has_extra(kind) and is_plain(kind) else None
 
 
-def _recipe_of(model: type[Any]) -> Recipe:
+def _plan_of(model: type[Any]) -> ModelPlan:
     readers = {field.name: _reader_of(field.type) for field in attrs.fields(model)[:-1]}
     other_names = {other: name for other, name in _OTHER_NAMES.items() if name in readers}
-    return Recipe(model, readers, other_names, without_links)
+    return ModelPlan(model, readers, other_names, without_links)
 
 
 def _model_hook(model: type[Any]) -> Reader:
-    """A model with `extra`: by its builder, and whatever that leaves is read with care."""
-    recipe = _recipe_of(model)
-    read_with_care = _careful_reader(recipe)
+    """A model with `extra`: by its builder, and by the careful reader where the builder raises."""
+    plan = _plan_of(model)
+    read_carefully = _careful_reader(plan)
     if not is_plain(model):
-        return read_with_care
-    build = dict_builder(recipe, _plain_recipe_of)
+        return read_carefully
+    build = dict_builder(plan, _plain_plan_of)
 
     def read(members: Any, _: Any = None) -> Any:
         try:
             return build(members)
         except _LEFT_BY_BUILDERS:
             pass
-        return read_with_care(members)
+        return read_carefully(members)  # out here, so that its errors do not keep the builder's
 
     return read
 
 
-def _careful_reader(recipe: Recipe) -> Reader:
-    """Reads all that can be read, and says of each member that does not fit where it is."""
-    model, readers = recipe.model, recipe.readers
-    required = [field.name for field in recipe.fields if field.default is attrs.NOTHING]
-    aliases = {field.name: field.alias or field.name for field in recipe.fields}
+def _careful_reader(plan: ModelPlan) -> Reader:
+    """Read all members before raising. Then the error names every invalid one."""
+    model, readers = plan.model, plan.readers
+    required = [field.name for field in plan.fields if field.default is attrs.NOTHING]
+    aliases = {field.name: field.alias or field.name for field in plan.fields}
 
     def read(members: Any, _: Any = None) -> Any:
         values: dict[str, Any] = {}
         extra: dict[str, Any] = {}
-        misfits: dict[str, Exception] = {}
-        for name, value in _with_first_names(_read_object(members), recipe).items():
+        errors: dict[str, Exception] = {}
+        for name, value in _with_first_names(_read_object(members), plan).items():
             if name not in readers:
                 extra[name] = value
             elif value is not None:
@@ -296,20 +306,20 @@ def _careful_reader(recipe: Recipe) -> Reader:
                     values[aliases[name]] = readers[name](value)
                 except _StaysInExtraError:
                     extra[name] = value
-                except (_MisfitError, ClassValidationError) as error:
-                    misfits[name] = error
+                except (_InvalidError, ClassValidationError) as error:
+                    errors[name] = error
         for name in required:
             if aliases[name] not in values:
-                misfits.setdefault(name, KeyError(name))
-        if misfits:
-            raise ClassValidationError("", [_at(name, error) for name, error in misfits.items()], model)  # pyright: ignore[reportCallIssue]  # typeshed knows ExceptionGroup's two
+                errors.setdefault(name, KeyError(name))
+        if errors:
+            raise ClassValidationError("", [_at(name, error) for name, error in errors.items()], model)  # pyright: ignore[reportCallIssue]  # typeshed knows ExceptionGroup's two
         return model(**values, extra=_read_extra(in_order(extra)))
 
     return read
 
 
 def _object_hook(model: type[Any], converter: cattrs.Converter) -> Reader:
-    """Any other model, by the hook that cattrs makes, which would look for members in a text as well."""
+    """Any other model, by the hook of cattrs. Alone, that would look for members in a string, too."""
     structure = converter.gen_structure_attrs_fromdict(model)
 
     def read(value: Any, _: Any = None) -> Any:
@@ -323,7 +333,7 @@ def _is_array(kind: Any) -> bool:
 
 
 def _array_hook(kind: Any, converter: cattrs.Converter) -> Reader:
-    """Arrays, by the hook that cattrs makes, which would go through the characters of a text as well."""
+    """Arrays, by the hook of cattrs. Alone, that would read a string as an array of characters."""
     structure, gather = list_structure_factory(kind, converter), get_origin(kind)
 
     def read(value: Any, _: Any = None) -> Any:
@@ -332,9 +342,9 @@ def _array_hook(kind: Any, converter: cattrs.Converter) -> Reader:
     return read
 
 
-def _with_first_names(members: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """The members with a second name made the first, where the first one did not come or is null."""
-    for other, name in recipe.other_names.items():
+def _with_first_names(members: dict[str, Any], plan: ModelPlan) -> dict[str, Any]:
+    """Return the members by the first names of their fields. A second name counts if the first is absent or null."""
+    for other, name in plan.other_names.items():
         if other in members and members.get(name) is None:
             members = {**members, name: members[other]}
             del members[other]
@@ -342,7 +352,7 @@ def _with_first_names(members: dict[str, Any], recipe: Recipe) -> dict[str, Any]
 
 
 def _at(name: str, error: Exception) -> Exception:
-    """The error with the note from which cattrs forms the path."""
+    """Add the note from which cattrs makes the path of the error."""
     error.__notes__ = [AttributeValidationNote(f"at {name}", name, Any)]
     return error
 
@@ -350,7 +360,7 @@ def _at(name: str, error: Exception) -> Exception:
 def _describe(error: BaseException, _: type | None) -> str:
     if isinstance(error, KeyError):
         return "required field missing"
-    return "nested too deep to be read" if isinstance(error, RecursionError) else str(error)
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _is_given(_: Any, value: Any) -> bool:

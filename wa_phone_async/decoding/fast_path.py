@@ -1,9 +1,11 @@
-"""The fast path of lists, where `msgspec` is installed (extra: `speed`): from the bytes of a page to its rows.
+"""The fast path of lists, with `msgspec` (extra: `speed`): from the bytes of a page to its rows.
 
-A model has a *twin*, a `msgspec.Struct` of the same fields which takes nothing else. msgspec reads a page into twins,
-and a builder makes each the model's value. Where a twin stumbles over a member that it does not have, or over an
-unknown value of an enum, it learns the name, or to leave that enum open, and reads the page once more; later pages
-are then read at once. Whatever else is unusual is left to the core path, which gives its value or says what is wrong.
+Each model has a *twin*: a `msgspec.Struct` with the same fields, which allows no other member. msgspec parses a page
+into twins, and a builder makes a value of each twin.
+
+The twin learns. If a page has a member that the twin lacks, the twin gets a field for it. If an enum has an unknown
+value, the twin takes any string for that enum. Then the page is parsed once more, and later pages are parsed at once.
+At anything else that is unusual, the core path reads the page, or says what is wrong.
 """
 
 from __future__ import annotations
@@ -22,15 +24,14 @@ from wa_phone_async.models import NO_EXTRA
 
 from .builders import (
     MAX_LEARNED,
-    TIME,
     Builder,
+    ModelPlan,
     OpenEnum,
-    Recipe,
     UnusualError,
     bare_type,
+    compile_builder,
     extra_maker,
     is_enum,
-    write_builder,
 )
 from .plain_page import PageReader, PlainPage
 
@@ -38,18 +39,25 @@ with Extra("speed"):
     import msgspec
     from msgspec import UNSET, UnsetType
 
+# The twin learns from the texts of msgspec's errors. So this needs a version whose texts were tested.
 if tuple(map(int, msgspec.__version__.split(".")[:2])) < (0, 22):
-    raise ImportError(f"the fast path was never tried with msgspec {msgspec.__version__}: it wants 0.22")
+    raise ImportError(f"the fast path needs msgspec 0.22 or newer, not {msgspec.__version__}")
 
 _UNKNOWN_NAME: Final = re.compile(r"Object contains unknown field `(\w+)` - at `\$\.data\[[^`]*`", re.ASCII)
 _UNKNOWN_VALUE: Final = re.compile(r"Invalid enum value .* - at `\$\.data\[[^`]*\.(\w+)`", re.ASCII | re.DOTALL)
 
 _Paging = dict[str, str | dict[str, str | None] | None]
 
+# The lines of a field, by how its twin holds it. `source` is what the twin holds.
 _AS_IT_IS: Final = "draft.{name} = {source}"
 _BY_TABLE: Final = "draft.{name} = read_{name}[{source}]"
 _BY_READER: Final = "draft.{name} = None if {source} is None else read_{name}({source})"
-_TIME: Final = f"draft.{{name}} = None if {{source}} is None else {TIME}"
+_TIME: Final = """\
+value = {source}
+if value is not None:
+    value = fromisoformat(value)
+    if value.tzinfo is None: value = in_utc(value)
+draft.{name} = value"""
 _OTHER_NAME: Final = """\
 value = twin.{name}
 if twin.{other} is not UNSET:
@@ -61,27 +69,27 @@ if value is not UNSET: found[{name!r}] = value"""
 _EXTRA: Final = "draft.extra = make_extra(found) if found else NO_EXTRA"
 
 
-def page_reader(recipe: Recipe, recipe_of: Callable[[Any], Recipe | None]) -> PageReader | None:
-    """What reads the bytes of pages of a model, or `None` where no twin can hold what its fields hold.
+def page_reader(plan: ModelPlan, plan_of: Callable[[Any], ModelPlan | None]) -> PageReader | None:
+    """Make the reader of pages of a model; `None` if a twin cannot hold one of its fields.
 
     Args:
-        recipe: The model's.
-        recipe_of: Gives the recipe of a field's type, or `None` if that is no plain model.
+        plan: The plan of the model. The model must be plain.
+        plan_of: Returns the plan of a field's type, or `None` if that is no plain model.
     """
     try:
-        return _PageReader(recipe, recipe_of)
-    except (UnusualError, TypeError):  # with a TypeError, msgspec says that it does not know a type
+        return _LearningReader(plan, plan_of)
+    except (UnusualError, TypeError):  # msgspec raises a TypeError for a type that it does not know
         return None
 
 
-class _PageReader:
-    """Reads pages, and learns from those over which it stumbles."""
+class _LearningReader:
+    """Reads pages, and learns from those that the twin does not allow."""
 
-    def __init__(self, recipe: Recipe, recipe_of: Callable[[Any], Recipe | None]) -> None:
-        self._recipe = recipe
-        self._recipe_of = recipe_of
-        self._names: list[str] = []
-        self._open_enums: set[str] = set()
+    def __init__(self, plan: ModelPlan, plan_of: Callable[[Any], ModelPlan | None]) -> None:
+        self._plan = plan
+        self._plan_of = plan_of
+        self._names: list[str] = []  # learned, of the model and of the models in it alike
+        self._open_enums: set[str] = set()  # the fields whose enum had an unknown value
         self._prepare()
 
     def __call__(self, body: bytes) -> PlainPage[Any] | None:
@@ -90,17 +98,17 @@ class _PageReader:
                 page = self._decode(body)
                 return PlainPage(list(map(self._build, page.data)), page.paging)
             except msgspec.ValidationError as error:
-                misfit = str(error)
+                text = str(error)
             except (UnusualError, RecursionError, ValueError):
                 return None
-            if not self._learn(misfit):
+            if not self._learn(text):
                 return None
 
-    def _learn(self, misfit: str) -> bool:
-        """Whether it helps to read the page again, since what was stumbled over is known from now on."""
-        if (unknown := _UNKNOWN_NAME.fullmatch(misfit)) and len(self._names) < MAX_LEARNED:
+    def _learn(self, error: str) -> bool:
+        """Change the twin to allow what msgspec complains about. `False` if it cannot."""
+        if (unknown := _UNKNOWN_NAME.fullmatch(error)) and len(self._names) < MAX_LEARNED:
             self._names.append(unknown[1])
-        elif (unknown := _UNKNOWN_VALUE.fullmatch(misfit)) and unknown[1] not in self._open_enums:
+        elif (unknown := _UNKNOWN_VALUE.fullmatch(error)) and unknown[1] not in self._open_enums:
             self._open_enums.add(unknown[1])
         else:
             return False
@@ -108,50 +116,51 @@ class _PageReader:
         return True
 
     def _prepare(self) -> None:
-        twin, self._build = self._twin_and_builder(self._recipe)
+        twin, self._build = self._make_twin(self._plan)
         members: list[Any] = [("data", types.GenericAlias(list, twin)), ("paging", _Paging | None, None)]
         page = msgspec.defstruct("Page", members, forbid_unknown_fields=True)
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(page).decode
 
-    def _twin_and_builder(self, recipe: Recipe) -> tuple[Any, Builder]:
+    def _make_twin(self, plan: ModelPlan) -> tuple[Any, Builder]:
+        """Make the twin of a model, and the builder from twin to value."""
         members: list[Any] = []
         lines: list[str] = []
-        names: dict[str, Any] = {"UNSET": UNSET, "make_extra": extra_maker(recipe)}
-        for field in recipe.fields:
-            name, other, source = field.name, recipe.other_name(field.name), f"twin.{field.name}"
-            kind, line, names[f"read_{name}"] = self._way_of(field, recipe)
+        names: dict[str, Any] = {"UNSET": UNSET, "make_extra": extra_maker(plan)}
+        for field in plan.fields:
+            name, other, source = field.name, plan.other_name(field.name), f"twin.{field.name}"
+            kind, line, names[f"read_{name}"] = self._plan_member(field, plan)
             members.append((name, kind) if field.default is attrs.NOTHING else (name, kind | None, None))
             if other:
                 members.append((other, kind | None | UnsetType, UNSET))
                 lines.append(_OTHER_NAME.format(name=name, other=other))
                 source = "value"
             lines.append(line.format(name=name, source=source))
-        learned = [name for name in sorted(self._names) if name not in {*recipe.readers, *recipe.other_names}]
+        learned = [name for name in sorted(self._names) if name not in {*plan.readers, *plan.other_names}]
         for index, name in enumerate(learned):
             members.append((f"learned_{index}", Any, msgspec.field(name=name, default=UNSET)))
         lines += _lines_of_extra(learned)
-        twin = msgspec.defstruct(recipe.model.__name__, members, forbid_unknown_fields=True, kw_only=True)
-        return twin, write_builder(recipe.model, "twin", lines, names)
+        twin = msgspec.defstruct(plan.model.__name__, members, forbid_unknown_fields=True, kw_only=True)
+        return twin, compile_builder(plan.model, "twin", lines, names)
 
-    def _way_of(self, field: attrs.Attribute[Any], recipe: Recipe) -> tuple[Any, str, Any]:
-        """What the twin holds for a field, the line that makes the field of it, and what the line reads it with."""
+    def _plan_member(self, field: attrs.Attribute[Any], plan: ModelPlan) -> tuple[Any, str, Any]:
+        """Return the type that the twin has for a field, the builder's line for it, and the reader in that line."""
         kind, name = bare_type(field.type), field.name
         if kind in (str, bool):
             return kind, _AS_IT_IS, None
         if kind is datetime:
             return str, _TIME, None
         if is_enum(kind):
-            is_open = _has_own_lookup(kind) or {name, recipe.other_name(name)} & self._open_enums
+            is_open = _has_own_lookup(kind) or {name, plan.other_name(name)} & self._open_enums
             return (str, _BY_TABLE, OpenEnum(kind)) if is_open else (kind, _AS_IT_IS, None)
-        inner = self._recipe_of(kind)
+        inner = self._plan_of(kind)
         if inner is None:
             raise UnusualError
-        twin, build = self._twin_and_builder(inner)
+        twin, build = self._make_twin(inner)
         return twin, _BY_READER, _sharing(build)
 
 
 def _sharing(build: Builder) -> Builder:
-    """The same builder, which makes one value of equal twins in a row; what is in an `extra` may equal another JSON."""
+    """Return a builder that makes one value for equal twins in a row."""
     last: tuple[Any, Any] = None, None
 
     def read(twin: Any) -> Any:
@@ -159,7 +168,7 @@ def _sharing(build: Builder) -> Builder:
         seen, value = last
         if twin != seen:
             value = build(twin)
-            if value.extra is NO_EXTRA:
+            if value.extra is NO_EXTRA:  # what an `extra` holds may be equal and yet other JSON: see `is_text`
                 last = twin, value
         return value
 
@@ -167,12 +176,12 @@ def _sharing(build: Builder) -> Builder:
 
 
 def _has_own_lookup(enum: type[StrEnum]) -> bool:
-    """Whether an enum makes members of unknown values, which msgspec would do as well, and the core path does not."""
+    """Whether an enum makes members of unknown values itself. msgspec would let it, and the core path does not."""
     return any("_missing_" in vars(base) for base in enum.__mro__[: enum.__mro__.index(StrEnum)])
 
 
 def _lines_of_extra(learned: list[str]) -> list[str]:
-    """The lines that make `extra` of what a twin holds for the learned names."""
+    """Return the lines that make `extra` of the learned members of a twin."""
     if not learned:
         return ["draft.extra = NO_EXTRA"]
     lines = [_LEARNED.format(name=name, index=index) for index, name in enumerate(learned)]

@@ -1,4 +1,4 @@
-"""What a fast path gives: a page of nothing but rows and `paging`."""
+"""What the fast path gives: a page with nothing but rows and `paging`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ T = TypeVar("T")
 
 @attrs.frozen
 class PlainPage(Generic[T]):
-    """A page that has nothing but rows and `paging`, as a fast path reads it from its bytes."""
+    """A page with nothing but rows and `paging`."""
 
     rows: list[T]
     paging: object = attrs.field(repr=False)  # its links hold the token
 
 
 class PageReader(Protocol):
-    """Reads the bytes of pages of one model."""
+    """Reads the bytes of a page of one model."""
 
     def __call__(self, body: bytes) -> PlainPage[Any] | None:
-        """The page: the very rows that the core path would give. `None` leaves it to the core path."""
+        """Return the page, with the same rows as the core path gives. `None` leaves the page to the core path."""
         ...
