@@ -1,4 +1,4 @@
-"""The models: frozen values under the API's own names, whose enums are open."""
+"""The models: frozen values with the API's own names and open enums."""
 
 import copy
 import pickle
@@ -29,7 +29,7 @@ from wa_phone_async.models import (
     UnifiedCertStatus,
 )
 
-# The union of what Meta's reference, its guides, its SDKs and captures of live answers name.
+# All values that are in Meta's reference, its guides, its SDKs or captures of live responses.
 ENUMS: dict[type[StrEnum], str] = {
     PhoneNumberStatus: "PENDING LINKED UNLINKED CONNECTED DISCONNECTED DELETED MIGRATED BANNED RESTRICTED RATE_LIMITED "
     "FLAGGED UNVERIFIED UNKNOWN",
@@ -93,7 +93,7 @@ def test_only_the_id_is_required() -> None:
         (None, False),
     ],
 )
-def test_is_rated_hides_that_na_and_unknown_are_the_same(rating: str | None, *, is_rated: bool) -> None:
+def test_is_rated_treats_na_and_unknown_alike(rating: str | None, *, is_rated: bool) -> None:
     assert PhoneNumber("1", quality_rating=rating).is_rated is is_rated
 
 
@@ -125,7 +125,7 @@ def test_models_are_values(value: Any, duplicate: Callable[[Any], Any]) -> None:
     assert repr(other) == repr(value)
 
 
-def test_what_no_field_knows_counts_in_comparisons_and_not_in_hashes() -> None:
+def test_extra_counts_in_comparisons_and_not_in_hashes() -> None:
     one, other = PhoneNumber("1", extra=Extra({"a": []})), PhoneNumber("1", extra=Extra({"a": {}}))
     assert one != other
     assert hash(one) == hash(other)
@@ -155,6 +155,6 @@ def test_a_page_is_a_sequence_of_its_rows() -> None:
     assert not Page[str]()
 
 
-def test_a_status_reads_and_compares_as_its_word() -> None:
+def test_a_status_prints_and_compares_as_its_word() -> None:
     assert f"{PhoneNumberStatus.CONNECTED}" == "CONNECTED"
     assert NUMBER.status == "CONNECTED"

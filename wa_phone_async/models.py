@@ -1,10 +1,10 @@
-"""What the API sends, as frozen values under the API's own names.
+"""What the API sends, as frozen values. Fields and enums have the API's own names.
 
-Every enum is open: a value that Meta adds tomorrow stays the plain string that came. Every field but `id` is
-optional, since the API leaves out what was not asked for. What no field knows is in `extra`.
+Every enum is open: a value that Meta adds tomorrow stays the plain string that came. Every field but `id` may be
+`None`, since the API sends only the fields that you request. Members that no field knows are in `extra`.
 
-Values and fields were read on 2026-11-22 in Meta's v23.0 OpenAPI description of this edge, its guides, its SDKs
-and published captures of live answers; where they disagree, the union is here.
+Fields and values are from Meta's v23.0 OpenAPI description of this edge, its guides, its SDKs and published captures of
+live responses, read 2026-11-22. Where these disagree, this module has the fields and values of all of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,16 +18,16 @@ T = TypeVar("T")
 
 
 class Extra(Mapping[str, Any]):
-    """The members of an object that no field knows, by name: a read-only mapping, equal to a `dict` of the same items.
+    """The members of an object that no field knows, by name. It is a read-only mapping, and equals a `dict` like it.
 
-    Values read in a row share one where their members are equal, so nothing in it is to be changed either. Unlike
-    `types.MappingProxyType` it can be pickled and copied.
+    Do not change a value in it either: values that are read in a row share one `Extra` if their members are equal.
+    You can pickle and copy it, unlike a `types.MappingProxyType`.
     """
 
     __slots__ = ("members",)
 
     members: Mapping[str, Any]
-    """The members themselves, which are not to be changed. It has a public name since builders fill it."""
+    """The members themselves. Do not change them."""
 
     def __init__(self, items: Mapping[str, Any] | None = None) -> None:
         self.members = items or {}
@@ -45,85 +45,85 @@ class Extra(Mapping[str, Any]):
         return repr(self.members)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.members,)  # by every protocol: the first two would refuse what has slots
+        return type(self), (self.members,)  # for pickle protocols 0 and 1, which cannot pickle slots by themselves
 
 
 NO_EXTRA = Extra()
-"""The one empty `Extra` that every value without unknown members shares."""
+"""The empty `Extra`. All values without unknown members share it."""
 
 
 class PhoneNumberStatus(StrEnum):
-    """Whether a number works. `LINKED` is the reference's word, `CONNECTED` the live service's.
+    """Whether a number works. The reference says `LINKED` where the live service says `CONNECTED`.
 
     Meta's v23.0 OpenAPI description, the older references of this edge and its node, and published captures, read
     2026-11-22.
     """
 
     PENDING = "PENDING"
-    """Not ready yet: a code or the registration is missing."""
+    """The number is not ready yet: its code or its registration is missing."""
     LINKED = "LINKED"
-    """It works. Meta's v23.0 reference has it, and no published capture."""
+    """The number works. This value is in Meta's v23.0 reference, and in no published capture."""
     UNLINKED = "UNLINKED"
-    """It does not work. Meta's v23.0 reference has it, and no published capture."""
+    """The number does not work. This value is in Meta's v23.0 reference, and in no published capture."""
     CONNECTED = "CONNECTED"
-    """It works: what the live service says of healthy numbers, and v23.0 leaves out for this edge."""
+    """The number works. The live service sends this value, and the v23.0 reference of this edge lacks it."""
     DISCONNECTED = "DISCONNECTED"
-    """It was connected and is not any more."""
+    """The number was connected, and no longer is."""
     DELETED = "DELETED"
-    """It was taken off the account, which is final."""
+    """The number was removed from its account. This is final."""
     MIGRATED = "MIGRATED"
-    """It moved to another account, which is final."""
+    """The number moved to another account. This is final."""
     BANNED = "BANNED"
-    """Meta has banned it, which is final."""
+    """Meta has banned the number. This is final."""
     RESTRICTED = "RESTRICTED"
-    """It works within limits that Meta has set after a violation."""
+    """The number works within limits. Meta has set them after a violation."""
     RATE_LIMITED = "RATE_LIMITED"
-    """It works, and has reached a limit of messages."""
+    """The number works, and has reached a limit of messages."""
     FLAGGED = "FLAGGED"
-    """It works, and its quality is low."""
+    """The number works, and its quality is low."""
     UNVERIFIED = "UNVERIFIED"
-    """Its ownership was not proven by a code."""
+    """No code has proven the ownership of the number."""
     UNKNOWN = "UNKNOWN"
     """Meta does not say."""
 
 
 class QualityRating(StrEnum):
-    """How the receivers of messages rate them. `NA` and `UNKNOWN` both mean: not rated yet.
+    """How the people who get a number's messages rate them. `NA` and `UNKNOWN` both mean: not rated yet.
 
     Meta's v23.0 OpenAPI description, its guide to phone numbers and published captures, read 2026-11-22.
     """
 
     GREEN = "GREEN"
-    """High."""
+    """High quality."""
     YELLOW = "YELLOW"
-    """Medium."""
+    """Medium quality."""
     RED = "RED"
-    """Low."""
+    """Low quality."""
     UNKNOWN = "UNKNOWN"
-    """Not rated yet, in the words of this edge."""
+    """Not rated yet, as this edge says it."""
     NA = "NA"
-    """Not rated yet, in the words of the number's own node."""
+    """Not rated yet, as the number's own node says it."""
 
 
 class CodeVerificationStatus(StrEnum):
-    """Whether the number's ownership was proven by a code.
+    """Whether a code has proven the ownership of a number.
 
-    `EXPIRED` says only that the last code lapsed: healthy, connected numbers have it. Meta's v23.0 OpenAPI description
+    `EXPIRED` says only that the last code lapsed. Healthy, connected numbers have it. Meta's v23.0 OpenAPI description
     and published captures, read 2026-11-22.
     """
 
     VERIFIED = "VERIFIED"
-    """It was."""
+    """A code has proven the ownership."""
     NOT_VERIFIED = "NOT_VERIFIED"
-    """It was not, in the words of this edge."""
+    """No code has proven it yet, as this edge says it."""
     UNVERIFIED = "UNVERIFIED"
-    """It was not, in the words of the number's own node."""
+    """No code has proven it yet, as the number's own node says it."""
     EXPIRED = "EXPIRED"
-    """The last code lapsed, which says nothing of the number."""
+    """The last code lapsed. This says nothing about the number."""
 
 
 class UnifiedCertStatus(StrEnum):
-    """The reference's state of the name review. The live service has no such field: see `NameStatus`.
+    """The state of the name's review, in the reference. The live service has no such field: see `NameStatus`.
 
     Meta's v23.0 OpenAPI description, read 2026-11-22.
     """
@@ -133,52 +133,52 @@ class UnifiedCertStatus(StrEnum):
     NAME_PENDING_REVIEW = "NAME_PENDING_REVIEW"
     """The name is in review."""
     NAME_NOT_APPROVED = "NAME_NOT_APPROVED"
-    """The name was declined."""
+    """Meta has declined the name."""
     ACCOUNT_REVIEW_NOT_STARTED = "ACCOUNT_REVIEW_NOT_STARTED"
-    """The review of the account has not begun."""
+    """The review of the account has not started."""
     LIMITED_ACCESS = "LIMITED_ACCESS"
-    """Limited access, in the reference's words."""
+    """Limited access, as the reference says it."""
 
 
 class AccountMode(StrEnum):
-    """Whether the number serves customers or tests. Meta's v23.0 OpenAPI description, read 2026-11-22."""
+    """Whether a number serves customers or tests. Meta's v23.0 OpenAPI description, read 2026-11-22."""
 
     LIVE = "LIVE"
-    """It serves customers."""
+    """The number serves customers."""
     SANDBOX = "SANDBOX"
-    """It is for tests."""
+    """The number is for tests."""
 
 
 class HostPlatform(StrEnum):
-    """Where the number is hosted. Numbers of the WhatsApp Business app read `ON_PREMISE`.
+    """Where a number is hosted. Numbers of the WhatsApp Business app have `ON_PREMISE`.
 
     Meta's v23.0 OpenAPI description and a dated measurement of the live service, read 2026-11-22.
     """
 
     CLOUD_API = "CLOUD_API"
-    """It is registered with the Cloud API."""
+    """The number is registered with the Cloud API."""
     ON_PREMISE = "ON_PREMISE"
-    """It is on servers of the business, or in the WhatsApp Business app."""
+    """The number is on servers of the business, or in the WhatsApp Business app."""
     NOT_APPLICABLE = "NOT_APPLICABLE"
-    """It is registered nowhere."""
+    """The number is registered nowhere."""
 
 
 class MessagingLimitTier(StrEnum):
-    """How many customers may be written to first in a day, for the number or for the whole portfolio.
+    """How many customers a business may write to first in a day: from one number, or from its whole portfolio.
 
     Meta's v23.0 OpenAPI description, its business SDK for Python and its guide to webhooks, read 2026-11-22.
     """
 
     TIER_NOT_SET = "TIER_NOT_SET"
-    """No limit was set yet; webhooks have it."""
+    """No limit is set yet. Webhooks send this value."""
     TIER_50 = "TIER_50"
     """50 customers a day."""
     TIER_250 = "TIER_250"
     """250 customers a day."""
     TIER_1K = "TIER_1K"
-    """1,000 customers a day: a number's own limit only, and old webhooks."""
+    """1,000 customers a day. Only the limit of one number has this value, and old webhooks."""
     TIER_2K = "TIER_2K"
-    """2,000 customers a day: the portfolio's limit."""
+    """2,000 customers a day. Only the limit of a portfolio has this value."""
     TIER_10K = "TIER_10K"
     """10,000 customers a day."""
     TIER_100K = "TIER_100K"
@@ -190,7 +190,7 @@ class MessagingLimitTier(StrEnum):
 
 
 class NameStatus(StrEnum):
-    """The live service's state of the name review.
+    """The state of the name's review, in the live service.
 
     Meta's guides to phone numbers and published captures, read 2026-11-22.
     """
@@ -198,36 +198,36 @@ class NameStatus(StrEnum):
     APPROVED = "APPROVED"
     """The name is approved."""
     AVAILABLE_WITHOUT_REVIEW = "AVAILABLE_WITHOUT_REVIEW"
-    """The name may be used without a review."""
+    """The name needs no review."""
     DECLINED = "DECLINED"
-    """The name was declined."""
+    """Meta has declined the name."""
     EXPIRED = "EXPIRED"
-    """The name's certificate has lapsed."""
+    """The certificate of the name has lapsed."""
     PENDING_REVIEW = "PENDING_REVIEW"
     """The name is in review."""
     NON_EXISTS = "NON_EXISTS"
-    """There is no certificate of a name; an older word for it."""
+    """There is no certificate of a name. This is an older word for `NONE`."""
     NONE = "NONE"
     """There is no certificate of a name."""
 
 
 class ThroughputLevel(StrEnum):
-    """How many messages a second the number may send. Meta's guides and published captures, read 2026-11-22."""
+    """How many messages a number may send in a second. Meta's guides and published captures, read 2026-11-22."""
 
     STANDARD = "STANDARD"
-    """80 messages a second."""
+    """Up to 80 messages a second."""
     HIGH = "HIGH"
-    """More than `STANDARD`, by Meta's upgrade."""
+    """More than `STANDARD`. Meta upgrades a number to it."""
     NOT_APPLICABLE = "NOT_APPLICABLE"
     """No level applies."""
 
 
 @attrs.frozen
 class Throughput:
-    """How fast the number may send. Published captures, read 2026-11-22."""
+    """How fast a number may send messages. Published captures, read 2026-11-22."""
 
     level: ThroughputLevel | str | None = None
-    """The level, as an open enum."""
+    """The level, an open enum. `None`: the API did not send it."""
     extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
     """Members that no field knows."""
 
@@ -236,67 +236,67 @@ class Throughput:
 class PhoneNumber:
     """A phone number of a WhatsApp Business Account.
 
-    A field is `None` where the API sent `null`, or did not send it at all; without `fields`, the live service
-    sends neither `status` nor any name review. Meta's v23.0 OpenAPI description, its guides, its SDKs and published
-    captures, read 2026-11-22.
+    A field is `None` if the API sent `null` or did not send the field. Without `fields=`, the live service sends
+    neither `status` nor the state of a name's review. Meta's v23.0 OpenAPI description, its guides, its SDKs and
+    published captures, read 2026-11-22.
     """
 
     id: str
-    """Meta's id of the number: 15 or 16 decimal digits, and not the number itself."""
+    """Meta's id of the number: 15 or 16 decimal digits. It is not the phone number itself."""
     display_phone_number: str | None = None
-    """The number as Meta shows it. It need not have the digits that were registered (Brazil's ninth digit)."""
+    """The phone number as Meta shows it. It may lack digits that were registered, such as Brazil's ninth digit."""
     verified_name: str | None = None
-    """The business's name, as customers see it."""
+    """The name of the business, as customers see it."""
     status: PhoneNumberStatus | str | None = None
-    """Whether the number works. Not part of the live default answer: ask for it."""
+    """Whether the number works. The live service sends it only if you request it."""
     quality_rating: QualityRating | str | None = None
-    """How receivers rate its messages; `is_rated` says whether they do."""
+    """How the people who get its messages rate them. See `is_rated`."""
     country_code: str | None = None
-    """The country of the number, two letters."""
+    """The country of the number, as two letters."""
     country_dial_code: str | None = None
-    """The country's dial code, digits."""
+    """The dial code of the country, as digits."""
     code_verification_status: CodeVerificationStatus | str | None = None
-    """Whether ownership was proven by a code. `EXPIRED` is no failure."""
+    """Whether a code has proven the ownership. `EXPIRED` is no failure."""
     unified_cert_status: UnifiedCertStatus | str | None = None
-    """The reference's state of the name review; the live service refuses to be asked for it."""
+    """The state of the name's review, in the reference. The live service rejects a request for this field."""
     account_mode: AccountMode | str | None = None
-    """Whether it serves customers or tests."""
+    """Whether the number serves customers or tests."""
     host_platform: HostPlatform | str | None = None
-    """Where it is hosted. The live service calls it `platform_type` when it is not asked by this name."""
+    """Where the number is hosted. The live service calls it `platform_type`, unless you request it by this name."""
     messaging_limit_tier: MessagingLimitTier | str | None = None
-    """The number's own daily limit of new customers; deprecated, and often absent."""
+    """The number's own limit of new customers a day. Deprecated, and often absent."""
     is_official_business_account: bool | None = None
-    """Whether the account carries Meta's badge."""
+    """Whether the account has Meta's badge."""
     username: str | None = None
-    """The business's username; often empty."""
+    """The username of the business, often an empty string."""
     name_status: NameStatus | str | None = None
-    """The state of the review of `verified_name`."""
+    """The state of the review of `verified_name`, in the live service."""
     new_name_status: NameStatus | str | None = None
-    """The state of the review of a name that was asked for since."""
+    """The state of the review of a newer name, which was requested since."""
     throughput: Throughput | None = None
-    """How fast it may send. Something else than an object (a bare number was seen) stays in `extra`."""
+    """How fast the number may send. A value that is no object stays in `extra`; a bare number was seen."""
     last_onboarded_time: datetime | None = None
-    """When it was onboarded last, with its time zone. A text that is no time stays in `extra`."""
+    """When the number was onboarded last, with a time zone. A text that is no time stays in `extra`."""
     whatsapp_business_manager_messaging_limit: MessagingLimitTier | str | None = None
-    """The portfolio's daily limit of new customers, which all its numbers share since October 2025."""
+    """The portfolio's limit of new customers a day. All its numbers share it since October 2025."""
     is_pin_enabled: bool | None = None
-    """Whether two-step verification is on."""
+    """Whether two-step verification is on: the number has a PIN."""
     extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
-    """Members that no field knows, such as `webhook_configuration`, and fields that Meta adds."""
+    """Members that no field knows, such as `webhook_configuration`. Fields that Meta adds tomorrow are here, too."""
 
     @property
     def platform_type(self) -> HostPlatform | str | None:
-        """The live service's name of `host_platform`."""
+        """The same as `host_platform`, by the name that the live service uses."""
         return self.host_platform
 
     @property
     def is_rated(self) -> bool:
-        """Whether the quality rating is a rating: `None`, `""`, `NA` and `UNKNOWN` are none."""
+        """Whether the number has a quality rating: `None`, `""`, `NA` and `UNKNOWN` mean that it has none."""
         return self.quality_rating not in {None, "", QualityRating.NA, QualityRating.UNKNOWN}
 
 
 ALL_FIELDS: tuple[str, ...] = tuple(field.name for field in attrs.fields(PhoneNumber) if field.name != "extra")
-"""Every field that `PhoneNumber` knows, to be passed as `fields=`. Those that the API lacks are left out of it."""
+"""All fields of `PhoneNumber`: pass it as `fields=`. The client leaves out a field that the API does not have."""
 
 
 @attrs.frozen
@@ -304,16 +304,16 @@ class BusinessAccount:
     """A WhatsApp Business Account (WABA) of a business. Meta's references of its lists, read 2026-11-22."""
 
     id: str
-    """Meta's id of the account: the `waba_id` of all calls on it."""
+    """Meta's id of the account, digits: the `waba_id` of all calls for it."""
     name: str | None = None
-    """Its name, as the business manages it; customers see each number's `verified_name`."""
+    """The name that the business uses for it. Customers see the `verified_name` of each number instead."""
     extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
     """All other members, such as `currency`."""
 
 
 @attrs.frozen
 class CreatedPhoneNumber:
-    """The answer to a create: the number exists now, unverified, and no code has been sent yet.
+    """The response to a create. The number exists now. It is unverified, and no code was sent yet.
 
     Meta's v23.0 reference and its guide to registering numbers, read 2026-11-22.
     """
@@ -326,43 +326,46 @@ class CreatedPhoneNumber:
 
 @attrs.frozen
 class SuccessResponse:
-    """The answer to a write on a number: it was done. Meta's v23.0 OpenAPI description, read 2026-11-22."""
+    """The response to a write on a number: the API has done it. Meta's v23.0 OpenAPI description, read 2026-11-22."""
 
     success: bool
-    """Always `True`: an answer that says otherwise is an error."""
+    """Always `True`: the client raises an error for any other response."""
     id: str | None = None
-    """Meta's id of the number, where the answer names it."""
+    """Meta's id of the number. `None`: the response does not name it."""
     extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
     """Members that no field knows."""
 
 
 @attrs.frozen
 class Cursors:
-    """Where a page begins and ends. They may become invalid when the item that they point at is removed.
+    """Where a page begins and ends. A cursor may become invalid when its row is removed.
 
     Meta's Graph guide to paging, read 2026-11-22.
     """
 
     before: str | None = None
-    """Asks for the page before this one."""
+    """Pass it as `before=` to get the page before this one. `None`: the API sent none."""
     after: str | None = None
-    """Asks for the page after this one. The last page has it too."""
+    """Pass it as `after=` to get the page after this one. The last page has one, too. `None`: the API sent none."""
 
 
 @attrs.frozen(kw_only=True)
 class Page(Generic[T]):
-    """One answer of a list: rows in the order in which they came. Meta's Graph guide to paging, read 2026-11-22."""
+    """One response of a list, with its rows in the order in which they came.
+
+    Meta's Graph guide to paging, read 2026-11-22.
+    """
 
     data: tuple[T, ...] = ()
     """The rows."""
     cursors: Cursors = Cursors()
     """Where the page begins and ends."""
     has_next: bool = False
-    """Whether the list goes on after this page, in its own order: also where the walk goes back."""
+    """Whether the list has a page after this one. It means the order of the list, also if you read it backwards."""
     has_previous: bool = False
-    """Whether the list has something before this page."""
+    """Whether the list has a page before this one."""
     extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
-    """Other top-level members of the answer, such as `summary`, without any link."""
+    """Other top-level members of the response, such as `summary`, without links."""
 
     def __len__(self) -> int:
         return len(self.data)
