@@ -1,4 +1,4 @@
-"""Numbers compared by digits: any writing of the same ones matches, and only what is known to be left out may lack."""
+"""Numbers compared by digits: the format makes no difference, and only digits that the API may leave out may lack."""
 
 import pytest
 from hypothesis import given
@@ -13,12 +13,12 @@ separators = st.text(st.characters(exclude_categories=["Nd", "Cs"]), max_size=3)
 
 @st.composite
 def written(draw: st.DrawFn, digits: str) -> str:
-    """Digits with anything but ASCII digits before, between and behind them."""
+    """The digits, with anything but ASCII digits before, between and after them."""
     return draw(separators) + "".join(digit + draw(separators) for digit in digits)
 
 
 @given(st.data(), numbers)
-def test_any_writing_of_the_same_digits_is_exactly_alike(data: st.DataObject, digits: str) -> None:
+def test_the_same_digits_in_any_format_are_exactly_alike(data: st.DataObject, digits: str) -> None:
     text = data.draw(written(digits))
     assert read_digits(text) == digits
     assert likeness(digits, text) == "exact"
@@ -36,7 +36,7 @@ def test_likeness_is_the_same_both_ways(one: str, other: str) -> None:
 
 
 @given(numbers)
-def test_the_shortest_form_is_that_of_itself_and_alike(digits: str) -> None:
+def test_the_shortest_form_is_its_own_shortest_form_and_alike(digits: str) -> None:
     form = shortest_form(digits)
     assert shortest_form(form) == form
     assert likeness(digits, form) in {"exact", "loose"}
@@ -64,7 +64,7 @@ def test_outside_brazil_nothing_is_loose(digits: str, others: str) -> None:
         ("5511998765432", "+55 11 9876-5433", None),
         ("5511941234567", "+55 11 4123-4567", None),  # a fixed line
         ("552137315513", "+55 21 3731-5513", "exact"),
-        ("5215512345678", "+52 55 1234 5678", None),  # said to happen, and in no capture
+        ("5215512345678", "+52 55 1234 5678", None),  # people say so, and no capture shows it
         ("5491123456789", "+54 11 2345-6789", None),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_number_that_begins_with_its_country_code_is_taken_as_whole() -> None:
     assert whole_number("492112345", "49") == "492112345"
 
 
-def test_a_number_that_is_too_long_with_its_country_code_is_refused() -> None:
+def test_a_number_that_is_too_long_with_its_country_code_is_invalid() -> None:
     assert whole_number("1" * 15, None) == whole_number("1" * 15, "1") == "1" * 15
     with pytest.raises(InvalidArgumentError, match="at most 15 digits with its country code, not 17: does cc belong"):
         whole_number("1" * 15, "44")
@@ -98,7 +98,7 @@ def test_a_number_that_is_too_long_with_its_country_code_is_refused() -> None:
         ("5550107", "+683 555 0107", "683"),
         ("11998765432", "+55 11 9876-5432", "55"),
         ("16315555555", "+1 631-555-5555", None),
-        ("5555555", "+1 631-555-5555", None),  # a code of four digits is none
+        ("5555555", "+1 631-555-5555", None),  # no country code has four digits
         ("6315555556", "+1 631-555-5555", None),
         ("6315555555", "", None),
     ],

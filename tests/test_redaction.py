@@ -1,4 +1,4 @@
-"""Secrets: no text that people read shows one, and no data is touched."""
+"""Secrets: no text that people read shows one, and data stays as it is."""
 
 import base64
 import pickle
@@ -41,14 +41,14 @@ def test_a_secret_stays_one_through_pickle() -> None:
 
 
 @pytest.mark.parametrize("value", [TOKEN, Secret(TOKEN)], ids=["text", "secret"])
-def test_what_is_concealed_is_a_secret(value: str) -> None:
+def test_a_concealed_string_is_a_secret(value: str) -> None:
     concealed = conceal(value)
     assert type(concealed) is Secret
     assert concealed == TOKEN
 
 
 @pytest.mark.parametrize("value", [None, 5, b"EAAG", ["EAAG"], {1}], ids=repr)
-def test_what_is_no_string_is_concealed_as_an_empty_one(value: object) -> None:
+def test_what_is_no_string_becomes_an_empty_secret(value: object) -> None:
     assert conceal(value) == ""
     assert type(conceal(value)) is Secret
 
@@ -60,7 +60,7 @@ def test_no_secret_stays_in_any_string_however_deep(payload: Any) -> None:
 
 
 @given(payloads)
-def test_without_a_secret_in_it_a_value_stays_as_it_is(payload: Any) -> None:
+def test_a_value_without_a_secret_stays_as_it_is(payload: Any) -> None:
     assert redact(payload, ("never" * 9,)) == payload
 
 
@@ -80,12 +80,14 @@ def test_a_secret_is_hidden_in_each_form(text: str, shown: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=6), st.binary(max_size=4), st.binary(max_size=4))
-def test_a_secret_is_hidden_within_what_was_encoded_as_base64(secret: str, before: bytes, after: bytes) -> None:
+def test_a_secret_is_hidden_as_a_part_of_base64(secret: str, before: bytes, after: bytes) -> None:
     for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
         shown = redact(encode(before + secret.encode() + after).decode(), (secret,))
         assert HIDDEN in shown
         plain = shown.replace(HIDDEN, "")
-        assert len(plain) <= 2 + (len(before + after) + 5) * 4 // 3  # what was around it, and the characters shared
+        assert (
+            len(plain) <= 2 + (len(before + after) + 5) * 4 // 3
+        )  # the bytes around it, and the characters that it shares with them
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_a_secret_is_hidden_however_a_url_encodes_it(encode: Any) -> None:
     assert redact(f"https://x/?a={encode(secret)}&b=1", (secret,)) == f"https://x/?a={HIDDEN}&b=1"
 
 
-def test_a_few_characters_of_base64_are_left_where_they_stand() -> None:
+def test_a_short_form_in_base64_is_not_hidden() -> None:
     assert redact("Keeping YQ safe", ("ab",)) == "Keeping YQ safe"
 
 
@@ -113,14 +115,14 @@ def test_what_is_no_string_has_no_secret(value: Any) -> None:
     assert redact(value, SECRETS) == value
 
 
-def test_what_is_passed_is_not_changed() -> None:
+def test_redact_does_not_change_its_argument() -> None:
     payload = {"a": [TOKEN]}
     assert redact(payload, SECRETS) == {"a": [HIDDEN]}
     assert payload == {"a": [TOKEN]}
 
 
 @pytest.mark.parametrize("deep", ["list", "dict"])
-def test_what_lies_too_deep_to_be_searched_is_hidden_whole(deep: str) -> None:
+def test_what_is_nested_too_deeply_is_hidden_completely(deep: str) -> None:
     value: Any = TOKEN
     for _ in range(900):
         value = [value] if deep == "list" else {"a": value}

@@ -10,8 +10,8 @@
 
     asyncio.run(main())
 
-Lists follow every page by themselves, calls are repeated where that helps and can do no harm, and what Meta adds
-tomorrow is kept. `wa_phone_async.sandbox` is the same API in this process, to test against.
+A list requests all its pages by itself. The client retries a call if that is safe and may succeed. Fields and values
+that Meta adds tomorrow are kept. To test against the same API in your own process, see `wa_phone_async.sandbox`.
 """
 
 from ._version import __version__

@@ -1,4 +1,4 @@
-"""`wa-phone`, and `python -m wa_phone_async`: the command line, or in one line what to install for it."""
+"""`wa-phone` and `python -m wa_phone_async`: runs the command line, or says what to install for it."""
 
 import os
 import sys
@@ -12,31 +12,31 @@ def main() -> int:
     """Run the command line with the arguments of this process.
 
     Returns:
-        The exit status: 0, 1 where the API refused or was not reached, 2 for misuse, 3 where
-        some accounts of an export failed, 130 for Ctrl-C.
+        The exit status. 0: success. 1: an API error, or no connection. 2: wrong usage. 3: an export in which some
+        accounts failed. 130: Ctrl-C.
     """
     _open_closed_streams()
     try:
-        from .cli.app import run  # noqa: PLC0415 - the library works without the packages that this needs
+        from .cli.app import run  # noqa: PLC0415 - the library works without the packages of this extra
 
         return run(sys.argv[1:])
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] not in _EXTRA:
             raise
-    except KeyboardInterrupt:  # while it was still starting
+    except KeyboardInterrupt:  # during the start; later `run` handles it
         return 130
     sys.stderr.write('wa-phone: the command line is an extra: python -m pip install "wa_phone_async[cli]"\n')
     return 2
 
 
 def _open_closed_streams() -> None:
-    """Let what is written to a closed stdout or stderr go nowhere, as where cron or a daemon closes them.
+    """Discard what is written to a closed stdout or stderr. Cron or a daemon may close them.
 
-    A closed stdin stays closed: what would read it says so.
+    A closed stdin stays closed: a command that reads it reports that.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_WRONLY)  # nothing closes it: it lasts as long as the process
+            nowhere = os.open(os.devnull, os.O_WRONLY)  # never closed: it lasts as long as the process
             setattr(sys, name, open(nowhere, "w", encoding="utf-8", closefd=False))  # noqa: SIM115 - the same
 
 

@@ -1,9 +1,9 @@
-"""Which number a displayed one is: compared by digits, the country code included, and loosely only where that is known.
+"""Which displayed number is which: all digits must be equal, the country code too.
 
-`display_phone_number` comes in many formats, `+1 631-555-5555` and bare digits among them, and need not have the digits
-that were registered (published captures, read 2026-11-22). One case is known, and a table holds it: a Brazilian mobile
-number was shown without its ninth digit. Others are said to be like it (a 1 in Mexican and a 9 in Argentine mobile
-numbers), and no capture shows them: what is not in the table is another number.
+`display_phone_number` comes in many formats, such as `+1 631-555-5555` and bare digits. It may lack digits that were
+registered (published captures, read 2026-11-22). One case is known, and it is in a table here: a Brazilian mobile
+number was shown without its ninth digit. People say the same of the 1 in Mexican and the 9 in Argentine mobile numbers,
+but no capture shows it. So in all cases that are not in the table, other digits are another number.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from .errors import InvalidArgumentError
 from .models import PhoneNumber
 
 Likeness = Literal["exact", "loose"]
-"""How alike two numbers are: the same digits, or the same but for one that the API may leave out."""
+"""How alike two numbers are. `exact`: all digits are equal. `loose`: all but those that the API may leave out."""
 
 _MAY_LACK: Final = (
-    # Brazil: country, area, 9 and eight digits. Where these begin with 2 to 5, they are a fixed line of its own.
+    # Brazil: country, area, 9 and eight digits. Eight digits that begin with 2 to 5 are a fixed line, another number.
     re.compile(r"(55[1-9][0-9])9([6-9][0-9]{7})"),
 )
-"""Numbers with digits that the API may leave out when it shows them: those between the groups."""
+"""Numbers that the API may show without some digits. These digits stand between the two groups of a pattern."""
 
 _MOST_DIGITS: Final = 15  # E.164
 
 
 def read_digits(text: str) -> str:
-    """The digits of a number, in whatever way it is written."""
+    """Return the digits of a number, whatever else is in it."""
     return re.sub(r"[^0-9]", "", text)
 
 
 def whole_number(phone_number: str, cc: str | None) -> str:
-    """All digits of a number that is given with or without its country code.
+    """Return all digits of a number, with its country code first.
 
     Args:
-        phone_number: Its digits. One that begins with `cc` is taken to have its country code.
-        cc: The country's dial code, digits; `None` where the number has it.
+        phone_number: The digits of the number. If they begin with `cc`, they already have the country code.
+        cc: The dial code of the country, digits. `None`: the number has it.
 
     Raises:
-        InvalidArgumentError: Both together are longer than any number.
+        InvalidArgumentError: Both together are longer than any phone number.
     """
     digits = phone_number if cc is None or phone_number.startswith(cc) else cc + phone_number
     if len(digits) > _MOST_DIGITS:
@@ -51,7 +51,7 @@ def whole_number(phone_number: str, cc: str | None) -> str:
 
 
 def shortest_form(digits: str) -> str:
-    """A number without the digits that the API may leave out: equal for all forms of one number."""
+    """Return a number without the digits that the API may leave out. It is the same for all forms of one number."""
     for pattern in _MAY_LACK:
         if parts := pattern.fullmatch(digits):
             return "".join(parts.groups())
@@ -59,20 +59,20 @@ def shortest_form(digits: str) -> str:
 
 
 def likeness(digits: str, displayed: str) -> Likeness | None:
-    """Whether a displayed number is the one with these digits; `None` where it is another.
+    """Compare a displayed number with these digits; `None` if it is another number.
 
     Args:
         digits: All digits of the number, country code first.
         displayed: A number as the API shows it.
     """
-    shown = read_digits(displayed)
-    if shown == digits:
+    other = read_digits(displayed)
+    if other == digits:
         return "exact"
-    return "loose" if shortest_form(shown) == shortest_form(digits) else None
+    return "loose" if shortest_form(other) == shortest_form(digits) else None
 
 
 def missing_code(digits: str, displayed: str) -> str | None:
-    """The country code with which these digits are a displayed number; `None` where none makes them that.
+    """Return the country code that these digits lack to be a displayed number; `None` if no code makes them equal.
 
     Args:
         digits: The digits of a number, perhaps without its country code.
@@ -83,7 +83,7 @@ def missing_code(digits: str, displayed: str) -> str | None:
 
 
 def alike(digits: str, numbers: Iterable[PhoneNumber]) -> list[PhoneNumber]:
-    """Those of a list that may be the number with these digits: exactly alike, or where none is, loosely."""
+    """Return the numbers that are exactly alike; if there is none, those that are loosely alike."""
     found: dict[Likeness | None, list[PhoneNumber]] = {"exact": [], "loose": [], None: []}
     for number in numbers:
         found[likeness(digits, number.display_phone_number or "")].append(number)
