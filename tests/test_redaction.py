@@ -85,9 +85,8 @@ def test_a_secret_is_hidden_as_a_part_of_base64(secret: str, before: bytes, afte
         shown = redact(encode(before + secret.encode() + after).decode(), (secret,))
         assert HIDDEN in shown
         plain = shown.replace(HIDDEN, "")
-        assert (
-            len(plain) <= 2 + (len(before + after) + 5) * 4 // 3
-        )  # the bytes around it, and the characters that it shares with them
+        # What is left are the bytes around the secret, and the characters that it shares with them.
+        assert len(plain) <= 2 + (len(before + after) + 5) * 4 // 3
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The client in a real Jupyter kernel: the example, cells run again, cells interrupted, and what is shown."""
+"""The client in a real Jupyter kernel: the example, cells that run again, interrupted cells, and tables."""
 
 import json
 import subprocess
@@ -20,8 +20,8 @@ USED_BY_IT = ("arro3.core", "matplotlib", "polars", "tqdm")
 MAKE_CLIENT = "client = PhoneNumberClient('an-invented-token', base_url=url, retry=RetryPolicy.batch())"
 LIST_ALL = f"print(len(await client.list_phone_numbers('{LARGE_WABA}')))"
 
-# What ipykernel does with SIGINT waits until something wakes the loop (ipython/ipykernel#881, seen in 7.4.0). With a
-# handler of any signal, every signal wakes it: so says the README, whose own lines these are.
+# ipykernel handles a SIGINT only when something wakes the loop (ipython/ipykernel#881, seen in 7.4.0). If any signal
+# has a handler, every signal wakes it. These lines are from the README.
 BE_WOKEN = block_that_runs("in a kernel").code
 
 
@@ -31,16 +31,16 @@ def code_cells() -> list[dict[str, Any]]:
 
 
 def well(cell: Cell) -> str:
-    """What a cell printed that ran without an error."""
+    """Check that a cell ended without an error, and return what it printed."""
     assert cell.error is None, cell
     return cell.text
 
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    """A kernel for all tests, in which nothing is ever said on stderr; in the end it is closed with a client open.
+    """A kernel for all tests, which writes nothing to stderr. At the end it is closed while a client is open.
 
-    Of that aiohttp speaks in the log of the Jupyter server, when the kernel's loop has stopped.
+    aiohttp logs that open client in the log of the Jupyter server, when the kernel's loop has stopped.
     """
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
         well(kernel.run(f"import asyncio, gc, signal\nfrom wa_phone_async import *\n{BE_WOKEN}"))
@@ -55,12 +55,12 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 
 @pytest.fixture
 def sandbox(kernel: Kernel, graph_sandbox: Sandbox) -> Iterator[Sandbox]:
-    """The kernel's `client` calls this one, without `async with`; what runs in its loop is the same afterwards."""
-    look = "gc.collect()\nprint(sorted(task.get_coro().__qualname__ for task in asyncio.all_tasks()))"
+    """The API that `client` in the kernel calls, without `async with`. It leaves no task in the kernel's loop."""
+    list_tasks = "gc.collect()\nprint(sorted(task.get_coro().__qualname__ for task in asyncio.all_tasks()))"
     well(kernel.run(f"url = {graph_sandbox.url!r}\n{MAKE_CLIENT}"))
-    before = well(kernel.run(f"await asyncio.sleep(0)\n{look}"))
+    before = well(kernel.run(f"await asyncio.sleep(0)\n{list_tasks}"))
     yield graph_sandbox
-    assert well(kernel.run(f"await client.aclose()\n{look}")) == before
+    assert well(kernel.run(f"await client.aclose()\n{list_tasks}")) == before
     assert kernel.take_noise() == ""
 
 
@@ -117,7 +117,7 @@ def test_a_block_can_be_run_again(kernel: Kernel, sandbox: Sandbox) -> None:
     assert len({request.peer_port for request in sandbox.requests}) == 2
 
 
-# Interruptions, which reach what is awaited as a `CancelledError`
+# Interruptions: the code that awaits gets a `CancelledError`
 
 
 @pytest.mark.unmeasured
@@ -217,7 +217,7 @@ def test_an_interrupted_bulk_leaves_a_client_that_works(kernel: Kernel, sandbox:
         ("page", ["Page of 100, and there is more", "300000002000027", "+1 (206) 555-0141"]),
         ("page.data[0]", ["300000002000027", "+1 (206) 555-0141"]),
         (f"(await client.list_many(['{LARGE_WABA}']))[0]", [f"WABA {LARGE_WABA}", "300000002000027"]),
-        (f"client.last_usage('{LARGE_WABA}')", ["Usage of the budgets", "calls_percent"]),
+        (f"client.last_usage('{LARGE_WABA}')", ["Usage of the quotas", "calls_percent"]),
         (f"(await client.list_business_accounts('{BUSINESS_ID}'))[0]", [EMPTY_WABA]),
         (
             "try:\n    await client.list_phone_numbers('404')\nexcept WaPhoneError as error:\n    display(error)",
@@ -236,7 +236,7 @@ def test_values_are_shown_as_tables(kernel: Kernel, sandbox: Sandbox, code: str,
 
 
 @pytest.mark.unmeasured
-def test_where_an_await_was_forgotten_it_is_shown(kernel: Kernel, sandbox: Sandbox) -> None:
+def test_a_missing_await_is_shown(kernel: Kernel, sandbox: Sandbox) -> None:
     del sandbox
     [shown] = kernel.run(f"client.list_phone_numbers('{LARGE_WABA}')").shown
     assert "await it for all rows that are left" in shown["text/plain"]
@@ -245,8 +245,8 @@ def test_where_an_await_was_forgotten_it_is_shown(kernel: Kernel, sandbox: Sandb
 @pytest.mark.unmeasured
 def test_methods_are_described_and_completed(kernel: Kernel, sandbox: Sandbox) -> None:
     del sandbox
-    described = kernel.ask("inspect", "client.list_phone_numbers")["data"]["text/plain"]
+    described = kernel.request("inspect", "client.list_phone_numbers")["data"]["text/plain"]
     assert "The phone numbers of an account: iterate over them, or await them all as a list." in described
-    completed = kernel.ask("complete", "client.list_")["matches"]
+    completed = kernel.request("complete", "client.list_")["matches"]
     assert [match for match in completed if match.endswith("list_phone_numbers")]
-    assert "max_items=" in kernel.ask("complete", "client.list_phone_numbers('1', max_")["matches"]
+    assert "max_items=" in kernel.request("complete", "client.list_phone_numbers('1', max_")["matches"]

@@ -1,4 +1,4 @@
-"""OpenTelemetry: what calls, lists, refusals, holds and budgets become, in the SDK's own in-memory exporters."""
+"""OpenTelemetry: spans and metrics of calls, lists, rejections, cooldowns and quotas, in the SDK's own exporters."""
 
 import asyncio
 import base64
@@ -39,7 +39,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from wa_phone_async.integrations.otel import _Place, instrument
+from wa_phone_async.integrations.otel import _Target, instrument
 
 T = TypeVar("T")
 
@@ -48,8 +48,8 @@ PATH = f"{SMALL_WABA}/phone_numbers"
 CALL = "GET /v23.0/{id}/phone_numbers"
 LIST = "list /v23.0/{id}/phone_numbers"
 EDGE = "/v23.0/{id}/phone_numbers"
-HELD = Fault.error(80008, headers={"Retry-After": "90"})
-REFUSED = Fault.error(100, status=400)
+THROTTLED = Fault.error(80008, headers={"Retry-After": "90"})
+REJECTED = Fault.error(100, status=400)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -101,7 +101,7 @@ class Telemetry:
 
 @asynccontextmanager
 async def watched(**settings: Unpack[Settings]) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient, Telemetry]]:
-    """A client of which everything is told. Every answer takes a quarter of a second."""
+    """An instrumented client. Each response takes 0.25 s."""
     telemetry = Telemetry()
     async with Sandbox(quota=10, latency=0.25) as sandbox:
         settings = {"base_url": sandbox.url, "retry": RetryPolicy(max_wait=100), **settings}
@@ -169,10 +169,10 @@ def test_a_call_is_the_child_of_the_span_that_is_current_where_it_is_made() -> N
     run(main())
 
 
-def test_a_call_that_was_held_and_made_again() -> None:
+def test_a_call_that_was_throttled_and_retried() -> None:
     async def main() -> None:
         async with watched() as (sandbox, client, telemetry):
-            sandbox.plan(HELD)
+            sandbox.plan(THROTTLED)
             await create(client)
         [span] = telemetry.spans
         assert span.status.status_code is StatusCode.UNSET
@@ -185,10 +185,10 @@ def test_a_call_that_was_held_and_made_again() -> None:
     run(main())
 
 
-def test_a_call_that_was_refused_for_good() -> None:
+def test_a_call_that_was_rejected() -> None:
     async def main() -> None:
         async with watched() as (sandbox, client, telemetry):
-            sandbox.plan(REFUSED)
+            sandbox.plan(REJECTED)
             with pytest.raises(BadRequestError) as caught:
                 await create(client)
         [span] = telemetry.spans
@@ -202,7 +202,7 @@ def test_a_call_that_was_refused_for_good() -> None:
     run(main())
 
 
-def test_a_call_without_an_answer() -> None:
+def test_a_call_whose_response_was_lost() -> None:
     async def main() -> None:
         async with watched() as (sandbox, client, telemetry):
             sandbox.plan(Fault.drop_after())
@@ -218,7 +218,7 @@ def test_a_call_without_an_answer() -> None:
 def test_a_call_that_was_not_sent() -> None:
     async def main() -> None:
         async with watched(retry=RetryPolicy.interactive()) as (sandbox, client, telemetry):
-            sandbox.plan(HELD)
+            sandbox.plan(THROTTLED)
             for _ in range(2):
                 with pytest.raises(RateLimitError):
                     await create(client)
@@ -277,14 +277,14 @@ async def at_once(paginator: AsyncPaginator[PhoneNumber]) -> None:
     await paginator
 
 
-@pytest.mark.parametrize("walk", [by_rows, by_pages, at_once])
+@pytest.mark.parametrize("read", [by_rows, by_pages, at_once])
 def test_the_calls_of_a_list_are_children_of_its_span(
-    walk: Callable[[AsyncPaginator[PhoneNumber]], Coroutine[Any, Any, None]],
+    read: Callable[[AsyncPaginator[PhoneNumber]], Coroutine[Any, Any, None]],
 ) -> None:
     async def main() -> None:
         async with watched() as (_, client, telemetry):
             with telemetry.tracer.start_as_current_span("the application's"):
-                await walk(client.list_phone_numbers(LARGE_WABA))
+                await read(client.list_phone_numbers(LARGE_WABA))
         *calls, its_list, own = telemetry.spans
         assert [call.name for call in calls] == [CALL] * 3
         assert all(is_child(call, its_list) for call in calls)
@@ -306,7 +306,7 @@ def test_the_calls_of_a_list_are_children_of_its_span(
     run(main())
 
 
-def test_calls_that_are_made_ahead_are_children_of_the_list_too() -> None:
+def test_prefetched_calls_are_children_of_the_list_too() -> None:
     async def main() -> None:
         async with watched() as (_, client, telemetry):
             with telemetry.tracer.start_as_current_span("the application's"):
@@ -321,7 +321,7 @@ def test_calls_that_are_made_ahead_are_children_of_the_list_too() -> None:
     run(main())
 
 
-def test_a_list_that_was_left_ends_with_its_last_call() -> None:
+def test_a_list_that_is_left_early_ends_with_its_last_call() -> None:
     async def main() -> None:
         async with watched() as (_, client, telemetry):
             async for _number in client.list_phone_numbers(LARGE_WABA):
@@ -341,7 +341,7 @@ def test_a_list_that_goes_on_after_an_error_has_two_spans() -> None:
         async with watched() as (sandbox, client, telemetry):
             paginator = client.list_phone_numbers(LARGE_WABA)
             await anext(paginator)
-            sandbox.plan(REFUSED)
+            sandbox.plan(REJECTED)
             with pytest.raises(BadRequestError):
                 await paginator
             await paginator
@@ -354,7 +354,7 @@ def test_a_list_that_goes_on_after_an_error_has_two_spans() -> None:
     run(main())
 
 
-def test_a_list_that_leads_nowhere() -> None:
+def test_a_list_without_its_next_cursor() -> None:
     async def main() -> None:
         async with watched() as (sandbox, client, telemetry):
             sandbox.plan(Fault.raw('{"data": [], "paging": {"next": "https://graph.facebook.com/"}}'))
@@ -395,28 +395,28 @@ def test_calls_are_counted_and_timed_by_method_edge_and_outcome() -> None:
             await client.list_phone_numbers(LARGE_WABA)
             sandbox.plan(Fault.raw("{}", status=201))
             await client.session.get(SMALL_WABA)
-            sandbox.plan(REFUSED)
+            sandbox.plan(REJECTED)
             with pytest.raises(BadRequestError):
                 await create(client)
         edge = {"http.request.method": "GET", "url.template": EDGE, "http.response.status_code": 200}
         node = {"http.request.method": "GET", "url.template": "/v23.0/{id}", "http.response.status_code": 201}
-        refused = {
+        rejected = {
             "http.request.method": "POST",
             "url.template": EDGE,
             "http.response.status_code": 400,
             "error.type": "BadRequestError",
         }
-        assert telemetry.metric("wa_phone.calls") == [(edge, 3), (node, 1), (refused, 1)]
-        assert telemetry.metric("wa_phone.call.duration") == [(edge, 0.75), (node, 0.25), (refused, 0.25)]
+        assert telemetry.metric("wa_phone.calls") == [(edge, 3), (node, 1), (rejected, 1)]
+        assert telemetry.metric("wa_phone.call.duration") == [(edge, 0.75), (node, 0.25), (rejected, 0.25)]
 
     run(main())
 
 
-def test_refusals_retries_and_holds() -> None:
+def test_rejections_retries_and_cooldowns() -> None:
     async def main() -> None:
         async with watched() as (sandbox, client, telemetry):
             await client.list_phone_numbers(SMALL_WABA)
-            sandbox.plan(HELD, times=3)
+            sandbox.plan(THROTTLED, times=3)
             await asyncio.gather(*(client.list_phone_numbers(SMALL_WABA).collect() for _ in range(3)))
             sandbox.plan(Fault.status(503))
             await client.list_phone_numbers(SMALL_WABA)
@@ -437,7 +437,7 @@ def test_refusals_retries_and_holds() -> None:
     run(main())
 
 
-def test_a_hold_without_a_code() -> None:
+def test_a_cooldown_without_a_code() -> None:
     async def main() -> None:
         async with watched() as (sandbox, client, telemetry):
             sandbox.plan(Fault.status(429, headers={"Retry-After": "7"}))
@@ -448,7 +448,7 @@ def test_a_hold_without_a_code() -> None:
     run(main())
 
 
-def test_how_full_budgets_are() -> None:
+def test_the_usage_of_quotas() -> None:
     async def main() -> None:
         telemetry = Telemetry()
         sandbox = Sandbox(quota=10, app_quota=100)
@@ -466,7 +466,7 @@ def test_how_full_budgets_are() -> None:
     run(main())
 
 
-def test_a_view_leaves_the_accounts_out() -> None:
+def test_a_view_removes_the_accounts() -> None:
     async def main() -> None:
         telemetry = Telemetry(View(instrument_name="wa_phone.usage", attribute_keys={"wa_phone.quota"}))
         async with Sandbox(quota=10) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
@@ -478,14 +478,14 @@ def test_a_view_leaves_the_accounts_out() -> None:
     run(main())
 
 
-# What is in none of it, and what none of it does
+# What no attribute holds, and what instrumenting never does
 
 
 def test_no_secret_and_no_query_is_in_any_attribute() -> None:
     async def main() -> str:
         async with watched(app_secret="an+invented/secret") as (sandbox, client, telemetry):
             await client.list_phone_numbers(SMALL_WABA, filtering=Filter("account_mode", "LIVE"), after=None)
-            sandbox.plan(HELD)
+            sandbox.plan(THROTTLED)
             await create(client)
             sandbox.plan(Fault.error(190, f"Malformed access token {TOKEN}"))
             for _ in range(2):
@@ -496,16 +496,16 @@ def test_no_secret_and_no_query_is_in_any_attribute() -> None:
             await asyncio.gather(client.session.get(SMALL_WABA), return_exceptions=True)
         return "".join([*(span.to_json() for span in telemetry.spans), *map(repr, telemetry.points())])
 
-    told = run(main())
-    assert "AuthenticationError" in told
-    assert '"wa_phone.error_code": 100' in told
+    exported = run(main())
+    assert "AuthenticationError" in exported
+    assert '"wa_phone.error_code": 100' in exported
     for text in (TOKEN, "an+invented/secret", "appsecret_proof", "account_mode", "16315551000", "Acme", "?"):
         for shape in (text, quote(text, safe=""), base64.b64encode(text.encode()).decode()):
-            assert shape not in told
+            assert shape not in exported
 
 
 class Failing(SpanProcessor):
-    """A part of the application's SDK that fails."""
+    """A span processor of the application that fails."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         del span, parent_context
@@ -526,7 +526,7 @@ def test_what_fails_in_the_sdk_never_reaches_a_call(caplog: pytest.LogCaptureFix
     assert TOKEN not in caplog.text
 
 
-def test_nothing_is_told_twice() -> None:
+def test_a_client_is_not_instrumented_twice() -> None:
     async def main() -> None:
         async with watched() as (_, client, telemetry), PhoneNumberClient(session=client.session) as other:
             for again in (client, other, client.session):
@@ -538,7 +538,7 @@ def test_nothing_is_told_twice() -> None:
     run(main())
 
 
-def test_it_is_instrumented_again_after_the_first_was_undone() -> None:
+def test_a_client_can_be_instrumented_again_after_the_first_has_ended() -> None:
     async def main() -> None:
         telemetry = Telemetry()
         client = PhoneNumberClient(TOKEN)
@@ -552,15 +552,15 @@ def test_it_is_instrumented_again_after_the_first_was_undone() -> None:
     run(main())
 
 
-def test_undone_it_tells_nothing_more_and_ends_what_is_under_way() -> None:
+def test_ending_it_ends_open_spans_and_exports_nothing_more() -> None:
     async def main() -> None:
         telemetry = Telemetry()
         async with Sandbox() as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
-            undo = telemetry.watch(client)
+            uninstrument = telemetry.watch(client)
             paginator = client.list_phone_numbers(LARGE_WABA)
             await anext(paginator)
-            undo()
-            undo()
+            uninstrument()
+            uninstrument()
             assert len(await paginator) == 249
             await create(client)
         call, its_list = telemetry.spans
@@ -571,7 +571,7 @@ def test_undone_it_tells_nothing_more_and_ends_what_is_under_way() -> None:
     run(main())
 
 
-def test_begun_in_the_middle_of_a_list_it_tells_of_the_calls_alone() -> None:
+def test_instrumented_in_the_middle_of_a_list_it_exports_the_calls_alone() -> None:
     async def main() -> None:
         telemetry = Telemetry()
         async with Sandbox() as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
@@ -584,7 +584,7 @@ def test_begun_in_the_middle_of_a_list_it_tells_of_the_calls_alone() -> None:
     run(main())
 
 
-def test_begun_after_the_last_call_of_a_list_it_tells_nothing_of_it() -> None:
+def test_instrumented_after_the_last_call_of_a_list_it_exports_nothing_of_it() -> None:
     async def main() -> None:
         telemetry = Telemetry()
         async with Sandbox() as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
@@ -599,7 +599,7 @@ def test_begun_after_the_last_call_of_a_list_it_tells_nothing_of_it() -> None:
     run(main())
 
 
-def test_several_clients_at_once_are_told_apart() -> None:
+def test_attributes_tell_several_clients_apart() -> None:
     async def main() -> None:
         telemetry = Telemetry()
         async with (
@@ -607,19 +607,19 @@ def test_several_clients_at_once_are_told_apart() -> None:
             PhoneNumberClient("one-token", base_url=sandbox.url) as one,
             PhoneNumberClient("other-token", base_url=sandbox.url) as other,
         ):
-            undo = telemetry.watch(one, app="one")
+            uninstrument = telemetry.watch(one, app="one")
             telemetry.watch(other, app="other")
             await asyncio.gather(one.list_many([LARGE_WABA] * 5), other.list_many([LARGE_WABA] * 5))
-            undo()
+            uninstrument()
             await asyncio.gather(*(client.session.get(PATH) for client in (one, other)))
         lists = telemetry.named(LIST)
         assert sorted(of(span)["app"] for span in lists) == ["one"] * 5 + ["other"] * 5
-        *calls, after_undo = telemetry.named(CALL)
+        *calls, last = telemetry.named(CALL)
         assert len(calls) == 30
         for call in calls:
             [its_list] = [span for span in lists if is_child(call, span)]
             assert of(call)["app"] == of(its_list)["app"]
-        assert (of(after_undo)["app"], after_undo.parent) == ("other", None)
+        assert (of(last)["app"], last.parent) == ("other", None)
         by_app = [(attributes["app"], value) for attributes, value in telemetry.metric("wa_phone.calls")]
         assert sorted(by_app) == [("one", 15), ("other", 16)]
 
@@ -637,12 +637,12 @@ def test_a_graph_session_is_a_client_too() -> None:
     run(main())
 
 
-async def test_without_an_sdk_nothing_is_made_and_nothing_fails(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_an_sdk_nothing_is_exported_and_nothing_fails(caplog: pytest.LogCaptureFixture) -> None:
     with Sandbox() as sandbox:
         async with PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
-            undo = instrument(client)
+            uninstrument = instrument(client)
             assert len(await client.list_phone_numbers(LARGE_WABA)) == 250
-            undo()
+            uninstrument()
     assert not caplog.records
 
 
@@ -655,10 +655,10 @@ async def test_without_an_sdk_nothing_is_made_and_nothing_fails(caplog: pytest.L
     ],
 )
 async def test_where_calls_go(base_url: str, address: str, port: int, root: str) -> None:
-    place = _Place(GraphSession(TOKEN, base_url=base_url), {})
-    assert place.server == {"server.address": address, "server.port": port}
-    assert place.template("1234/phone_numbers") == f"{root}/{{id}}/phone_numbers"
-    assert place.url("1234/phone_numbers") == f"{base_url.rstrip('/')}/v23.0/1234/phone_numbers"
+    target = _Target(GraphSession(TOKEN, base_url=base_url), {})
+    assert target.server == {"server.address": address, "server.port": port}
+    assert target.template("1234/phone_numbers") == f"{root}/{{id}}/phone_numbers"
+    assert target.url("1234/phone_numbers") == f"{base_url.rstrip('/')}/v23.0/1234/phone_numbers"
 
 
 @pytest.mark.parametrize(
@@ -671,4 +671,4 @@ async def test_where_calls_go(base_url: str, address: str, port: int, root: str)
     ],
 )
 async def test_ids_are_in_no_template(path: str, template: str) -> None:
-    assert _Place(GraphSession(TOKEN), {}).template(path) == f"/v23.0/{template}"
+    assert _Target(GraphSession(TOKEN), {}).template(path) == f"/v23.0/{template}"

@@ -1,4 +1,4 @@
-"""Values as HTML: what a notebook shows of them."""
+"""Values as HTML tables, as a notebook shows them."""
 
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -86,7 +86,7 @@ def test_a_number_is_shown_with_the_members_that_came() -> None:
     assert texts(BusinessAccount("5", name="Acme")) == ["WhatsApp Business Account", "id", "5", "name", "Acme"]
 
 
-def test_a_long_listing_says_how_much_of_it_is_shown() -> None:
+def test_a_long_listing_says_how_many_of_its_rows_are_shown() -> None:
     numbers = tuple(PhoneNumber(str(index)) for index in range(1000))
     caption, column, *cells = texts(WabaListing(waba_id="7", phone_numbers=numbers, calls=10, elapsed_seconds=2.0))
     assert caption == "WABA 7: phone numbers: 1000; calls: 10; 2.0 s, the first 100 of them"
@@ -109,15 +109,15 @@ def test_an_error_shows_its_facts() -> None:
     assert "error_subcode" not in facts
 
 
-def test_usage_has_a_line_for_each_budget() -> None:
+def test_usage_has_a_line_for_each_quota() -> None:
     usage = Usage(waba=UsageMetric(calls_percent=28.0), app=UsageMetric(load_percent=7.0), retry_after_seconds=60.0)
     assert texts(usage) == [
-        "Usage of the budgets; retry after 60 s",
-        *("budget", "calls_percent", "load_percent", "regain_seconds"),
+        "Usage of the quotas; retry after 60 s",
+        *("quota", "calls_percent", "load_percent", "regain_seconds"),
         *("waba", "28.0", "0.0", "0.0"),
         *("app", "", "7.0", "0.0"),
     ]
-    assert texts(Usage(app=UsageMetric()))[0] == "Usage of the budgets"
+    assert texts(Usage(app=UsageMetric()))[0] == "Usage of the quotas"
 
 
 def test_a_sentence_is_broken_between_words_and_nothing_else_is() -> None:
@@ -155,6 +155,6 @@ def test_an_error_without_facts_shows_its_text() -> None:
     ]
 
 
-def test_an_unknown_outcome_shows_where_to_look() -> None:
+def test_an_unknown_outcome_shows_the_account_and_the_number() -> None:
     error = OutcomeUnknownError("it was sent", waba_id="7", phone_number="16315551000", reason="a reset")
     assert {"waba_id", "7", "16315551000"} <= set(texts(error))

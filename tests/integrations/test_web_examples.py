@@ -40,8 +40,8 @@ pytestmark = pytest.mark.unmeasured  # processes, and hundreds of connections
 
 TOKEN, APP_SECRET, VERIFY_TOKEN = SECRETS = ("a-secret-token", "an-app-secret", "a-verify-token")
 PATHS = ("phone_numbers", "phone_numbers.jsonl", "phone_numbers/cached")
-GRACE = 5.0  # seconds that both examples give to calls in flight when they have to end
-PATIENCE = 30.0  # seconds; nothing here takes a third of it
+GRACE = 5.0  # seconds that both examples give to calls in flight before they end
+TIMEOUT = 30.0  # seconds; nothing here takes a third of it
 SIGNS_OF_LEAKS = re.compile("Unclosed|was destroyed|never retrieved|never awaited|ResourceWarning|Exception ignored")
 
 NEEDS_FASTAPI = pytest.mark.skipif(
@@ -90,8 +90,8 @@ class Service:
         return True
 
     def wait(self) -> None:
-        """Wait until it has ended, as it was told, and left nothing behind."""
-        assert self.process.wait(PATIENCE) in {0, -signal.SIGTERM}
+        """Wait until it has ended as it should, and has left nothing behind."""
+        assert self.process.wait(TIMEOUT) in {0, -signal.SIGTERM}
         output = self.output.read_text()
         assert not SIGNS_OF_LEAKS.search(output), output
         assert not [secret for secret in SECRETS if secret in output], output
@@ -117,7 +117,7 @@ def service(example: str, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 async def http(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    """Callers without end, each with a connection of its own."""
+    """Any number of callers, each with a connection of its own."""
     async with aiohttp.ClientSession(service.url, connector=aiohttp.TCPConnector(limit=0)) as http:
         yield http
 
@@ -144,22 +144,22 @@ def calls_for(sandbox: Sandbox, waba_id: str) -> int:
 
 
 async def get(http: aiohttp.ClientSession, path: str, **params: str | int) -> Json:
-    async with http.get(path, params=params) as answer:
-        assert answer.status == 200, await answer.text()
-        return dict(await answer.json())
+    async with http.get(path, params=params) as response:
+        assert response.status == 200, await response.text()
+        return dict(await response.json())
 
 
 async def lines_of(http: aiohttp.ClientSession, waba_id: str, **params: str) -> list[Json]:
-    async with http.get(f"/wabas/{waba_id}/phone_numbers.jsonl", params=params) as answer:
-        assert (answer.status, answer.content_type) == (200, "application/jsonl")
-        return [json.loads(line) async for line in answer.content]
+    async with http.get(f"/wabas/{waba_id}/phone_numbers.jsonl", params=params) as response:
+        assert (response.status, response.content_type) == (200, "application/jsonl")
+        return [json.loads(line) async for line in response.content]
 
 
 # Pages
 
 
-async def walk(http: aiohttp.ClientSession, waba_id: str) -> list[str]:
-    """All ids of an account, page by page, as a caller gets them."""
+async def list_by_pages(http: aiohttp.ClientSession, waba_id: str) -> list[str]:
+    """Return all ids of an account, page by page, as a caller gets them."""
     page = await get(http, f"/wabas/{waba_id}/phone_numbers", limit=10)
     ids = [number["id"] for number in page["data"]]
     while page["next"]:
@@ -173,9 +173,9 @@ async def test_each_of_200_callers_at_once_gets_its_own_pages(http: aiohttp.Clie
     accounts = [str(800_000 + index) for index in range(20)]
     for index, account in enumerate(accounts):
         sandbox.add_waba(account, 21 + index)
-    asked = accounts * 10
-    walks = await asyncio.gather(*(walk(http, account) for account in asked))
-    for account, ids in zip(asked, walks, strict=True):
+    requested = accounts * 10
+    lists = await asyncio.gather(*(list_by_pages(http, account) for account in requested))
+    for account, ids in zip(requested, lists, strict=True):
         assert len(ids) == len(set(ids))
         assert set(ids) == ids_of(sandbox, account)
 
@@ -187,9 +187,9 @@ async def test_each_of_200_callers_at_once_gets_its_own_pages(http: aiohttp.Clie
 async def test_200_callers_at_once_cost_one_listing(
     http: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str
 ) -> None:
-    answers = await asyncio.gather(*(get(http, f"/wabas/{waba_id}/phone_numbers/cached") for _ in range(200)))
-    assert {number["id"] for number in answers[0]["data"]} == ids_of(sandbox, waba_id)
-    assert all(answer == answers[0] for answer in answers)
+    responses = await asyncio.gather(*(get(http, f"/wabas/{waba_id}/phone_numbers/cached") for _ in range(200)))
+    assert {number["id"] for number in responses[0]["data"]} == ids_of(sandbox, waba_id)
+    assert all(response == responses[0] for response in responses)
     assert calls_for(sandbox, waba_id) == 3
 
 
@@ -203,16 +203,16 @@ async def test_callers_who_leave_take_nothing_from_the_others(
     while not calls_for(sandbox, waba_id):
         await asyncio.sleep(0.01)
     callers += [asyncio.create_task(get(http, path)) for _ in range(199)]
-    await asyncio.sleep(0.1)  # whenever they leave, this must hold
+    await asyncio.sleep(0.1)  # it must hold whenever they leave
     for caller in callers[1::2]:
         caller.cancel()
-    answers = await asyncio.gather(*callers[::2])
-    assert all(len(answer["data"]) == 250 for answer in answers)
+    responses = await asyncio.gather(*callers[::2])
+    assert all(len(response["data"]) == 250 for response in responses)
     assert calls_for(sandbox, waba_id) == 3
 
 
 @EXAMPLE
-async def test_a_webhook_makes_the_cache_read_anew(
+async def test_after_a_webhook_the_cache_reads_again(
     http: aiohttp.ClientSession, service: Service, sandbox: Sandbox, waba_id: str
 ) -> None:
     path = f"/wabas/{waba_id}/phone_numbers/cached"
@@ -231,61 +231,61 @@ async def test_a_webhook_makes_the_cache_read_anew(
 
 
 @EXAMPLE
-async def test_what_meta_did_not_sign_changes_nothing(
+async def test_a_webhook_that_meta_did_not_sign_changes_nothing(
     http: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str
 ) -> None:
     await get(http, f"/wabas/{waba_id}/phone_numbers/cached")
     webhook = sandbox.notify(waba_id, "account_update", {"event": "VERIFIED_ACCOUNT"})
     forged = webhook.signature.translate(str.maketrans("0123456789abcdef", "123456789abcdef0"))
     for headers in ({}, {"X-Hub-Signature-256": forged}, {"X-Hub-Signature-256": "sha256="}):
-        async with http.post("/webhook", data=webhook.body, headers=headers) as answer:
-            assert answer.status == 403
+        async with http.post("/webhook", data=webhook.body, headers=headers) as response:
+            assert response.status == 403
     await get(http, f"/wabas/{waba_id}/phone_numbers/cached")
     assert calls_for(sandbox, waba_id) == 3
-    async with http.post("/webhook", data=webhook.body, headers={"X-Hub-Signature-256": webhook.signature}) as answer:
-        assert (answer.status, await answer.json()) == (200, [waba_id])
+    async with http.post("/webhook", data=webhook.body, headers={"X-Hub-Signature-256": webhook.signature}) as response:
+        assert (response.status, await response.json()) == (200, [waba_id])
     await get(http, f"/wabas/{waba_id}/phone_numbers/cached")
     assert calls_for(sandbox, waba_id) == 6
 
 
 @EXAMPLE
-async def test_a_signed_webhook_that_cannot_be_read_is_not_asked_for_again(
+async def test_an_invalid_webhook_with_a_signature_is_not_delivered_again(
     http: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str
 ) -> None:
     await get(http, f"/wabas/{waba_id}/phone_numbers/cached")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wa_phone_async.sandbox.webhooks.dumps", lambda _: b"[1, 2")
         garbled = sandbox.notify(waba_id, "account_update", {})
-    async with http.post("/webhook", data=garbled.body, headers={"X-Hub-Signature-256": garbled.signature}) as answer:
-        assert (answer.status, await answer.json()) == (200, [])
+    async with http.post("/webhook", data=garbled.body, headers={"X-Hub-Signature-256": garbled.signature}) as response:
+        assert (response.status, await response.json()) == (200, [])
     await get(http, f"/wabas/{waba_id}/phone_numbers/cached")
     assert calls_for(sandbox, waba_id) == 6
 
 
 @EXAMPLE
-async def test_a_webhook_may_be_large_and_not_endless(http: aiohttp.ClientSession) -> None:
+async def test_a_webhook_may_be_large_up_to_a_limit(http: aiohttp.ClientSession) -> None:
     for megabytes, status in ((3, 403), (5, 413)):
-        async with http.post("/webhook", data=io.BytesIO(bytes(megabytes * 10**6))) as answer:
-            assert answer.status == status
+        async with http.post("/webhook", data=io.BytesIO(bytes(megabytes * 10**6))) as response:
+            assert response.status == status
 
 
 @EXAMPLE
 @pytest.mark.parametrize(("token", "status", "text"), [(VERIFY_TOKEN, 200, "1158201444"), ("another", 403, None)])
-async def test_meta_is_answered_when_it_asks_for_the_webhook(
+async def test_meta_gets_its_challenge_back_when_it_verifies_the_webhook(
     http: aiohttp.ClientSession, token: str, status: int, text: str | None
 ) -> None:
     params = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": token}
-    async with http.get("/webhook", params=params) as answer:
-        assert answer.status == status
-        assert answer.content_type == "text/plain" or status == 403
-        assert await answer.text() == text or status == 403
+    async with http.get("/webhook", params=params) as response:
+        assert response.status == status
+        assert response.content_type == "text/plain" or status == 403
+        assert await response.text() == text or status == 403
 
 
 # Streams
 
 
 @EXAMPLE
-async def test_a_stream_is_the_whole_account_a_number_in_a_line(
+async def test_a_stream_is_the_whole_account_with_a_number_a_line(
     http: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str
 ) -> None:
     lines = await lines_of(http, waba_id)
@@ -294,7 +294,7 @@ async def test_a_stream_is_the_whole_account_a_number_in_a_line(
 
 
 @EXAMPLE
-async def test_a_stream_of_nothing_is_empty(http: aiohttp.ClientSession, sandbox: Sandbox) -> None:
+async def test_the_stream_of_an_empty_account_is_empty(http: aiohttp.ClientSession, sandbox: Sandbox) -> None:
     sandbox.add_waba("710000")
     assert await lines_of(http, "710000") == []
 
@@ -314,32 +314,32 @@ async def test_a_stream_that_fails_says_where_to_go_on(
 
 
 @EXAMPLE
-async def test_a_stream_that_never_begins_has_its_status(
+async def test_a_stream_that_fails_before_its_first_line_has_its_status(
     http: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str
 ) -> None:
     sandbox.plan(Fault.error(10), node=waba_id)
-    async with http.get(f"/wabas/{waba_id}/phone_numbers.jsonl") as answer:
-        assert answer.status == 502
+    async with http.get(f"/wabas/{waba_id}/phone_numbers.jsonl") as response:
+        assert response.status == 502
 
 
 async def leave_in_the_middle(http: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str, path: str) -> int:
-    """How many calls were begun for a caller of a thousand pages who had left after one, while others were answered."""
+    """Count the calls for a caller who left after one of a thousand pages, while another caller got 30 responses."""
     sandbox.add_waba(waba_id, 100_000)
     other = str(int(waba_id) + 50_000)
     sandbox.add_waba(other, 10)
     for node in (waba_id, other):
         sandbox.plan(Fault.delay(0.02), times=1_000, node=node)
 
-    async def ask() -> None:
-        async with http.get(f"/wabas/{waba_id}/{path}") as answer:
-            await answer.read()
+    async def call() -> None:
+        async with http.get(f"/wabas/{waba_id}/{path}") as response:
+            await response.read()
 
-    caller = asyncio.create_task(ask())
+    caller = asyncio.create_task(call())
     while calls_for(sandbox, waba_id) < 2:
         await asyncio.sleep(0.01)
     caller.cancel()
     at_leaving = calls_for(sandbox, waba_id)
-    for _ in range(30):  # one after the other: as many as the one who left would have had meanwhile
+    for _ in range(30):  # one after the other, so the one who left would have got as many
         await get(http, f"/wabas/{other}/phone_numbers")
     return calls_for(sandbox, waba_id) - at_leaving
 
@@ -348,19 +348,19 @@ async def leave_in_the_middle(http: aiohttp.ClientSession, sandbox: Sandbox, wab
 async def test_a_caller_who_leaves_a_stream_ends_its_calls(
     http: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str
 ) -> None:
-    assert await leave_in_the_middle(http, sandbox, waba_id, "phone_numbers.jsonl") <= 2  # on their way meanwhile
+    assert await leave_in_the_middle(http, sandbox, waba_id, "phone_numbers.jsonl") <= 2  # in flight meanwhile
 
 
 @pytest.mark.parametrize("example", ["aiohttp_app"], scope="module")
-async def test_with_aiohttp_the_last_who_leaves_ends_a_listing_for_the_cache(
+async def test_with_aiohttp_the_last_caller_who_leaves_ends_a_listing_for_the_cache(
     http: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str
 ) -> None:
     assert await leave_in_the_middle(http, sandbox, waba_id, "phone_numbers/cached") <= 2
 
 
-# Refusals
+# Errors
 
-REFUSALS = [
+ERRORS = [
     (InvalidArgumentError("such as this"), 422, "such as this"),
     (BadRequestError("such as this", http_status=400), 400, "such as this (HTTP 400)"),
     (NotFoundError("such as this", http_status=404), 404, "such as this (HTTP 404)"),
@@ -377,7 +377,7 @@ REFUSALS = [
 
 
 @EXAMPLE
-@pytest.mark.parametrize(("error", "status", "text"), REFUSALS)
+@pytest.mark.parametrize(("error", "status", "text"), ERRORS)
 def test_each_error_has_its_status(example: str, error: WaPhoneError, status: int, text: str) -> None:
     waits = {"retry_after": 2} if error.retry_after else {}
     assert load_example(example).read_refusal(error) == (status, {"error": text, **waits})
@@ -385,17 +385,19 @@ def test_each_error_has_its_status(example: str, error: WaPhoneError, status: in
 
 @EXAMPLE
 @pytest.mark.parametrize("fault", [Fault.error(190), Fault.error(10), Fault.drop_before(), Fault.status(500)])
-async def test_a_refusal_has_its_status_on_every_path(
+async def test_an_error_has_its_status_on_every_path(
     http: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str, fault: Fault
 ) -> None:
     async def get_status(path: str) -> tuple[int, str | None]:
-        async with http.get(path) as answer:
-            return answer.status, answer.headers.get("Retry-After")
+        async with http.get(path) as response:
+            return response.status, response.headers.get("Retry-After")
 
     accounts = [str(int(waba_id) + offset) for offset in (0, 10_000, 20_000)]
     for account in accounts:
         sandbox.add_waba(account, 1)
-        sandbox.plan(fault, times=6, node=account)  # three tries, of which aiohttp makes each twice when it is cut
+        sandbox.plan(
+            fault, times=6, node=account
+        )  # three attempts, and aiohttp sends each twice if the connection is cut
     paths = [f"/wabas/{account}/{name}" for account, name in zip(accounts, PATHS, strict=True)]
     assert await asyncio.gather(*map(get_status, paths)) == [(502, None)] * 3
 
@@ -414,23 +416,23 @@ async def test_a_refusal_has_its_status_on_every_path(
         ("/nothing", 404),
     ],
 )
-async def test_a_callers_mistake_is_said_to_be_one(http: aiohttp.ClientSession, path: str, status: int) -> None:
-    async with http.get(path) as answer:
-        assert answer.status == status
+async def test_a_callers_mistake_has_a_status_of_its_own(http: aiohttp.ClientSession, path: str, status: int) -> None:
+    async with http.get(path) as response:
+        assert response.status == status
 
 
 @EXAMPLE
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_used_up_budget_says_when_to_come_back(
+async def test_the_error_of_a_used_up_quota_says_when_to_come_back(
     http: aiohttp.ClientSession, sandbox: Sandbox, waba_id: str, path: str
 ) -> None:
     sandbox.spend(waba_id, 5_000)
-    for calls in (1, 1):  # the second time nothing is sent
-        async with http.get(f"/wabas/{waba_id}/{path}") as answer:
-            assert answer.status == 503
-            wait = int(answer.headers["Retry-After"])
+    for calls in (1, 1):  # the second time, nothing is sent
+        async with http.get(f"/wabas/{waba_id}/{path}") as response:
+            assert response.status == 503
+            wait = int(response.headers["Retry-After"])
             assert 3_000 < wait <= 3_900
-            assert await answer.json() == {"error": "RateLimitError", "retry_after": wait}
+            assert await response.json() == {"error": "RateLimitError", "retry_after": wait}
         assert calls_for(sandbox, waba_id) == calls
 
 
@@ -447,11 +449,11 @@ async def test_health_has_the_last_usage(http: aiohttp.ClientSession, sandbox: S
     assert usage["waba"]["calls_percent"] == 50
 
 
-# The end, and a new beginning
+# Restarts
 
 
 @EXAMPLE
-async def test_a_restart_answers_what_is_in_flight_and_ends_in_time(
+async def test_a_restart_finishes_what_is_in_flight_and_ends_in_time(
     example: str, sandbox: Sandbox, tmp_path: Path, waba_id: str
 ) -> None:
     service = Service(example, sandbox.url, tmp_path)
@@ -460,14 +462,14 @@ async def test_a_restart_answers_what_is_in_flight_and_ends_in_time(
     sandbox.add_waba(endless, 100_000)
     sandbox.plan(Fault.delay(0.1), times=1_000, node=endless)
     sandbox.add_waba(stuck, 1)
-    sandbox.plan(Fault.delay(PATIENCE), times=10, node=stuck)
+    sandbox.plan(Fault.delay(TIMEOUT), times=10, node=stuck)
     sandbox.plan(Fault.delay(0.5), times=200, node=waba_id)
 
     async def get_status(http: aiohttp.ClientSession, account: str) -> int | None:
         try:
-            async with http.get(f"/wabas/{account}/phone_numbers") as answer:
-                await answer.read()
-                return answer.status
+            async with http.get(f"/wabas/{account}/phone_numbers") as response:
+                await response.read()
+                return response.status
         except aiohttp.ClientConnectionError:
             return None
 
@@ -479,14 +481,14 @@ async def test_a_restart_answers_what_is_in_flight_and_ends_in_time(
             callers = [asyncio.create_task(get_status(http, waba_id)) for _ in range(100)]
             while not (calls_for(sandbox, stuck) and calls_for(sandbox, waba_id) == 100):
                 await asyncio.sleep(0.01)
-            told = time.monotonic()
+            terminated = time.monotonic()
             service.process.terminate()
-            with pytest.raises(aiohttp.ClientPayloadError):  # cut, so that nobody takes it for the whole
+            with pytest.raises(aiohttp.ClientPayloadError):  # cut: nobody must take it for a complete one
                 await stream.read()
         assert await asyncio.gather(*callers) == [200] * 100
         assert await hung in {None, 500}
     service.wait()
-    assert time.monotonic() - told < GRACE + 10
+    assert time.monotonic() - terminated < GRACE + 10
 
     service.start()
     async with aiohttp.ClientSession(service.url) as http:
@@ -499,6 +501,6 @@ def test_a_missing_setting_is_named_at_the_start(example: str, monkeypatch: pyte
     monkeypatch.setenv("WA_ACCESS_TOKEN", TOKEN)
     monkeypatch.delenv("WA_APP_SECRET", raising=False)
     command = (sys.executable, str(EXAMPLES / f"{example}.py"))
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT, check=False)
     assert done.returncode > 0
     assert "KeyError: 'WA_APP_SECRET'" in done.stderr

@@ -7,26 +7,26 @@ from typing import Any, Self
 import attrs
 import pytest
 
-PATIENCE = 50.0
-"""Seconds after which a kernel that says nothing is taken for one that hangs."""
+TIMEOUT = 50.0
+"""Seconds of silence after which a kernel counts as hanging."""
 
 
 @attrs.define
 class Cell:
-    """What came of a cell."""
+    """The outcome of a cell."""
 
     text: str = ""
     """What it printed."""
     shown: list[dict[str, Any]] = attrs.field(factory=list)
     """What it displayed, by MIME type."""
     error: str | None = None
-    """The name of the class of the error that ended it, or `None`."""
+    """The name of the class of the error that ended it; `None` if there was none."""
     is_done: bool = False
     """Whether it has ended."""
 
 
 class Kernel:
-    """A kernel in a process of its own, from `with` to the end of its block; without ipykernel the test is skipped."""
+    """A kernel in a process of its own, as long as its `with` block. Without ipykernel the test is skipped."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -37,13 +37,13 @@ class Kernel:
         self._noise = ""
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "IPYTHONDIR": str(self._directory)}  # nobody's own start-up files
+        environment = {**os.environ, "IPYTHONDIR": str(self._directory)}  # no start-up files of a user
         environment.pop("PYTHONWARNINGS", None)
         with (self._directory / "stderr").open("wb") as stderr:
             self._manager.start_kernel(env=environment, stderr=stderr, extra_arguments=["--log-level=ERROR"])
         self._client.load_connection_info(self._manager.get_connection_info())
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=PATIENCE)
+        self._client.wait_for_ready(timeout=TIMEOUT)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,7 +52,7 @@ class Kernel:
         self._noise += (self._directory / "stderr").read_text(encoding="utf-8")
 
     def take_noise(self) -> str:
-        """What was said on stderr since this was asked last: by cells, after their end, in the end by the process."""
+        """Return the output on stderr since the last call of this, by cells and, once it has ended, by the process."""
         noise, self._noise = self._noise, ""
         return noise
 
@@ -80,16 +80,16 @@ class Kernel:
         """Interrupt the cell that runs, as the button of a notebook does."""
         self._manager.interrupt_kernel()  # by SIGINT
 
-    def ask(self, question: str, code: str) -> dict[str, Any]:
-        """What the kernel answers to `inspect` or `complete` at the end of some code."""
-        asked = getattr(self._client, question)(code, len(code))
-        while (answer := self._client.get_shell_msg(timeout=PATIENCE))["parent_header"]["msg_id"] != asked:
+    def request(self, method: str, code: str) -> dict[str, Any]:
+        """Send an `inspect` or a `complete` for the end of some code, and return the reply."""
+        sent = getattr(self._client, method)(code, len(code))
+        while (reply := self._client.get_shell_msg(timeout=TIMEOUT))["parent_header"]["msg_id"] != sent:
             pass
-        return dict(answer["content"])
+        return dict(reply["content"])
 
     def _listen(self) -> None:
-        """Take in the next message of the kernel's, whichever cell it belongs to."""
-        message = self._client.get_iopub_msg(timeout=PATIENCE)
+        """Receive the next message of the kernel, for any cell."""
+        message = self._client.get_iopub_msg(timeout=TIMEOUT)
         content, cell = message["content"], self._cells.get(message["parent_header"].get("msg_id"), Cell())
         match message["msg_type"]:
             case "stream" if content["name"] == "stderr":

@@ -1,1 +1,1 @@
-"""Other tools: OpenTelemetry and notebooks."""
+"""Other tools: `otel` for OpenTelemetry, and `notebook` for tables in notebooks."""

@@ -1,10 +1,10 @@
-"""Values as tables in notebooks. The values themselves know nothing of HTML: this module gives them `_repr_html_`.
+"""Values as tables in notebooks. The values themselves contain no HTML: this module gives them `_repr_html_`.
 
-The tables are plain, and take their colours from the page around them, light or dark.
+The tables have no colours of their own, so they fit a light and a dark page.
 
-Whatever comes from the API is text and never markup: it is escaped, kept from being typeset as mathematics, and its
-direction is its own. Nothing is cut, and only the words of a long text go to a line of their own, so that ids and
-numbers can be copied; a wide table scrolls.
+What comes from the API is text and never markup. It is escaped, it is not typeset as mathematics, and a text from right
+to left does not turn its neighbours around. Nothing is cut, and only a long text is broken between its words. So people
+can copy ids and numbers. A wide table scrolls.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,19 +21,19 @@ from wa_phone_async.usage import Usage
 from wa_phone_async.workflows.bulk import WabaListing
 
 MOST_ROWS: Final = 100
-"""How many rows are shown; of the others it is said how many they are."""
+"""How many rows a table shows. Its caption says if there are more."""
 
 _LONG_TEXT: Final = 80
-"""Characters from which a text is a sentence, which is broken between words, and no id, number or name."""
+"""Characters. A text of this length is a sentence, and is broken between words. Ids, numbers and names are not."""
 
 _CELL: Final = "text-align:left;white-space:nowrap"
 _SENTENCE: Final = "text-align:left;white-space:normal;min-width:30em"
 
 
 def rows_as_html(caption: str, rows: Sequence[object]) -> str:
-    """A table with a line for each value and a column for each member that any of them has."""
+    """Return a table with a line for each value, and a column for each member that any of the values has."""
     members = [members_of(row) for row in islice(rows, MOST_ROWS)]
-    columns = dict.fromkeys(name for row in members for name, value in row.items() if _is_said(value))
+    columns = dict.fromkeys(name for row in members for name, value in row.items() if _is_shown(value))
     more = len(rows) - len(members)
     return _table(
         f"{caption}, the first {len(members)} of them" if more else caption,
@@ -43,12 +43,12 @@ def rows_as_html(caption: str, rows: Sequence[object]) -> str:
 
 
 def members_as_html(caption: str, value: object) -> str:
-    """A table with a line for each member that a value has."""
-    return _table(caption, (), ([name, item] for name, item in members_of(value).items() if _is_said(item)))
+    """Return a table with a line for each member that a value has."""
+    return _table(caption, (), ([name, item] for name, item in members_of(value).items() if _is_shown(item)))
 
 
 def members_of(value: object) -> Mapping[str, object]:
-    """The members of a value by their names: a mapping's items, or the fields of a model."""
+    """Return the members of a value by name: the items of a mapping, or the fields of a model."""
     if isinstance(value, Mapping):
         return cast("Mapping[str, object]", value)
     kind: Any = type(value)
@@ -57,7 +57,7 @@ def members_of(value: object) -> Mapping[str, object]:
     return {"value": value}
 
 
-def _is_said(value: object) -> bool:
+def _is_shown(value: object) -> bool:
     return value is not None and value != {}
 
 
@@ -83,7 +83,7 @@ def _text(value: object) -> str:
         return value.isoformat(sep=" ")
     if isinstance(value, str | int | float):
         return str(value)
-    members = {name: item for name, item in members_of(value).items() if _is_said(item)}
+    members = {name: item for name, item in members_of(value).items() if _is_shown(item)}
     return ", ".join(f"{name}: {_text(item)}" if name != "value" else repr(item) for name, item in members.items())
 
 
@@ -109,10 +109,10 @@ def _listing_as_html(listing: WabaListing) -> str:
 
 
 def _usage_as_html(usage: Usage) -> str:
-    readings = {"waba": usage.waba, "app": usage.app}
-    rows = [{"budget": name, **members_of(reading)} for name, reading in readings.items() if reading is not None]
+    metrics = {"waba": usage.waba, "app": usage.app}
+    rows = [{"quota": name, **members_of(metric)} for name, metric in metrics.items() if metric is not None]
     wait = "" if usage.retry_after_seconds is None else f"; retry after {usage.retry_after_seconds:g} s"
-    return rows_as_html(f"Usage of the budgets{wait}", rows)
+    return rows_as_html(f"Usage of the quotas{wait}", rows)
 
 
 def _error_as_html(error: WaPhoneError) -> str:
@@ -131,6 +131,6 @@ _TABLES: Final[Mapping[type[Any], Callable[[Any], str]]] = {
 
 
 def show_tables() -> None:
-    """Give each value its `_repr_html_`, which IPython, marimo and others look for."""
+    """Give each class its `_repr_html_`. IPython, marimo and other notebooks call it."""
     for kind, as_html in _TABLES.items():
         kind._repr_html_ = as_html
