@@ -1,11 +1,11 @@
-"""Decoding: the CPU time of a page of 100 numbers with 14 fields, and the memory of 200,000 numbers that are held.
+"""Decoding: the CPU time of a page of 100 numbers with 14 fields, and the memory that 200,000 numbers take.
 
     python benchmarks/decoding.py            both; under a minute
     python benchmarks/decoding.py --rounds 41
 
-Subjects take turns within each round, a fiftieth of a second each. Memory is the growth of the resident peak while
-2,000 pages are read and all rows kept, in a process of its own for each subject. The fast path is there where msgspec
-is, and the comparison with orjson where that is.
+Subjects take turns within each round, 20 ms each. Memory is the growth of the peak resident size while 2,000 pages are
+read and all rows are kept; each subject has a process of its own. The fast path needs msgspec, and the comparison with
+orjson needs orjson.
 """
 
 import argparse
@@ -40,9 +40,9 @@ def by_core(body: bytes) -> list[Any]:
 
 
 def by_fast(body: bytes) -> list[Any]:
-    listing = read_page_bytes(body, PhoneNumber, http_status=200)
-    assert listing is not None
-    return listing.rows
+    raw = read_page_bytes(body, PhoneNumber, http_status=200)
+    assert raw is not None
+    return raw.rows
 
 
 def by_json(body: bytes) -> list[Any]:
@@ -51,7 +51,7 @@ def by_json(body: bytes) -> list[Any]:
 
 
 def readers() -> dict[str, Callable[[bytes], list[Any]]]:
-    """What there is, by its name in the table."""
+    """Return the readers that are installed, by their names in the table."""
     found: dict[str, Callable[[bytes], list[Any]]] = {JSON: by_json}
     if importlib.util.find_spec("orjson"):
         orjson = importlib.import_module("orjson")
@@ -63,7 +63,7 @@ def readers() -> dict[str, Callable[[bytes], list[Any]]]:
 
 
 def measured(rounds: int) -> dict[str, list[float]]:
-    """CPU µs a page of each subject in each round."""
+    """Return the CPU time of a page, in µs, for each subject in each round."""
     bodies = {
         "": page(),
         ", an unknown field in each row": page(more=UNKNOWN),
@@ -81,7 +81,7 @@ def measured(rounds: int) -> dict[str, list[float]]:
 
 
 def cpu_a_page(read: Callable[[bytes], Any], body: bytes) -> float:
-    """Processor time, in µs."""
+    """Return the CPU time of a page, in µs."""
     began = time.process_time()
     for _ in range(PAGES_IN_A_ROUND):
         read(body)
@@ -89,13 +89,13 @@ def cpu_a_page(read: Callable[[bytes], Any], body: bytes) -> float:
 
 
 def least(rounds: int) -> dict[str, float]:
-    """The least CPU µs that a page took each reader: what noise adds is left out."""
+    """Return the least CPU time of a page for each reader, in µs: it has the least noise."""
     subjects = {name: functools.partial(cpu_a_page, read, page()) for name, read in readers().items()}
     return {name: min(times) for name, times in paired.take_turns(subjects, rounds).items()}
 
 
 def hold(name: str) -> float:
-    """Read and keep all pages; by how many MiB the peak grew."""
+    """Read and keep all pages, and return the growth of the peak in MiB."""
     read = readers()[name]
     read(page())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -105,7 +105,7 @@ def hold(name: str) -> float:
 
 
 def measure(rounds: int) -> Findings:
-    """Both. Memory hardly varies, so three rounds are enough of it."""
+    """Measure time and memory. Memory hardly varies, so three rounds of it are enough."""
     times = measured(rounds)
     holders = {name: functools.partial(paired.run_fresh, "decoding.py", "--hold", name) for name in readers()}
     held = paired.take_turns(holders, min(rounds, 3))

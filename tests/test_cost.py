@@ -1,6 +1,6 @@
-"""What a page costs, measured so that a busy machine says the same as a quiet one: no time on the clock counts.
+"""What a page costs, in function calls and in ratios. A busy machine gives the same figures as a quiet one.
 
-A test that fails here says that a page has become dearer. If that is worth it, give the new figure, and say why.
+If a test fails here, a page has become more expensive. If that is worth it, set the new figure and say why.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ WITH_SPEED = pytest.mark.skipif(not importlib.util.find_spec("msgspec"), reason=
 
 @pytest.fixture(autouse=True, scope="module")
 def unobserved() -> Iterator[None]:
-    """Nothing traces the processes that are started here: coverage would add to what they cost."""
+    """Let nothing trace the processes that these tests start: coverage would add to their cost."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith("COVERAGE_"):
@@ -27,22 +27,22 @@ def unobserved() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def found(unobserved: None) -> dict[str, int]:  # noqa: ARG001 - it has to come first
+def found(unobserved: None) -> dict[str, int]:  # noqa: ARG001 - it has to run first
     calls: dict[str, int] = counts.counted()
     return calls
 
 
-# On 2026-11-22, 646 and 2,973; between Python 3.11 and 3.13 they differ by 4. A call for each row would be 100 more.
+# On 2026-11-22: 646 and 2,973. Python 3.11 and 3.13 differ by 4. One call for each row would add 100.
 @pytest.mark.parametrize(("path", "most"), [pytest.param("speed", 590, marks=WITH_SPEED), ("core", 2_920)])
-def test_a_page_of_a_list_takes_so_many_function_calls_more_than_by_hand(
+def test_a_page_of_a_list_takes_few_more_function_calls_than_by_hand(
     found: dict[str, int], path: str, most: int
 ) -> None:
     assert found[path] <= most
 
 
-# On 2026-11-22, 0.53 to 0.60 and 1.8 to 2.0. Three tries, since the least of many times is rarely too large.
+# On 2026-11-22: 0.53 to 0.60, and 1.8 to 2.0. Three attempts, since even the least of many times may be too large.
 @pytest.mark.parametrize(("path", "most"), [pytest.param(decoding.FAST, 0.75, marks=WITH_SPEED), (decoding.CORE, 2.4)])
-def test_decoding_a_page_takes_so_many_times_as_long_as_json_to_dicts(path: str, most: float) -> None:
+def test_decoding_a_page_takes_little_longer_than_json_to_dicts(path: str, most: float) -> None:
     ratios = list[float]()
     while len(ratios) < 3 and (not ratios or ratios[-1] > most):
         least = paired.run_fresh("decoding.py", "--least", 60)

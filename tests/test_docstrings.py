@@ -1,6 +1,6 @@
-"""What an editor shows: every public name has a docstring, with the unit of a length of time and the source of a fact.
+"""What an editor shows: each public name has a docstring, with the unit of a duration and the source of a fact.
 
-It is read from the source, since Python itself forgets the string under a field, a constant or a value of an enum.
+The tests read the source, since Python forgets the string under a field, a constant or a value of an enum.
 """
 
 import ast
@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent / "wa_phone_async"
 FRONT_DOORS = ("__init__", "export/__init__", "sandbox/__init__", "ratelimit/redis/__init__")
-OF_THE_PROJECT = {"__version__"}  # which Python's own conventions explain
-WHOLE_MODULES = ("export/dask", "integrations/otel", "sandbox/pytest_plugin")  # what has no list of names
+CONVENTIONAL = {"__version__"}  # explained by Python's own conventions
+WHOLE_MODULES = ("export/dask", "integrations/otel", "sandbox/pytest_plugin")  # modules without a list of public names
 UNIT = re.compile(r"seconds?(\b|_)|percent", re.IGNORECASE)
 SOURCE = re.compile(r"\bread\s+20\d\d-\d\d-\d\d\b")
 
@@ -21,7 +21,7 @@ class Name(NamedTuple):
     place: str
     text: str
     kind: str
-    """Of a field or a property its type."""
+    """The type of a field or a property; else empty."""
 
 
 def parse(module: str) -> ast.Module:
@@ -29,7 +29,7 @@ def parse(module: str) -> ast.Module:
 
 
 def text_under(statements: list[ast.stmt], place: int) -> str:
-    """The string that stands after a statement."""
+    """Return the string that stands after a statement."""
     after = statements[place + 1] if place + 1 < len(statements) else None
     is_text = (
         isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str)
@@ -38,7 +38,7 @@ def text_under(statements: list[ast.stmt], place: int) -> str:
 
 
 def names_in(statements: list[ast.stmt], owner: str = "") -> Iterator[Name]:
-    """Everything that statements define, but what is only a signature."""
+    """Yield all that the statements define, without overloads."""
     classes = {node.name: node for node in statements if isinstance(node, ast.ClassDef)}
     for place, node in enumerate(statements):
         if isinstance(node, ast.ClassDef):
@@ -56,7 +56,7 @@ def names_in(statements: list[ast.stmt], owner: str = "") -> Iterator[Name]:
 
 
 def members_of(kind: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> Iterator[Name]:
-    """The fields and methods of a class, and what `__init__` sets that neither it nor a base has named before."""
+    """Yield the fields and methods of a class, and what its `__init__` sets unless the class or a base names it."""
     own = list(names_in(kind.body, f"{kind.name}."))
     yield from own
     bases = [classes[base.id] for base in kind.bases if isinstance(base, ast.Name) and base.id in classes]
@@ -70,7 +70,7 @@ def members_of(kind: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> Iterator
 
 
 def source_of(door: str, node: ast.ImportFrom) -> str:
-    """The file from which a front door has its names."""
+    """Return the module from which a front door imports names."""
     folder = door.removesuffix("__init__") if node.level else ""
     return f"{folder}{node.module}".removeprefix("wa_phone_async.").replace(".", "/")
 
@@ -90,7 +90,7 @@ def public_names() -> Iterator[Name]:
 NAMES = {
     name.place: name
     for name in public_names()
-    if not any(part.startswith("_") for part in name.place.split(".")) and name.place not in OF_THE_PROJECT
+    if not any(part.startswith("_") for part in name.place.split(".")) and name.place not in CONVENTIONAL
 }
 
 

@@ -1,4 +1,4 @@
-"""The front door: what is public, whole, sorted and described."""
+"""The front door: its names are complete, sorted and described."""
 
 import importlib
 import inspect
@@ -29,12 +29,12 @@ CALLABLES = [
 
 
 @pytest.mark.parametrize("name", CONTRACT.split())
-def test_the_contract_is_kept(name: str) -> None:
+def test_each_name_of_the_contract_is_there(name: str) -> None:
     assert name in NAMES
     assert hasattr(wa_phone_async, name)
 
 
-def test_all_is_sorted_without_doubles_and_importable() -> None:
+def test_all_is_sorted_without_duplicates_and_importable() -> None:
     assert sorted(set(NAMES)) == NAMES
     assert [name for name in NAMES if not hasattr(wa_phone_async, name)] == []
 
@@ -59,7 +59,7 @@ def test_every_error_and_enum_of_the_core_is_public() -> None:
 def test_every_public_name_is_described_in_a_summary_line(name: str) -> None:
     summary = (getattr(wa_phone_async, name).__doc__ or "").partition("\n")[0]
     assert summary.endswith(".")
-    assert not summary.startswith(f"{name}(")  # what attrs or dataclasses would write
+    assert not summary.startswith(f"{name}(")  # as attrs or dataclasses would write it
 
 
 def test_the_front_door_says_what_it_is_and_which_version() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import wa_phone_async
 
-LAYERS = (  # a module imports from its own row and from those above
+LAYERS = (  # a module imports from its own row and from the rows above it
     {"_version", "_optional", "concurrency", "models", "usage", "errors", "events", "redaction"},  # values
     {"checks", "hooks", "phone_digits", "query", "readiness"},  # rules
     {"decoding"},
@@ -27,7 +27,7 @@ LAYERS = (  # a module imports from its own row and from those above
     {"__main__"},
 )
 HOMES = {
-    "aiohttp": {"call.transport", "session", "client", "sandbox"},  # session and client only name its types
+    "aiohttp": {"call.transport", "session", "client", "sandbox"},  # session and client only use its types
     "arro3": {"export"},
     "backoff": {"call.retry"},
     "cattrs": {"decoding.converter"},
@@ -83,16 +83,16 @@ def module_of(file: Path) -> str:
 
 
 def layer_of(module: str) -> str:
-    """The row of a module: its own, or that of its package; what is no module is a name of the front door."""
+    """Return the row of a module: its own, or that of its package. All other names are those of the front door."""
     parts = module.split(".")
     names = (".".join(parts[:2]), parts[0], "__init__")
     return next(name for name in names if name in LAYER)
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Each imported module, or each imported name with its module, those in functions included.
+    """Yield each imported module, and each imported name with its module, also of imports in functions.
 
-    What belongs to this package comes with its name in front.
+    Relative names become absolute ones.
     """
     package = file.parent.relative_to(PACKAGE.parent).parts
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -395,9 +395,7 @@ async def test_an_error_has_its_status_on_every_path(
     accounts = [str(int(waba_id) + offset) for offset in (0, 10_000, 20_000)]
     for account in accounts:
         sandbox.add_waba(account, 1)
-        sandbox.plan(
-            fault, times=6, node=account
-        )  # three attempts, and aiohttp sends each twice if the connection is cut
+        sandbox.plan(fault, times=6, node=account)  # three attempts; aiohttp sends each twice if it is cut off
     paths = [f"/wabas/{account}/{name}" for account, name in zip(accounts, PATHS, strict=True)]
     assert await asyncio.gather(*map(get_status, paths)) == [(502, None)] * 3
 
