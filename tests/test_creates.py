@@ -98,7 +98,7 @@ async def test_a_lost_answer_is_an_unknown_outcome_and_is_not_sent_again(fault: 
 async def test_a_time_out_after_sending_is_an_unknown_outcome(timeout: float | aiohttp.ClientTimeout) -> None:  # noqa: ASYNC109 - the client's
     async with serving(timeout=timeout) as (sandbox, client):
         sandbox.plan(Fault.delay_response(5), times=3)
-        with pytest.raises(OutcomeUnknownError, match="no answer in time") as caught:
+        with pytest.raises(OutcomeUnknownError, match="no response in time") as caught:
             await client.create_phone_number(EMPTY_WABA, **NUMBER)
         assert (len(sandbox.requests), len(sandbox.created)) == (1, 1)
     assert not isinstance(caught.value, TimeoutError)
@@ -106,7 +106,7 @@ async def test_a_time_out_after_sending_is_an_unknown_outcome(timeout: float | a
 
 async def test_total_timeout_after_sending_is_an_unknown_outcome_too() -> None:
     async with against(hang) as (server, client):
-        with pytest.raises(OutcomeUnknownError, match="no answer in time"):
+        with pytest.raises(OutcomeUnknownError, match="no response in time"):
             await client.create_phone_number("1234", **NUMBER, total_timeout=0.25)
         assert len(server.requests) == 1
 

@@ -5,7 +5,7 @@ A call is one question of the caller's; an attempt is one time that it is put. F
     _call           asks, and asks differently where a refusal says how (`request.amend`)
     _attempt        one attempt and its verdict; the backoff decorator stands around it
     _try            the token, room in the budgets, and the request on the wire (`wire.Wire.exchange`)
-    _judge          the value of the answer, or the error that it is (`answers.read_answer`)
+    _judge          the value of the answer, or the error that it is (`response.read_response`)
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from .call.error_codes import is_retryable, lost_outcome, throttled_scope
+from .call.error_codes import throttled_scope
 from .call.request import Dialect, Request, amend
-from .call.response import check_success, read_answer, unreadable
-from .call.retry import RetryPolicy, retrying
+from .call.response import check_success, not_json_error, read_response
+from .call.retry import RetryPolicy, is_retryable, retrying, unknown_outcome
 from .call.tokens import TokenProvider, TokenSource, appsecret_proof
 from .call.transport import Answer, Wire, check_borrowed, out_of_time, read_timeout, read_trace_configs
 from .checks import (
@@ -584,7 +584,7 @@ class GraphSession:
             return result
         call.was_throttled = isinstance(result, RateLimitError) and result.sent
         is_write = call.request.is_write
-        reason = lost_outcome(result) if is_write else None
+        reason = unknown_outcome(result) if is_write else None
         error = call.unknown(reason) if reason and call.unknown else result
         error.attempts = call.attempts
         error.retryable = is_retryable(error, is_write=is_write, is_counted=call.request.is_counted)
@@ -669,16 +669,16 @@ class GraphSession:
                 if value is not None:
                     return value, Report("accepted", usage)
             secrets = self._secrets(call, token)
-            payload = read_answer(answer.body, http_status=answer.http_status, usage=usage, secrets=secrets)
+            payload = read_response(answer.body, http_status=answer.http_status, usage=usage, secrets=secrets)
             return call.read(payload, answer.http_status), Report("accepted", usage)
         except WaPhoneError as error:
             result = error.with_traceback(None)  # its frames hold the answer as it came, with any token in it
         if isinstance(result, DecodeError) and result.garbled:
-            result = unreadable(
+            result = not_json_error(
                 answer.body,
                 http_status=answer.http_status,
                 content_type=answer.headers.get("Content-Type", ""),
-                asked=f"{call.request.method} {self._path(call.request)}",
+                request=f"{call.request.method} {self._path(call.request)}",
                 host=self._host,
                 secrets=self._secrets(call, token),
             )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.call.request import Dialect, Request, amend, asks_for_less
+from wa_phone_async.call.request import Dialect, Request, amend
 from wa_phone_async.errors import AuthenticationError, BadRequestError, GraphAPIError, RateLimitError, ServerError
 from wa_phone_async.models import ALL_FIELDS
 from wa_phone_async.query import Sort, optional_fields
@@ -277,17 +277,3 @@ def test_what_an_amended_request_found_out_is_remembered() -> None:
 def test_a_request_that_says_nothing_about_sorting_unlearns_nothing() -> None:
     learned = Dialect("reference", frozenset({"status"})).learn(amended(FULL, nonexisting("username")))
     assert learned == Dialect("reference", frozenset({"status", "username"}))
-
-
-@pytest.mark.parametrize(
-    ("message", "code", "asks"),
-    [
-        ("Please reduce the amount of data you're asking for, then retry your request", 1, True),
-        ("PLEASE REDUCE THE AMOUNT OF DATA", 1, True),
-        ("Please reduce the amount of data", None, False),
-        ("Please reduce the amount of data", 2, False),
-        ("An unknown error occurred", 1, False),
-    ],
-)
-def test_only_code_1_with_its_text_asks_for_less(message: str, code: int | None, *, asks: bool) -> None:
-    assert asks_for_less(GraphAPIError(message, http_status=500, code=code)) is asks

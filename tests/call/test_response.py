@@ -1,14 +1,16 @@
-"""Answers: whatever bytes come with whatever status, they are a value or a documented error."""
+"""Responses: any bytes with any HTTP status are a value or a documented error."""
 
 import json
+import pickle
 from typing import Any
 
 import pytest
+from api_errors import PAYLOADS, STATUSES, TOKEN
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wa_phone_async import errors
-from wa_phone_async.call.response import read_answer, unreadable
+from wa_phone_async.call.response import not_json_error, read_api_error, read_response
 from wa_phone_async.decoding.converter import Json
 from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError, ServerError, WaPhoneError
 from wa_phone_async.models import CreatedPhoneNumber, PhoneNumber
@@ -16,19 +18,19 @@ from wa_phone_async.pagination.page import read_page
 from wa_phone_async.usage import read_usage
 
 WABA_ID = "102290129340398"
-TOKEN = "EAAGsecretsecretsecretsecret"
 DEEP = b"[" * 50_000 + b"]" * 50_000
 DEEPER_THAN_PYTHON_FOLLOWS = b"[" * 900 + b"]" * 900
 
 
-def answer(body: bytes, http_status: int = 200, headers: dict[str, str] | None = None) -> Json:
-    value: Json = read_answer(body, http_status=http_status, usage=read_usage(headers or {}, WABA_ID), secrets=(TOKEN,))
+def read(body: bytes, http_status: int = 200, headers: dict[str, str] | None = None) -> Json:
+    usage = read_usage(headers or {}, WABA_ID)
+    value: Json = read_response(body, http_status=http_status, usage=usage, secrets=(TOKEN,))
     return value
 
 
-def refusal(body: bytes, http_status: int, headers: dict[str, str] | None = None) -> GraphAPIError:
+def api_error(body: bytes, http_status: int, headers: dict[str, str] | None = None) -> GraphAPIError:
     with pytest.raises(GraphAPIError) as caught:
-        answer(body, http_status, headers)
+        read(body, http_status, headers)
     return caught.value
 
 
@@ -66,37 +68,39 @@ statuses = st.sampled_from(
 @example(b"\xef\xbb\xbf{}", 200)
 def test_any_bytes_are_a_value_or_a_documented_error(body: bytes, http_status: int) -> None:
     for model in (PhoneNumber, CreatedPhoneNumber, dict):
-        error = failure_of_a_list(body, http_status, model)
+        error = error_of_a_page(body, http_status, model)
         if error is not None:
             assert error.http_status == http_status
             assert TOKEN not in f"{error} {error!r} {vars(error)}"
             assert error.__context__ is None
 
 
-def failure_of_a_list(body: bytes, http_status: int, model: type[Any]) -> GraphAPIError | DecodeError | None:
+def error_of_a_page(body: bytes, http_status: int, model: type[Any]) -> GraphAPIError | DecodeError | None:
     try:
-        read_page(answer(body, http_status), model, http_status=http_status)
+        read_page(read(body, http_status), model, http_status=http_status)
     except (GraphAPIError, DecodeError) as error:
         return error
     return None
 
 
 @given(any_json.filter(lambda value: not isinstance(value, dict) or "error" not in value), st.integers(200, 299))
-def test_a_good_answer_is_its_json(value: Json, http_status: int) -> None:
-    assert answer(json.dumps(value).encode(), http_status) == value
+def test_a_successful_response_is_its_json(value: Json, http_status: int) -> None:
+    assert read(json.dumps(value).encode(), http_status) == value
 
 
 @pytest.mark.parametrize("error", [None, False, "", {}, []], ids=repr)
 def test_an_empty_error_is_none(error: Json) -> None:
-    assert answer(json.dumps({"error": error, "data": []}).encode()) == {"error": error, "data": []}
+    assert read(json.dumps({"error": error, "data": []}).encode()) == {"error": error, "data": []}
 
 
 @pytest.mark.parametrize("http_status", [300, 301, 302, 303, 304, 307, 308, 399])
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"error": {"code": 4}}'], ids=["empty", "json", "refusal"])
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"error": {"code": 4}}'], ids=["empty", "json", "error"])
 def test_a_redirect_is_never_followed(body: bytes, http_status: int) -> None:
     with pytest.raises(DecodeError) as caught:
-        answer(body, http_status, {"Location": "https://evil.example/"})
-    assert str(caught.value) == f"the answer is a redirect (HTTP {http_status}), and redirects are never followed"
+        read(body, http_status, {"Location": "https://evil.example/"})
+    assert str(caught.value) == (
+        f"the response is a redirect (HTTP {http_status}), and redirects are not followed: check base_url"
+    )
     assert (caught.value.http_status, caught.value.garbled) == (http_status, False)
 
 
@@ -105,37 +109,36 @@ def test_a_redirect_is_never_followed(body: bytes, http_status: int) -> None:
     [(b"", True), (b"<html>", True), (b'{"data": [', True), (b"\xff", True), (DEEP, False)],
     ids=["empty", "html", "cut", "not utf-8", "deep"],
 )
-def test_a_good_status_with_no_json_is_told(body: bytes, *, garbled: bool) -> None:
+def test_a_good_status_without_json_is_an_error(body: bytes, *, garbled: bool) -> None:
     with pytest.raises(DecodeError) as caught:
-        answer(body)
+        read(body)
     assert (caught.value.http_status, caught.value.garbled) == (200, garbled)
 
 
 @pytest.mark.parametrize(
     ("body", "content_type", "text", "garbled"),
     [
-        (
-            b"<html>",
-            "text/html; charset=utf-8",
-            "HTTP 200 text/html from 127.0.0.1:8080, which is not JSON (6 b",
-            False,
-        ),
-        (b"<html>", "Text/HTML", "HTTP 200 Text/HTML from 127.0.0.1:8080, which is not JSON (6 bytes)", False),
-        (b"", "text/html", "HTTP 200 text/html from 127.0.0.1:8080, which is empty", True),
-        (b"{", "application/json", "HTTP 200 application/json from 127.0.0.1:8080, which is not JSON (1 byte", True),
-        (b"{", "", "HTTP 200 from 127.0.0.1:8080, which is not JSON", True),
-        (b"{", "any words", "HTTP 200 from 127.0.0.1:8080, which is not JSON", True),
-        (b"{", f"text/{TOKEN}", "HTTP 200 text/[hidden] from 127.0.0.1:8080, which is not JSON", True),
+        (b"<html>", "text/html; charset=utf-8", "not JSON (HTTP 200, text/html, 6 bytes): check base_url", False),
+        (b"<html>", "Text/HTML", "not JSON (HTTP 200, Text/HTML, 6 bytes): check base_url", False),
+        (b"", "text/html", "empty (HTTP 200, text/html, 0 bytes)", True),
+        (b"{]", "application/json", "not JSON (HTTP 200, application/json, 2 bytes)", True),
+        (b"{]", "", "not JSON (HTTP 200, 2 bytes)", True),
+        (b"{]", "any words", "not JSON (HTTP 200, 2 bytes)", True),
+        (b"{]", f"text/{TOKEN}", "not JSON (HTTP 200, text/[hidden], 2 bytes)", True),
     ],
 )
-def test_what_is_no_json_is_named_by_where_it_came_from(
+def test_the_error_of_what_is_not_json_says_where_it_came_from(
     body: bytes, content_type: str, text: str, *, garbled: bool
 ) -> None:
-    asked = "GET /v23.0/1234/phone_numbers"
-    error = unreadable(
-        body, http_status=200, content_type=content_type, asked=asked, host="127.0.0.1:8080", secrets=(TOKEN,)
+    error = not_json_error(
+        body,
+        http_status=200,
+        content_type=content_type,
+        request="GET /v23.0/1234/phone_numbers",
+        host="127.0.0.1:8080",
+        secrets=(TOKEN,),
     )
-    assert str(error).startswith(f"{asked}: {text}")
+    assert str(error) == f"GET /v23.0/1234/phone_numbers: the response from 127.0.0.1:8080 is {text}"
     assert (error.http_status, error.garbled) == (200, garbled)
 
 
@@ -157,21 +160,21 @@ def test_what_is_no_json_is_named_by_where_it_came_from(
         (503, "ServerError"),
     ],
 )
-def test_a_refusal_without_an_error_to_read_is_typed_by_its_status(body: bytes, http_status: int, kind: str) -> None:
-    error = refusal(body, http_status)
+def test_without_an_error_code_the_status_decides_the_class(body: bytes, http_status: int, kind: str) -> None:
+    error = api_error(body, http_status)
     assert type(error) is getattr(errors, kind)
-    assert str(error) == f"refused without an error that can be read (HTTP {http_status})"
+    assert str(error) == f"the response has no error code (HTTP {http_status})"
     assert error.__context__ is None
 
 
-def test_an_error_with_http_200_is_a_refusal() -> None:
-    error = refusal(b'{"error": {"message": "Service temporarily unavailable", "code": 2}, "data": []}', 200)
+def test_an_error_with_http_200_is_an_api_error() -> None:
+    error = api_error(b'{"error": {"message": "Service temporarily unavailable", "code": 2}, "data": []}', 200)
     assert type(error) is ServerError
     assert (error.http_status, error.code) == (200, 2)
 
 
 def test_what_the_api_echoes_of_a_secret_is_hidden() -> None:
-    error = refusal(f'{{"error": {{"message": "Malformed access token {TOKEN}", "code": 190}}}}'.encode(), 401)
+    error = api_error(f'{{"error": {{"message": "Malformed access token {TOKEN}", "code": 190}}}}'.encode(), 401)
     assert str(error) == "Malformed access token [hidden] (HTTP 401, code 190)"
 
 
@@ -192,17 +195,145 @@ FULL = {"X-Business-Use-Case-Usage": json.dumps({WABA_ID: [{"call_count": 100, "
     ],
     ids=["throttled", "told", "estimated", "the longest", "down, told", "down, with an estimate", "a bad request"],
 )
-def test_a_refusal_knows_how_long_the_server_wants_it_to_wait(
+def test_an_api_error_has_the_wait_that_the_server_asks_for(
     body: bytes, http_status: int, headers: dict[str, str], kind: type[WaPhoneError], retry_after: float | None
 ) -> None:
-    error = refusal(body, http_status, headers)
+    error = api_error(body, http_status, headers)
     assert type(error) is kind
     assert error.retry_after == retry_after
 
 
 def test_a_good_list_is_read_whole() -> None:
     body = b'{"data": [{"id": "1"}], "paging": {"cursors": {"after": "a"}, "next": "https://x"}, "summary": {"n": 1}}'
-    listing = read_page(answer(body), PhoneNumber, http_status=200)
+    listing = read_page(read(body), PhoneNumber, http_status=200)
     assert listing.rows == [PhoneNumber("1")]
     assert (listing.paging.cursors.after, listing.paging.has_next) == ("a", True)
     assert listing.extra == {"summary": {"n": 1}}
+
+
+# --- reading an API error
+
+
+def test_every_fact_is_kept() -> None:
+    error = read_api_error(
+        {
+            "error": {
+                "message": "(#80008) There have been too many calls to this WhatsApp Business account.",
+                "type": "OAuthException",
+                "code": 80008,
+                "error_subcode": 2446079,
+                "is_transient": True,
+                "error_data": {"messaging_product": "whatsapp", "details": "Too many"},
+                "error_user_title": "Muitas chamadas",
+                "error_user_msg": "Aguarde um pouco",
+                "fbtrace_id": "AxYz",
+                "href": "https://developers.facebook.com",
+            }
+        },
+        http_status=400,
+        secrets=(TOKEN,),
+    )
+    assert vars(error) == {
+        "message": "(#80008) There have been too many calls to this WhatsApp Business account.",
+        "http_status": 400,
+        "code": 80008,
+        "error_subcode": 2446079,
+        "type": "OAuthException",
+        "fbtrace_id": "AxYz",
+        "is_transient": True,
+        "error_user_title": "Muitas chamadas",
+        "error_user_msg": "Aguarde um pouco",
+        "error_data": {"messaging_product": "whatsapp", "details": "Too many"},
+        "retry_after": None,
+    }
+    assert type(error) is RateLimitError
+
+
+NO_CODE = "the response has no error code"
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (None, NO_CODE),
+        ([], NO_CODE),
+        ("Service Unavailable", NO_CODE),
+        ({}, NO_CODE),
+        ({"error": None}, NO_CODE),
+        ({"error": True}, NO_CODE),
+        ({"error": {}}, NO_CODE),
+        ({"error": {"message": ""}}, NO_CODE),
+        ({"error": {"message": {"text": "No"}}}, NO_CODE),
+        ({"error": ["No"]}, NO_CODE),
+        ({"error": "No"}, "No"),
+        ({"error": {"message": "No"}}, "No"),
+    ],
+    ids=str,
+)
+def test_an_error_of_any_form_is_read(payload: Json, message: str) -> None:
+    error = read_api_error(payload, http_status=400, secrets=())
+    assert type(error) is BadRequestError
+    assert str(error) == f"{message} (HTTP 400)"
+    assert (error.code, error.error_subcode, error.type, error.fbtrace_id) == (None, None, None, None)
+    assert (error.is_transient, error.error_data) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "read"),
+    [
+        (190, 190),
+        (0, 0),
+        (-1, -1),
+        ("190", 190),
+        (True, None),
+        (False, None),
+        (190.0, None),
+        ("", None),
+        ("abc", None),
+        ("-1", None),
+        ("\u0661\u0669\u0660", None),
+        ("\u00b2", None),
+        ("9" * 10, None),
+        ("9" * 5000, None),
+        ([190], None),
+        (None, None),
+    ],
+    ids=lambda value: f"{value!r:.12}",
+)
+def test_a_code_is_a_whole_number_or_the_text_of_one(code: Json, read: int | None) -> None:
+    error = read_api_error({"error": {"code": code, "error_subcode": code}}, http_status=400, secrets=())
+    assert (error.code, error.error_subcode) == (read, read)
+    assert type(error.code) in {int, type(None)}
+
+
+@pytest.mark.parametrize("transient", ["true", 1, None, [], {}], ids=repr)
+def test_is_transient_is_a_boolean_or_none(transient: Json) -> None:
+    error = read_api_error({"error": {"is_transient": transient}}, http_status=400, secrets=())
+    assert error.is_transient is None
+
+
+@pytest.mark.parametrize(
+    ("data", "read"),
+    [({"a": [1]}, {"a": [1]}), ('{"blame": 1}', '{"blame": 1}'), ("", ""), (5, None), ([1], None), (None, None)],
+    ids=repr,
+)
+def test_details_are_a_mapping_or_a_string(data: Json, read: object) -> None:
+    assert read_api_error({"error": {"error_data": data}}, http_status=400, secrets=()).error_data == read
+
+
+@given(PAYLOADS, STATUSES)
+def test_any_json_is_an_error_that_prints_pickles_and_holds_no_secret(payload: Json, http_status: int) -> None:
+    error = read_api_error(payload, http_status=http_status, secrets=(TOKEN,))
+    assert error.http_status == http_status
+    assert TOKEN not in f"{error} {error!r} {vars(error)}"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_an_error_that_is_nested_too_deep_keeps_its_facts() -> None:
+    deep: Any = TOKEN
+    for _ in range(900):
+        deep = [deep]
+    sent = {"error": {"message": "No", "code": 190, "error_data": {"a": deep}}}
+    error = read_api_error(sent, http_status=400, secrets=(TOKEN,))
+    assert (error.message, error.code) == ("No", 190)
+    assert TOKEN not in repr(error.error_data)

@@ -1,4 +1,4 @@
-"""Retries: one pure generator decides, without a clock; the decorator waits what it says, and never less."""
+"""Retries: which errors are retried, and a pure generator that decides the waits; the decorator never waits less."""
 
 import asyncio
 import inspect
@@ -9,11 +9,24 @@ from typing import Any
 
 import attrs
 import pytest
+from api_errors import PAYLOADS, STATUSES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.call.retry import RetryPolicy, retrying, waits
-from wa_phone_async.errors import InvalidArgumentError, RateLimitError, ServerError, TransportError, WaPhoneError
+from wa_phone_async.call.response import read_api_error
+from wa_phone_async.call.retry import RetryPolicy, is_retryable, retrying, unknown_outcome, waits
+from wa_phone_async.decoding.converter import Json
+from wa_phone_async.errors import (
+    DecodeError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    PaginationError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    TransportError,
+    WaPhoneError,
+)
 
 QUICK = RetryPolicy(max_attempts=4, first_wait=0.001, max_wait=0.01)
 
@@ -36,7 +49,7 @@ def failure(
 
 
 def decide(policy: RetryPolicy, errors: Iterable[WaPhoneError], draw: Callable[[], float] = lambda: 0.0) -> list[float]:
-    """The waits that the policy gives for one error after the other, until it gives up."""
+    """The waits of the policy after each error, until it gives up."""
     deciding = waits(policy, draw=draw)
     next(deciding)
     decided = []
@@ -78,23 +91,77 @@ def test_the_defaults_end() -> None:
     ],
     ids=str,
 )
-def test_a_policy_out_of_range_is_refused(wrong: dict[str, Any], text: str) -> None:
+def test_a_policy_out_of_range_is_invalid(wrong: dict[str, Any], text: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         RetryPolicy(**wrong)
     assert str(caught.value) == text
 
 
-def test_a_total_timeout_in_range_is_taken() -> None:
+def test_a_total_timeout_in_range_is_valid() -> None:
     assert RetryPolicy(total_timeout=90).total_timeout == 90
 
 
-# --- the decision
+# --- which errors are retried
+
+
+def test_a_page_that_is_too_large_is_not_retried() -> None:
+    text = "Please reduce the amount of data you're asking for, then retry your request"
+    for transient in (None, True, False):
+        sent = {"error": {"message": text, "code": 1, "is_transient": transient}}
+        error = read_api_error(sent, http_status=500, secrets=())
+        assert type(error) is ServerError
+        assert not is_retryable(error, is_write=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "read", "write", "reason"),
+    [
+        (TransportError("cannot connect", sent=False), True, True, None),
+        (TransportError("the connection broke"), True, False, "the connection broke before the response"),
+        (RequestTimeoutError("no connection in time", sent=False), True, True, None),
+        (RequestTimeoutError("no response in time"), True, False, "no response in time"),
+        (DecodeError("cut", http_status=200, garbled=True), True, False, "an invalid response (HTTP 200)"),
+        (DecodeError("no id", http_status=200), False, False, "an invalid response (HTTP 200)"),
+        (DecodeError("a redirect", http_status=302), False, False, "an invalid response (HTTP 302)"),
+        (InvalidArgumentError("limit"), False, False, None),
+        (PaginationError("a circle"), False, False, None),
+        (OutcomeUnknownError("?", waba_id="1", phone_number="2", reason="a time-out"), False, False, None),
+        (WaPhoneError("?"), False, False, None),
+    ],
+    ids=[
+        "no connection",
+        "broken",
+        "no connection in time",
+        "no response in time",
+        "cut",
+        "invalid",
+        "redirect",
+        "argument",
+        "list",
+        "unknown outcome",
+        "any",
+    ],
+)
+def test_errors_that_are_not_the_apis(error: WaPhoneError, reason: str | None, *, read: bool, write: bool) -> None:
+    assert is_retryable(error, is_write=False) is read
+    assert is_retryable(error, is_write=True) is write
+    assert unknown_outcome(error) == reason
+
+
+@given(PAYLOADS, STATUSES)
+def test_a_write_that_may_have_happened_is_never_retried(payload: Json, http_status: int) -> None:
+    error = read_api_error(payload, http_status=http_status, secrets=())
+    assert not (is_retryable(error, is_write=True) and unknown_outcome(error))
+    assert is_retryable(error, is_write=False) or not is_retryable(error, is_write=True)
+
+
+# --- the wait
 
 
 @given(
     policies, st.lists(st.tuples(hints, st.none() | st.floats(-1, 1e7), st.booleans()), min_size=12, max_size=12), draws
 )
-def test_every_policy_ends_and_no_wait_is_wrong(
+def test_every_policy_ends_and_every_wait_is_in_range(
     policy: RetryPolicy, facts: list[tuple[float | None, float | None, bool]], draw: float
 ) -> None:
     errors = [failure(retry_after=hint, seconds_left=left, retryable=can) for hint, left, can in facts]
@@ -128,11 +195,11 @@ def test_a_hint_does_not_stop_our_own_waits_from_growing() -> None:
 
 
 @pytest.mark.parametrize(("left", "decided"), [(0.5, []), (0.4, []), (0.0, []), (-1.0, []), (0.51, [0.5])])
-def test_a_wait_that_would_overrun_the_call_is_not_begun(left: float, decided: list[float]) -> None:
+def test_a_wait_that_would_overrun_the_call_does_not_begin(left: float, decided: list[float]) -> None:
     assert decide(RetryPolicy(max_attempts=2), [failure(seconds_left=left)] * 2) == decided
 
 
-def test_what_cannot_be_repeated_is_not() -> None:
+def test_an_error_that_is_not_retryable_is_not_retried() -> None:
     assert decide(RetryPolicy(), [failure(retryable=False)]) == []
     assert decide(RetryPolicy(), [failure(), failure(retryable=False, retry_after=1.0)]) == [0.5]
 
@@ -151,7 +218,7 @@ def test_jitter_differs_from_call_to_call_and_only_adds() -> None:
 
 
 class Attempts:
-    """Fails with one error after the other, and then gives a value."""
+    """Raises each of the errors, and then returns a value."""
 
     def __init__(self, *errors: BaseException) -> None:
         self.errors = list(errors)
@@ -164,18 +231,18 @@ class Attempts:
         return "done"
 
 
-def no_matter(*_: object, error: WaPhoneError, seconds: float) -> None:
-    """Nobody wants to know of a wait."""
+def ignore(*_: object, error: WaPhoneError, seconds: float) -> None:
+    """No test here looks at the waits."""
 
 
 def persistent(policy: RetryPolicy, attempt: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
     async def call() -> str:
         return await attempt()
 
-    return retrying(policy, no_matter)(call)
+    return retrying(policy, ignore)(call)
 
 
-async def test_failed_attempts_are_repeated_until_one_succeeds() -> None:
+async def test_failed_attempts_are_retried_until_one_succeeds() -> None:
     attempts = Attempts(failure(), failure(), failure())
     assert await persistent(QUICK, attempts)() == "done"
     assert len(attempts.times) == 4
@@ -201,7 +268,7 @@ async def test_a_wait_is_never_shorter_than_the_server_asks() -> None:
     assert third - second >= 0.019
 
 
-async def test_a_servers_longer_wait_raises_the_refusal_at_once() -> None:
+async def test_a_servers_longer_wait_raises_its_error_at_once() -> None:
     error = RateLimitError("Too many calls", http_status=400, code=80008, retry_after=3600.0)
     error.retryable = True
     attempts = Attempts(error)
@@ -212,7 +279,7 @@ async def test_a_servers_longer_wait_raises_the_refusal_at_once() -> None:
     assert len(attempts.times) == 1
 
 
-async def test_what_cannot_be_repeated_is_raised_at_once() -> None:
+async def test_an_error_that_is_not_retryable_is_raised_at_once() -> None:
     error = ServerError("No", http_status=500, code=131045)
     attempts = Attempts(error)
     with pytest.raises(ServerError) as caught:
@@ -222,7 +289,7 @@ async def test_what_cannot_be_repeated_is_raised_at_once() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), TimeoutError("mine"), asyncio.CancelledError()], ids=repr)
-async def test_errors_of_others_pass(error: BaseException) -> None:
+async def test_other_errors_pass_through(error: BaseException) -> None:
     attempts = Attempts(error)
     with pytest.raises(type(error)) as caught:
         await persistent(QUICK, attempts)()
@@ -249,7 +316,7 @@ async def test_calls_at_once_do_not_count_each_others_attempts() -> None:
             raise errors.pop()
         return "done"
 
-    call = retrying(QUICK, no_matter)(attempt)
+    call = retrying(QUICK, ignore)(attempt)
     assert await asyncio.gather(*(call([failure() for _ in range(3)]) for _ in range(5))) == ["done"] * 5
 
 
@@ -262,13 +329,13 @@ async def test_nothing_of_an_error_is_logged(caplog: pytest.LogCaptureFixture) -
 
 
 async def test_the_decorated_function_keeps_its_name_and_arguments() -> None:
-    async def ask(question: str, *, politely: bool) -> str:
-        """Put a question."""
-        return f"{question} {politely}"
+    async def send(request: str, *, signed: bool) -> str:
+        """Send a request."""
+        return f"{request} {signed}"
 
-    call = retrying(QUICK, no_matter)(ask)
-    assert (call.__name__, call.__doc__) == ("ask", "Put a question.")
-    assert await call("why", politely=True) == "why True"
+    call = retrying(QUICK, ignore)(send)
+    assert (call.__name__, call.__doc__) == ("send", "Send a request.")
+    assert await call("GET", signed=True) == "GET True"
 
 
 @pytest.mark.parametrize(

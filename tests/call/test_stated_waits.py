@@ -1,4 +1,4 @@
-"""How long a refusal blocks a number: read from its words, whatever these are, or from its code."""
+"""How long an error blocks a number: its texts state the wait in any words, or its code means one."""
 
 from typing import Any
 
@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.call.blocks import read_block
-from wa_phone_async.call.response import read_answer
+from wa_phone_async.call.response import read_block, read_response
 from wa_phone_async.errors import GraphAPIError
 from wa_phone_async.sandbox.durations import in_words
 from wa_phone_async.sandbox.messages import dumps
@@ -54,7 +53,7 @@ def test_the_wait_in_the_details(details: object, seconds: float | None) -> None
             assert read_block(code, None, {"error_data": details}) == seconds
 
 
-def test_the_wait_may_stand_in_the_other_texts() -> None:
+def test_the_other_texts_may_state_the_wait() -> None:
     assert read_block(133008, None, {"error_user_msg": "Wait 1 hour."}) == 3600
     assert read_block(133008, None, {"message": "(#133008) Too many guesses, wait 2 hours"}) == 7200
     texts = {"message": "wait 1 hour", "error_user_msg": "wait 2 hours", "error_data": {"details": "wait 5 minutes"}}
@@ -80,12 +79,12 @@ def test_the_wait_that_a_code_means(code: int | None, subcode: int | None, secon
     assert read_block(code, subcode, {"message": f"(#{code})"}) == seconds
 
 
-def test_other_codes_block_no_number_whatever_they_say() -> None:
+def test_other_codes_block_no_number_even_if_they_state_a_wait() -> None:
     assert read_block(100, None, {"message": "wait 1 hour", "error_data": {"details": "1 hour"}}) is None
 
 
 @given(st.sampled_from(BLOCKS), st.integers(1, 10**6))
-def test_what_the_sandbox_writes_is_read_exactly(code: int, seconds: int) -> None:
+def test_the_wait_that_the_sandbox_writes_is_read_exactly(code: int, seconds: int) -> None:
     details = f"Please try again in {in_words(seconds)}."
     assert read_block(code, None, {"error_data": {"details": details}}) == seconds
 
@@ -104,7 +103,7 @@ def test_any_error_is_read(code: int, subcode: int | None, data: Any, message: A
 
 
 @given(st.text("0123456789 :.,dhmsandeyouri", max_size=300))
-def test_no_text_takes_long(text: str) -> None:
+def test_no_text_takes_long_to_read(text: str) -> None:
     read_block(133008, None, {"message": text * 20})
 
 
@@ -113,5 +112,5 @@ def test_the_longer_of_the_wait_in_the_headers_and_the_block_counts(header: str 
     usage = read_usage({} if header is None else {"Retry-After": header}, "1")
     body = dumps({"error": {"code": 133015, "message": "recently deleted"}})
     with pytest.raises(GraphAPIError) as caught:
-        read_answer(body, http_status=400, usage=usage, secrets=())
+        read_response(body, http_status=400, usage=usage, secrets=())
     assert caught.value.retry_after == seconds

@@ -114,8 +114,8 @@ DEEP = "[" * 50_000
         pytest.param(
             answer(EMPTY_LIST, headers="Content-Encoding: gzip\r\n"), TransportError, "damaged", id="no gzip at all"
         ),
-        pytest.param(answer(""), DecodeError, "which is empty", id="empty"),
-        pytest.param(answer(status="204 No Content"), DecodeError, "which is empty", id="no content"),
+        pytest.param(answer(""), DecodeError, "is empty", id="empty"),
+        pytest.param(answer(status="204 No Content"), DecodeError, "is empty", id="no content"),
         pytest.param(answer(EMPTY_LIST[:-2]), DecodeError, "not JSON", id="cut cleanly"),
         pytest.param(answer("<html></html>"), DecodeError, "not JSON", id="html"),
         pytest.param(answer(b'{"data":["\xff"]}'), DecodeError, "not JSON", id="no utf-8"),
@@ -148,7 +148,8 @@ async def test_a_page_of_another_server_is_asked_for_once_and_says_where_it_came
             await client.list_phone_numbers("1234")
         host = server.url.removeprefix("http://")
         assert str(caught.value) == (
-            f"GET /shop/v23.0/1234/phone_numbers: HTTP 200 text/html from {host}, which is not JSON (25 bytes)"
+            f"GET /shop/v23.0/1234/phone_numbers: the response from {host} is not JSON "
+            "(HTTP 200, text/html, 25 bytes): check base_url"
         )
         assert (caught.value.attempts, len(server.requests)) == (1, 1)
 

@@ -305,7 +305,7 @@ async def test_an_unknown_create_names_its_operation() -> None:
 
 async def test_a_success_that_is_none_says_so() -> None:
     async with against(answer('{"success":false}')) as (_, client):
-        with pytest.raises(OutcomeUnknownError, match="the API answered success: false, and not why") as caught:
+        with pytest.raises(OutcomeUnknownError, match="the API sent success: false without a reason") as caught:
             await client.verify_code(ID, CODE)
     assert "code_verification_status" in str(caught.value)
 
@@ -496,12 +496,12 @@ def test_register_has_a_time_out_of_its_own(virtual_time: asyncio.Runner) -> Non
             cases: list[tuple[dict[str, Any], float]] = [({}, 120), ({"timeout": 15}, 15), ({"total_timeout": 30}, 30)]
             for options, seconds in cases:
                 sandbox.plan(Fault.delay(1000))
-                with pytest.raises(OutcomeUnknownError, match="no answer in time"):
+                with pytest.raises(OutcomeUnknownError, match="no response in time"):
                     await client.register(ID, pin=SEEDED_PIN, **options)
                 assert asyncio.get_running_loop().time() - began == pytest.approx(seconds, abs=0.5)
                 began = asyncio.get_running_loop().time()
             sandbox.plan(Fault.delay(1000))
-            with pytest.raises(OutcomeUnknownError, match="no answer in time"):
+            with pytest.raises(OutcomeUnknownError, match="no response in time"):
                 await client.deregister(ID)
             assert asyncio.get_running_loop().time() - began == pytest.approx(5, abs=0.5)
 
@@ -515,7 +515,7 @@ def test_a_shorter_total_time_out_of_the_policy_does_not_cut_a_registration(
     async def main() -> None:
         async with serving(retry=RetryPolicy(total_timeout=policys)) as (sandbox, client):
             sandbox.plan(Fault.delay(1000))
-            with pytest.raises(OutcomeUnknownError, match="no answer in time"):
+            with pytest.raises(OutcomeUnknownError, match="no response in time"):
                 await client.register(ID, pin=SEEDED_PIN)
             assert asyncio.get_running_loop().time() == pytest.approx(seconds, abs=0.5)
 
@@ -548,7 +548,7 @@ async def test_any_write_of_a_session_may_have_a_time_out_of_its_own() -> None:
         limits = aiohttp.ClientTimeout(sock_read=0.05)
         with pytest.raises(OutcomeUnknownError, match="lost") as caught:
             await client.session.post("1", {}, dict, unknown=unknown, timeout=limits)
-        assert (caught.value.operation, caught.value.reason) == ("move", "no answer in time")
+        assert (caught.value.operation, caught.value.reason) == ("move", "no response in time")
 
 
 def test_a_body_keeps_its_code_hidden() -> None:

@@ -354,7 +354,7 @@ class TestLostAnswers:
         done = onboard(sandbox, code_of(sandbox), PIN, PIN)
         assert (done.status, len(sandbox.inbox)) == (0, 1)
         assert (
-            "2. The code: whether one was sent by SMS is unknown (the connection broke before the answer): "
+            "2. The code: whether one was sent by SMS is unknown (the connection broke before the response): "
             "wait for it before you want another.\n"
         ) in done.err
 
@@ -374,7 +374,7 @@ class TestLostAnswers:
         assert (done.status, writes(sandbox).count(edge)) == (0, 1)
         field = "code_verification_status" if edge == "verify_code" else "host_platform"
         assert (
-            f"   The answer was lost (the connection broke before the answer). Looking at {field}, which tells what "
+            f"   The answer was lost (the connection broke before the response). Looking at {field}, which tells what "
             f"happened.\n   The number is {'verified' if edge == 'verify_code' else 'registered'}.\n"
         ) in done.err
 

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wa_phone_async import BadRequestError, PhoneNumberClient, session
-from wa_phone_async.call.response import read_answer
+from wa_phone_async.call.response import read_response
 from wa_phone_async.decoding import converter as decoding
 from wa_phone_async.decoding.builders import MAX_LEARNED
 from wa_phone_async.decoding.converter import FAST_PATH_SWITCH, read_plain_page
@@ -127,7 +127,7 @@ def fresh() -> Iterator[None]:
 
 
 def by_core(body: bytes, model: type[Any]) -> RawPage[Any]:
-    payload = read_answer(body, http_status=200, usage=None, secrets=())
+    payload = read_response(body, http_status=200, usage=None, secrets=())
     return read_page(payload, model, http_status=200)
 
 
@@ -411,7 +411,7 @@ async def test_a_client_lists_the_same_numbers_on_both_paths(
 async def test_a_client_reads_a_usual_page_by_the_fast_path(
     graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(session, "read_answer")
+    monkeypatch.delattr(session, "read_response")
     async with PhoneNumberClient(TOKEN, base_url=graph_sandbox.url) as client:
         assert len(await client.list_phone_numbers(SMALL_WABA, fields=["id", "display_phone_number"])) == 3
 

@@ -342,7 +342,7 @@ def test_two_creates_that_are_lost_and_do_not_show_are_an_unknown_outcome(run: R
             assert methods(sandbox) == "GPGGGGPGGGG"
             error = caught.value
             assert (error.waba_id, error.phone_number) == (EMPTY_WABA, DIGITS)
-            assert error.reason == "the connection broke before the answer"
+            assert error.reason == "the connection broke before the response"
             assert f"whether {DIGITS} was created is unknown" in str(error)
             assert isinstance(error.__cause__, OutcomeUnknownError)
             assert (await client.ensure_phone_number(EMPTY_WABA, **NUMBER)).outcome == "created"
@@ -696,7 +696,7 @@ def test_total_timeout_bounds_a_create_and_then_its_outcome_is_unknown(run: Run)
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(Fault.delay_response(60), method="POST")
-            with pytest.raises(OutcomeUnknownError, match="no answer in time") as caught:
+            with pytest.raises(OutcomeUnknownError, match="no response in time") as caught:
                 await client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=3)
             assert asyncio.get_running_loop().time() == pytest.approx(3, abs=0.2)
             assert isinstance(caught.value.__cause__, RequestTimeoutError)

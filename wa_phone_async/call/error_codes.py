@@ -1,53 +1,136 @@
-"""What a refusal means: which error it is, whether it passes, and whether a write may have happened all the same.
+"""Meta's error codes: one table, with one line for each code.
 
-Decided by code first and by status second, since throttling arrives as HTTP 400 and a missing permission as 500.
+The code of an error counts first. Its HTTP status counts only where the table names no class, since Meta sends
+throttling as HTTP 400 and a missing permission as HTTP 500.
+
 The codes were read on 2026-11-22 in Meta's error-code page, its Graph guides and its v23.0 OpenAPI description.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, Literal, TypeAlias
 
-from wa_phone_async.decoding.converter import Json
+import attrs
+
 from wa_phone_async.errors import (
     AuthenticationError,
     BadRequestError,
     ConflictError,
-    DecodeError,
     GraphAPIError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
-    RequestTimeoutError,
     ServerError,
-    TransportError,
     UnprocessableEntityError,
-    WaPhoneError,
 )
 from wa_phone_async.ratelimit.budget import Scope
-from wa_phone_async.redaction import redact
 
-from .blocks import read_block
-from .request import UNKNOWN_ERROR, asks_for_less
+UNKNOWN_ERROR: Final = 1
+"""Meta does not know what went wrong. With one text it means that the page is too large: see `needs_smaller_page`."""
+INVALID_PARAMETER: Final = 100
+"""A parameter is invalid, such as a field or a sort order that the server does not have."""
+WRONG_PIN: Final = 133005
+"""The PIN of two-step verification is wrong, and Meta counted the guess."""
+WRONG_CODE: Final = 136025
+"""The verification code is wrong, and Meta counted the guess."""
 
-_CODES: Final[Mapping[int | None, type[GraphAPIError]]] = {
-    **dict.fromkeys((0, 102, 104, 190), AuthenticationError),
-    **dict.fromkeys((3, 10, *range(200, 300), 368, 131005, 131031), PermissionDeniedError),
-    **dict.fromkeys((33, 803), NotFoundError),
-    2388012: ConflictError,
-    **dict.fromkeys((4, 17, 32, 341, 613), RateLimitError),
-    **dict.fromkeys((*range(80000, 80010), 80014, 130429, 131048, 131056, 133016), RateLimitError),
-    **dict.fromkeys((1, 2, 131000, 131016, 131045, 131057, 133000, 133004), ServerError),
+AS_STATED: Final = 0.0
+"""The length of a block that only the texts of the error state."""
+_MINUTE: Final = 60.0
+_HOUR: Final = 3600.0
+
+
+@attrs.frozen
+class ErrorCode:
+    """What one error code means: a row of `ERROR_CODES`."""
+
+    meaning: str
+    """What went wrong. It is the text of an error that Meta sends without a message."""
+    error: type[GraphAPIError] | None = None
+    """The class of the error. `None`: the HTTP status decides."""
+    quota: Scope | None = attrs.field(default=None, kw_only=True)
+    """Whose quota of calls is used. Meta then did not look at the request, so it counted no guess. `None`: no quota."""
+    retry: Literal["reads", "reads if 5xx", "never"] | None = attrs.field(default=None, kw_only=True)
+    """Which calls are retried.
+
+    `"reads"`: Meta's trouble passes. A write may have happened, so it is not retried.
+    `"reads if 5xx"`: the same, but only with an HTTP status of 500 or more.
+    `"never"`: a retry does harm. It prolongs a block, or it counts as a guess.
+    `None`: after a `RateLimitError` every call; after another error reads, if Meta says `is_transient`.
+    """
+    of_number: bool = attrs.field(default=False, kw_only=True)
+    """Whether Meta rejected the state of one number, or a code or PIN for it. Then the write did not happen, even if
+    Meta says `is_transient`."""
+    blocks_for: float | None = attrs.field(default=None, kw_only=True)
+    """Seconds for which the number is blocked, unless the texts of the error state more. `None`: it is not blocked."""
+
+
+_Key: TypeAlias = int | tuple[int | None, int | None] | None
+
+ERROR_CODES: Final[Mapping[_Key, ErrorCode]] = {
+    None: ErrorCode("the response has no error code", retry="reads if 5xx"),
+    # The access token
+    0: ErrorCode("the access token was rejected", AuthenticationError),
+    102: ErrorCode("the session of the access token has ended", AuthenticationError),
+    104: ErrorCode("the access token is missing, or its signature is wrong", AuthenticationError),
+    190: ErrorCode("the access token is expired, revoked or malformed", AuthenticationError),
+    # Permissions
+    3: ErrorCode("the app lacks a capability or a permission", PermissionDeniedError),
+    10: ErrorCode("the permission was not granted, or was removed", PermissionDeniedError),
+    **dict.fromkeys(range(200, 300), ErrorCode("the access token lacks a permission", PermissionDeniedError)),
+    368: ErrorCode("the account is blocked for a violation of a policy", PermissionDeniedError, retry="never"),
+    131005: ErrorCode("access was denied", PermissionDeniedError),
+    131031: ErrorCode("the account is locked", PermissionDeniedError),
+    # Parameters and objects
+    INVALID_PARAMETER: ErrorCode("a parameter is invalid"),
+    (INVALID_PARAMETER, 33): ErrorCode("there is no such object, or this token may not see it", NotFoundError),
+    (INVALID_PARAMETER, 2388012): ErrorCode("the account has this number already", ConflictError),
+    2388012: ErrorCode("the account has this number already", ConflictError),
+    33: ErrorCode("there is no such object", NotFoundError),
+    803: ErrorCode("there is no object of this name", NotFoundError),
+    # Quotas of calls
+    4: ErrorCode("the app has used its quota", RateLimitError, quota="app"),
+    341: ErrorCode("the app has reached a limit", RateLimitError, quota="app"),
+    17: ErrorCode("the user of the access token has used the quota", RateLimitError, quota="token"),
+    32: ErrorCode("the page has used its quota", RateLimitError, quota="waba"),
+    **dict.fromkeys(range(80000, 80007), ErrorCode("another product's quota is used", RateLimitError, quota="waba")),
+    80007: ErrorCode("the WhatsApp Business account has used its quota", RateLimitError, quota="waba"),
+    80008: ErrorCode("the WhatsApp Business account has used its quota", RateLimitError, quota="waba"),
+    80009: ErrorCode("another product's quota is used", RateLimitError, quota="waba"),
+    80014: ErrorCode("another product's quota is used", RateLimitError, quota="waba"),
+    # Other rate limits
+    613: ErrorCode("a custom rate limit was reached", RateLimitError),
+    130429: ErrorCode("too many messages were sent", RateLimitError),
+    131048: ErrorCode("the number is restricted for spam", RateLimitError, retry="never"),
+    131056: ErrorCode("too many messages were sent to one person", RateLimitError),
+    # Meta's own trouble
+    UNKNOWN_ERROR: ErrorCode("unknown error", ServerError, retry="reads if 5xx"),
+    2: ErrorCode("the API is down for a moment", ServerError, retry="reads"),
+    131000: ErrorCode("the API failed", ServerError, retry="reads"),
+    131016: ErrorCode("a service of the API is down for a moment", ServerError, retry="reads"),
+    131057: ErrorCode("the account is in maintenance", ServerError, retry="reads"),
+    133004: ErrorCode("the server is down for a moment", ServerError, retry="reads"),
+    131045: ErrorCode("the registration of the number has an error: register it first", ServerError),
+    133000: ErrorCode("the number is deregistered in part: deregister it again, then register it", ServerError),
+    # One number, its codes and its PIN
+    WRONG_PIN: ErrorCode("the PIN is wrong", retry="never", of_number=True),
+    WRONG_CODE: ErrorCode("the code is wrong", retry="never", of_number=True, blocks_for=AS_STATED),
+    133006: ErrorCode("the number is not verified: verify it first", retry="never", of_number=True),
+    133008: ErrorCode("too many wrong PINs were sent", retry="never", of_number=True, blocks_for=AS_STATED),
+    133009: ErrorCode("PINs were sent too fast", retry="never", of_number=True, blocks_for=AS_STATED),
+    133010: ErrorCode("the number is not registered: register it first", retry="never", of_number=True),
+    133015: ErrorCode("the number was just deleted", retry="never", of_number=True, blocks_for=5 * _MINUTE),
+    133016: ErrorCode("too many registrations", RateLimitError, retry="never", of_number=True, blocks_for=72 * _HOUR),
+    136024: ErrorCode("no code can be sent", retry="never", of_number=True, blocks_for=AS_STATED),
+    # A diary of July 2026 saw this subcode with a text that asks to wait one hour.
+    (136024, 2388091): ErrorCode("no code can be sent", retry="never", of_number=True, blocks_for=_HOUR),
 }
-"""Code → error. Code 100 says only that something is wrong, so there the status decides."""
+"""What each code means, or each code with a subcode. `None` is an error without a code."""
 
-_CODES_WITH_SUBCODE: Final[Mapping[tuple[int | None, int | None], type[GraphAPIError]]] = {
-    (100, 33): NotFoundError,
-    (100, 2388012): ConflictError,
-}
+_OTHER: Final = ErrorCode("an error that this library does not know")
 
-_STATUSES: Final[Mapping[int, type[GraphAPIError]]] = {
+_ERROR_OF_STATUS: Final[Mapping[int, type[GraphAPIError]]] = {
     401: AuthenticationError,
     403: PermissionDeniedError,
     404: NotFoundError,
@@ -55,115 +138,25 @@ _STATUSES: Final[Mapping[int, type[GraphAPIError]]] = {
     422: UnprocessableEntityError,
     429: RateLimitError,
 }
-"""Status → error, where the code does not say. Any other 4xx is a `BadRequestError`, any 5xx a `ServerError`."""
-
-_PASSES: Final = frozenset({2, 131000, 131016, 131057, 133004})
-"""Meta's own trouble that passes by itself; so does code 1 with a 5xx."""
-
-_OF_A_NUMBER: Final = frozenset({133005, 133006, 133008, 133009, 133010, 133015, 133016, 136024, 136025})
-"""Refused for what a number is, or for the codes and PINs that were guessed for it: nothing was done."""
-
-_NEVER_REPEATED: Final = frozenset({368, 131048}) | _OF_A_NUMBER
-"""Blocks for hours or days, of which more calls make more, and guesses, which are counted."""
-
-_CALL_BUDGETS: Final = frozenset({4, 17, 32, 341, *range(80000, 80010), 80014})
-"""Limits of calls as such: what they refuse was not looked at, and so counts as no guess."""
-
-_SCOPES: Final[Mapping[int | None, Scope]] = {4: "app", 341: "app", 17: "token", 80007: "waba", 80008: "waba"}
+"""The class of an error where its code names none. Any other 5xx is a `ServerError`, the rest a `BadRequestError`."""
 
 
-def read_refusal(payload: Json, *, http_status: int, secrets: tuple[str, ...]) -> GraphAPIError:
-    """The error that an answer holds, whatever its shape: leniently, since real bodies lack any of the members.
-
-    Args:
-        payload: The JSON of the answer, or `None` where it had none.
-        http_status: The answer's status, even 200.
-        secrets: What to hide in every text, should the API echo it.
-    """
-    error: Json = payload.get("error") if isinstance(payload, dict) else None
-    facts: dict[str, Any] = redact(error, secrets) if isinstance(error, dict) else {"message": redact(error, secrets)}
-    bare: dict[str, Any] = error if isinstance(error, dict) else {}  # a PIN may have the digits of a code
-    code, subcode = _read_code(bare.get("code")), _read_code(bare.get("error_subcode"))
-    transient: Json = facts.get("is_transient")
-    data: Json = facts.get("error_data")
-    return _error_type(code, subcode, http_status)(
-        _read_text(facts.get("message")) or "refused without an error that can be read",
-        http_status=http_status,
-        code=code,
-        error_subcode=subcode,
-        type=_read_text(facts.get("type")),
-        fbtrace_id=_read_text(facts.get("fbtrace_id")),
-        is_transient=transient if isinstance(transient, bool) else None,
-        error_user_title=_read_text(facts.get("error_user_title")),
-        error_user_msg=_read_text(facts.get("error_user_msg")),
-        error_data=data if isinstance(data, dict | str) else None,
-        retry_after=read_block(code, subcode, facts),
-    )
+def meaning_of(code: int | None, subcode: int | None = None) -> ErrorCode:
+    """Look up what a code means, with its subcode if there is a row for both."""
+    return ERROR_CODES.get((code, subcode)) or ERROR_CODES.get(code, _OTHER)
 
 
-def is_retryable(error: WaPhoneError, *, is_write: bool, is_counted: bool = False) -> bool:
-    """Whether the same call may be made again: it helps, and it cannot happen twice.
-
-    Args:
-        error: In what it ended.
-        is_write: Whether it changes something.
-        is_counted: Whether the API counts how often it is asked. Then a refusal that names no limit of calls may have
-            been counted.
-    """
-    if isinstance(error, GraphAPIError):
-        may_be_counted = is_counted and error.code not in _CALL_BUDGETS
-        return (_is_throttled(error) and not may_be_counted) or (not is_write and _passes(error))
-    if isinstance(error, TransportError):
-        return not (is_write and error.sent)
-    return not is_write and isinstance(error, DecodeError) and error.garbled
-
-
-def lost_outcome(error: WaPhoneError) -> str | None:
-    """Why a write that ended in this error may have happened, in a few words; `None` where it has not."""
-    if isinstance(error, RequestTimeoutError) and error.sent:
-        return "no answer in time"
-    if isinstance(error, TransportError) and error.sent:
-        return "the connection broke before the answer"
-    if isinstance(error, DecodeError):
-        return f"an answer that cannot be read (HTTP {error.http_status})"
-    if isinstance(error, GraphAPIError) and not isinstance(error, RateLimitError | AuthenticationError):
-        unsure = error.code is None or error.code == UNKNOWN_ERROR or error.code in _PASSES
-        is_transient = error.is_transient and error.code not in _OF_A_NUMBER
-        if is_transient or (unsure and not 300 <= (error.http_status or 0) < 500):
-            return f"an error that does not say whether it happened: {error}"
-    return None
+def error_class(code: int | None, subcode: int | None, http_status: int) -> type[GraphAPIError]:
+    """Choose the class of an error: by its code, or else by its HTTP status."""
+    of_status = _ERROR_OF_STATUS.get(http_status, ServerError if http_status >= 500 else BadRequestError)
+    return meaning_of(code, subcode).error or of_status
 
 
 def throttled_scope(error: RateLimitError) -> Scope:
-    """Whose rate limit a throttled call met. The WABA's, where the code names no other."""
-    return _SCOPES.get(error.code, "waba")
+    """Say whose rate limit was reached. It is the account's, unless the code names another."""
+    return meaning_of(error.code).quota or "waba"
 
 
-def _error_type(code: int | None, subcode: int | None, http_status: int) -> type[GraphAPIError]:
-    by_status = _STATUSES.get(http_status, ServerError if http_status >= 500 else BadRequestError)
-    return _CODES_WITH_SUBCODE.get((code, subcode)) or _CODES.get(code, by_status)
-
-
-def _is_throttled(error: GraphAPIError) -> bool:
-    return isinstance(error, RateLimitError) and error.code not in _NEVER_REPEATED
-
-
-def _passes(error: GraphAPIError) -> bool:
-    if error.code in _NEVER_REPEATED or asks_for_less(error):
-        return False
-    server_trouble = (error.http_status or 0) >= 500 and error.code in {None, UNKNOWN_ERROR}
-    if error.is_transient is None:
-        return server_trouble or error.code in _PASSES
-    return error.is_transient or error.code in _PASSES or (server_trouble and error.code == UNKNOWN_ERROR)
-
-
-def _read_code(value: object) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
-        return int(value)
-    return value if isinstance(value, int) else None
-
-
-def _read_text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def needs_smaller_page(error: GraphAPIError) -> bool:
+    """Whether only a smaller page helps: code 1 with one text, as HTTP 500 (seen on other edges, read 2026-11-22)."""
+    return error.code == UNKNOWN_ERROR and "reduce the amount of data" in error.message.lower()

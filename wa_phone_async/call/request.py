@@ -19,8 +19,7 @@ from wa_phone_async.errors import AuthenticationError, GraphAPIError
 from wa_phone_async.query import DEFAULT_PAGE_SIZE, Sort, without_fields
 from wa_phone_async.redaction import Secret
 
-INVALID_PARAMETER: Final = 100
-UNKNOWN_ERROR: Final = 1
+from .error_codes import INVALID_PARAMETER, needs_smaller_page
 
 
 @attrs.frozen
@@ -155,14 +154,9 @@ def _leave_out_field(request: Request, error: GraphAPIError) -> _Remedy:
 def _ask_for_less(request: Request, error: GraphAPIError) -> _Remedy:
     """`Please reduce the amount of data`: only a smaller page helps."""
     limit = str(request.params.get("limit", DEFAULT_PAGE_SIZE))
-    if request.is_write or not asks_for_less(error) or not limit.isdecimal() or int(limit) < 2:
+    if request.is_write or not needs_smaller_page(error) or not limit.isdecimal() or int(limit) < 2:
         return None
     return f"limit {limit}", attrs.evolve(request, params={**request.params, "limit": str(int(limit) // 2)})
-
-
-def asks_for_less(error: GraphAPIError) -> bool:
-    """Whether the API wants a smaller page: HTTP 500 with code 1 (reported for other edges, read 2026-11-22)."""
-    return error.code == UNKNOWN_ERROR and "reduce the amount of data" in error.message.lower()
 
 
 _RULES: Final[tuple[Callable[[Request, GraphAPIError], _Remedy], ...]] = (

@@ -1,33 +1,34 @@
-"""What an answer says: the JSON of a good one, or the refusal that it is. Pure: bytes and headers in, a value out."""
+"""From the bytes of a response to its JSON, or to the error that it is. Nothing here does I/O."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
 
 from wa_phone_async.decoding.converter import Json, read_json
-from wa_phone_async.errors import BadRequestError, DecodeError, RateLimitError
+from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError
 from wa_phone_async.redaction import redact
 from wa_phone_async.usage import Usage, server_wait
 
-from .error_codes import read_refusal
+from .error_codes import error_class, meaning_of
 
 
-def read_answer(body: bytes, *, http_status: int, usage: Usage | None, secrets: tuple[str, ...]) -> Any:
-    """The JSON of an answer that is no refusal.
+def read_response(body: bytes, *, http_status: int, usage: Usage | None, secrets: tuple[str, ...]) -> Any:
+    """Read the JSON of a response, or raise the error that it is.
 
     Args:
-        body: The answer's body, decompressed.
-        http_status: Its status.
-        usage: What its headers say about the budgets.
-        secrets: What to hide in every text of a refusal, should the API echo it.
+        body: The body, decompressed.
+        http_status: The HTTP status.
+        usage: What the headers report of the quotas.
+        secrets: Texts to hide in the error, since the API may echo them.
 
     Raises:
-        GraphAPIError: It is a refusal, whatever its status: errors come with HTTP 200 too.
-        DecodeError: It is no JSON, or a redirect.
+        GraphAPIError: The API rejected the request. It may do so with HTTP 200 too.
+        DecodeError: The body is not JSON, or the response is a redirect.
     """
     if 300 <= http_status < 400:
-        text = f"the answer is a redirect (HTTP {http_status}), and redirects are never followed"
+        text = f"the response is a redirect (HTTP {http_status}), and redirects are not followed: check base_url"
         raise DecodeError(text, http_status=http_status)
     if http_status < 400:
         payload: Json = read_json(body, http_status=http_status)
@@ -35,43 +36,76 @@ def read_answer(body: bytes, *, http_status: int, usage: Usage | None, secrets: 
             return payload
     else:
         payload = _read_json_if_any(body)
-    refusal = read_refusal(payload, http_status=http_status, secrets=secrets)
-    waits = refusal.retry_after, server_wait(usage, is_throttled=isinstance(refusal, RateLimitError))
-    refusal.retry_after = max(filter(None, waits), default=None)
-    if isinstance(refusal, RateLimitError):
-        refusal.usage = usage
-    raise refusal
+    error = read_api_error(payload, http_status=http_status, secrets=secrets)
+    waits = error.retry_after, server_wait(usage, is_throttled=isinstance(error, RateLimitError))
+    error.retry_after = max(filter(None, waits), default=None)
+    if isinstance(error, RateLimitError):
+        error.usage = usage
+    raise error
 
 
-def unreadable(
-    body: bytes, *, http_status: int, content_type: str, asked: str, host: str, secrets: tuple[str, ...]
-) -> DecodeError:
-    """The error of a good answer that is no JSON, which says where it came from, and nothing of what it says.
+def read_api_error(payload: Json, *, http_status: int, secrets: tuple[str, ...]) -> GraphAPIError:
+    """Read the error in a response, whatever its form: real errors lack any of their members.
 
     Args:
-        body: The answer's body, decompressed.
-        http_status: Its status.
-        content_type: Its header of this name. A page of HTML is another server's, which will answer so again.
-        asked: The method and the path that were asked for, without the query.
-        host: Who answered, with the port where there is one.
-        secrets: What to hide, should the header echo it.
+        payload: The JSON of the response, or `None` if it has none.
+        http_status: The HTTP status, which can be 200.
+        secrets: Texts to hide in the error, since the API may echo them.
+    """
+    sent: Json = payload.get("error") if isinstance(payload, dict) else None
+    raw: dict[str, Any] = sent if isinstance(sent, dict) else {"message": sent}
+    # The code is read from what was sent. Where a PIN has the same digits, `redact` would hide it.
+    code, subcode = _read_code(raw.get("code")), _read_code(raw.get("error_subcode"))
+    facts: dict[str, Any] = redact(raw, secrets)
+    transient: Json = facts.get("is_transient")
+    data: Json = facts.get("error_data")
+    return error_class(code, subcode, http_status)(
+        _read_text(facts.get("message")) or meaning_of(code, subcode).meaning,
+        http_status=http_status,
+        code=code,
+        error_subcode=subcode,
+        type=_read_text(facts.get("type")),
+        fbtrace_id=_read_text(facts.get("fbtrace_id")),
+        is_transient=transient if isinstance(transient, bool) else None,
+        error_user_title=_read_text(facts.get("error_user_title")),
+        error_user_msg=_read_text(facts.get("error_user_msg")),
+        error_data=data if isinstance(data, dict | str) else None,
+        retry_after=read_block(code, subcode, facts),
+    )
+
+
+def not_json_error(
+    body: bytes, *, http_status: int, content_type: str, request: str, host: str, secrets: tuple[str, ...]
+) -> DecodeError:
+    """Make the error for a successful response that is not JSON. It says where the body came from, not what it is.
+
+    Args:
+        body: The body, decompressed.
+        http_status: The HTTP status.
+        content_type: The header of this name. HTML comes from another server, so a retry would get it again.
+        request: The method and the path, without the query.
+        host: The host that responded, with its port if it has one.
+        secrets: Texts to hide, since the header may echo them.
     """
     media_type = content_type.partition(";")[0].strip()
-    shown = f" {redact(media_type, secrets)}" if re.fullmatch(r"[\w.+-]+/[\w.+-]+", media_type) else ""
-    why = f"not JSON ({len(body)} bytes)" if body else "empty"
+    is_media_type = re.fullmatch(r"[\w.+-]+/[\w.+-]+", media_type)
     is_page = bool(body) and media_type.lower() == "text/html"
-    text = f"{asked}: HTTP {http_status}{shown} from {host}, which is {why}"
+    facts = [f"HTTP {http_status}", redact(media_type, secrets) if is_media_type else "", f"{len(body)} bytes"]
+    text = (
+        f"{request}: the response from {host} is {'not JSON' if body else 'empty'} ({', '.join(filter(None, facts))})"
+        f"{': check base_url' if is_page else ''}"
+    )
     return DecodeError(text, http_status=http_status, garbled=not is_page)
 
 
 def check_success(payload: Json, *, http_status: int) -> None:
-    """Refuse the answer to a write that says that it failed, and not why.
+    """Check that the response to a write does not say that it failed.
 
     Raises:
-        BadRequestError: It does. Without a code nobody knows whether it happened all the same.
+        BadRequestError: It says `success: false`. There is no code, so the write may have happened.
     """
     if isinstance(payload, dict) and payload.get("success") is False:
-        raise BadRequestError("the API answered success: false, and not why", http_status=http_status)
+        raise BadRequestError("the API sent success: false without a reason", http_status=http_status)
 
 
 def _read_json_if_any(body: bytes) -> Any:
@@ -79,3 +113,70 @@ def _read_json_if_any(body: bytes) -> Any:
         return read_json(body)
     except DecodeError:
         return None
+
+
+def _read_code(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def _read_text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+# --- how long an error blocks a number
+
+# Meta documents no wording, and `error_user_msg` is in the language of the user. So any length of time counts.
+_COUNT = r"(?<![\d.,])(\d{1,6}(?:[.,]\d{1,3})?)"
+_UNIT = r"(d(?:ays?|[ií]as?)?|h(?:(?:ou)?rs?|oras?)?|m(?:in\w{0,8})?|s(?:e[cg]\w{0,8})?)\b"
+_PART = rf"{_COUNT}\s*{_UNIT}"
+_PARTS: Final = re.compile(_PART, re.IGNORECASE)
+_SPAN: Final = re.compile(rf"{_PART}(?:(?:\s|,|and|e|y){{0,5}}{_PART}){{0,3}}", re.IGNORECASE)
+_CLOCK: Final = re.compile(r"\b(\d{1,3}):(\d\d):(\d\d)\b")
+_LONGEST: Final = 366 * 86_400.0  # a longer time is something else, such as the age of an account
+_SECONDS: Final[Mapping[str, float]] = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+def read_block(code: int | None, subcode: int | None, error: Mapping[str, Any]) -> float | None:
+    """Read for how many seconds an error blocks its number: as its texts state, or else as is usual for its code.
+
+    Meta's page of WhatsApp error codes (read 2026-11-22) says that the details of 133008 and 133009 state the wait.
+
+    Args:
+        code: The code of the error.
+        subcode: Its subcode.
+        error: The error as it was sent.
+
+    Returns:
+        `None` if the code blocks no number, or if nothing says how long.
+    """
+    usual = meaning_of(code, subcode).blocks_for
+    if usual is None:
+        return None
+    # The longest one is never too short: a text may name the time of the guesses too, as in "3 guesses in 10 minutes".
+    stated = max((wait for text in _texts(error) for wait in _waits(text) if wait <= _LONGEST), default=0.0)
+    return stated or usual or None
+
+
+def _texts(error: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts that may state a wait. A bare number in the details is a number of seconds."""
+    details: Any = error.get("error_data")
+    if isinstance(details, dict):
+        details = cast("dict[str, Any]", details).get("details")
+    if isinstance(details, int | str) and not isinstance(details, bool):
+        yield f"{details} s" if re.fullmatch(r"\d{1,6}", str(details).strip()) else str(details)
+    for name in ("error_user_msg", "message"):
+        if isinstance(error.get(name), str):
+            yield error[name]
+
+
+def _waits(text: str) -> Iterator[float]:
+    """Yield every length of time in a text, in seconds."""
+    for span in _SPAN.finditer(text):
+        parts = _PARTS.findall(span[0])
+        yield sum(float(count.replace(",", ".")) * _SECONDS[unit[0].lower()] for count, unit in parts)
+    for hours, minutes, seconds in _CLOCK.findall(text):
+        yield 3600.0 * int(hours) + 60.0 * int(minutes) + int(seconds)

@@ -1,9 +1,9 @@
-"""The one rate-limit-aware backoff decorator around every call, and the pure generator that decides for it.
+"""Retries: which errors are worth one, how long a call waits before it, and the one backoff decorator.
 
     wait before try n+1  =  max(server's wait, min(max_wait, first_wait · 2ⁿ⁻¹ · (1 + r)))      0 ≤ r < 1, random
 
-A server's wait is a floor. One beyond `max_wait` gives up at once, and so does a wait that would overrun the call's
-`total_timeout`: both are decided before the wait, on facts that ride on the error.
+The server's wait is a floor. If it is longer than `max_wait`, or if a wait would overrun the `total_timeout`, the call
+fails at once instead of waiting first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ import attrs
 import backoff
 
 from wa_phone_async.checks import check_at_least_one, check_seconds
-from wa_phone_async.errors import WaPhoneError
+from wa_phone_async.errors import (
+    AuthenticationError,
+    DecodeError,
+    GraphAPIError,
+    RateLimitError,
+    RequestTimeoutError,
+    TransportError,
+    WaPhoneError,
+)
+
+from .error_codes import meaning_of, needs_smaller_page
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,23 +35,23 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How often, and how patiently, a call is made again. Every policy ends.
+    """How often a failed call is retried, and how long it waits before each retry. Every policy ends.
 
-    Unless told, there are `max_attempts=5` tries in all, with `first_wait=0.5` seconds and at most `max_wait=60` s
-    between two of them, and no `total_timeout`, which would be the seconds of the whole call.
+    Default: `max_attempts=5`, `first_wait=0.5`, `max_wait=60` and no `total_timeout`. A call then makes 5 attempts at
+    most, waits 0.5 seconds before the first retry, and 60 seconds at most before a later one.
 
     Raises:
         InvalidArgumentError: A number is out of its range.
     """
 
     max_attempts: int = 5
-    """Tries in all, the first one included; 1 never repeats."""
+    """Attempts in all, the first one included. 1 means no retry."""
     max_wait: float = 60.0
-    """The longest single wait in seconds. Our own waits are cut at it; a longer one that the server asks for raises."""
+    """The longest wait in seconds. Our own waits are cut to it. If the server asks for more, the call fails."""
     first_wait: float = 0.5
-    """Seconds before the second try, without any hint of the server's; each further wait is twice as long."""
+    """Seconds before the first retry, if the server names no wait. Each further wait is twice as long."""
     total_timeout: float | None = None
-    """Seconds that one call may take with all its attempts and waits, on a list each page; `None` sets no bound."""
+    """Seconds for one call with all its attempts and waits. Of a list it is for each page. `None`: no limit."""
 
     def __attrs_post_init__(self) -> None:
         check_at_least_one("max_attempts", self.max_attempts)
@@ -52,30 +62,91 @@ class RetryPolicy:
 
     @classmethod
     def batch(cls) -> RetryPolicy:
-        """For jobs that have all night: waits for the next hour's budget, a little over an hour at a time.
+        """Make a policy for jobs that may run all night: it can wait until the quota of the next hour.
 
-        It tries 10 times, and waits 1 s first and 3,900 s (65 minutes) at most.
+        It makes 10 attempts at most. It waits 1 s before the first retry, and 3,900 s (65 minutes) at most.
         """
         return cls(max_attempts=10, max_wait=3_900.0, first_wait=1.0)
 
     @classmethod
     def interactive(cls) -> RetryPolicy:
-        """For somebody who waits for the answer: gives up within seconds, and says how long it would have taken.
+        """Make a policy for calls that a person waits for: it fails within seconds, and the error has the wait.
 
-        It tries 3 times, waits 0.2 s first and 3 s at most, and takes 20 s in all.
+        It makes 3 attempts at most. It waits 0.2 s before the first retry and 3 s at most, and takes 20 s in all.
         """
         return cls(max_attempts=3, max_wait=3.0, first_wait=0.2, total_timeout=20.0)
 
 
-def waits(policy: RetryPolicy, *, draw: Callable[[], float] = random.random) -> Generator[float, Any, None]:
-    """Decide, error by error: yield the seconds to wait before the next try, or return to give up.
+# --- is it retried?
+
+
+def is_retryable(error: WaPhoneError, *, is_write: bool, is_counted: bool = False) -> bool:
+    """Whether a retry of the same call is safe and may succeed.
 
     Args:
-        policy: How patient to be.
-        draw: Gives a number from 0 up to 1, of which the jitter is made. It only ever adds.
+        error: The error of the last attempt.
+        is_write: Whether the call changes something. It is then retried only if it did certainly not happen.
+        is_counted: Whether the API counts the tries, as it counts guesses of a PIN. Such a call is retried only if its
+            code names a quota of calls: after any other error the try may have been counted.
+    """
+    if isinstance(error, GraphAPIError):
+        code = meaning_of(error.code)
+        if code.retry == "never":
+            return False
+        if isinstance(error, RateLimitError) and (code.quota or not is_counted):
+            return True
+        return not is_write and _passes(error)
+    if isinstance(error, TransportError):
+        return not (is_write and error.sent)
+    return not is_write and isinstance(error, DecodeError) and error.garbled
+
+
+def _passes(error: GraphAPIError) -> bool:
+    """Whether the trouble passes by itself, if the code does not forbid a retry."""
+    retry = meaning_of(error.code).retry
+    if needs_smaller_page(error):
+        return False
+    if error.is_transient or retry == "reads":
+        return True
+    if error.code is None and error.is_transient is False:
+        return False  # nothing but `is_transient` says what it is
+    return retry == "reads if 5xx" and (error.http_status or 0) >= 500
+
+
+def unknown_outcome(error: WaPhoneError) -> str | None:
+    """Say in a few words why a write may have happened although it ended in this error.
+
+    Returns:
+        `None` if it did certainly not happen.
+    """
+    if isinstance(error, RequestTimeoutError) and error.sent:
+        return "no response in time"
+    if isinstance(error, TransportError) and error.sent:
+        return "the connection broke before the response"
+    if isinstance(error, DecodeError):
+        return f"an invalid response (HTTP {error.http_status})"
+    if isinstance(error, GraphAPIError) and not isinstance(error, RateLimitError | AuthenticationError):
+        code = meaning_of(error.code)
+        is_transient = error.is_transient and not code.of_number
+        # A status of 4xx means that the API rejected the request, even where the code alone says too little.
+        is_unclear = code.retry in {"reads", "reads if 5xx"} and not 300 <= (error.http_status or 0) < 500
+        if is_transient or is_unclear:
+            return f"an API error that does not say whether it happened: {error}"
+    return None
+
+
+# --- how long does it wait?
+
+
+def waits(policy: RetryPolicy, *, draw: Callable[[], float] = random.random) -> Generator[float, Any, None]:
+    """Decide after each error: yield the seconds to wait before the next attempt, or return to give up.
+
+    Args:
+        policy: How often to retry, and how long to wait.
+        draw: Returns a number from 0 up to 1 for the jitter, which makes a wait longer and never shorter.
     """
     own_wait = policy.first_wait
-    error: WaPhoneError = yield 0.0  # backoff's own set-up takes the first value, and waits for the rest
+    error: WaPhoneError = yield 0.0  # backoff drops the first value, and sends each error after it
     for _ in range(policy.max_attempts - 1):
         wait = max(error.retry_after or 0.0, min(policy.max_wait, own_wait * (1 + draw())))
         own_wait = min(2 * own_wait, policy.max_wait)
@@ -88,16 +159,18 @@ def waits(policy: RetryPolicy, *, draw: Callable[[], float] = random.random) -> 
 def retrying(
     policy: RetryPolicy, on_wait: Callable[..., None]
 ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
-    """Decorate a coroutine function, once and for all its calls, so that failed attempts are repeated.
+    """Decorate a coroutine function once: each of its calls is then retried by the policy.
 
     Args:
-        policy: How patient to be.
-        on_wait: Told before each wait: what the call was given, and as `error` and `seconds` why and how long.
+        policy: How often to retry, and how long to wait.
+        on_wait: Called before each wait with the arguments of the call, and with `error` and `seconds`.
     """
 
     def tell(details: Any) -> None:
         on_wait(*details["args"], error=details["exception"], seconds=details["wait"])
 
+    # backoff's own options stay off, as they are in 2.2.1: its jitter can shorten the server's wait, its `max_time`
+    # still makes an attempt that is too late, and its logger prints the exception.
     persistent = backoff.on_exception(waits, WaPhoneError, jitter=None, logger=None, on_backoff=tell, policy=policy)
 
     def decorate(attempt: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
@@ -108,7 +181,7 @@ def retrying(
             try:
                 return await call(*args, **kwargs)
             except WaPhoneError as error:
-                error.__context__ = None  # the StopIteration by which the generator gave up
+                error.__context__ = None  # the StopIteration of `waits`, which helps no reader of a traceback
                 raise
 
         return call_with_clean_context

@@ -23,15 +23,13 @@ from wa_phone_async import (
     is_ready,
     read_readiness,
 )
+from wa_phone_async.call.error_codes import WRONG_CODE, WRONG_PIN
 from wa_phone_async.cli.connection import Link
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.terminal.output import broken, printable, tell, terminal_width
 from wa_phone_async.cli.terminal.prompt import NoAnswerError, Prompt
 from wa_phone_async.readiness import OnboardingStep as Step
 from wa_phone_async.readiness import next_step
-
-_WRONG_CODE: Final = 136025
-_WRONG_PIN: Final = 133005
 
 _SETTLING_SECONDS: Final = 15.0
 """How long it looks whether a write happened whose answer was lost, and the seconds between two looks."""
@@ -158,7 +156,7 @@ class Walk:
             except OutcomeUnknownError as error:
                 return await self._settle(Step.VERIFY, error)
             except GraphAPIError as error:
-                if not self._may_ask_again(error, _WRONG_CODE):
+                if not self._may_ask_again(error, WRONG_CODE):
                     raise
                 _tell(sentence(error))
                 _tell("Meta counts wrong codes. Look at it again; Enter alone sends a new one.")
@@ -177,7 +175,7 @@ class Walk:
             except OutcomeUnknownError as error:
                 return await self._settle(Step.REGISTER, error)
             except GraphAPIError as error:
-                if not self._may_ask_again(error, _WRONG_PIN):
+                if not self._may_ask_again(error, WRONG_PIN):
                     raise
                 _tell(sentence(error))
                 _tell("Meta counts wrong PINs. Type the one that this number has; WhatsApp Manager can reset it.")
