@@ -1,4 +1,4 @@
-"""The error tree: each branch is something else to do for the caller, and every error travels whole."""
+"""The error tree: each branch asks for another action, and every error can be copied and pickled completely."""
 
 import contextlib
 import copy
@@ -61,7 +61,7 @@ BASES: dict[type[WaPhoneError], tuple[type[Exception], ...]] = {
     RateLimitError: (GraphAPIError,),
     ServerError: (GraphAPIError,),
 }
-REFUSALS = [kind for kind in BASES if issubclass(kind, GraphAPIError)]
+API_ERRORS = [kind for kind in BASES if issubclass(kind, GraphAPIError)]
 
 
 def pickled(protocol: int) -> Callable[[WaPhoneError], WaPhoneError]:
@@ -78,8 +78,8 @@ COPIES: dict[str, Callable[[WaPhoneError], WaPhoneError]] = {
 }
 
 
-def refusal(kind: type[GraphAPIError] = GraphAPIError) -> GraphAPIError:
-    """A refusal of which every attribute is set."""
+def api_error(kind: type[GraphAPIError] = GraphAPIError) -> GraphAPIError:
+    """An API error with a value in every attribute."""
     return kind(
         "Too many calls",
         http_status=400,
@@ -96,12 +96,12 @@ def refusal(kind: type[GraphAPIError] = GraphAPIError) -> GraphAPIError:
 
 
 def samples() -> list[WaPhoneError]:
-    """An error of every class, made anew."""
+    """A new error of every class."""
     return [
         WaPhoneError("it failed"),
         InvalidArgumentError("limit must be a whole number"),
-        TransportError("no answer", sent=False),
-        RequestTimeoutError("no answer in time", sent=False),
+        TransportError("no response", sent=False),
+        RequestTimeoutError("no response in time", sent=False),
         OutcomeUnknownError(
             "unknown",
             operation="register",
@@ -109,7 +109,7 @@ def samples() -> list[WaPhoneError]:
             phone_number="16315551000",
             phone_number_id="7",
             field="host_platform",
-            reason="no answer in time",
+            reason="no response in time",
         ),
         AmbiguousNumberError("two", waba_id="1", phone_number="16315551000", phone_number_ids=("7", "8")),
         DecodeError("not JSON", http_status=200, garbled=True),
@@ -119,7 +119,7 @@ def samples() -> list[WaPhoneError]:
         WaitTimeoutError("not in time", phone_number_id="7", last_seen=None),
         StaleListingError("it changed each time", waba_id="1"),
         WebhookSignatureError("the webhook has no signature"),
-        *map(refusal, REFUSALS),
+        *map(api_error, API_ERRORS),
     ]
 
 
@@ -129,7 +129,7 @@ def error(request: pytest.FixtureRequest) -> WaPhoneError:
     return samples()[number]
 
 
-def test_every_error_class_has_its_place_in_the_tree_and_a_sample() -> None:
+def test_every_error_class_is_in_the_tree_and_has_a_sample() -> None:
     classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)}
     assert classes == {WaPhoneError, *BASES} == {type(error) for error in samples()}
 
@@ -140,12 +140,12 @@ def test_the_tree_is_the_documented_one(kind: type[WaPhoneError], bases: tuple[t
     assert kind.__name__ in (errors.__doc__ or "")
 
 
-def test_an_unknown_outcome_is_no_time_out() -> None:
+def test_an_unknown_outcome_is_not_a_timeout() -> None:
     assert not issubclass(OutcomeUnknownError, TimeoutError)
 
 
 @pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
-def test_errors_are_copied_and_pickled_whole(
+def test_errors_are_copied_and_pickled_completely(
     error: WaPhoneError, duplicate: Callable[[WaPhoneError], WaPhoneError]
 ) -> None:
     error.attempts, error.retryable, error.seconds_left = 3, True, 1.5
@@ -157,7 +157,7 @@ def test_errors_are_copied_and_pickled_whole(
     assert other.__notes__ == ["while listing"]
 
 
-async def test_errors_pass_an_async_context_manager(error: WaPhoneError) -> None:
+async def test_errors_pass_through_an_async_context_manager(error: WaPhoneError) -> None:
     @contextlib.asynccontextmanager
     async def manager() -> AsyncIterator[None]:
         yield
@@ -168,18 +168,18 @@ async def test_errors_pass_an_async_context_manager(error: WaPhoneError) -> None
     assert caught.value is error
 
 
-def test_errors_say_at_once_that_nothing_is_known_of_the_call(error: WaPhoneError) -> None:
+def test_a_new_error_knows_nothing_of_its_call(error: WaPhoneError) -> None:
     assert (error.attempts, error.retryable, error.seconds_left) == (0, False, None)
 
 
-def test_a_request_may_have_been_sent_unless_told_otherwise() -> None:
-    assert TransportError("no answer").sent
-    assert RequestTimeoutError("no answer in time").sent
+def test_by_default_the_request_may_have_been_sent() -> None:
+    assert TransportError("no response").sent
+    assert RequestTimeoutError("no response in time").sent
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
-def test_a_refusal_keeps_every_fact(kind: type[GraphAPIError]) -> None:
-    error = refusal(kind)
+@pytest.mark.parametrize("kind", API_ERRORS)
+def test_an_api_error_keeps_every_fact(kind: type[GraphAPIError]) -> None:
+    error = api_error(kind)
     assert error.message == "Too many calls"
     assert (error.http_status, error.code, error.error_subcode) == (400, 80008, 2446079)
     assert (error.type, error.fbtrace_id, error.is_transient) == ("OAuthException", "AbC", True)
@@ -192,7 +192,7 @@ def test_a_refusal_keeps_every_fact(kind: type[GraphAPIError]) -> None:
     ("error", "sentence"),
     [
         (
-            refusal(),
+            api_error(),
             "Espere um pouco: Too many calls (HTTP 400, code 80008/2446079, retry after 90 s, trace AbC)",
         ),
         (GraphAPIError("No", http_status=400, error_user_title="Title", error_user_msg="Text."), "Text: No (HTTP 400)"),
@@ -210,19 +210,19 @@ def test_a_refusal_keeps_every_fact(kind: type[GraphAPIError]) -> None:
     ids=[
         "all",
         "a sentence for people comes first",
-        "or a title where there is no sentence",
-        "what is said already is not said twice",
+        "or a title if there is no sentence",
+        "the same sentence is not said twice",
         "status only",
         "code 0",
-        "a subcode says nothing without a code",
+        "no subcode without its code",
         "part of a second",
         "nearly whole",
         "rounded up",
         "a day",
-        "an error of arithmetic",
+        "a rounding error",
     ],
 )
-def test_a_refusal_is_one_sentence_with_its_trace(error: GraphAPIError, sentence: str) -> None:
+def test_the_text_of_an_api_error_is_one_sentence_with_its_trace(error: GraphAPIError, sentence: str) -> None:
     assert str(error) == sentence
 
 
@@ -238,7 +238,7 @@ def test_a_refusal_is_one_sentence_with_its_trace(error: GraphAPIError, sentence
     ],
     ids=["all", "nothing", "code 0"],
 )
-def test_the_repr_of_a_refusal_has_its_codes(error: GraphAPIError, text: str) -> None:
+def test_the_repr_of_an_api_error_has_its_codes(error: GraphAPIError, text: str) -> None:
     assert repr(error) == text
 
 
@@ -248,7 +248,7 @@ def test_the_repr_of_a_refusal_has_its_codes(error: GraphAPIError, text: str) ->
     trace=st.none() | st.text(),
     retry_after=st.none() | st.floats(min_value=0, allow_nan=False),
 )
-def test_any_refusal_can_be_said_and_pickled(
+def test_any_api_error_can_be_printed_and_pickled(
     message: str, code: int | None, trace: str | None, retry_after: float | None
 ) -> None:
     error = GraphAPIError(message, http_status=400, code=code, fbtrace_id=trace, retry_after=retry_after)

@@ -1,4 +1,4 @@
-"""The fault matrix: each fault of the table, met by a GET and by a POST, once and always, in virtual time."""
+"""The fault matrix: a GET and a POST meet each fault of the table, once and always, in virtual time."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "fault-matrix.md"
 
 
 class FaultyServer(RawServer):
-    """A server that would do everything as often as it is told to, and has its fault with the first so many calls."""
+    """A server that does every write again if it is sent again, and has its fault with the first requests."""
 
     def __init__(self, fault: Fault, *, faults: int, is_done: bool, elsewhere: str) -> None:
         super().__init__([self._play])
@@ -38,21 +38,21 @@ class FaultyServer(RawServer):
     async def _play(self, connection: Connection) -> None:
         request = self.requests[-1]
         if self._fault.act is None or not self._faults_left:
-            self._carry_out(request)
+            self._do(request)
             await answer('{"data":[{"id":"7"}]}' if request.method == "GET" else '{"id":"7"}')(connection)
             return
         self._faults_left -= 1
         if self._is_done:
-            self._carry_out(request)
+            self._do(request)
         await self._fault.act(Scene(connection, self._elsewhere))
 
-    def _carry_out(self, request: Heard) -> None:
+    def _do(self, request: Heard) -> None:
         if request.method == "POST":
             self.created.append(json.loads(request.body)["phone_number"])
 
 
 class Lookup(AbstractResolver):
-    """Leads the first so many connections astray, and all others to the server."""
+    """Leads the first connections astray, and all others to the server."""
 
     def __init__(self, astray: Callable[[], Awaitable[int]], *, faults: int, port: int) -> None:
         self._astray, self._faults_left, self._port = astray, faults, port
@@ -72,7 +72,7 @@ class Lookup(AbstractResolver):
 
 @attrs.frozen
 class Seen:
-    """What was seen of one call, by both sides."""
+    """What both sides saw of one call."""
 
     error: WaPhoneError | None
     seconds: float
@@ -130,7 +130,7 @@ async def _call(client: PhoneNumberClient, method: Method) -> WaPhoneError | Non
 
 
 def cases() -> Iterator[Any]:
-    """Each cell of the table; an unknown outcome with a server that had done it, and with one that had not."""
+    """Each cell of the table. An unknown outcome comes twice: the server did the write, and it did not."""
     methods: tuple[Method, ...] = ("GET", "POST")
     for fault in FAULTS:
         for method in methods:
@@ -143,14 +143,14 @@ def cases() -> Iterator[Any]:
 
 
 def may_be_done(ending: Ending) -> tuple[bool, ...]:
-    """Whether the server carries a call out although it has its fault with it."""
+    """Whether the server does the write although it has its fault with it."""
     if ending.error is OutcomeUnknownError:
         return False, True
-    return (ending.error is None and ending.tries == ending.requests == 1,)
+    return (ending.error is None and ending.attempts == ending.requests == 1,)
 
 
 @pytest.mark.parametrize(("fault", "method", "often", "ending", "is_done"), list(cases()))
-def test_it_becomes_what_the_table_says(
+def test_the_call_ends_as_the_table_says(
     fault: Fault,
     method: Method,
     often: Often,
@@ -163,14 +163,14 @@ def test_it_becomes_what_the_table_says(
     least, most = ending.seconds
 
     assert (None if error is None else type(error)) is ending.error, repr(error)
-    assert (finished.attempts, seen.requests) == (ending.tries, ending.requests)
+    assert (finished.attempts, seen.requests) == (ending.attempts, ending.requests)
     assert least - 1e-6 <= seen.seconds <= most + 1e-6
     assert seen.created == [NUMBER] * ending.effects(method, is_done=is_done)
     assert seen.connections_elsewhere == 0
     assert finished.seconds == pytest.approx(seen.seconds)
     assert finished.error == (None if error is None else type(error).__name__)
     if error is not None:
-        assert error.attempts == ending.tries
+        assert error.attempts == ending.attempts
         assert error.retry_after == (None if ending.retry_after is None else pytest.approx(ending.retry_after))
         assert (error.__cause__, error.__context__) == (None, None)
         assert TOKEN not in f"{error!r} {error} {vars(error)}"
@@ -180,13 +180,15 @@ def test_no_create_can_happen_twice() -> None:
     for fault in FAULTS:
         for ending in filter(None, (fault.post.once, fault.post.always)):
             if ending.error is OutcomeUnknownError:
-                assert ending.tries == 1
+                assert ending.attempts == 1
 
 
-def test_each_fault_has_a_name_of_its_own() -> None:
+def test_each_fault_has_its_own_name() -> None:
     names = [fault.name for fault in FAULTS]
     assert len(names) == len(set(names)) >= 30
 
 
 def test_the_page_of_the_docs_is_the_table() -> None:
-    assert PAGE.read_text(encoding="utf-8") == write_page(), "run: python tests/faults.py > docs/fault-matrix.md"
+    assert PAGE.read_text(encoding="utf-8") == write_page(), (
+        "run: python tests/support/faults.py > docs/fault-matrix.md"
+    )

@@ -1,29 +1,29 @@
-"""What can go wrong, as a tree: each branch is something else that the caller can do about it.
+"""What can go wrong, as a tree. Each branch asks for another action of the caller.
 
     WaPhoneError
-    ├── InvalidArgumentError      (also ValueError)    mend the call: nothing was sent
-    ├── TransportError                                 no answer: the network, or the server, is not there
-    │   └── RequestTimeoutError   (also TimeoutError)  no answer in time
-    ├── OutcomeUnknownError                            a write whose answer was lost: look before repeating it
-    ├── AmbiguousNumberError                           several numbers may be the one that is meant: say which by its id
-    ├── DecodeError                                    an answer that cannot be read
-    ├── PaginationError                                a list that would never end, or cannot go on
-    ├── ExportError               (also OSError)       a file that could not be written whole
-    ├── WaitError                                      a state that was waited for, and cannot come by waiting
-    │   └── WaitTimeoutError      (also TimeoutError)  a state that did not come in time: look at what is there
-    ├── StaleListingError                              a listing was outdated each time it was read: ask again later
-    ├── WebhookSignatureError                          a webhook that Meta did not sign: answer 403
-    └── GraphAPIError                                  the API's own refusal, with all that it said
-        ├── BadRequestError                            a parameter is wrong
-        ├── AuthenticationError                        the token is missing, expired or revoked
-        ├── PermissionDeniedError                      the token is good, and may not do this
-        ├── NotFoundError                              no such object, or not visible to this token
-        ├── ConflictError                              it is there already
-        ├── UnprocessableEntityError                   well-formed, and impossible
-        ├── RateLimitError                             throttled: wait
-        └── ServerError                                the API's own trouble
+    ├── InvalidArgumentError      (also ValueError)    an argument is invalid and nothing was sent: fix the call
+    ├── TransportError                                 no complete response: check the network
+    │   └── RequestTimeoutError   (also TimeoutError)  no complete response in time
+    ├── OutcomeUnknownError                            a write may have happened: check before you send it again
+    ├── AmbiguousNumberError                           several numbers match: choose one by its id
+    ├── DecodeError                                    a response is invalid
+    ├── PaginationError                                a list cannot go on, or would never end
+    ├── ExportError               (also OSError)       a file was not written
+    ├── WaitError                                      waiting does not help: somebody must act on the number
+    │   └── WaitTimeoutError      (also TimeoutError)  a number did not change in time: wait again, or give up
+    ├── StaleListingError                              an account changed during each read: read it again later
+    ├── WebhookSignatureError                          a webhook was not signed by Meta: respond with HTTP 403
+    └── GraphAPIError                                  the API rejected the request
+        ├── BadRequestError                            a parameter is missing or invalid
+        ├── AuthenticationError                        the access token is missing, expired or revoked
+        ├── PermissionDeniedError                      the access token is valid, but may not do this
+        ├── NotFoundError                              there is no such object, or the token may not see it
+        ├── ConflictError                              the object exists already
+        ├── UnprocessableEntityError                   the request is valid, but impossible
+        ├── RateLimitError                             there were too many calls: wait
+        └── ServerError                                the API failed
 
-Every error can be pickled, takes notes, and holds no secret.
+You can pickle every error and add notes to it. No error holds a secret.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ if TYPE_CHECKING:
     from .usage import Usage
 
 CLOSED: Final = "this client is closed: enter it again with 'async with', or make a new one"
-"""What a `RuntimeError` says for a call on a closed client."""
+"""The text of the `RuntimeError` for a call on a closed client."""
 
 
 class WaPhoneError(Exception):
-    """The base of every error that this library raises on purpose."""
+    """The base class of all errors that this library raises on purpose."""
 
     attempts: int = 0
-    """How many times the call was tried before it failed, the first one included."""
+    """How many attempts the call made, the first one included."""
     retry_after: float | None = None
-    """Seconds that the server asked to wait, or `None` where it named none."""
+    """Seconds that the server asks you to wait, or `None` if it does not say."""
     retryable: bool = False
-    """Whether the same call may be made again: it can do no harm, and it may help."""
+    """Whether a retry of the same call is safe and may succeed."""
     seconds_left: float | None = None
-    """Seconds that were left of the call's `total_timeout` when it failed, or `None` without one."""
+    """Seconds that were left of the call's `total_timeout` when it failed, or `None` if it had none."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # `Exception` would call `__init__` with `args` alone and so lose every keyword-only parameter.
+        # The one of `Exception` calls `__init__` with `args` alone, without the keyword-only parameters.
         return _rebuild, (type(self), self.args), self.__dict__
 
 
 def _rebuild(kind: type[WaPhoneError], args: tuple[Any, ...]) -> WaPhoneError:
     error = kind.__new__(kind, *args)
-    error.args = args  # `TimeoutError` leaves them to `__init__`
+    error.args = args  # `TimeoutError` sets them in `__init__`, which is not called
     return error
 
 
@@ -69,10 +69,10 @@ class InvalidArgumentError(WaPhoneError, ValueError):
 
 
 class TransportError(WaPhoneError):
-    """No whole answer came: no connection, a connection that broke, or an answer that was cut."""
+    """There is no complete response: the connection failed or broke, or the response was cut off."""
 
     sent: bool
-    """Whether the request may have reached the server. `False` means that it provably has not."""
+    """Whether the request may have reached the server. `False`: it certainly did not."""
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)
@@ -80,28 +80,28 @@ class TransportError(WaPhoneError):
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
-    """No whole answer came in time."""
+    """There was no complete response in time."""
 
 
 class OutcomeUnknownError(WaPhoneError):
-    """A write was sent and its answer was lost, so that it may or may not have happened.
+    """A write was sent and its response was lost. The write may have happened.
 
-    It is never repeated by itself. Look before you send it again: the text says where.
+    This library does not retry it. Check first if it happened: the text says how.
     """
 
     operation: str
-    """Which write it was: the name of the client's method."""
+    """The write: the name of the client's method."""
     waba_id: str | None
-    """The account that was written to; of a number, `None` where no account was named."""
+    """The account of the write. `None` if the write named a number and no account."""
     phone_number: str | None
-    """The number that was to be created, as it was passed; `None` for another write."""
+    """The number to create, as you passed it. `None` for other writes."""
     phone_number_id: str | None
-    """Meta's id of the number that was written to; `None` for a create."""
+    """Meta's id of the number that the write was about. `None` for a create."""
     field: str | None
-    """The field of the number that tells whether it happened; `None` where none does, as after a create, for which the
-    list of numbers tells."""
+    """The field of the number that shows whether the write happened. `None` if no field does. After a create the list
+    of numbers shows it."""
     reason: str
-    """What happened to the answer, in a few words."""
+    """What happened to the response, in a few words."""
 
     def __init__(
         self,
@@ -124,17 +124,17 @@ class OutcomeUnknownError(WaPhoneError):
 
 
 class AmbiguousNumberError(WaPhoneError):
-    """Several numbers of an account may be the one that is meant: go on with the id of the right one.
+    """Several numbers of an account match the one that you passed. Continue with the id of the right one.
 
-    It may be one number too, which is the one that is meant if a country code was left out: the text says what to do.
+    It can be a single number too, if it matches only without its country code. The text says what to do.
     """
 
     waba_id: str
     """The account."""
     phone_number: str
-    """The number that was looked for, as it was passed."""
+    """The number, as you passed it."""
     phone_number_ids: tuple[str, ...]
-    """Meta's ids of the numbers that may be it."""
+    """Meta's ids of the numbers that match."""
 
     def __init__(self, message: str, *, waba_id: str, phone_number: str, phone_number_ids: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -144,13 +144,13 @@ class AmbiguousNumberError(WaPhoneError):
 
 
 class DecodeError(WaPhoneError):
-    """An answer came that cannot be read: not JSON, too large, a redirect, or values of the wrong shape."""
+    """A response is invalid: it is not JSON, too large, or a redirect, or a value in it has the wrong type."""
 
     http_status: int | None
-    """The status of the answer, or `None` where the value did not come from one."""
+    """The HTTP status of the response, or `None` if the value did not come from a response."""
     garbled: bool
-    """Whether it was no JSON at all, as when it is cut on the way, so that asking again may help. A page of HTML with a
-    good status is not: it comes from another server, at a wrong `base_url`."""
+    """Whether the body is not JSON, for example because it was cut off. A retry may then succeed. `False` for HTML with
+    a 2xx status: that comes from another server, so `base_url` is wrong."""
 
     def __init__(self, message: str, *, http_status: int | None = None, garbled: bool = False) -> None:
         super().__init__(message)
@@ -159,10 +159,10 @@ class DecodeError(WaPhoneError):
 
 
 class PaginationError(WaPhoneError):
-    """A list that would never end, or that says it goes on and does not say where."""
+    """A list would never end, or it has another page and no cursor for it."""
 
     cursor: str | None
-    """The cursor that came twice, or after which only empty pages came; `None` where there was none."""
+    """The cursor that came twice, or after which all pages were empty. `None` if there was no cursor."""
 
     def __init__(self, message: str, *, cursor: str | None = None) -> None:
         super().__init__(message)
@@ -170,13 +170,13 @@ class PaginationError(WaPhoneError):
 
 
 class ExportError(WaPhoneError, OSError):
-    """A file could not be written whole, so that no part of it was left; the text says what is there instead."""
+    """A file could not be written completely, and no part of it was left. The text says what is there instead."""
 
-    # Names of our own: where `OSError` has its own ones, it speaks in its own way, and loses them when it is pickled.
+    # These replace the attributes of `OSError`. With its own it would build another text, and lose them in a pickle.
     errno: int | None = None
-    """The system's number of what went wrong, such as `errno.ENOSPC`, or `None`."""
+    """The error number of the system, such as `errno.ENOSPC`, or `None`."""
     filename: str | None = None
-    """The file that was to be written."""
+    """The file to write."""
 
     def __init__(self, message: str, *, errno: int | None = None, filename: str | None = None) -> None:
         super().__init__(message)
@@ -185,12 +185,12 @@ class ExportError(WaPhoneError, OSError):
 
 
 class WaitError(WaPhoneError):
-    """A number will not be as it was waited for, unless somebody does something about it; the text says why."""
+    """A number cannot reach the state that you wait for unless somebody acts. The text says why."""
 
     phone_number_id: str
-    """The number that was waited for."""
+    """Meta's id of the number."""
     last_seen: PhoneNumber | None
-    """The number as it was read last, or `None` where it could not be read once."""
+    """The number as it was read last, or `None` if no read succeeded."""
 
     def __init__(self, message: str, *, phone_number_id: str, last_seen: PhoneNumber | None) -> None:
         super().__init__(message)
@@ -199,11 +199,11 @@ class WaitError(WaPhoneError):
 
 
 class WaitTimeoutError(WaitError, TimeoutError):
-    """A number was not as it was waited for in time; `__cause__` is why its last reading failed, if it did."""
+    """A number did not reach the state in time. If its last read failed, `__cause__` is the error of it."""
 
 
 class StaleListingError(WaPhoneError):
-    """A cache was told that an account had changed each time it read it, so that it has no listing to give."""
+    """An account changed each time the cache read it, so the cache has no listing that is still true."""
 
     waba_id: str
     """The account."""
@@ -214,38 +214,38 @@ class StaleListingError(WaPhoneError):
 
 
 class WebhookSignatureError(WaPhoneError):
-    """A webhook has no signature, or not that of its body: answer it with HTTP 403. Nothing of it was read."""
+    """A webhook has no signature, or a wrong one. Respond with HTTP 403. Nothing of it was read."""
 
 
 class GraphAPIError(WaPhoneError):
-    """The API refused, and this is everything that it said.
+    """The API rejected the request. The attributes are all that it sent about the reason.
 
-    Its text begins with the sentence that is meant for people, where there is one, or else their title.
-    Only `message` and `http_status` are always there: real bodies lack `type`, `fbtrace_id`, even `code`
+    The text begins with Meta's sentence for people, or else with Meta's title for people, if there is one.
+    Only `message` and `http_status` are always there: real errors lack `type`, `fbtrace_id`, even `code`
     (Meta's Graph error guide and published captures, read 2026-11-22).
     """
 
     message: str
-    """What Meta says, for developers. Its wording is not stable: decide by `code`."""
+    """Meta's message for developers, or else what the code means. The words change: decide by `code` instead."""
     http_status: int | None
-    """The status of the answer. Throttling often arrives as 400, and an error even as 200. `None` only in a
+    """The HTTP status of the response. Throttling often has 400, and some errors have 200. `None` only in a
     `RateLimitError` for a call that was not sent."""
     code: int | None
     """Meta's error code, or `None`."""
     error_subcode: int | None
     """Meta's subcode, or `None`."""
     type: str | None
-    """Meta's error type, such as `OAuthException`. It says little: even a bad parameter has that one."""
+    """Meta's error type, such as `OAuthException`. It says little: an invalid parameter has that one too."""
     fbtrace_id: str | None
-    """The id that Meta's support asks for."""
+    """Meta's id of the request, for Meta's support."""
     is_transient: bool | None
-    """Whether Meta says that it will pass, or `None` where it does not say."""
+    """Whether Meta says that the trouble passes, or `None` if it does not say."""
     error_user_title: str | None
-    """A title to show to people, in their language."""
+    """Meta's title to show to people, in their language, or `None`."""
     error_user_msg: str | None
-    """A sentence to show to people, in their language."""
+    """Meta's sentence to show to people, in their language, or `None`."""
     error_data: Mapping[str, Any] | str | None
-    """Details as they came: a mapping, a string or `None`."""
+    """Meta's details: a mapping, a string or `None`."""
 
     def __init__(
         self,
@@ -254,7 +254,7 @@ class GraphAPIError(WaPhoneError):
         http_status: int | None,
         code: int | None = None,
         error_subcode: int | None = None,
-        type: str | None = None,  # noqa: A002 - the API's own name for it
+        type: str | None = None,  # noqa: A002 - the API's own name
         fbtrace_id: str | None = None,
         is_transient: bool | None = None,
         error_user_title: str | None = None,
@@ -295,47 +295,47 @@ class GraphAPIError(WaPhoneError):
 
 
 def _whole(seconds: float) -> float:
-    """Seconds for people: whole ones, and never fewer."""
+    """Round seconds up, for people."""
     return math.ceil(round(seconds, 3)) if seconds < math.inf else seconds
 
 
 class BadRequestError(GraphAPIError):
-    """A parameter is missing, malformed or not known to the API."""
+    """A parameter is missing, invalid or unknown to the API."""
 
 
 class AuthenticationError(GraphAPIError):
     """The access token is missing, malformed, expired or revoked."""
 
     is_shared: bool = False
-    """Whether it is the token of other accounts as well, as far as is known: so it is where the client has one token
-    for all, and where a provider gave for one account what was rejected for another."""
+    """Whether other accounts use the same token, as far as the client knows. It does if it has one token for all
+    accounts, or if its provider returned for one account the token that was rejected for another."""
 
 
 class PermissionDeniedError(GraphAPIError):
-    """The token is good and may not do this, or Meta blocks the account for a violation of its policy."""
+    """The access token is valid but may not do this, or Meta blocks the account for a violation of its policy."""
 
 
 class NotFoundError(GraphAPIError):
-    """There is no such object, or this token may not see it; Graph does not tell these two apart."""
+    """There is no such object, or this token may not see it. The API does not tell which of the two it is."""
 
 
 class ConflictError(GraphAPIError):
-    """It is there already."""
+    """The object exists already."""
 
 
 class UnprocessableEntityError(GraphAPIError):
-    """The request is well-formed, and what it asks for cannot be done."""
+    """The request is valid, but the API cannot do it."""
 
 
 class RateLimitError(GraphAPIError):
-    """Too many calls: `retry_after` says for how many seconds, where that is known."""
+    """There were too many calls. `retry_after` has the seconds to wait, if they are known."""
 
     sent: bool = True
-    """Whether the request was sent. `False`: the quota is used, and the wait would be longer than the caller allows.
-    Then there is no `http_status`."""
+    """Whether the request was sent. `False`: the quota is used, and the wait for it is longer than you allow. There is
+    then no `http_status`."""
     usage: Usage | None = None
-    """What the last answer said about the budgets, or `None`."""
+    """What the last response reported of the quotas, or `None`."""
 
 
 class ServerError(GraphAPIError):
-    """Meta's own trouble, of which some passes by itself."""
+    """The API failed. Some of its failures pass: see `retryable`."""
