@@ -1,4 +1,4 @@
-"""The error tree: each branch asks for another action, and every error can be copied and pickled completely."""
+"""The error tree: each branch needs another action, and every error can be copied and pickled completely."""
 
 import contextlib
 import copy

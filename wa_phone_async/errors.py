@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree. Each branch asks for another action of the caller.
+"""What can go wrong, as a tree. Each branch needs another action of the caller.
 
     WaPhoneError
     ├── InvalidArgumentError      (also ValueError)    an argument is invalid and nothing was sent: fix the call
@@ -284,8 +284,8 @@ class GraphAPIError(WaPhoneError):
             facts.append(f"retry after {_whole(self.retry_after)} s")
         if self.fbtrace_id is not None:
             facts.append(f"trace {self.fbtrace_id}")
-        told = (self.error_user_msg or self.error_user_title or "").rstrip(".")
-        words = self.message if told in self.message else f"{told}: {self.message}"
+        for_people = (self.error_user_msg or self.error_user_title or "").rstrip(".")
+        words = self.message if for_people in self.message else f"{for_people}: {self.message}"
         return f"{words} ({', '.join(facts)})"
 
     def __repr__(self) -> str:

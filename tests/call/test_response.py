@@ -193,7 +193,7 @@ FULL = {"X-Business-Use-Case-Usage": json.dumps({WABA_ID: [{"call_count": 100, "
         (b"<html>", 503, FULL, ServerError, None),
         (b"{}", 400, FULL, BadRequestError, None),
     ],
-    ids=["throttled", "told", "estimated", "the longest", "down, told", "down, with an estimate", "a bad request"],
+    ids=["throttled", "stated", "estimated", "the longest", "down, stated", "down, with an estimate", "a bad request"],
 )
 def test_an_api_error_has_the_wait_that_the_server_asks_for(
     body: bytes, http_status: int, headers: dict[str, str], kind: type[WaPhoneError], retry_after: float | None

@@ -1,7 +1,8 @@
 """Meta's error codes: one table, with one line for each code.
 
-The code of an error counts first. Its HTTP status counts only where the table names no class, since Meta sends
-throttling as HTTP 400 and a missing permission as HTTP 500.
+`response` makes an error by its row, `retry` retries by it, and the throttle learns from it whose quota is used.
+The HTTP status counts only where the row names no class, since Meta sends throttling as HTTP 400 and a missing
+permission as HTTP 500.
 
 The codes were read on 2026-11-22 in Meta's error-code page, its Graph guides and its v23.0 OpenAPI description.
 """
@@ -36,7 +37,7 @@ WRONG_CODE: Final = 136025
 """The verification code is wrong, and Meta counted the guess."""
 
 AS_STATED: Final = 0.0
-"""The length of a block that only the texts of the error state."""
+"""The length of a block that only a text of the error states, if anything does."""
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
 
@@ -63,7 +64,7 @@ class ErrorCode:
     """Whether Meta rejected the state of one number, or a code or PIN for it. Then the write did not happen, even if
     Meta says `is_transient`."""
     blocks_for: float | None = attrs.field(default=None, kw_only=True)
-    """Seconds for which the number is blocked, unless the texts of the error state more. `None`: it is not blocked."""
+    """Seconds for which the number is blocked, unless a text of the error states them. `None`: it is not blocked."""
 
 
 _Key: TypeAlias = int | tuple[int | None, int | None] | None
