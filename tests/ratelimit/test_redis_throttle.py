@@ -1197,7 +1197,7 @@ async def test_a_list_of_accounts_takes_only_the_budget_of_the_app(
 WORKERS = """
 import asyncio, os, sys
 from wa_phone_async import PhoneNumberClient, RateLimitError, RetryPolicy
-from wa_phone_async.extras.redis import RedisThrottle
+from wa_phone_async.ratelimit.redis import RedisThrottle
 
 async def main(_, url, redis_url, quota, waba_id):
     async with (
@@ -1252,7 +1252,7 @@ async def test_a_process_that_is_killed_leaves_its_calls_as_used(server: RedisSe
     client.flushall()
     code = """
 import asyncio, os, sys
-from wa_phone_async.extras.redis import RedisThrottle
+from wa_phone_async.ratelimit.redis import RedisThrottle
 
 async def main():
     await RedisThrottle(sys.argv[1], app_id="555", quota=1, timeout=10.0).admit("1111", "t", max_wait=0.0)
