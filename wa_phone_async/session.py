@@ -26,7 +26,7 @@ from .call.error_codes import throttled_scope
 from .call.request import Dialect, Request, amend
 from .call.response import check_success, not_json_error, read_response
 from .call.retry import RetryPolicy, is_retryable, retrying, unknown_outcome
-from .call.tokens import TokenProvider, TokenSource, appsecret_proof
+from .call.tokens import TokenProvider, TokenSource, appsecret_proof, token_digest
 from .call.transport import Answer, Wire, check_borrowed, out_of_time, read_timeout, read_trace_configs
 from .checks import (
     check_api_version,
@@ -59,7 +59,7 @@ from .pagination.list_events import ListObserver
 from .pagination.page import Follow, PageCursor, RawPage, read_page, read_page_bytes
 from .pagination.paginator import AsyncPaginator
 from .query import optional_fields
-from .ratelimit.throttle import Lease, RateLimiter, Report, Throttle, token_digest
+from .ratelimit.throttle import Lease, RateLimiter, Report, Throttle
 from .ratelimit.wait_events import Pacing
 from .redaction import Secret, conceal
 from .usage import Usage, read_usage

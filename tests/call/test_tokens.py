@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wa_phone_async.call import tokens
-from wa_phone_async.call.tokens import TokenProvider, TokenSource, appsecret_proof
+from wa_phone_async.call.tokens import TokenProvider, TokenSource, appsecret_proof, token_digest
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError
 from wa_phone_async.redaction import Secret
 
@@ -347,3 +347,8 @@ def test_the_proof_is_the_hmac_of_the_token_under_the_apps_secret() -> None:
     proof = appsecret_proof("EAAGtoken", "0123456789abcdef")
     assert proof == "58ff4403fa2ba09bd078d18068bbe5277079901c78eb3476e4b437f211025eaa"  # by openssl dgst
     assert type(proof) is Secret
+
+
+def test_a_digest_names_a_token_and_does_not_contain_it() -> None:
+    assert token_digest(TOKEN) == token_digest(TOKEN) != token_digest("another")
+    assert TOKEN not in token_digest(TOKEN)

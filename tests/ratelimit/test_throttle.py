@@ -23,7 +23,7 @@ from wa_phone_async import (
 )
 from wa_phone_async.client import Settings
 from wa_phone_async.ratelimit.budget import Scope
-from wa_phone_async.ratelimit.throttle import Lease, Report, token_digest
+from wa_phone_async.ratelimit.throttle import Lease, Report
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 from wa_phone_async.usage import Usage, UsageMetric
 
@@ -376,11 +376,6 @@ async def test_the_last_usage_is_there_and_closing_closes_nothing() -> None:
     await call(throttle, usage=Usage(UsageMetric(7.0)))
     await throttle.aclose()
     assert throttle.last_usage(A) == Usage(UsageMetric(7.0))
-
-
-def test_a_digest_stands_for_a_token_and_does_not_hold_it() -> None:
-    assert token_digest(TOKEN) == token_digest(TOKEN) != token_digest("another")
-    assert TOKEN not in token_digest(TOKEN)
 
 
 # The whole client

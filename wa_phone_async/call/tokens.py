@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import hashlib
 import hmac
 import inspect
@@ -122,3 +123,9 @@ def appsecret_proof(token: str, app_secret: str) -> Secret:
     Meta's guide to secure Graph calls, read 2026-11-22.
     """
     return Secret(hmac.new(app_secret.encode(), token.encode(), hashlib.sha256).hexdigest())
+
+
+@functools.lru_cache
+def token_digest(token: str) -> str:
+    """A short name for a token, for a `RateLimiter`. The token cannot be read from it."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]

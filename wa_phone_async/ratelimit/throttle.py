@@ -10,8 +10,6 @@ loop, since all of asyncio's loops read one monotonic clock; waiters belong to t
 from __future__ import annotations
 
 import asyncio
-import functools
-import hashlib
 import weakref
 from typing import Literal, Protocol, runtime_checkable
 
@@ -87,12 +85,6 @@ class RateLimiter(Protocol):
     async def aclose(self) -> None:
         """Close what it opened itself. It can be used again."""
         ...
-
-
-@functools.lru_cache
-def token_digest(token: str) -> str:
-    """What stands for a token where the token itself must not be kept."""
-    return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
 def tell(book: BudgetBook, lease: Lease, report: Report, now: float) -> float:
