@@ -1,10 +1,10 @@
-"""Turns on the wire, for work that makes many calls at once: whoever has to wait steps aside.
+"""Who may be in flight: work that makes many requests at once shares a number of slots.
 
-A `Turn` is one worker's place among many that share a number of seats. It has a seat while its request is on the wire,
-and gives it back when its answer came, and as soon as a call has to wait: for a budget, or before it is made again. The
-next seat is had in the order of asking, so that whoever has many pages goes to the end of the line after each.
+A `Slot` is one worker's share of them. It is taken while a request is in flight. It is free again when the response
+came, and while the worker waits: for quota, or before a retry. The next free slot goes to the worker that has waited
+longest. So an account with many pages queues again after each page.
 
-The turn of a task is ambient: no call has to pass it on.
+The slot of a task is ambient: calls find it without passing it on.
 """
 
 from __future__ import annotations
@@ -12,57 +12,57 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 
-_current: ContextVar[Turn | None] = ContextVar("wa_phone_async_turn", default=None)
+_current: ContextVar[Slot | None] = ContextVar("wa_phone_async_slot", default=None)
 
 
-class Turn:
-    """A place among those that share seats.
+class Slot:
+    """One worker's share of the slots: at most one request in flight.
 
     Args:
-        seats: As many as may be on the wire at once.
+        slots: The semaphore that all workers share. Its value is how many requests may be in flight at once.
     """
 
-    def __init__(self, seats: asyncio.Semaphore) -> None:
-        self._seats = seats
-        self.is_seated: bool = False
-        """Whether it holds a seat."""
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self.is_taken: bool = False
+        """Whether the worker has one of the slots now."""
         self.calls: int = 0
-        """How many requests went on the wire by it."""
+        """The number of requests sent so far."""
 
-    async def take_seat(self) -> None:
-        """Wait for a seat, in the order of asking; at once where it holds one."""
-        if not self.is_seated:
-            await self._seats.acquire()
-            self.is_seated = True
+    async def reserve(self) -> None:
+        """Take a slot before there is a request to send. Waits in order of arrival; keeps a slot that is taken."""
+        if not self.is_taken:
+            await self._slots.acquire()
+            self.is_taken = True
 
     async def acquire(self) -> None:
-        """Take a seat to make a call."""
-        await self.take_seat()
+        """Take a slot for one request, and count the request."""
+        await self.reserve()
         self.calls += 1
 
     def release(self) -> None:
-        """Give the seat back, if it holds one."""
-        if self.is_seated:
-            self.is_seated = False
-            self._seats.release()
+        """Free the slot, if it is taken."""
+        if self.is_taken:
+            self.is_taken = False
+            self._slots.release()
 
-    def begin(self) -> None:
-        """Make it the turn of the running task: of all calls that it makes from now on."""
+    def bind(self) -> None:
+        """Make this the slot of the running task. All its requests use it from now on."""
         _current.set(self)
 
 
-def leave_turn() -> None:
-    """Let the running task have no turn from now on: work beside a turn's own would use its seat at the same time."""
+def unbind_slot() -> None:
+    """Leave the running task without a slot, since a task beside its parent must not share the parent's slot."""
     _current.set(None)
 
 
-def current_turn() -> Turn | None:
-    """The turn of the running task, or `None` where it has none."""
+def current_slot() -> Slot | None:
+    """The slot of the running task, or `None` where it has none."""
     return _current.get()
 
 
-def step_aside() -> None:
-    """Give the running task's seat to others, since it is about to wait."""
-    turn = _current.get()
-    if turn is not None:
-        turn.release()
+def release_slot() -> None:
+    """Free the slot of the running task, which is about to wait. Does nothing where it has none."""
+    slot = _current.get()
+    if slot is not None:
+        slot.release()

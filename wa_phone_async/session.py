@@ -42,7 +42,7 @@ from .checks import (
     check_secret,
     read_base_url,
 )
-from .concurrency import step_aside
+from .concurrency import release_slot
 from .decoding.converter import read_model
 from .errors import (
     CLOSED,
@@ -551,7 +551,7 @@ class GraphSession:
 
     def _tell_retry(self, call: _Call[Any], *, error: WaPhoneError, seconds: float) -> None:
         call.seconds_waited += seconds
-        step_aside()
+        release_slot()
         if self._events.is_heard:
             self._events.tell(
                 RetryPlanned(

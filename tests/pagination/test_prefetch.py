@@ -23,7 +23,7 @@ from wa_phone_async import (
     TransportError,
 )
 from wa_phone_async.client import Settings
-from wa_phone_async.concurrency import Turn, current_turn
+from wa_phone_async.concurrency import Slot, current_slot
 from wa_phone_async.pagination.page import Follow, PageCursor, RawPage
 from wa_phone_async.sandbox import BUSINESS_ID, LARGE_WABA, Fault, Sandbox
 
@@ -301,20 +301,20 @@ async def test_the_rows_of_a_page_do_not_wait_for_a_slow_next_page() -> None:
         assert [await anext(paginator) for _ in range(3)] == [0, 1, 2]
 
 
-async def test_the_background_has_no_turn_of_the_callers() -> None:
-    turns = []
+async def test_the_background_has_no_slot_of_the_callers() -> None:
+    slots = []
 
     async def fetch(_: Params) -> RawPage[int]:
-        turns.append(current_turn())
+        slots.append(current_slot())
         return raw_page([1])
 
-    turn = Turn(asyncio.Semaphore(1))
-    turn.begin()
+    slot = Slot(asyncio.Semaphore(1))
+    slot.bind()
     async with over(fetch, 1) as paginator:
         await paginator
     await over(fetch, 0)
-    assert turns == [None, turn]
-    assert current_turn() is turn
+    assert slots == [None, slot]
+    assert current_slot() is slot
 
 
 # Errors

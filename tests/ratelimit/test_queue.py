@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from wa_phone_async.concurrency import Turn
+from wa_phone_async.concurrency import Slot
 from wa_phone_async.ratelimit.waiting import FIRST_LOOK_SECONDS, Queue, next_look
 
 
@@ -41,15 +41,13 @@ async def test_whoever_waits_for_an_answer_goes_when_it_comes_or_when_its_time_c
 
 
 @pytest.mark.parametrize("is_probe", [False, True])
-async def test_whoever_stands_behind_another_gives_its_seat_back_and_a_probe_stands_beside_it(
-    *, is_probe: bool
-) -> None:
-    queue, seats = Queue(), asyncio.Semaphore(1)
-    turn = Turn(seats)
-    await turn.take_seat()
+async def test_whoever_stands_behind_another_frees_its_slot_and_a_probe_stands_beside_it(*, is_probe: bool) -> None:
+    queue, slots = Queue(), asyncio.Semaphore(1)
+    slot = Slot(slots)
+    await slot.reserve()
 
     async def stand() -> None:
-        turn.begin()
+        slot.bind()
         async with queue.turn(is_probe=is_probe):
             pass
 
@@ -57,6 +55,6 @@ async def test_whoever_stands_behind_another_gives_its_seat_back_and_a_probe_sta
         other = asyncio.create_task(stand())
         for _ in range(3):
             await asyncio.sleep(0)
-        assert (other.done(), turn.is_seated) == (is_probe, is_probe)
+        assert (other.done(), slot.is_taken) == (is_probe, is_probe)
     await other
     assert queue.length == 0

@@ -24,7 +24,7 @@ from wa_phone_async import (
     WabaListing,
 )
 from wa_phone_async.client import Settings
-from wa_phone_async.concurrency import current_turn, step_aside
+from wa_phone_async.concurrency import current_slot, release_slot
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Accounts:
             for _ in range(int(pages)):
                 await self._call()
             if word == "held":
-                step_aside()
+                release_slot()
                 await self.held.wait()
                 await self._call()
         except asyncio.CancelledError:
@@ -69,16 +69,16 @@ class Accounts:
         return [NUMBER] * int(pages)
 
     async def _call(self) -> None:
-        turn = current_turn()
-        assert turn is not None
-        await turn.acquire()
+        slot = current_slot()
+        assert slot is not None
+        await slot.acquire()
         try:
             self.on_the_wire += 1
             self.most_on_the_wire = max(self.most_on_the_wire, self.on_the_wire)
             await asyncio.sleep(1)
         finally:
             self.on_the_wire -= 1
-            turn.release()
+            slot.release()
 
 
 def listings_of(lister: Any, ids: Any, *, concurrency: int = 2, ordered: bool = False) -> Listings:
@@ -200,7 +200,7 @@ def test_long_lists_take_turns_with_what_comes_after_them() -> None:
     assert run(main()) == ["1", "1", "2", "50", "50"]
 
 
-def test_held_accounts_keep_no_seat_and_only_so_many_are_held() -> None:
+def test_held_accounts_keep_no_slot_and_only_so_many_are_held() -> None:
     async def main() -> None:
         accounts, ids = Accounts(), Ids(endless("0-held"))
         async with listings_of(accounts, ids, concurrency=3) as listings:

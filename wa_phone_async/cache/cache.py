@@ -100,7 +100,7 @@ class PhoneNumberCache:
         self._max_numbers = max_numbers
         self._fetches: OrderedDict[_Question, Fetch] = OrderedDict()  # the ones asked for last at the end
         self._size = 0
-        self._seats = asyncio.Semaphore(_ON_THE_WIRE)
+        self._slots = asyncio.Semaphore(_ON_THE_WIRE)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._unsubscribe = client.subscribe(self._hear)
@@ -248,7 +248,7 @@ class PhoneNumberCache:
         ask()  # whatever is wrong with the options is said here
         if question in self._fetches:
             self._drop(question, self._fetches[question])
-        fetch = self._fetches[question] = Fetch(question.waba_id, ask, self._lifetime, self._seats)
+        fetch = self._fetches[question] = Fetch(question.waba_id, ask, self._lifetime, self._slots)
         return fetch
 
     def _lifetime(self, numbers: Iterable[PhoneNumber]) -> float:
@@ -343,7 +343,7 @@ class PhoneNumberCache:
         if here is not None or self._loop is None or self._loop.is_closed():
             self._fetches.clear()
             self._size = 0
-            self._seats = asyncio.Semaphore(_ON_THE_WIRE)
+            self._slots = asyncio.Semaphore(_ON_THE_WIRE)
             self._loop = here
 
 

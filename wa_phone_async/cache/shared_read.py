@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
-from wa_phone_async.concurrency import Turn
+from wa_phone_async.concurrency import Slot
 from wa_phone_async.errors import StaleListingError, WaPhoneError
 from wa_phone_async.models import PhoneNumber
 from wa_phone_async.pagination.paginator import AsyncPaginator
@@ -19,13 +19,13 @@ PAUSES: Final = (0.0, 0.0, 0.25, 0.5, 1.0, 2.0)
 """Seconds before a listing is asked for, and then before each time that it is begun anew. There is no further time."""
 
 
-class _Sends(Turn):
-    """The turn of a fetch on the wire, which notes when its last request went there."""
+class _Sends(Slot):
+    """The slot of a fetch, which notes when its last request was sent."""
 
     last_at: float = 0.0
 
-    def begin(self) -> None:
-        super().begin()
+    def bind(self) -> None:
+        super().bind()
         self.last_at = asyncio.get_running_loop().time()
 
     async def acquire(self) -> None:
@@ -40,7 +40,7 @@ class Fetch:
         waba_id: The account.
         ask: Begins to list it, each time that it is called.
         lifetime: For how many seconds the numbers that came are of use.
-        seats: As many requests as may be on the wire at once.
+        slots: Bounds how many requests are in flight at once.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Fetch:
         waba_id: str,
         ask: Callable[[], AsyncPaginator[PhoneNumber]],
         lifetime: Callable[[list[PhoneNumber]], float],
-        seats: asyncio.Semaphore,
+        slots: asyncio.Semaphore,
     ) -> None:
         self._waba_id = waba_id
         self._ask = ask
         self._lifetime = lifetime
-        self._seats = seats
+        self._slots = slots
         self._restarts = 0
         self._before: asyncio.Task[None] | None = None
         self.waiters: int = 0
@@ -70,7 +70,7 @@ class Fetch:
         self._error: Exception | None = None
         self._traceback: TracebackType | None = None
         self._has_begun = False
-        self._sends = _Sends(self._seats)
+        self._sends = _Sends(self._slots)
         self.task: asyncio.Task[None] = loop.create_task(self._run(self._sends))
         """What fetches it. It ends without an error, and another takes its place when it is begun anew."""
 
@@ -142,7 +142,7 @@ class Fetch:
 
     async def _list(self, sends: _Sends) -> tuple[list[PhoneNumber], float]:
         """All numbers, and when the first page was sent for: they may be as old as that."""
-        sends.begin()
+        sends.bind()
         numbers, sent_at = list[PhoneNumber](), math.inf
         async for page in self._ask().pages():
             sent_at = min(sent_at, sends.last_at)

@@ -27,7 +27,7 @@ from yarl import URL
 
 from wa_phone_async._version import __version__
 from wa_phone_async.checks import check_seconds
-from wa_phone_async.concurrency import current_turn
+from wa_phone_async.concurrency import current_slot
 from wa_phone_async.errors import (
     CLOSED,
     DecodeError,
@@ -145,7 +145,7 @@ class Wire:
         Returns:
             The answer, or the error that took its place.
         """
-        slot = current_turn() or self._slots
+        slot = current_slot() or self._slots
         try:
             async with contextlib.nullcontext() if deadline is None else asyncio.timeout_at(deadline):
                 await slot.acquire()

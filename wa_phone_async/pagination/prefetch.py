@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
-from wa_phone_async.concurrency import leave_turn
+from wa_phone_async.concurrency import unbind_slot
 
 P = TypeVar("P")
 
@@ -116,7 +116,7 @@ class Prefetcher(Generic[P]):
 
     async def _fill(self) -> None:
         """Request one page after the other, until enough of them wait."""
-        leave_turn()  # that of the caller, who may make calls of their own meanwhile
+        unbind_slot()  # that of the caller, who may make calls of their own meanwhile
         while self._pages_left():
             self._pages.append(await self._read())
             self._changed.set()

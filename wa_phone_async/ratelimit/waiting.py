@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Final
 
-from wa_phone_async.concurrency import step_aside
+from wa_phone_async.concurrency import release_slot
 
 FIRST_LOOK_SECONDS: Final = 0.02
 _SOON_SECONDS: Final = 1.0
@@ -42,7 +42,7 @@ class Queue:
     async def turn(self, *, is_probe: bool) -> AsyncGenerator[None]:
         """The head of the queue. A call that has waited for the end of a hold stands beside it at once."""
         if self.length and not is_probe:
-            step_aside()
+            release_slot()
         self.length += 1
         try:
             async with nullcontext() if is_probe else self.head:
@@ -54,7 +54,7 @@ class Queue:
         """Wait until more than `since` calls of the account were answered, or until `before` on the loop's clock."""
         if self.answers != since:
             return
-        step_aside()
+        release_slot()
         self._answered.clear()
         try:
             async with asyncio.timeout_at(before):

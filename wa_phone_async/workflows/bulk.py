@@ -1,7 +1,7 @@
 """Lists of many accounts at once: bounded, fair, and none of them able to spoil the others.
 
-A task of its own lists each account. All share `concurrency` seats on the wire (`turns`), and the reader of the ids
-asks for a seat like everybody else before it begins another account: so ids are read as fast as seats come free, no
+A task of its own lists each account. All share `concurrency` slots (`concurrency.Slot`), and the reader of the ids
+waits for a slot like everybody else before it begins another account: so ids are read as fast as slots come free, no
 faster, and long lists take turns with what comes after them.
 """
 
@@ -15,12 +15,12 @@ from typing import Any, Final, Self, TypeAlias
 import attrs
 
 from wa_phone_async.checks import check_at_least_one
-from wa_phone_async.concurrency import Turn
+from wa_phone_async.concurrency import Slot
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from wa_phone_async.models import BusinessAccount, PhoneNumber
 
-OPEN_PER_SEAT: Final = 10
-"""How many accounts may be open for each seat, nearly all of them waiting, before ids are read no further."""
+OPEN_PER_SLOT: Final = 10
+"""How many accounts may be open for each slot, nearly all of them waiting, before ids are read no further."""
 
 Lister = Callable[[str], Awaitable[list[PhoneNumber]]]
 """Lists the phone numbers of one account. It may raise before it is awaited."""
@@ -75,8 +75,8 @@ class Listings:
         self._lister = lister
         self._ids = waba_ids
         self._ordered = ordered
-        self._seats = asyncio.Semaphore(concurrency)
-        self._most_open = OPEN_PER_SEAT * concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._most_open = OPEN_PER_SLOT * concurrency
         self._most_unread = self._most_open if ordered else concurrency
         self._tasks = set[asyncio.Task[None]]()  # one for each account that is open
         self._reader: asyncio.Task[None] | None = None
@@ -149,12 +149,12 @@ class Listings:
         await self._changed.wait()
 
     async def _read_ids(self) -> None:
-        """Begin one account after the other, each with a seat."""
+        """Begin one account after the other, each with a slot."""
         async with aclosing(each_id(self._ids)) as ids:
             async for waba_id in ids:
-                turn = Turn(self._seats)
-                await turn.take_seat()
-                task = asyncio.create_task(self._list(waba_id, turn, self._next_in))
+                slot = Slot(self._slots)
+                await slot.reserve()
+                task = asyncio.create_task(self._list(waba_id, slot, self._next_in))
                 self._next_in += self._ordered
                 self._tasks.add(task)
                 task.add_done_callback(self._end)
@@ -166,10 +166,10 @@ class Listings:
         unread = self._next_in - self._next_out if self._ordered else len(self._finished)
         return unread >= self._most_unread or len(self._tasks) >= self._most_open
 
-    async def _list(self, waba_id: str, turn: Turn, place: int) -> None:
+    async def _list(self, waba_id: str, slot: Slot, place: int) -> None:
         """List one account, and lay its listing where it is given out."""
         loop = asyncio.get_running_loop()
-        turn.begin()
+        slot.bind()
         began = loop.time()
         numbers, error = list[PhoneNumber](), None
         try:
@@ -177,7 +177,7 @@ class Listings:
         except WaPhoneError as caught:
             error = caught.with_traceback(None)  # its frames would be kept as long as the listing
         finally:
-            turn.release()
+            slot.release()
         if isinstance(error, AuthenticationError) and error.is_shared:
             raise error
         if not self._ordered:
@@ -186,7 +186,7 @@ class Listings:
             waba_id=str(waba_id),  # what is no id at all is listed as the error that it is
             phone_numbers=tuple(numbers),
             error=error,
-            calls=turn.calls,
+            calls=slot.calls,
             elapsed_seconds=loop.time() - began,
         )
 

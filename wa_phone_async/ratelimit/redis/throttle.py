@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import Self, cast
 
 from wa_phone_async.checks import check_at_least_one, check_node_id, check_seconds
-from wa_phone_async.concurrency import step_aside
+from wa_phone_async.concurrency import release_slot
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.ratelimit.budget import BudgetBook
 from wa_phone_async.ratelimit.throttle import Lease, Report, tell
@@ -103,7 +103,7 @@ class RedisThrottle:
         try:
             answer = await self._ask(waba_id, token, place, is_behind=not is_probe)
             if not isinstance(answer, Lease) and answer <= until:
-                step_aside()
+                release_slot()
                 is_first = is_probe or not queue.head.locked()
                 async with nullcontext() if is_probe else queue.head:
                     answers = answers if is_first else -1  # the others have gone since: ask at once
