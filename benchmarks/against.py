@@ -20,11 +20,11 @@ from pathlib import Path
 import attrs
 import canned
 import importing
+import interleaved
 import paired
-import turns
+from interleaved import Entry
 from listing import CORE
 from paired import Findings, Row, Spread, ratio
-from turns import Entry
 
 REPOSITORY = paired.HERE.parent
 MOST = 1.02
@@ -81,7 +81,7 @@ def play(server: canned.Server, entry: Entry, paths: Mapping[str, str], rounds: 
     entries = {
         name: attrs.evolve(entry, environment={**entry.environment, "PYTHONPATH": path}) for name, path in paths.items()
     }
-    return {name: [sample.cpu for sample in found] for name, found in turns.play(server, entries, rounds).items()}
+    return {name: [sample.cpu for sample in found] for name, found in interleaved.play(server, entries, rounds).items()}
 
 
 def start(once: Callable[[str], float], paths: Mapping[str, str], rounds: int) -> dict[str, list[float]]:

@@ -26,12 +26,12 @@ from typing import Any
 
 import by_hand
 import canned
+import interleaved
 import ours
 import paired
-import turns
+from interleaved import Entry
 from paired import Findings, Row, Spread, ratio
 from subject import CONCURRENCY, TOKEN
-from turns import Entry
 
 from wa_phone_async import GraphAPIError, PhoneNumberClient, RetryPolicy
 from wa_phone_async.sandbox import Fault, Sandbox
@@ -112,7 +112,7 @@ def measure_beside_orjson(rounds: int) -> Findings:
         KEPT: Entry("by_hand.many_kept", ("orjson",), **of_each),
     }
     with canned.serving(1) as server:
-        found = turns.play(server, entries, rounds)
+        found = interleaved.play(server, entries, rounds)
     return found_beside_orjson({name: [sample.cpu * 1e6 for sample in samples] for name, samples in found.items()})
 
 

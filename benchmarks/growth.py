@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 import canned
+import interleaved
 import paired
-import turns
+from interleaved import Entry
 from paired import Findings, Row, Spread, ratio
-from turns import Entry
 
 LONGER = {
     "10 pages": Entry("ours.by_row", pages=10, times=30, turns=2),
@@ -38,7 +38,7 @@ def measure(rounds: int) -> Findings:
     times = dict[str, list[float]]()
     with canned.serving(1_000) as server:
         for sizes in (LONGER, WIDER | BY_HAND):
-            found = turns.play(server, sizes, rounds)
+            found = interleaved.play(server, sizes, rounds)
             times |= {name: [sample.cpu for sample in samples] for name, samples in found.items()}
     return Findings(tuple(rows(times)), "\n".join(details(times)))
 

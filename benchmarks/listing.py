@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 import canned
+import interleaved
 import paired
-import turns
+from interleaved import Entry, Sample
 from pages import ROWS
 from paired import Findings, Row, Spread, digits, ratio
-from turns import Entry, Sample
 
 CORE = {"WA_PHONE_FAST_PATH": "off"}
 
@@ -78,7 +78,7 @@ def entries(work: str) -> dict[str, Entry]:
 
 def measure(rounds: int) -> Findings:
     with canned.serving(20) as server:
-        samples = {work: turns.play(server, entries(work), rounds) for work in (ONE, MANY)}
+        samples = {work: interleaved.play(server, entries(work), rounds) for work in (ONE, MANY)}
         capacities = [canned.capacity(server.url, connections) for connections in (1, 64)]
     return Findings(tuple(rows(samples)), "\n".join(details(samples, capacities)), speeds(samples))
 

@@ -18,7 +18,8 @@ from wa_phone_async import PhoneNumber
 from wa_phone_async.decoding.converter import read_json
 from wa_phone_async.pagination.page import Paging, read_page
 
-paired, chart, canned, pages, turns = map(load_benchmark, ("paired", "chart", "canned", "pages", "turns"))
+paired, chart, canned, pages = map(load_benchmark, ("paired", "chart", "canned", "pages"))
+interleaved = load_benchmark("interleaved")
 listing, growth, decoding, report = map(load_benchmark, ("listing", "growth", "decoding", "report"))
 bulk, read_ahead, compressed, importing = map(load_benchmark, ("bulk", "read_ahead", "compressed", "importing"))
 against = load_benchmark("against")
@@ -333,10 +334,10 @@ def test_subjects_of_each_kind_work_against_the_server() -> None:
             "by_hand.many_kept": ("json",),
         }
         entries = {
-            name: turns.Entry(name, arguments, lists=2, pages=3, times=2, turns=number)
+            name: interleaved.Entry(name, arguments, lists=2, pages=3, times=2, turns=number)
             for number, (name, arguments) in enumerate(subjects.items(), start=1)
         }
-        found = turns.play_round(server, entries, random.Random(1))
+        found = interleaved.play_round(server, entries, random.Random(1))
     assert [len(samples) for samples in found.values()] == [1, 2, 3, 4, 5]
     for samples in found.values():
         for sample in samples:
@@ -348,12 +349,12 @@ def test_subjects_of_each_kind_work_against_the_server() -> None:
 @pytest.mark.unmeasured
 def test_a_subject_that_ends_early_says_so() -> None:
     with canned.serving(1) as server, pytest.raises(RuntimeError, match="ended before its turn"):
-        turns.play_round(server, {"": turns.Entry("ours.no_such_subject")}, random.Random(1))
+        interleaved.play_round(server, {"": interleaved.Entry("ours.no_such_subject")}, random.Random(1))
 
 
 def test_the_figure_of_a_round_is_the_mean_of_its_turns() -> None:
-    samples = [turns.Sample(1.0, 2.0, 3.0), turns.Sample(3.0, 4.0, 5.0)]
-    assert turns.mean(samples) == turns.Sample(2.0, 3.0, 4.0)
+    samples = [interleaved.Sample(1.0, 2.0, 3.0), interleaved.Sample(3.0, 4.0, 5.0)]
+    assert interleaved.mean(samples) == interleaved.Sample(2.0, 3.0, 4.0)
 
 
 # This checkout beside another revision
