@@ -1,21 +1,21 @@
-"""A soak: listing and creating for minutes on end while one call in three goes wrong.
+"""A soak: it lists and creates for minutes on end, while one call in three goes wrong.
 
     python benchmarks/soak.py                            ten minutes, 200 calls in flight
     python benchmarks/soak.py --minutes 1 --in-flight 50 --seed 7
 
 Each worker has accounts of its own in a sandbox of this process. In each round it fills one with numbers, plans faults
-for the calls to come, lists it, creates a few numbers, and lists it again. After an error a list goes on where it was,
-as its paginator promises. What has to hold:
+for the next calls, lists the account, creates a few numbers, and lists it again. After an error a list goes on with the
+page that failed, as its paginator promises. This has to hold:
 
 - every number is listed, and once;
-- a create that was answered made one number, one that was refused made none, and one whose outcome is unknown at most
-  one: by the sandbox's own record of effects;
-- memory does not grow with the calls. The log of the last hour does, by 8 bytes a call for each budget: the account's
-  and the app's. It is measured in the second half, and judged in a soak of five minutes or more;
-- at the end no task, no socket and no file is open, and nothing was left for the loop or the collector to complain of.
+- an accepted create made one number, a rejected one made none, and one whose outcome is unknown made one at most. The
+  sandbox's own record of effects says so;
+- memory does not grow with the calls. Only the log of the last hour does, by 8 bytes a call for each budget: the
+  account's and the app's. Memory is measured in the second half, and judged in a soak of five minutes or more;
+- at the end no task, no socket and no file is open, and the loop and the garbage collector complain of nothing.
 
-It ends by itself, with 0 where all of this held, or with 1 and the sentence that says what did not. One client has at
-most 100 calls in flight, so there is one for every 100 workers, and all share a `Throttle`.
+The exit status is 0 if all of this holds. Otherwise it is 1, and the last line says what does not hold. One client has
+at most 100 calls in flight, so there is one for every 100 workers. All of them share a `Throttle`.
 """
 
 import argparse
@@ -43,12 +43,12 @@ from wa_phone_async.sandbox import Fault, Sandbox
 CALLS_OF_A_CLIENT = 100
 QUOTA = 10**9
 TIMEOUT = 2.0
-STALL = 3.0  # longer than the time-out
+STALL = 3.0  # longer than the timeout
 POLICY = RetryPolicy(max_attempts=4, first_wait=0.01, max_wait=5.0)
 GRACE_SECONDS = 60.0
 MOST_BYTES_A_CALL = 64.0
 JUDGED_FROM_MINUTES = 5.0
-ACCOUNTS_OF_A_WORKER = 4  # a call that the sandbox carries out late finds its account as it was
+ACCOUNTS_OF_A_WORKER = 4  # a call that takes effect late must not meet the next round's account
 
 SOON, AT_ONCE = {"Retry-After": "0.1"}, {"Retry-After": "0"}
 COMMON = (
@@ -84,11 +84,11 @@ RARE = (
     Fault.delay_response(STALL),
 )
 FAULTS = 10 * COMMON + RARE
-"""What goes wrong. What holds all accounts, or takes long, is rare."""
+"""What goes wrong. Faults that throttle all accounts, or take long, are rare."""
 
 
 class BrokenPromiseError(Exception):
-    """Something did not hold."""
+    """A promise of the client was broken."""
 
 
 @attrs.define
@@ -115,7 +115,7 @@ class Effects:
         self._made: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
 
     def collect(self) -> None:
-        """Take the sandbox's records over, which would grow for ever."""
+        """Move the sandbox's records here, or they would grow without end."""
         for created in self._sandbox.created:
             self._made[created.waba_id].append((created.phone_number, created.id))
         self._tally.calls += len(self._sandbox.requests)
@@ -123,7 +123,7 @@ class Effects:
         self._sandbox.requests.clear()
 
     def of(self, waba_id: str) -> list[tuple[str, str]]:
-        """Give digits and id of each number made in an account."""
+        """The digits and the id of each number that was made in an account."""
         self.collect()
         return list(self._made[waba_id])
 
@@ -138,7 +138,7 @@ class Worker:
     def __init__(self, number: int, seed: int, client: PhoneNumberClient, sandbox: Sandbox, effects: Effects) -> None:
         self.rng = random.Random(f"{seed}/{number}")
         self.client, self.sandbox, self.effects = client, sandbox, effects
-        self.accounts = itertools.cycle(f"555{number:05}{turn}" for turn in range(ACCOUNTS_OF_A_WORKER))
+        self.accounts = itertools.cycle(f"555{number:05}{index}" for index in range(ACCOUNTS_OF_A_WORKER))
         self.phone_numbers = (f"1{number:04}555{count:06}" for count in itertools.count())
 
     async def work(self, tally: Tally, until: float) -> None:
@@ -159,7 +159,7 @@ class Worker:
         self.check_creates(waba_id, outcomes)
 
     async def list_all(self, waba_id: str, ids: list[str], tally: Tally) -> None:
-        """List an account, and compare with what is in it: before it was listed, and after."""
+        """List an account, and compare with its numbers before and after."""
         least = collections.Counter([*ids, *(each for _, each in self.effects.of(waba_id))])
         self.plan(waba_id, tally)
         listed = collections.Counter[str]()
@@ -181,7 +181,7 @@ class Worker:
         tally.numbers += listed.total()
 
     async def create(self, waba_id: str, digits: str, tally: Tally) -> str | WaPhoneError:
-        """Create a number; gives its id, or the error."""
+        """Create a number; returns its id, or the error."""
         self.plan(waba_id, tally)
         with in_flight(tally):
             try:
@@ -209,16 +209,16 @@ class Worker:
             elif isinstance(outcome, WaPhoneError):
                 holds, said = not ids, f"that ended in {type(outcome).__name__} ({outcome})"
             else:
-                holds, said = ids == [outcome], "that was answered"
+                holds, said = ids == [outcome], "that was accepted"
             if not holds:
                 raise BrokenPromiseError(f"a create {said} made {len(ids)} numbers with the digits {digits}")
         if strangers := [each for each, _ in made if not each.endswith(tuple(outcomes))]:
-            raise BrokenPromiseError(f"{len(strangers)} numbers of {waba_id} were created that nobody asked for")
+            raise BrokenPromiseError(f"{len(strangers)} numbers of {waba_id} were created without a request")
 
 
 @contextmanager
 def in_flight(tally: Tally) -> Iterator[None]:
-    """Count a call while it is under way."""
+    """Count a call while it is in flight."""
     tally.in_flight += 1
     tally.most_in_flight = max(tally.most_in_flight, tally.in_flight)
     try:
@@ -228,13 +228,13 @@ def in_flight(tally: Tally) -> Iterator[None]:
 
 
 def provide(waba_id: str, rejected: str | None) -> str:
-    """Give one of an account's two tokens: the other one where one was rejected."""
+    """One of the two tokens of an account. If one was rejected, the other one."""
     first, second = f"invented-{waba_id}-a", f"invented-{waba_id}-b"
     return second if rejected == first else first
 
 
 def memory() -> int:
-    """Bytes in memory now; where the system does not tell, the most so far."""
+    """Bytes in memory now; where the system does not say, the most so far."""
     try:
         pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     except OSError:
@@ -248,7 +248,7 @@ def open_files() -> int:
 
 
 async def watch(tally: Tally, effects: Effects, began: float, every: float) -> None:
-    """Write down the memory in use, and keep the sandbox's records short."""
+    """Record the memory in use, and keep the sandbox's records short."""
     while True:
         effects.collect()
         gc.collect()
@@ -281,7 +281,7 @@ async def soak(options: argparse.Namespace, tally: Tally) -> None:
 
 
 def slope(tally: Tally) -> float:
-    """By how many bytes the memory in use grows with each call, in the second half."""
+    """The growth of the memory in use, in bytes for each call, in the second half."""
     settled = [sample for sample in tally.samples if sample[0] >= tally.samples[-1][0] / 2]
     if len({calls for _, calls, _ in settled}) < 2:
         return 0.0
@@ -291,7 +291,7 @@ def slope(tally: Tally) -> float:
 def broken(
     tally: Tally, options: argparse.Namespace, complaints: list[str], *, tasks: int, files: int
 ) -> Iterator[str]:
-    """Say what does not hold when all is over."""
+    """Yield a sentence for each promise that was broken."""
     if tasks:
         yield f"{tasks} tasks were left"
     if files > 0:
@@ -303,13 +303,13 @@ def broken(
 
 
 @contextmanager
-def heard(complaints: list[str]) -> Iterator[None]:
-    """Write down what would only be printed: what was never closed, and errors where nobody can catch them."""
+def collected(complaints: list[str]) -> Iterator[None]:
+    """Collect what Python would only print: things never closed, and errors that nobody can catch."""
 
-    def hear(hint: Any) -> None:
+    def collect(hint: Any) -> None:
         complaints.append(f"{hint.err_msg or hint.object!r}: {hint.exc_value!r}")
 
-    hook, sys.unraisablehook = sys.unraisablehook, hear
+    hook, sys.unraisablehook = sys.unraisablehook, collect
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ResourceWarning)
@@ -320,16 +320,16 @@ def heard(complaints: list[str]) -> Iterator[None]:
 
 
 def run(options: argparse.Namespace, tally: Tally) -> list[str]:
-    """Run it in a loop of its own; gives what does not hold."""
+    """Run the soak in a loop of its own; returns a sentence for each promise that was broken."""
     complaints, files, tasks = list[str](), open_files(), 0
     try:
-        with heard(complaints), asyncio.Runner() as runner:
+        with collected(complaints), asyncio.Runner() as runner:
             runner.get_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
             runner.run(soak(options, tally))
-            runner.run(asyncio.sleep(0.1))  # closed sockets leave the loop in its next turns
+            runner.run(asyncio.sleep(0.1))  # the loop drops closed sockets in its next passes
             tasks = len(asyncio.all_tasks(runner.get_loop()))
     except TimeoutError:
-        return [f"it did not end: calls were still under way {GRACE_SECONDS:.0f} s after the time was over"]
+        return [f"it did not end: calls were still in flight {GRACE_SECONDS:.0f} s after the time was over"]
     except BaseExceptionGroup as group:
         promises = group.subgroup(BrokenPromiseError)
         if promises is None:

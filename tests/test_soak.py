@@ -1,4 +1,4 @@
-"""The soak of `benchmarks/soak.py`, for a few seconds: it holds, and it notices what does not."""
+"""The soak of `benchmarks/soak.py`, for a few seconds: it passes, and it notices what is wrong."""
 
 import argparse
 import asyncio
@@ -23,7 +23,7 @@ def started(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
 
 
-def test_a_few_seconds_of_it_hold() -> None:
+def test_a_soak_of_a_few_seconds_passes() -> None:
     ended = started("--minutes", "0.03", "--in-flight", "20")
     assert ended.returncode == 0, ended.stderr
     assert "| most calls in flight | 20 |" in ended.stdout
@@ -32,7 +32,7 @@ def test_a_few_seconds_of_it_hold() -> None:
 
 
 @pytest.mark.parametrize("wrong", [["--minutes", "0"], ["--in-flight", "none"]], ids=" ".join)
-def test_what_makes_no_sense_is_refused(
+def test_invalid_options_are_rejected(
     wrong: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["soak.py", *wrong])
@@ -42,7 +42,7 @@ def test_what_makes_no_sense_is_refused(
     assert f"argument {wrong[0]}: invalid" in capsys.readouterr().err
 
 
-def test_it_ends_with_the_sentence_that_says_what_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_ends_with_the_sentence_that_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(*_: object) -> None:
         raise soak.BrokenPromiseError("a number was missed")
 
@@ -77,7 +77,7 @@ def test_memory_that_grows_is_noticed() -> None:
 
 
 class Record:
-    """What the sandbox says was made, of one account."""
+    """The sandbox's record of the numbers that were made in one account."""
 
     def __init__(self, *made: tuple[str, str]) -> None:
         self.made = list(made)
