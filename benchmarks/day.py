@@ -3,10 +3,10 @@
     python benchmarks/day.py             every case; a quarter of an hour or so
     python benchmarks/day.py 200/h       the cases whose name contains a word
 
-`limits.py` simulates the same with the deciding core alone, and much more of it. Here real calls go over real sockets:
-a `PhoneNumberClient` as it comes, with `RetryPolicy.batch()`. Refusals are counted, and the last call that was answered
-is timed, by the sandbox's own record. "Last" is that time divided by that of an oracle, which is computed from the
-window alone: it knows what others will spend, needs no time to send, and always goes as soon as it may.
+`limits.py` simulates the rule alone, and much more of it. Here real calls go over real sockets, from a
+`PhoneNumberClient` with `RetryPolicy.batch()`. The sandbox's own record counts the throttled calls, and has the time of
+the last accepted one. "Last" is that time divided by that of an oracle. The oracle is computed from the window alone:
+it knows what others will use, needs no time to send, and always sends as soon as it may.
 """
 
 import argparse
@@ -26,14 +26,14 @@ from wa_phone_async.sandbox import Sandbox, VirtualTimeLoop
 
 HOUR = 3600.0
 LATENCY = 0.2
-SLOT = 10.0  # seconds: others make their calls of such a time together, which saves real time
+STEP = 10.0  # seconds: others make all calls of such a span at once, which saves real time
 
 HEADERS: dict[str, dict[str, Any]] = {
     "good": {},
     "coarse": {"rounding": "round", "usage_step": 5},
     "every tenth": {"rounding": "round", "usage_every": 10},
 }
-"""Whole percentages, floored, on each answer; in steps of five, rounded; whole and rounded on each tenth."""
+"""Whole percentages, floored, in each response; in steps of five, rounded; whole and rounded in each tenth."""
 
 
 @attrs.frozen
@@ -47,25 +47,25 @@ class Case:
     headers: str = "good"
     app_quota: int | None = None
     others: Callable[[int, random.Random], Iterator[float]] | None = None
-    """The times of somebody else's calls on each account, ascending and from an hour before the start."""
+    """Makes the times of the calls of others on each account, ascending and from an hour before the start."""
     seed: int = 0
 
     def strangers(self, waba_id: str) -> Iterator[float]:
-        """The same times each time that they are asked for."""
+        """The times of the calls of others on one account. They are the same for each call of this method."""
         if self.others is None:
             return iter(())
         times = self.others(self.quotas[waba_id], random.Random(f"{self.seed}/{waba_id}"))
-        return (SLOT * math.floor(at / SLOT) for at in times)
+        return (STEP * math.floor(at / STEP) for at in times)
 
     def oracle(self) -> float:
-        """Give the seconds from the start until the last call could have been sent."""
+        """The seconds from the start until the last call could have been sent."""
         if self.app_quota is not None:
             return soonest(sum(self.calls.values()), self.app_quota, iter(()))
         return max(soonest(count, self.quotas[key], self.strangers(key)) for key, count in self.calls.items())
 
 
 def soonest(calls: int, quota: int, strangers: Iterator[float]) -> float:
-    """Say when the last of so many calls is sent if each goes at the first moment that the window allows."""
+    """When the last of so many calls is sent, if each goes as soon as the window allows."""
     window, now = deque[float](), 0.0
     next_stranger = next(strangers, math.inf)
     for _ in range(calls):
@@ -83,7 +83,7 @@ def soonest(calls: int, quota: int, strangers: Iterator[float]) -> float:
 
 
 def poisson(share: float) -> Callable[[int, random.Random], Iterator[float]]:
-    """Somebody who spends a share of each hour, at random times."""
+    """Others who use a share of the quota, at random times."""
 
     def times(quota: int, rng: random.Random) -> Iterator[float]:
         at = -HOUR
@@ -95,26 +95,26 @@ def poisson(share: float) -> Callable[[int, random.Random], Iterator[float]]:
 
 
 def spread(quota: int, rng: random.Random) -> Iterator[float]:
-    """The hour before, all used up, evenly."""
+    """The hour before: the whole quota is used, evenly."""
     return iter(sorted(rng.uniform(-HOUR, 0.0) for _ in range(quota)))
 
 
 def nearly(quota: int, rng: random.Random) -> Iterator[float]:
-    """The hour before, used up but for a twentieth, evenly."""
+    """The hour before: all of the quota is used but a twentieth, evenly."""
     return spread(quota * 19 // 20, rng)
 
 
 def clump(quota: int, rng: random.Random) -> Iterator[float]:
-    """The hour before, all used up within a minute, half an hour ago."""
+    """The hour before: the whole quota is used within a minute, half an hour ago."""
     return iter(sorted(rng.uniform(-1800.0, -1740.0) for _ in range(quota)))
 
 
 @attrs.frozen
 class Outcome:
-    refused: int
+    throttled: int
     last: float
     """In parts of the oracle's time."""
-    answered: int
+    accepted: int
 
 
 def play(case: Case) -> Outcome:
@@ -129,18 +129,18 @@ async def _play(case: Case) -> Outcome:
         for waba_id in case.calls:
             sandbox.add_waba(waba_id)
         spending = [asyncio.create_task(_spend(sandbox, waba_id, case.strangers(waba_id))) for waba_id in case.calls]
-        await asyncio.sleep(HOUR)  # what was spent before
+        await asyncio.sleep(HOUR)  # the others' calls of the hour before
         async with PhoneNumberClient("an-invented-token", base_url=sandbox.url, retry=RetryPolicy.batch()) as client:
             await asyncio.gather(*(_work_off(client, key, count, case.workers) for key, count in case.calls.items()))
         for task in spending:
             task.cancel()
-        answered = [request.at for request in sandbox.requests if request.status == 200]
-        last = (max(answered) - HOUR) / case.oracle()
-        return Outcome(len(sandbox.requests) - len(answered), last, len(answered))
+        accepted = [request.at for request in sandbox.requests if request.status == 200]
+        last = (max(accepted) - HOUR) / case.oracle()
+        return Outcome(len(sandbox.requests) - len(accepted), last, len(accepted))
 
 
 async def _spend(sandbox: Sandbox, waba_id: str, times: Iterator[float]) -> None:
-    """Make somebody else's calls."""
+    """Make the calls of others."""
     loop = asyncio.get_running_loop()
     for at, together in itertools.groupby(times):
         await asyncio.sleep(max(0.0, at + HOUR - loop.time()))
@@ -158,7 +158,7 @@ async def _work_off(client: PhoneNumberClient, waba_id: str, calls: int, workers
 
 
 def one(quota: int, workers: int, headers: str, hours: float = 5.25, **more: Any) -> Case:
-    """One account and so many hours of calls, never a whole number: that would hide an hour, or add one."""
+    """One account and so many hours of calls. A whole number would hide an hour, or add one."""
     name = f"one WABA, {quota:,}/h, {workers} workers, headers {headers}"
     return Case(name, {"1": int(hours * quota)}, {"1": quota}, workers, headers, **more)
 
@@ -203,14 +203,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("word", nargs="?", default="")
     options = parser.parse_args()
-    print("| case | calls | refused | last | s |")
+    print("| case | calls | throttled | last | s |")
     print("|---|---|---|---|---|")
     for case in cases():
         if options.word in case.name:
             began = time.perf_counter()
             outcome = play(case)
             took = time.perf_counter() - began
-            figures = f"{outcome.answered:,} | {outcome.refused} | {outcome.last:.3f} | {took:.0f}"
+            figures = f"{outcome.accepted:,} | {outcome.throttled} | {outcome.last:.3f} | {took:.0f}"
             print(f"| {case.name} | {figures} |", flush=True)
 
 

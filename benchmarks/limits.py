@@ -1,15 +1,17 @@
-"""The rolling hour, simulated: how many calls are refused, and how much longer it takes than it must.
+"""The rolling hour, simulated: how many calls are throttled, and how much longer it takes than it must.
 
     python benchmarks/limits.py            every case; two or three minutes
     python benchmarks/limits.py --seeds 5  more of each
-    python benchmarks/limits.py shared     the cases whose name contains a word
+    python benchmarks/limits.py others     the cases whose name contains a word
 
-A discrete-event simulation in virtual time, of one process on one thread, and of two through Redis where there
-is a redis-server. The server counts every attempt, refused ones too, in an exact window of 3,600 s, and refuses
-above the quota. Round trips take 0.1-0.5 s. The client under test sees only what a real one would: answers,
-codes, headers. "Last" is the time of the last admission divided by that of an oracle which sees the server's own
-window and sends whenever it may; both have the same workers. "Mean" is the same for the mean time at which calls
-were done. "Never" is over 40 hours, or three refusals for each call. Nothing was compared with the live service.
+This simulates events in virtual time. It simulates one process on one thread, and two processes through Redis where
+there is a redis-server. The server counts every attempt in an exact window of 3,600 s, throttled ones too. It throttles
+above the quota. Round trips take 0.1-0.5 s. The client under test sees only what a real one would: responses, scopes
+and headers.
+
+"Last" is the time of the last admission, divided by that of an oracle. The oracle sees the server's own window, sends
+whenever it may, and has the same number of workers. "Mean" is the same for the mean time at which calls ended. "Never"
+is more than 40 hours, or three throttled calls for each call. Nothing was compared with the live service.
 """
 
 import argparse
@@ -25,30 +27,30 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from wa_phone_async.ratelimit.budget import BudgetBook, Scope
-from wa_phone_async.ratelimit.throttle import Report, tell
+from wa_phone_async.ratelimit.budget import BudgetBook
+from wa_phone_async.ratelimit.limiter import Lease, Report, Scope
 from wa_phone_async.usage import Usage, UsageMetric
 
 try:
     from redis import Redis
 
-    from wa_phone_async.ratelimit.redis import batches as redis_trips
-except ImportError:  # without the extra, its cases are left out
+    from wa_phone_async.ratelimit.redis import batches
+except ImportError:  # the cases of this extra are left out
     Redis = None
 
 HOUR = 3600.0
 NEVER_SECONDS = 40 * HOUR
-NEVER_REFUSALS = 3  # for each call that was to be made
+NEVER_THROTTLED = 3  # for each call that was to be made
 
 
-# ---- the server: written for itself, so that it can disagree ----
+# The server: it shares no code with the client, and so can disagree
 
 
 @attrs.frozen
@@ -66,7 +68,7 @@ class Headers:
 
 
 class Window:
-    """The attempts that one limit still counts."""
+    """The attempts that one quota still counts."""
 
     def __init__(self, quota: int, strangers: Iterator[float] | None = None) -> None:
         self.quota = quota
@@ -84,7 +86,7 @@ class Window:
             self.times.popleft()
 
     def hit(self, now: float) -> bool:
-        """Count one attempt; true if it is within the quota."""
+        """Count one attempt; returns whether it is within the quota."""
         self.advance(now)
         self.times.append(now)
         self.fresh.append(now)
@@ -95,7 +97,7 @@ class Window:
         return math.ceil((self.times[surplus] + HOUR - now) / 60.0) if surplus >= 0 else 0
 
     def seen(self, now: float, lag: float) -> int:
-        """What a header that lags behind would count."""
+        """What a header that lags behind counts."""
         while self.fresh and self.fresh[0] <= now - lag:
             self.fresh.popleft()
         return len(self.times) - len(self.fresh)
@@ -107,14 +109,14 @@ class Server:
         self.app = Window(app_quota or sys.maxsize)
         self.says_app = app_quota is not None
         self.headers = headers
-        self.answers = itertools.count()
+        self.responses = itertools.count()
 
     def call(self, key: str, now: float) -> tuple[Scope | None, Usage | None]:
-        """Count one call and give the scope that throttles it, if any, and what the headers say."""
+        """Count one call; returns the scope that throttles it, if any, and what the headers say."""
         window = self.windows[key]
         within_app, within = self.app.hit(now), window.hit(now)
         scope: Scope | None = None if within and within_app else "waba" if within_app else "app"
-        if not self.headers.every or next(self.answers) % self.headers.every:
+        if not self.headers.every or next(self.responses) % self.headers.every:
             return scope, None
         waba = UsageMetric(self.percent(window, now), 0.0, 60.0 * window.regain_minutes(now))
         return scope, Usage(waba, UsageMetric(self.percent(self.app, now)) if self.says_app else None)
@@ -124,18 +126,18 @@ class Server:
 
 
 def poisson(rate: float, rng: random.Random, start: float = -HOUR) -> Iterator[float]:
-    """Give the times of somebody else's calls, `rate` an hour."""
+    """Yield the times of the calls of others, `rate` an hour."""
     at = start
     while True:
         at += rng.expovariate(rate / HOUR)
         yield at
 
 
-# ---- the clients ----
+# The clients
 
 
 class Client:
-    """What decides when to send. This one always sends, and repeats at once."""
+    """Decides when to send. This one always sends, and retries at once."""
 
     def __init__(self, server: Server, rng: random.Random) -> None:
         self.server = server
@@ -144,11 +146,11 @@ class Client:
     def admit(self, _key: str, now: float) -> float:
         return now
 
-    def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
+    def accepted(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
         pass
 
-    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, _tries: int) -> float:
-        """Say when this call may be tried again."""
+    def throttled(self, _key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, _tries: int) -> float:
+        """Returns when this call may be retried."""
         return now
 
 
@@ -162,96 +164,97 @@ class Log(Client):
         self.book = BudgetBook(quota=self.quota)
 
     def admit(self, key: str, now: float) -> float:
-        return self.book.admit(key, now)
+        return self.book.admit(key, now, "t")
 
-    def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
-        self.book.answered(key, now, usage, sent=sent)
+    def accepted(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
+        self.book.report(Lease(key, "t", sent), Report("accepted", usage), now)
 
-    def refused(self, key: str, now: float, usage: Usage | None, sent: float, scope: Scope, _tries: int) -> float:
-        return self.book.refused(key, now, usage, scope=scope, sent=sent)
+    def throttled(self, key: str, now: float, usage: Usage | None, sent: float, scope: Scope, _tries: int) -> float:
+        return self.book.report(Lease(key, "t", sent), Report("throttled", usage, scope), now)
 
 
 class TwoProcesses(Client):
-    """The rule in Redis, asked by two processes in turn. Each has its own book too, by which what was refused waits."""
+    """The rule in Redis, for two processes one after the other. Each has its own book too, and retries by that."""
 
     redis: Any = None
 
     def __init__(self, server: Server, rng: random.Random) -> None:
         super().__init__(server, rng)
         self.redis.flushall()
-        self.evaluate = self.redis.register_script(redis_trips.SCRIPT)
-        self.account = redis_trips.Account("benchmark:{1}:")
+        self.evaluate = self.redis.register_script(batches.SCRIPT)
+        self.encoder = batches.BatchEncoder("benchmark:{1}:")
         self.books = itertools.cycle([BudgetBook(), BudgetBook()])
         self.numbers = itertools.count()
-        self.flying: dict[tuple[str, float], deque[tuple[Any, BudgetBook]]] = {}
+        self.in_flight: dict[tuple[str, float], deque[tuple[Any, BudgetBook]]] = {}
 
-    def trip(self, now: float, *told: Any, **asks: Any) -> list[str]:
-        message = self.account.message([], told, str(next(self.numbers)), now) | {"now": now} | asks
-        return self.evaluate(self.account.keys(message), [json.dumps(message)])
+    def run(self, now: float, *reports: Any, admissions: Sequence[dict[str, str]] = ()) -> list[str]:
+        message = self.encoder.message([], reports, str(next(self.numbers)), now)
+        message |= {"now": now, "admissions": admissions}
+        return self.evaluate(self.encoder.keys(message), [json.dumps(message)])
 
     def admit(self, key: str, now: float) -> float:
         name = str(next(self.numbers))
-        epoch, answer = self.trip(now, asks=[{"waba": key, "token": "t", "lease": name}])
-        if answer != "go":
-            return now + float(answer)
+        epoch, decision = self.run(now, admissions=[{"waba": key, "token": "t", "lease": name}])
+        if decision != "go":
+            return now + float(decision)
         book = next(self.books)
         book.take(key, now, "t")
-        ticket = redis_trips.Ticket(key, "t", now, name, epoch)
-        self.flying.setdefault((key, now), deque()).append((ticket, book))
+        lease = batches.RedisLease(key, "t", now, name, epoch)
+        self.in_flight.setdefault((key, now), deque()).append((lease, book))
         return now
 
-    def tell(self, key: str, now: float, sent: float, report: Report) -> float:
-        ticket, book = self.flying[key, sent].popleft()
-        self.trip(now, redis_trips.Told(ticket, report, now))
-        return tell(book, ticket, report, now)
+    def report(self, key: str, now: float, sent: float, report: Report) -> float:
+        lease, book = self.in_flight[key, sent].popleft()
+        self.run(now, batches.LeaseReport(lease, report, now))
+        return book.report(lease, report, now)
 
-    def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
-        self.tell(key, now, sent, Report("accepted", usage))
+    def accepted(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
+        self.report(key, now, sent, Report("accepted", usage))
 
-    def refused(self, key: str, now: float, usage: Usage | None, sent: float, scope: Scope, _tries: int) -> float:
-        return self.tell(key, now, sent, Report("throttled", usage, scope))
+    def throttled(self, key: str, now: float, usage: Usage | None, sent: float, scope: Scope, _tries: int) -> float:
+        return self.report(key, now, sent, Report("throttled", usage, scope))
 
 
 class Oracle(Client):
-    """Sees the server's windows, and what is on its way to them."""
+    """Sees the server's windows, and the calls on their way to them."""
 
     def __init__(self, server: Server, rng: random.Random) -> None:
         super().__init__(server, rng)
-        self.flying = dict.fromkeys(server.windows, 0)
-        self.flying_all = 0
+        self.in_flight = dict.fromkeys(server.windows, 0)
+        self.all_in_flight = 0
 
     def admit(self, key: str, now: float) -> float:
         when = max(
-            self._free_at(self.server.windows[key], self.flying[key], now),
-            self._free_at(self.server.app, self.flying_all, now),
+            self._free_at(self.server.windows[key], self.in_flight[key], now),
+            self._free_at(self.server.app, self.all_in_flight, now),
         )
         if when <= now:
-            self.flying[key] += 1
-            self.flying_all += 1
+            self.in_flight[key] += 1
+            self.all_in_flight += 1
         return when
 
     @staticmethod
-    def _free_at(window: Window, flying: int, now: float) -> float:
+    def _free_at(window: Window, in_flight: int, now: float) -> float:
         window.advance(now)
-        surplus = len(window.times) + flying - window.quota
+        surplus = len(window.times) + in_flight - window.quota
         if surplus < 0:
             return now
         return window.times[surplus] + HOUR if surplus < len(window.times) else now + 1.0
 
     def arrived(self, key: str) -> None:
-        self.flying[key] -= 1
-        self.flying_all -= 1
+        self.in_flight[key] -= 1
+        self.all_in_flight -= 1
 
 
 class Backoff(Client):
     """Exponential backoff with full jitter for each call by itself, at most 60 s."""
 
-    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, tries: int) -> float:
+    def throttled(self, _key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, tries: int) -> float:
         return now + self.rng.uniform(0.5, 1.0) * min(60.0, 2.0 ** min(tries, 10))
 
 
 class Pause(Client):
-    """Two minutes of rest when the header says 85 %, ten at 95 % and after a refusal."""
+    """Waits for two minutes when the header says 85 %, and for ten at 95 % and after a throttled call."""
 
     def __init__(self, server: Server, rng: random.Random) -> None:
         super().__init__(server, rng)
@@ -260,19 +263,19 @@ class Pause(Client):
     def admit(self, key: str, now: float) -> float:
         return max(now, self.until.get(key, 0.0))
 
-    def answered(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
+    def accepted(self, key: str, now: float, usage: Usage | None, sent: float) -> None:
         del sent
         percent = max(r.percent for r in (usage.waba, usage.app) if r) if usage and usage.waba else 0.0
         seconds = 600.0 if percent >= 95.0 else 120.0 if percent >= 85.0 else 0.0
         self.until[key] = max(self.until.get(key, 0.0), now + seconds)
 
-    def refused(self, key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, _tries: int) -> float:
+    def throttled(self, key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, _tries: int) -> float:
         self.until[key] = max(self.until.get(key, 0.0), now + 600.0)
         return self.until[key]
 
 
 class Bucket(Client):
-    """A token bucket that adapts as the AWS SDKs' adaptive mode: CUBIC, beta 0.7, 0.5 a second at least."""
+    """A token bucket like the adaptive mode of the AWS SDKs: CUBIC, beta 0.7, 0.5 a second at least."""
 
     BETA, SCALE, LEAST = 0.7, 0.4, 0.5
 
@@ -304,12 +307,12 @@ class Bucket(Client):
     def set_rate(self, rate: float) -> None:
         self.rate = max(self.LEAST, min(rate, 2.0 * self.measured))
 
-    def answered(self, _key: str, now: float, _usage: Usage | None, _sent: float) -> None:
+    def accepted(self, _key: str, now: float, _usage: Usage | None, _sent: float) -> None:
         self.measure(now)
         self.window = (self.last_max * (1.0 - self.BETA) / self.SCALE) ** (1.0 / 3.0)
         self.set_rate(self.SCALE * (now - self.throttled_at - self.window) ** 3 + self.last_max)
 
-    def refused(self, _key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, tries: int) -> float:
+    def throttled(self, _key: str, now: float, _usage: Usage | None, _sent: float, _scope: Scope, tries: int) -> float:
         self.measure(now)
         self.last_max = min(self.measured, self.rate) if self.enabled else self.measured
         self.throttled_at, self.enabled = now, True
@@ -317,12 +320,12 @@ class Bucket(Client):
         return now + self.rng.random() * min(20.0, 2.0 ** min(tries, 10))
 
 
-# ---- the simulation ----
+# The simulation
 
 
 @attrs.define
 class Queue:
-    """The calls of one WABA: each as the number of times that it was refused."""
+    """The calls of one WABA: each as the number of times that it was throttled."""
 
     calls: deque[int]
     idle: int
@@ -331,7 +334,7 @@ class Queue:
 
 @attrs.frozen
 class Outcome:
-    refused: int
+    throttled: int
     last: float
     mean: float
     mean_by_key: dict[str, float]
@@ -346,7 +349,7 @@ class Simulation:
         self.rng = random.Random(seed)
         self.events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
         self.order = itertools.count()
-        self.refused = 0
+        self.throttled = 0
         self.last = 0.0
         self.done: dict[str, list[float]] = {key: [] for key in calls}
 
@@ -357,12 +360,12 @@ class Simulation:
         for key in self.queues:
             self.pump(key, 0.0)
         now = 0.0
-        while self.left and now < NEVER_SECONDS and self.refused < NEVER_REFUSALS * self.total:
+        while self.left and now < NEVER_SECONDS and self.throttled < NEVER_THROTTLED * self.total:
             now, _, do, args = heapq.heappop(self.events)
             do(*args, now)
         everything = [at for times in self.done.values() for at in times]
         by_key = {key: statistics.fmean(times) for key, times in self.done.items() if times}
-        return Outcome(self.refused, self.last, statistics.fmean(everything or [0.0]), by_key, self.left > 0)
+        return Outcome(self.throttled, self.last, statistics.fmean(everything or [0.0]), by_key, self.left > 0)
 
     def pump(self, key: str, now: float) -> None:
         """Send from the front of the queue while there are workers and the client admits."""
@@ -388,29 +391,29 @@ class Simulation:
         scope, usage = self.server.call(key, now)
         if isinstance(self.client, Oracle):
             self.client.arrived(key)
-        self.at(now + self.rng.uniform(0.05, 0.25), self.answer, key, tries, sent, scope, usage)
+        self.at(now + self.rng.uniform(0.05, 0.25), self.respond, key, tries, sent, scope, usage)
 
-    def answer(  # noqa: PLR0917 - the schedule passes on what it was given
+    def respond(  # noqa: PLR0917 - an event has its values by position
         self, key: str, tries: int, sent: float, scope: Scope | None, usage: Usage | None, now: float
     ) -> None:
         if scope is None:
             self.left -= 1
             self.done[key].append(now)
-            self.client.answered(key, now, usage, sent)
+            self.client.accepted(key, now, usage, sent)
             self.queues[key].idle += 1
         else:
-            self.refused += 1
-            again = self.client.refused(key, now, usage, sent, scope, tries + 1)
-            self.at(max(now, again), self.again, key, tries + 1)
+            self.throttled += 1
+            retry_at = self.client.throttled(key, now, usage, sent, scope, tries + 1)
+            self.at(max(now, retry_at), self.retry, key, tries + 1)
         self.pump(key, now)
 
-    def again(self, key: str, tries: int, now: float) -> None:
+    def retry(self, key: str, tries: int, now: float) -> None:
         self.queues[key].idle += 1
         self.queues[key].calls.appendleft(tries)
         self.pump(key, now)
 
 
-# ---- the cases ----
+# The cases
 
 GOOD = Headers()
 KINDS = {
@@ -418,7 +421,7 @@ KINDS = {
     "coarse": Headers(step=5, rounded=True),
     "every tenth": Headers(rounded=True, every=10),
 }
-"""Whole percentages, floored, on each answer; in steps of five, rounded; whole and rounded on each tenth."""
+"""Whole percentages, floored, in each response; in steps of five, rounded; whole and rounded in each tenth."""
 
 WORSE = {
     "steps of 5, floored": Headers(step=5),
@@ -426,7 +429,7 @@ WORSE = {
     "30 s late": Headers(lag=30.0),
     "never": Headers(every=0),
 }
-"""Worse than the goals ask for, to see what happens."""
+"""Worse than the goals need, to see what happens."""
 
 
 @attrs.frozen
@@ -438,12 +441,12 @@ class Case:
     headers: Headers = GOOD
     app_quota: int | None = None
     strangers: float = 0.0
-    """Calls an hour by somebody else, as a part of the quota."""
+    """Calls an hour of others, as a part of the quota."""
     before: Callable[[int, random.Random], list[float]] | None = None
-    """Times of calls that were made before the start."""
+    """Makes the times of the calls before the start."""
     goal: str = ""
     ours: type[Client] = Log
-    """What stands in the column of this library."""
+    """What the column of this library plays."""
 
     def play(self, make: type[Client], seed: int) -> Outcome:
         rng = random.Random(seed)
@@ -479,14 +482,14 @@ def the_app() -> Case:
 
 
 def two_processes() -> Iterator[Case]:
-    """Two processes through Redis, as far as there is one: they should do as one process does."""
+    """Two processes through Redis, where there is one. They should do as well as one process."""
     for quota in (200, 5000):
         case = one("two processes through Redis: as one,", quota, 8, "good", "0, 1.03")
         yield attrs.evolve(case, ours=TwoProcesses)
 
 
 def one(name: str, quota: int, workers: int, kind: str, goal: str) -> Case:
-    """One WABA and 5.25 hours of calls: a multiple of the quota would hide an hour, or add one."""
+    """One WABA and 5.25 hours of calls. A multiple of the quota would hide an hour, or add one."""
     return Case(
         f"{name} {quota:,}/h, {workers} workers, headers {kind}",
         {"a": quota * 21 // 4},
@@ -526,15 +529,15 @@ CLIENTS: dict[str, type[Client]] = {
 def cell(outcomes: list[Outcome], best: list[Outcome]) -> str:
     if any(outcome.never for outcome in outcomes):
         return "never"
-    refused = statistics.fmean(outcome.refused for outcome in outcomes)
+    throttled = statistics.fmean(outcome.throttled for outcome in outcomes)
     last = statistics.fmean(o.last / b.last for o, b in zip(outcomes, best, strict=True))
     mean = statistics.fmean(o.mean / b.mean for o, b in zip(outcomes, best, strict=True))
-    return f"{round(refused, 1):g}, {last:.3f}, {mean:.2f}"
+    return f"{round(throttled, 1):g}, {last:.3f}, {mean:.2f}"
 
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Start a Redis for `TwoProcesses`; gives why there is none, or an empty text."""
+    """Start a Redis for `TwoProcesses`; yields why there is none, or an empty text."""
     command = shutil.which("redis-server")
     if Redis is None or command is None:
         yield "the extra `redis` is not installed" if Redis is None else "there is no redis-server"
@@ -566,7 +569,7 @@ def main() -> None:
 def play_all(options: argparse.Namespace, lack_of_redis: str) -> None:
     began = time.perf_counter()
     clients = {name: make for name, make in CLIENTS.items() if options.only in (None, name)}
-    print("| refused, last, mean | goal |", " | ".join(clients), "| s |")
+    print("| throttled, last, mean | goal |", " | ".join(clients), "| s |")
     print("|---|---|" + "---|" * (len(clients) + 1))
     for case in cases():
         if options.word not in case.name:

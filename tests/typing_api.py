@@ -19,8 +19,8 @@ from wa_phone_async.export import COLUMNS, ArrowTable, Job, Summary, Writer, err
 from wa_phone_async.export.dask import client_from_env
 from wa_phone_async.export.dask import export as export_on_a_cluster
 from wa_phone_async.integrations.otel import instrument
+from wa_phone_async.ratelimit.limiter import Lease, Report
 from wa_phone_async.ratelimit.redis import RedisThrottle
-from wa_phone_async.ratelimit.throttle import Lease, Report
 from wa_phone_async.sandbox import (
     BUSINESS_ID,
     EMPTY_WABA,

@@ -77,7 +77,8 @@ from .models import (
 )
 from .pagination.paginator import AsyncPaginator
 from .query import Filter, Sort
-from .ratelimit.throttle import RateLimiter, Throttle
+from .ratelimit.limiter import RateLimiter
+from .ratelimit.throttle import Throttle
 from .readiness import Readiness, is_ready, read_readiness
 from .session import GraphSession
 from .usage import Usage, UsageMetric

@@ -32,7 +32,7 @@ from .pagination.page import Follow
 from .pagination.paginator import AsyncPaginator
 from .phone_digits import whole_number
 from .query import AccountKind, Filter, Sort, accounts_edge, create_body, fields_with, list_params, read_fields
-from .ratelimit.throttle import RateLimiter
+from .ratelimit.limiter import RateLimiter
 from .redaction import conceal
 from .session import GraphSession
 from .usage import Usage

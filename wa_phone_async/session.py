@@ -59,7 +59,8 @@ from .pagination.list_events import ListObserver
 from .pagination.page import Follow, PageCursor, RawPage, read_page, read_page_bytes
 from .pagination.paginator import AsyncPaginator
 from .query import optional_fields
-from .ratelimit.throttle import Lease, RateLimiter, Report, Throttle
+from .ratelimit.limiter import Lease, RateLimiter, Report
+from .ratelimit.throttle import Throttle
 from .ratelimit.wait_events import Pacing
 from .redaction import Secret, conceal
 from .usage import Usage, read_usage

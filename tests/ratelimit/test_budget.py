@@ -1,4 +1,4 @@
-"""The budget: what it admits against a server that counts for itself, and what no report may break."""
+"""The budget: what it admits, beside a server that counts for itself, and what no report may break."""
 
 import math
 from collections import deque
@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wa_phone_async.ratelimit.budget import MAX_KEYS, Budget, BudgetBook, CallLog, Scope
+from wa_phone_async.ratelimit.budget import MAX_KEYS, Budget, BudgetBook
+from wa_phone_async.ratelimit.call_log import CallLog
+from wa_phone_async.ratelimit.limiter import CallResult, Lease, Report, Scope
 from wa_phone_async.usage import Usage, UsageMetric
 
 HOUR = 3600.0
@@ -17,32 +19,31 @@ READ = UsageMetric(0.0)
 class Server:
     """A rolling hour that counts every attempt, with exact headers."""
 
-    def __init__(self, quota: int, lost: int = 0) -> None:
+    def __init__(self, quota: int) -> None:
         self.quota = quota
         self.times: deque[float] = deque()
-        self.refused = 0
-        self.lost = lost
+        self.throttled = 0
 
     def call(self, now: float) -> tuple[bool, UsageMetric]:
         while self.times and self.times[0] <= now - HOUR:
             self.times.popleft()
         self.times.append(now)
         count = len(self.times)
-        self.refused += count > self.quota
+        self.throttled += count > self.quota
         return count <= self.quota, UsageMetric(float(100 * count // self.quota))
 
 
-def call(budget: Budget, now: float, reading: UsageMetric | None = READ, seconds: float = 0.3) -> float:
-    """Make one good call, and give the time of its answer."""
+def call(budget: Budget, now: float, metric: UsageMetric | None = READ, seconds: float = 0.3) -> float:
+    """Make one call that is accepted; returns the time of its response."""
     assert budget.admit(now) == now
-    budget.answered(now + seconds, reading, now)
+    budget.accepted(now + seconds, metric, now)
     return now + seconds
 
 
-def filled(calls: int, reading: UsageMetric | None = READ, quota: float | None = None) -> tuple[Budget, float]:
+def filled(calls: int, metric: UsageMetric | None = READ, quota: float | None = None) -> tuple[Budget, float]:
     budget, now = Budget(fixed=quota), 0.0
     for _ in range(calls):
-        now = call(budget, now, reading, 0.01)
+        now = call(budget, now, metric, 0.01)
     return budget, now
 
 
@@ -53,7 +54,7 @@ def counted_by_the_server(calls: int) -> tuple[Budget, float]:
     return budget, now
 
 
-# ---- the log ----
+# The log
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 1e5), st.floats(0.0, 1e5)), max_size=60))
@@ -80,19 +81,19 @@ def test_the_log_gives_its_memory_back() -> None:
     assert len(log._times) <= 402
 
 
-# ---- one budget ----
+# One budget
 
 
-def test_the_first_calls_go_one_two_four_at_once_until_a_header_comes() -> None:
+def test_the_first_calls_go_one_two_four_at_once_until_usage_comes() -> None:
     budget = Budget()
 
     assert budget.admit(0.0) == 0.0
     assert budget.admit(0.0) == 1.0
 
-    budget.answered(0.3, None, 0.0)
+    budget.accepted(0.3, None, 0.0)
     assert [budget.admit(0.3) for _ in range(3)] == [0.3, 0.3, 1.3]
 
-    budget.answered(0.6, READ, 0.3)
+    budget.accepted(0.6, READ, 0.3)
     assert all(budget.admit(0.6) == 0.6 for _ in range(100))
 
 
@@ -121,10 +122,10 @@ def test_5000_are_found_within_two_minutes() -> None:
     while now < 120.0:
         now = max(now, budget.admit(now))
         if budget._in_flight:
-            budget.answered(now, server.call(now)[1], now)
+            budget.accepted(now, server.call(now)[1], now)
             sent, now = sent + 1, now + 0.05
 
-    assert (budget.quota, server.refused) == (5000, 0)
+    assert (budget.quota, server.throttled) == (5000, 0)
     assert sent > 1000
 
 
@@ -152,18 +153,18 @@ def test_without_headers_one_good_call_beyond_200_finds_5000() -> None:
     assert budget.quota == 5000
 
 
-def test_without_headers_one_refusal_beyond_200_ends_the_search_for_an_hour() -> None:
+def test_without_headers_one_throttled_probe_beyond_200_ends_the_search_for_an_hour() -> None:
     budget, now = filled(200, None)
     sent = budget.admit(now)
     budget.admit(sent)
 
-    budget.refused(sent + 0.3, None, sent)
+    budget.throttled(sent + 0.3, None, sent)
 
     assert budget.quota == 200
     assert budget.admit(sent + 61.0) > sent + 3600.0
 
 
-def test_a_call_of_somebody_else_is_seen_and_left_room_for() -> None:
+def test_calls_of_others_are_seen_and_quota_is_left_for_them() -> None:
     budget = Budget()
     now = call(budget, 0.0, UsageMetric(60.0))
 
@@ -174,19 +175,19 @@ def test_a_call_of_somebody_else_is_seen_and_left_room_for() -> None:
     assert allowed + budget.others <= 194
 
 
-def test_others_are_asked_about_again_sooner_where_there_was_room() -> None:
-    full, roomy = Budget(), Budget()
+def test_a_probe_beside_others_goes_sooner_where_they_left_quota() -> None:
+    full, spare = Budget(), Budget()
     call(full, 0.0, UsageMetric(99.0))
-    now = call(roomy, 0.0, UsageMetric(88.0))
-    while roomy.admit(now) == now:
+    now = call(spare, 0.0, UsageMetric(88.0))
+    while spare.admit(now) == now:
         now += 0.01
-        roomy.counted(now, UsageMetric(88.0), now - 0.01)
+        spare.counted(now, UsageMetric(88.0), now - 0.01)
 
     assert full.admit(1.0) == pytest.approx(300.0)
-    assert roomy.admit(now + 0.5) == pytest.approx(now + 60.0, abs=1.0)
+    assert spare.admit(now + 0.5) == pytest.approx(now + 60.0, abs=1.0)
 
 
-def test_others_go_when_the_readings_know_of_none() -> None:
+def test_others_are_gone_when_usage_counts_none() -> None:
     budget = Budget()
     now = call(budget, 0.0, UsageMetric(60.0))
     assert budget.others
@@ -204,7 +205,7 @@ def test_others_are_forgotten_after_an_hour_without_headers() -> None:
     assert budget.others == 0
 
 
-def test_with_others_and_an_old_reading_calls_go_one_by_one() -> None:
+def test_beside_others_and_with_old_usage_calls_go_one_by_one() -> None:
     budget = Budget()
     call(budget, 0.0, UsageMetric(60.0))
 
@@ -220,58 +221,60 @@ def test_nothing_goes_beyond_a_full_budget_while_a_call_may_tell_more() -> None:
     assert budget.admit(now + 300.0) == now + 301.0
 
 
-def test_a_refusal_restarts_what_is_known_of_the_quota() -> None:
+def test_a_throttled_call_with_usage_restarts_the_proof_of_the_quota() -> None:
     budget, _ = filled(60, UsageMetric(1.0))
-    budget.answered(120.0, UsageMetric(1.0), 119.0)
+    budget.accepted(120.0, UsageMetric(1.0), 119.0)
     assert budget.quota == 5000
 
-    budget.refused(121.0, UsageMetric(2000.0), 120.0)
+    budget.throttled(121.0, UsageMetric(2000.0), 120.0)
 
     assert budget.quota == 200
 
 
-def test_a_refusal_without_header_says_nothing_of_the_quota() -> None:
+def test_a_throttled_call_without_usage_says_nothing_of_the_quota() -> None:
     budget, _ = filled(60, UsageMetric(1.0))
-    budget.answered(120.0, UsageMetric(1.0), 119.0)
+    budget.accepted(120.0, UsageMetric(1.0), 119.0)
 
-    budget.refused(121.0, None, 120.0)
+    budget.throttled(121.0, None, 120.0)
 
     assert budget.quota == 5000
 
 
-def test_holds_without_a_hint_double_up_to_32_minutes_and_start_again_after_a_success() -> None:
-    budget, now, holds = Budget(), 0.0, []
+def test_cooldowns_that_nobody_named_double_up_to_32_minutes_and_start_again_after_a_success() -> None:
+    budget, now, minutes = Budget(), 0.0, []
     for _ in range(7):
         sent = now
         assert budget.admit(sent) == sent
-        budget.refused(sent + 0.5, None, sent)
+        budget.throttled(sent + 0.5, None, sent)
         now = budget.admit(sent + 0.5)
-        holds.append((now - sent - 0.5) / 60.0)
-    assert holds == pytest.approx([1, 2, 4, 8, 16, 32, 32])
+        minutes.append((now - sent - 0.5) / 60.0)
+    assert minutes == pytest.approx([1, 2, 4, 8, 16, 32, 32])
 
     now = call(budget, now)
     budget.admit(now)
-    budget.refused(now + 0.1, None, now)
-    assert budget.held_until == pytest.approx(now + 60.1)
+    budget.throttled(now + 0.1, None, now)
+    assert budget.cooldown_until == pytest.approx(now + 60.1)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "reading", "hold"),
+    ("seconds", "metric", "cooldown"),
     [
-        pytest.param(None, None, 60.0, id="nothing is said"),
+        pytest.param(None, None, 60.0, id="the server says nothing"),
         pytest.param(None, UsageMetric(100.0), 60.0, id="no estimate"),
         pytest.param(0.0, None, 0.0, id="go on at once"),
         pytest.param(0.0, UsageMetric(100.0, 0.0, 120.0), 120.0, id="the estimate is longer"),
         pytest.param(7.0, None, 7.0, id="a wait"),
     ],
 )
-def test_a_hold_is_as_long_as_the_server_says(seconds: float | None, reading: UsageMetric | None, hold: float) -> None:
+def test_a_cooldown_is_as_long_as_the_server_says(
+    seconds: float | None, metric: UsageMetric | None, cooldown: float
+) -> None:
     budget = Budget()
     budget.admit(1.0)
 
-    budget.refused(1.5, reading, 1.0, seconds)
+    budget.throttled(1.5, metric, 1.0, seconds)
 
-    assert budget.held_until == 1.5 + hold
+    assert budget.cooldown_until == 1.5 + cooldown
 
 
 def test_a_wait_that_the_server_named_ends_in_a_probe_though_the_log_is_full() -> None:
@@ -279,51 +282,51 @@ def test_a_wait_that_the_server_named_ends_in_a_probe_though_the_log_is_full() -
     for _ in range(6):
         assert budget.admit(sent) == sent
         starts.append(sent)
-        budget.refused(sent + 0.5, UsageMetric(150.0), sent, 7.0)
-        sent = budget.peek(budget.held_until)
+        budget.throttled(sent + 0.5, UsageMetric(150.0), sent, 7.0)
+        sent = budget.peek(budget.cooldown_until)
 
     assert starts[:5] == pytest.approx([0.0, 7.5, 15.0, 22.5, 30.0])
-    assert starts[5] > 300.0  # said again and again, it is believed no more
+    assert starts[5] > 300.0  # the server was wrong again and again, and is believed no more
 
 
-def test_refusals_of_one_burst_are_one_hold() -> None:
+def test_throttled_calls_of_one_burst_are_one_cooldown() -> None:
     budget = Budget()
     call(budget, 0.0)
     for _ in range(64):
         assert budget.admit(1.0) == 1.0
     for number in range(64):
-        budget.refused(1.5 + number / 1000.0, None, 1.0)
+        budget.throttled(1.5 + number / 1000.0, None, 1.0)
 
-    assert budget.held_until == pytest.approx(61.5)
+    assert budget.cooldown_until == pytest.approx(61.5)
 
 
-def test_after_a_hold_one_call_goes_first() -> None:
+def test_after_a_cooldown_one_call_goes_first() -> None:
     budget = Budget()
     call(budget, 0.0)
     budget.admit(1.0)
-    budget.refused(1.5, None, 1.0)
+    budget.throttled(1.5, None, 1.0)
 
     assert budget.admit(61.5) == 61.5
     assert budget.admit(61.5) == 62.5
 
-    budget.answered(62.0, READ, 61.5)
+    budget.accepted(62.0, READ, 61.5)
     assert [budget.admit(62.0) for _ in range(9)] == [62.0] * 9
 
 
-def test_a_good_answer_from_before_the_hold_does_not_end_it() -> None:
+def test_an_accepted_call_from_before_the_cooldown_does_not_end_it() -> None:
     budget = Budget()
     call(budget, 0.0)
     budget.admit(1.0)
     budget.admit(1.0)
-    budget.refused(1.5, None, 1.0)
-    budget.answered(1.6, READ, 1.0)
+    budget.throttled(1.5, None, 1.0)
+    budget.accepted(1.6, READ, 1.0)
 
     assert budget.admit(1.7) == 61.5
     assert budget.admit(61.5) == 61.5
     assert budget.admit(61.5) == 62.5
 
 
-def test_a_load_of_a_hundred_holds_though_calls_are_left() -> None:
+def test_a_load_of_a_hundred_begins_a_cooldown_though_calls_are_left() -> None:
     budget = Budget()
     call(budget, 0.0, UsageMetric(3.0, 100.0, 120.0))
     assert budget.admit(1.0) == pytest.approx(120.3)
@@ -332,15 +335,15 @@ def test_a_load_of_a_hundred_holds_though_calls_are_left() -> None:
     assert budget.admit(121.0) == pytest.approx(180.6)
 
 
-def test_readings_out_of_order_change_nothing_backwards() -> None:
+def test_usage_that_comes_late_changes_nothing_backwards() -> None:
     budget = Budget()
     call(budget, 0.0)
     for at in (1.0, 1.1):
         budget.admit(at)
-    budget.answered(1.5, UsageMetric(50.0), 1.1)
+    budget.accepted(1.5, UsageMetric(50.0), 1.1)
     others = budget.others
 
-    budget.answered(1.6, UsageMetric(0.0), 1.0)
+    budget.accepted(1.6, UsageMetric(0.0), 1.0)
 
     assert budget.others == others > 0
 
@@ -350,10 +353,10 @@ def test_coarse_percentages_are_noticed() -> None:
     for percent in (85.0, 90.0, 95.0, 100.0):
         now = call(budget, now, UsageMetric(percent))
 
-    assert (budget._step, budget.others, budget.quota) == (5, 0, 200)
+    assert (budget._percent_step, budget.others, budget.quota) == (5, 0, 200)
 
     call(budget, now, UsageMetric(97.5))
-    assert budget._step == 1
+    assert budget._percent_step == 1
 
 
 def test_an_unknown_limit_limits_nothing_until_it_is_shown() -> None:
@@ -361,26 +364,26 @@ def test_an_unknown_limit_limits_nothing_until_it_is_shown() -> None:
     for _ in range(500):
         assert budget.admit(0.0) == 0.0
 
-    budget.answered(1.0, UsageMetric(40.0), 0.0)
+    budget.accepted(1.0, UsageMetric(40.0), 0.0)
     assert budget.quota == 200
     assert budget.admit(1.0) > 1.0
 
 
-def test_beyond_the_known_quotas_the_readings_alone_say_how_many() -> None:
+def test_beyond_the_known_quotas_usage_alone_proves_how_many() -> None:
     budget = Budget((200,), certain=False)
     for _ in range(300):
         budget.admit(0.0)
     for _ in range(300):
-        budget.answered(1.0, UsageMetric(2.0), 0.0)
+        budget.accepted(1.0, UsageMetric(2.0), 0.0)
 
-    # They left at once, so that none of them is sure of another: one more a minute later is.
+    # They were sent at once, so no response surely counts the others. The one a minute later does.
     assert budget.quota == 200
     call(budget, budget.admit(1.0), UsageMetric(2.0))
 
-    assert budget.quota == pytest.approx(100.0 * 301 / 4.0)  # all were even, so by 2 at most
+    assert budget.quota == pytest.approx(100.0 * 301 / 4.0)  # all percentages were even, so each may be off by 2
 
 
-def test_a_probe_that_is_answered_without_a_reading_is_soon_followed_by_another() -> None:
+def test_a_probe_whose_response_has_no_usage_is_soon_followed_by_another() -> None:
     server, budget, now = Server(50_000), Budget(), 0.0
     for _ in range(200):
         now = call(budget, now, server.call(now)[1], 0.01)
@@ -413,18 +416,20 @@ def test_a_percentage_of_half_of_what_was_called_may_only_be_late() -> None:
 
 
 @pytest.mark.parametrize(("percent", "wait"), [(4.0, 10.0), (99.0, 3660.0)])
-def test_a_burst_of_200_looks_for_more_only_where_the_readings_are_far_too_small(percent: float, wait: float) -> None:
+def test_after_a_burst_of_200_a_probe_goes_only_where_the_percentages_are_far_too_small(
+    percent: float, wait: float
+) -> None:
     budget = Budget()
     now = call(budget, 0.0)
     for _ in range(199):
         assert budget.admit(now) == now
     for _ in range(199):
-        budget.answered(now + 1.0, UsageMetric(percent), now)
+        budget.accepted(now + 1.0, UsageMetric(percent), now)
 
     assert budget.admit(now + 1.0) == pytest.approx(wait, abs=2.0)
 
 
-def test_a_call_that_was_never_sent_gives_its_place_back() -> None:
+def test_a_call_that_was_never_sent_uses_no_quota() -> None:
     budget = Budget(fixed=1)
     budget.admit(0.0)
     budget.unsent()
@@ -434,11 +439,11 @@ def test_a_call_that_was_never_sent_gives_its_place_back() -> None:
     assert budget.admit(0.0) == 0.0
 
 
-# ---- properties ----
+# Properties
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["admit", "answered", "refused", "counted", "unsent", "wait"]),
+        st.sampled_from(["admit", "accepted", "throttled", "counted", "unsent", "wait"]),
         st.floats(0.0, 2000.0),
         st.none()
         | st.builds(UsageMetric, st.none() | st.floats(0.0, 150.0), st.floats(0.0, 120.0), st.floats(0.0, 3600.0)),
@@ -447,14 +452,14 @@ STEPS = st.lists(
 )
 
 
-def report(budget: Budget, what: str, now: float, *, seconds: float, reading: UsageMetric | None, sent: float) -> None:
-    if what == "answered":
-        budget.answered(now, reading, sent)
-    elif what == "refused":
-        budget.refused(now, reading, sent, seconds)
-        assert budget.peek(now) >= now + max(seconds, reading.regain_seconds if reading else 0.0)
+def report(budget: Budget, what: str, now: float, *, seconds: float, metric: UsageMetric | None, sent: float) -> None:
+    if what == "accepted":
+        budget.accepted(now, metric, sent)
+    elif what == "throttled":
+        budget.throttled(now, metric, sent, seconds)
+        assert budget.peek(now) >= now + max(seconds, metric.regain_seconds if metric else 0.0)
     elif what == "counted":
-        budget.counted(now, reading, sent)
+        budget.counted(now, metric, sent)
     else:
         budget.unsent()
 
@@ -463,19 +468,19 @@ def report(budget: Budget, what: str, now: float, *, seconds: float, reading: Us
 def test_any_reports_in_any_order_leave_it_usable(
     steps: list[tuple[str, float, UsageMetric | None]], quota: float | None, *, certain: bool
 ) -> None:
-    budget, now, flying = Budget(fixed=quota, certain=certain), 0.0, deque[float]()
-    for what, seconds, reading in steps:
+    budget, now, in_flight = Budget(fixed=quota, certain=certain), 0.0, deque[float]()
+    for what, seconds, metric in steps:
         if what == "wait":
             now += seconds
         elif what == "admit":
             when = budget.admit(now)
-            assert when == now or now < when <= max(now + 3660.0, budget.held_until)
-            flying.extend([now] if when == now else [])
-        elif flying:
-            sent = flying.pop() if seconds > 1000.0 else flying.popleft()
-            report(budget, what, now, seconds=seconds, reading=reading, sent=sent)
-    while flying:
-        budget.counted(now, None, flying.popleft())
+            assert when == now or now < when <= max(now + 3660.0, budget.cooldown_until)
+            in_flight.extend([now] if when == now else [])
+        elif in_flight:
+            sent = in_flight.pop() if seconds > 1000.0 else in_flight.popleft()
+            report(budget, what, now, seconds=seconds, metric=metric, sent=sent)
+    while in_flight:
+        budget.counted(now, None, in_flight.popleft())
 
     for _ in range(3):
         now = max(now, budget.peek(now))
@@ -490,44 +495,58 @@ def test_any_reports_in_any_order_leave_it_usable(
     st.lists(st.floats(0.01, 5.0), min_size=1, max_size=7),
 )
 def test_exact_headers_never_let_more_than_the_quota_through(
-    quota: int, workers: int, pauses: list[float], trips: list[float]
+    quota: int, workers: int, pauses: list[float], delays: list[float]
 ) -> None:
-    server, budget, now, flying = Server(quota), Budget(), 0.0, list[tuple[float, float, UsageMetric]]()
-    for turn in range(900):
-        while len(flying) < workers and (when := budget.admit(now)) <= now:
-            _, reading = server.call(now)
-            flying.append((now + trips[turn % len(trips)], now, reading))
-        if flying:
-            flying.sort(key=lambda call: call[0])
-            now, sent, reading = flying.pop(0)
-            budget.answered(now, reading, sent)
+    server, budget, now, in_flight = Server(quota), Budget(), 0.0, list[tuple[float, float, UsageMetric]]()
+    for step in range(900):
+        while len(in_flight) < workers and (when := budget.admit(now)) <= now:
+            _, metric = server.call(now)
+            in_flight.append((now + delays[step % len(delays)], now, metric))
+        if in_flight:
+            in_flight.sort(key=lambda call: call[0])
+            now, sent, metric = in_flight.pop(0)
+            budget.accepted(now, metric, sent)
         else:
             now = when
-        if turn % 100 == 99:
-            now = max([now, *(at for at, _, _ in flying)])
-            for _, sent, reading in flying:
-                budget.answered(now, reading, sent)
-            flying.clear()
-            now += pauses[turn // 100 % len(pauses)]
+        if step % 100 == 99:
+            now = max([now, *(at for at, _, _ in in_flight)])
+            for _, sent, metric in in_flight:
+                budget.accepted(now, metric, sent)
+            in_flight.clear()
+            now += pauses[step // 100 % len(pauses)]
 
-    assert server.refused == 0
+    assert server.throttled == 0
 
 
-# ---- the book ----
+# The book
 
 
 def usage(percent: float, app: float | None = None, **more: float) -> Usage:
     return Usage(UsageMetric(percent), None if app is None else UsageMetric(app), **more)
 
 
-def book_call(book: BudgetBook, key: str | None, now: float, said: Usage | None = None, token: str = "t") -> None:
-    assert book.admit(key, now, token) == now
-    book.answered(key, now, said, sent=now, token=token)
+def report_of(
+    book: BudgetBook,
+    key: str | None,
+    now: float,
+    report: Report | CallResult,
+    *,
+    sent: float | None = None,
+    token: str = "t",
+) -> float:
+    """Report a call; default: it was sent `now`. Returns when it may be retried."""
+    lease = Lease(key, token, now if sent is None else sent)
+    return book.report(lease, report if isinstance(report, Report) else Report(report), now)
 
 
-def refuse(book: BudgetBook, key: str | None, now: float, scope: Scope | None, said: Usage | None = None) -> float:
+def book_call(book: BudgetBook, key: str | None, now: float, said: Usage | None = None) -> None:
     assert book.admit(key, now, "t") == now
-    return book.refused(key, now, said, scope=scope, sent=now, token="t")
+    assert report_of(book, key, now, Report("accepted", said)) == now
+
+
+def throttle(book: BudgetBook, key: str | None, now: float, scope: Scope | None, said: Usage | None = None) -> float:
+    assert book.admit(key, now, "t") == now
+    return report_of(book, key, now, Report("throttled", said, scope))
 
 
 @pytest.mark.parametrize(
@@ -545,7 +564,7 @@ def test_the_scope_says_what_has_a_cooldown(
 ) -> None:
     book, (key, other) = BudgetBook(), keys
 
-    assert refuse(book, key, 0.0, scope) == 60.0
+    assert throttle(book, key, 0.0, scope) == 60.0
 
     assert book.peek(key, 0.0, "t") == same
     assert book.peek(other, 0.0, "t") == other_waba
@@ -554,36 +573,36 @@ def test_the_scope_says_what_has_a_cooldown(
 
 def test_waits_do_not_add_up() -> None:
     book = BudgetBook()
-    refuse(book, "b", 0.0, "app", usage(1.0, retry_after_seconds=500.0))
+    throttle(book, "b", 0.0, "app", usage(1.0, retry_after_seconds=500.0))
     assert book.peek("a", 0.0) == 500.0
 
     book.admit("a", 500.0, "t")
-    assert book.refused("a", 500.0, None, scope="waba", sent=500.0, token="t") == 560.0
+    assert report_of(book, "a", 500.0, Report("throttled", scope="waba")) == 560.0
 
 
-def test_a_refusal_elsewhere_holds_a_waba_that_is_full_as_well() -> None:
+def test_a_call_that_the_app_throttled_cools_down_a_waba_that_is_full_as_well() -> None:
     book = BudgetBook()
 
-    when = refuse(book, "a", 0.0, "app", Usage(UsageMetric(100.0, 0.0, 900.0), UsageMetric(100.0)))
+    when = throttle(book, "a", 0.0, "app", Usage(UsageMetric(100.0, 0.0, 900.0), UsageMetric(100.0)))
 
     assert when == 900.0
     assert book.peek("b", 300.0) == 300.0
 
 
-def test_a_token_that_was_refused_is_tried_by_one_call() -> None:
+def test_a_token_that_was_throttled_is_tried_by_one_call() -> None:
     book = BudgetBook()
     book_call(book, "a", 0.0, usage(1.0))
-    refuse(book, "a", 0.0, "token")
+    throttle(book, "a", 0.0, "token")
 
     assert book.admit("a", 60.0, "t") == 60.0
     assert book.admit("a", 60.0, "t") == 61.0
     assert book.admit("a", 60.0, "new") == 60.0
 
-    book.answered("a", 60.5, None, sent=60.0, token="t")
+    report_of(book, "a", 60.5, "accepted", sent=60.0)
     assert book.admit("a", 60.5, "t") == 60.5
 
-    book.abandoned("a", 61.0, token="t")
-    book.unsent("a", 61.0, token="new")
+    report_of(book, "a", 61.0, "lost")
+    report_of(book, "a", 61.0, "unsent", token="new")
     book.peek("a", 9000.0)
     assert not book._tokens
 
@@ -593,13 +612,13 @@ def test_a_call_that_was_admitted_elsewhere_is_in_flight_too() -> None:
     book.take("a", 0.0)
 
     assert book.admit("a", 0.0) == 1.0
-    book.unsent("a", 0.5)
+    report_of(book, "a", 0.5, "unsent")
     assert book.admit("a", 0.5) == 0.5
 
 
-def test_a_token_is_held_for_as_long_as_was_said() -> None:
+def test_a_token_cools_down_for_as_long_as_the_server_said() -> None:
     book = BudgetBook()
-    refuse(book, "a", 0.0, "token", usage(1.0, retry_after_seconds=20_000.0))
+    throttle(book, "a", 0.0, "token", usage(1.0, retry_after_seconds=20_000.0))
 
     assert book.peek("a", 10_000.0, "t") == 20_000.0
     assert book.peek("a", 20_000.0, "t") == 20_000.0
@@ -634,7 +653,7 @@ def test_what_is_no_waba_has_no_quota_but_the_apps() -> None:
     assert len(book) == 1  # it is none of the WABAs
 
 
-def test_of_what_is_no_waba_only_readings_of_the_app_are_heeded() -> None:
+def test_of_what_is_no_waba_only_the_apps_usage_counts() -> None:
     book = BudgetBook()
     for now in range(100):
         book_call(book, None, float(now), Usage(UsageMetric(100.0, 100.0, 900.0), UsageMetric(50.0)))
@@ -644,21 +663,22 @@ def test_of_what_is_no_waba_only_readings_of_the_app_are_heeded() -> None:
     assert book.last_usage(None) == Usage(UsageMetric(100.0, 100.0, 900.0), UsageMetric(50.0))
 
 
-def test_calls_on_what_is_no_waba_are_abandoned_or_not_sent_as_any_other() -> None:
+def test_calls_on_what_is_no_waba_are_lost_or_unsent_as_any_other() -> None:
     book = BudgetBook()
-    for report in (book.abandoned, book.unsent):
+    results: list[CallResult] = ["lost", "unsent"]
+    for result in results:
         assert book.admit(None, 0.0) == 0.0
-        report(None, 0.0)
+        assert report_of(book, None, 0.0, result) == 0.0
 
     assert book.app.used(0.0) == 1
 
 
-def test_an_abandoned_call_counts_and_one_never_sent_does_not() -> None:
+def test_a_lost_call_counts_and_an_unsent_one_does_not() -> None:
     book = BudgetBook()
     book.admit("a", 0.0)
-    book.abandoned("a", 0.0)
+    report_of(book, "a", 0.0, "lost")
     book.admit("a", 1.0)
-    book.unsent("a", 1.0)
+    report_of(book, "a", 1.0, "unsent")
 
     waba = book.waba("a")
     assert waba is not None
@@ -677,7 +697,7 @@ def test_the_last_usage_is_kept() -> None:
 
 def test_a_report_for_a_waba_that_was_forgotten_is_no_error() -> None:
     book = BudgetBook()
-    book.answered("a", 0.0, None, sent=0.0)
+    report_of(book, "a", 0.0, "accepted")
 
     assert book.waba("a") is not None
     assert book.waba("b") is None
@@ -700,7 +720,7 @@ def test_the_emptiest_are_forgotten_beyond_the_most() -> None:
         for _ in range(number + 1):
             book_call(book, f"{number}", 0.0, usage(0.0))
     book.admit("0", 0.0)
-    refuse(book, "1", 0.0, "waba")
+    throttle(book, "1", 0.0, "waba")
 
     book_call(book, "new", 0.0)
 
@@ -708,7 +728,7 @@ def test_the_emptiest_are_forgotten_beyond_the_most() -> None:
     assert [key for key in map(str, range(20)) if book.waba(key) is None] == ["2", "3"]
 
 
-def test_what_is_held_or_half_full_is_never_forgotten() -> None:
+def test_what_cools_down_or_is_half_full_is_never_forgotten() -> None:
     book = BudgetBook(quota=2, max_keys=4)
     for number in range(40):
         book_call(book, f"{number}", 0.0, usage(50.0))
@@ -734,7 +754,5 @@ def test_two_wabas_never_delay_each_other(steps: list[tuple[str, float, bool, fl
         times = [book.admit(key, now) for book in books]
         assert times == [times[0]] * len(books)
         for book in books if times[0] <= now else ():
-            if good:
-                book.answered(key, now + 0.1, usage(percent), sent=now)
-            else:
-                book.refused(key, now + 0.1, usage(percent), scope="waba", sent=now)
+            result: CallResult = "accepted" if good else "throttled"
+            report_of(book, key, now + 0.1, Report(result, usage(percent), None if good else "waba"), sent=now)

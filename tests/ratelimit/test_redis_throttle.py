@@ -1,4 +1,4 @@
-"""The budgets in Redis: the rule in Lua beside the rule in Python, and many processes as one caller."""
+"""Quotas in Redis: the rule in Lua beside the rule in Python, and many processes as one caller."""
 
 import asyncio
 import json
@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from redis_server import COMMAND, RedisServer
 
 from wa_phone_async import CallFinished, InvalidArgumentError, PhoneNumberClient
-from wa_phone_async.ratelimit.budget import BudgetBook, Scope
-from wa_phone_async.ratelimit.throttle import Lease, RateLimiter, Report, tell
+from wa_phone_async.ratelimit.budget import BudgetBook
+from wa_phone_async.ratelimit.limiter import Lease, RateLimiter, Report, Scope
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.usage import Usage, UsageMetric
 
@@ -28,10 +28,11 @@ redis = pytest.importorskip("redis", reason="the extra `redis` is not installed"
 
 # They need the package that may be missing.
 from wa_phone_async.ratelimit.redis import RedisThrottle  # noqa: E402
-from wa_phone_async.ratelimit.redis import batches as trips_module  # noqa: E402
+from wa_phone_async.ratelimit.redis import batches as batches_module  # noqa: E402
 from wa_phone_async.ratelimit.redis import breaker as breaker_module  # noqa: E402
-from wa_phone_async.ratelimit.redis.batches import SCRIPT, Account, Ledger, Ticket, Told  # noqa: E402
+from wa_phone_async.ratelimit.redis.batches import SCRIPT, BatchEncoder, LeaseReport, Ledger, RedisLease  # noqa: E402
 from wa_phone_async.ratelimit.redis.breaker import Breaker  # noqa: E402
+from wa_phone_async.ratelimit.redis.throttle import FIRST_POLL_SECONDS, next_poll  # noqa: E402
 
 pytestmark = [pytest.mark.heavy, pytest.mark.skipif(COMMAND is None, reason="there is no redis-server")]
 
@@ -61,56 +62,57 @@ def client(server: RedisServer) -> Iterator[Any]:
         yield client
 
 
-# The rule in Lua, by a clock of ours
+# The rule in Lua, on a clock of ours
 
 
-class Rule:
-    """`budget.lua` as it is asked, one trip for each question, which tells what was not told yet as well."""
+class LuaRule:
+    """`budget.lua`, run once for each admission. A run takes the pending reports along."""
 
     def __init__(self, client: Any, quota: int | None = None, app_quota: int | None = None) -> None:
         self.now = 0.0
-        self.trips = 0
-        self.untold = list[Told]()
+        self.round_trips = 0
+        self.pending = list[LeaseReport]()
         self.client = client
         self._evaluate = client.register_script(SCRIPT)
-        self._account = Account(BASE, quota, app_quota)
+        self._encoder = BatchEncoder(BASE, quota, app_quota)
 
-    def trip(self, *asks: dict[str, Any], reports: tuple[Told, ...] = ()) -> Any:
-        self.trips += 1
-        reports, self.untold = (*self.untold, *reports), []
-        message = self._account.message([], reports, str(self.trips), self.now) | {"asks": asks, "now": self.now}
-        self.epoch, *answers = self._evaluate(self._account.keys(message), [json.dumps(message)])
-        return answers
+    def run(self, *admissions: dict[str, Any], reports: tuple[LeaseReport, ...] = ()) -> Any:
+        self.round_trips += 1
+        reports, self.pending = (*self.pending, *reports), []
+        message = self._encoder.message([], reports, str(self.round_trips), self.now)
+        message |= {"admissions": admissions, "now": self.now}
+        self.epoch, *decisions = self._evaluate(self._encoder.keys(message), [json.dumps(message)])
+        return decisions
 
-    def ask(self, waba_id: str | None = A, token: str = "t", ahead: int | None = None) -> Ticket | float:
-        """A ticket, or the seconds to wait."""
-        ticket = Ticket(waba_id, token, self.now, f"lease-{self.trips}")
-        call: dict[str, Any] = {"token": token, "lease": ticket.id}
+    def admit(self, waba_id: str | None = A, token: str = "t", ahead: int | None = None) -> RedisLease | float:
+        """A lease, or the seconds to wait."""
+        lease = RedisLease(waba_id, token, self.now, f"lease-{self.round_trips}")
+        call: dict[str, Any] = {"token": token, "lease": lease.id}
         call |= ({} if waba_id is None else {"waba": waba_id}) | ({} if ahead is None else {"ahead": ahead})
-        (answer,) = self.trip(call)
-        return attrs.evolve(ticket, epoch=self.epoch) if answer == "go" else float(answer)
+        (decision,) = self.run(call)
+        return attrs.evolve(lease, epoch=self.epoch) if decision == "go" else float(decision)
 
-    def admitted(self, waba_id: str | None = A, token: str = "t") -> Ticket:
-        ticket = self.ask(waba_id, token)
-        assert isinstance(ticket, Ticket)
-        return ticket
+    def admitted(self, waba_id: str | None = A, token: str = "t") -> RedisLease:
+        lease = self.admit(waba_id, token)
+        assert isinstance(lease, RedisLease)
+        return lease
 
-    def report(self, ticket: Ticket, report: Report, *, age: float = 0.0) -> None:
-        self.trip(reports=(Told(ticket, report, self.now - age),))
+    def report(self, lease: RedisLease, report: Report, *, age: float = 0.0) -> None:
+        self.run(reports=(LeaseReport(lease, report, self.now - age),))
 
 
-def answered(usage: Usage | None = READ) -> Report:
+def accepted(usage: Usage | None = READ) -> Report:
     return Report("accepted", usage)
 
 
-READINGS = st.builds(
+METRICS = st.builds(
     UsageMetric,
     st.none() | st.integers(0, 150).map(float) | st.sampled_from([5.0, 50.0, 95.0, 12.5]),
     st.sampled_from([0.0, 0.0, 0.0, 99.0, 100.0]),
     st.sampled_from([0.0, 0.0, 60.0, 7.5, 1800.0]),
 )
 USAGES = st.none() | st.builds(
-    Usage, st.none() | READINGS, st.none() | READINGS, st.sampled_from([None, None, 0.0, 30.0])
+    Usage, st.none() | METRICS, st.none() | METRICS, st.sampled_from([None, None, 0.0, 30.0])
 )
 WAITS = st.sampled_from([0.0, 0.125, 1.0, 10.0, 59.5, 60.0, 61.0, 299.0, 600.0, 3480.0, 3540.0, 3600.0, 3661.0])
 
@@ -119,7 +121,7 @@ WAITS = st.sampled_from([0.0, 0.125, 1.0, 10.0, 59.5, 60.0, 61.0, 299.0, 600.0, 
 class Step:
     """Something that happens to one call, or to time."""
 
-    what: Literal["ask", "report", "burst", "wait"]
+    what: Literal["admit", "report", "burst", "wait"]
     waba_id: str | None
     token: str
     ahead: int
@@ -132,7 +134,7 @@ class Step:
 STEPS = st.lists(
     st.builds(
         Step,
-        what=st.sampled_from(["ask", "ask", "report", "report", "burst", "wait"]),
+        what=st.sampled_from(["admit", "admit", "report", "report", "burst", "wait"]),
         waba_id=st.sampled_from([A, A, B, None]),
         token=st.sampled_from(["t", "t", "u"]),
         ahead=st.sampled_from([0, 0, 0, 1, 7]),
@@ -151,68 +153,68 @@ STEPS = st.lists(
 )
 
 
-class Twins:
-    """Both rules, told the same and asked the same."""
+class BothRules:
+    """The rule in Python and the rule in Lua, with the same calls and the same reports."""
 
     def __init__(self, client: Any, quota: int | None, app_quota: int | None) -> None:
-        self.rule = Rule(client, quota, app_quota)
+        self.rule = LuaRule(client, quota, app_quota)
         self.book = BudgetBook(quota, app_quota)
         self.book._sweep_at = float("inf")
-        self.flying = list[Ticket]()
+        self.in_flight = list[RedisLease]()
 
-    def ask(self, waba_id: str | None = A, token: str = "t", ahead: int = 0) -> Ticket | float:
+    def admit(self, waba_id: str | None = A, token: str = "t", ahead: int = 0) -> RedisLease | float:
         now = self.rule.now
         when = self.book.peek(waba_id, now, token, ahead) if ahead else self.book.admit(waba_id, now, token)
-        ticket = self.rule.ask(waba_id, token, ahead)
-        if not isinstance(ticket, Ticket):
-            assert (ticket, when > now or ahead > 0) == (when - now, True)
-            return ticket
+        lease = self.rule.admit(waba_id, token, ahead)
+        if not isinstance(lease, RedisLease):
+            assert (lease, when > now or ahead > 0) == (when - now, True)
+            return lease
         assert when == now
-        self.flying.append(ticket)
-        return ticket
+        self.in_flight.append(lease)
+        return lease
 
-    def report(self, ticket: Ticket, report: Report) -> None:
-        if report.result == "throttled" and report.scope == "token" and ticket.token not in self.book._tokens:
-            # The book counts in what is in flight for a token only from here on, and Redis knows it by name.
-            self.lose([other for other in self.flying if other.token == ticket.token and other is not ticket])
-        self.flying.remove(ticket)
-        tell(self.book, ticket, report, self.rule.now)
-        self.rule.untold.append(Told(ticket, report, self.rule.now))
+    def report(self, lease: RedisLease, report: Report) -> None:
+        if report.result == "throttled" and report.scope == "token" and lease.token not in self.book._tokens:
+            # From here on the book counts the calls in flight of a token. Redis does so only for those with a lease.
+            self.lose([other for other in self.in_flight if other.token == lease.token and other is not lease])
+        self.in_flight.remove(lease)
+        self.book.report(lease, report, self.rule.now)
+        self.rule.pending.append(LeaseReport(lease, report, self.rule.now))
 
-    def lose(self, tickets: list[Ticket]) -> None:
-        for ticket in tickets:
-            self.report(ticket, Report("lost"))
+    def lose(self, leases: list[RedisLease]) -> None:
+        for lease in leases:
+            self.report(lease, Report("lost"))
 
     def burst(self, step: Step) -> None:
         for _ in range(step.calls):
-            ticket = self.ask(step.waba_id, step.token)
-            if not isinstance(ticket, Ticket):
+            lease = self.admit(step.waba_id, step.token)
+            if not isinstance(lease, RedisLease):
                 break
             usage = None if step.percent is None else Usage(UsageMetric(step.percent))
-            self.report(ticket, Report("accepted", usage))
+            self.report(lease, Report("accepted", usage))
             self.wait(0.125)
 
     def wait(self, seconds: float) -> None:
-        # A lease that expires is a thing of Redis alone.
+        # Only in Redis do leases expire. So the book learns of such a call as a lost one.
         now = self.rule.now + seconds
-        self.lose([ticket for ticket in self.flying if ticket.since + 300 <= now])
-        if any(told.ticket.since + 300 <= now for told in self.rule.untold):
-            self.rule.trip()
+        self.lose([lease for lease in self.in_flight if lease.since + 300 <= now])
+        if any(report.lease.since + 300 <= now for report in self.rule.pending):
+            self.rule.run()
         self.rule.now = now
 
     def go(self, step: Step) -> None:
-        if step.what == "ask":
-            self.ask(step.waba_id, step.token, step.ahead)
+        if step.what == "admit":
+            self.admit(step.waba_id, step.token, step.ahead)
         elif step.what == "burst":
             self.burst(step)
         elif step.what == "wait":
             self.wait(step.wait)
-        elif self.flying:
-            self.report(self.flying[step.calls % len(self.flying)], step.report)
+        elif self.in_flight:
+            self.report(self.in_flight[step.calls % len(self.in_flight)], step.report)
 
     def states(self) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
-        """What each of them knows of the app, of both accounts, and of what is none."""
-        self.rule.trip()
+        """What each rule knows of the app, of both accounts, and of calls without an account."""
+        self.rule.run()
         budgets = {"app": self.book.app, "unassigned": self.book._unassigned}
         for name, budget in (budgets | {f"waba:{key}": self.book.waba(key) for key in (A, B)}).items():
             if budget is not None:
@@ -229,10 +231,10 @@ def test_redis_admits_what_the_book_admits(
     client: Any, steps: list[Step], quota: int | None, app_quota: int | None
 ) -> None:
     client.flushall()
-    twins = Twins(client, quota, app_quota)
+    both = BothRules(client, quota, app_quota)
     for step in steps:
-        twins.go(step)
-    for kept, known in twins.states():
+        both.go(step)
+    for kept, known in both.states():
         assert kept == known
 
 
@@ -244,18 +246,18 @@ class Traffic:
     is_known: bool
     workers: int
     every: int
-    """Which answers have headers; 0 for none."""
+    """Every so many-th response has headers; 0 for none."""
     step: int
-    """What all percentages can be divided by."""
+    """All percentages are multiples of it."""
     strangers: int
-    """Calls that somebody else makes for each of ours."""
+    """Calls of others for each of ours."""
     app_quota: int | None
-    hold: float | None
-    """Seconds that a refusal says to wait."""
+    cooldown: float | None
+    """The `Retry-After` of a throttled call, in seconds."""
     faults: list[Scope | None]
-    """Scopes that throttle for no count of ours, in turn with none."""
+    """Scopes that throttle a call whatever its count; `None` for none."""
     loads: list[float]
-    trips: list[float]
+    delays: list[float]
     pauses: list[float]
 
 
@@ -268,134 +270,134 @@ TRAFFIC = st.builds(
     step=st.sampled_from([1, 1, 5, 20]),
     strangers=st.sampled_from([0, 0, 0, 1, 3]),
     app_quota=st.sampled_from([None, None, 150]),
-    hold=st.sampled_from([None, None, 0.0, 30.0]),
+    cooldown=st.sampled_from([None, None, 0.0, 30.0]),
     faults=st.lists(st.sampled_from([None] * 30 + ["waba", "app"]), min_size=1, max_size=60),
     loads=st.lists(st.sampled_from([0.0] * 30 + [100.0]), min_size=1, max_size=60),
-    trips=st.lists(st.sampled_from([0.0, 0.125, 0.25, 2.0, 45.0, 75.0]), min_size=1, max_size=4),
+    delays=st.lists(st.sampled_from([0.0, 0.125, 0.25, 2.0, 45.0, 75.0]), min_size=1, max_size=4),
     pauses=st.lists(
         st.sampled_from([0.0, 0.5, 30.0, 59.5, 61.0, 250.0, 1000.0, 3550.0, 3600.0]), min_size=1, max_size=5
     ),
 )
 
 
-def drive(twins: Twins, traffic: Traffic, calls: int = 300) -> None:
-    """Send as fast as both rules admit, and answer as the server would."""
-    counted, flying, sent = list[float](), list[tuple[float, int, Ticket]](), 0
-    while sent < calls or flying:
-        now, when = twins.rule.now, math.inf
-        if sent < calls and len(flying) < traffic.workers:
-            ticket = twins.ask()
-            if isinstance(ticket, Ticket):
+def drive(both: BothRules, traffic: Traffic, calls: int = 300) -> None:
+    """Send as fast as both rules admit, and respond as the server would."""
+    counted, in_flight, sent = list[float](), list[tuple[float, int, RedisLease]](), 0
+    while sent < calls or in_flight:
+        now, when = both.rule.now, math.inf
+        if sent < calls and len(in_flight) < traffic.workers:
+            lease = both.admit()
+            if isinstance(lease, RedisLease):
                 counted.extend([now] * (1 + traffic.strangers))
-                flying.append((now + traffic.trips[sent % len(traffic.trips)], sent, ticket))
+                in_flight.append((now + traffic.delays[sent % len(traffic.delays)], sent, lease))
                 sent += 1
                 if sent % 90:
                     continue
             else:
-                when = now + ticket
-        land = min(flying, default=None)
-        if land is None or land[0] > when:
-            twins.wait(when - now)
+                when = now + lease
+        landing = min(in_flight, default=None)
+        if landing is None or landing[0] > when:
+            both.wait(when - now)
             continue
-        flying.remove(land)
-        twins.wait(max(0.0, land[0] - now))
-        _, number, ticket = land
-        counted = [at for at in counted if at > twins.rule.now - HOUR]
+        in_flight.remove(landing)
+        both.wait(max(0.0, landing[0] - now))
+        _, number, lease = landing
+        counted = [at for at in counted if at > both.rule.now - HOUR]
         share = 100 * len(counted) // traffic.quota // traffic.step * traffic.step
         has_headers = traffic.every and number % traffic.every == 0
         usage = Usage(UsageMetric(float(share), traffic.loads[number % len(traffic.loads)])) if has_headers else None
         scope = "waba" if len(counted) > traffic.quota else traffic.faults[number % len(traffic.faults)]
         if scope is not None:
-            said = attrs.evolve(usage or Usage(), retry_after_seconds=traffic.hold)
-            twins.report(ticket, Report("throttled", said, scope))
+            said = attrs.evolve(usage or Usage(), retry_after_seconds=traffic.cooldown)
+            both.report(lease, Report("throttled", said, scope))
         else:
-            twins.report(ticket, Report("accepted", usage))
-        if not flying:
-            twins.wait(traffic.pauses[number % len(traffic.pauses)] * (number % 90 == 89))
+            both.report(lease, Report("accepted", usage))
+        if not in_flight:
+            both.wait(traffic.pauses[number % len(traffic.pauses)] * (number % 90 == 89))
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(traffic=TRAFFIC)
 def test_the_same_calls_go_at_the_same_times_by_both_rules(client: Any, traffic: Traffic) -> None:
     client.flushall()
-    twins = Twins(client, traffic.quota if traffic.is_known else None, traffic.app_quota)
+    both = BothRules(client, traffic.quota if traffic.is_known else None, traffic.app_quota)
 
-    drive(twins, traffic)
+    drive(both, traffic)
 
-    assert [kept for kept, known in twins.states() if kept != known] == []
-
-
-def test_with_others_and_an_old_reading_calls_go_one_by_one_by_both_rules(client: Any) -> None:
-    twins = Twins(client, None, None)
-    ticket = twins.ask()
-    assert isinstance(ticket, Ticket)
-    twins.report(ticket, answered(Usage(UsageMetric(60.0))))
-    twins.wait(60.5)
-
-    assert isinstance(twins.ask(), Ticket)
-    assert twins.ask() == 1.0
+    assert [kept for kept, known in both.states() if kept != known] == []
 
 
-def refused(seconds: float, reading: UsageMetric | None = None, scope: Scope = "waba") -> Report:
-    return Report("throttled", Usage(reading, retry_after_seconds=seconds), scope)
+def test_beside_others_and_with_old_usage_calls_go_one_by_one_by_both_rules(client: Any) -> None:
+    both = BothRules(client, None, None)
+    lease = both.admit()
+    assert isinstance(lease, RedisLease)
+    both.report(lease, accepted(Usage(UsageMetric(60.0))))
+    both.wait(60.5)
+
+    assert isinstance(both.admit(), RedisLease)
+    assert both.admit() == 1.0
+
+
+def throttled(seconds: float, metric: UsageMetric | None = None, scope: Scope = "waba") -> Report:
+    return Report("throttled", Usage(metric, retry_after_seconds=seconds), scope)
 
 
 def test_a_wait_that_the_server_named_ends_in_a_probe_by_both_rules_though_the_log_is_full(client: Any) -> None:
-    twins, starts = Twins(client, None, None), list[float]()
+    both, starts = BothRules(client, None, None), list[float]()
     while len(starts) < 6:
-        ticket = twins.ask()
-        if isinstance(ticket, Ticket):
-            starts.append(twins.rule.now)
-            twins.wait(0.5)
-            twins.report(ticket, refused(7.0, UsageMetric(150.0)))
+        lease = both.admit()
+        if isinstance(lease, RedisLease):
+            starts.append(both.rule.now)
+            both.wait(0.5)
+            both.report(lease, throttled(7.0, UsageMetric(150.0)))
         else:
-            twins.wait(ticket)
+            both.wait(lease)
 
     assert starts[:5] == [0.0, 7.5, 15.0, 22.5, 30.0]
     assert starts[5] > 300.0
 
 
-def test_to_go_on_at_once_is_a_hold_of_no_time_by_both_rules(client: Any) -> None:
-    twins = Twins(client, None, None)
-    ticket = twins.ask()
-    assert isinstance(ticket, Ticket)
-    twins.report(ticket, refused(0.0))
+def test_to_go_on_at_once_is_a_cooldown_of_no_time_by_both_rules(client: Any) -> None:
+    both = BothRules(client, None, None)
+    lease = both.admit()
+    assert isinstance(lease, RedisLease)
+    both.report(lease, throttled(0.0))
 
-    assert isinstance(twins.ask(), Ticket)
+    assert isinstance(both.admit(), RedisLease)
 
 
-def test_a_probe_that_is_answered_without_a_reading_is_soon_followed_by_another_by_both_rules(client: Any) -> None:
-    twins = Twins(client, None, None)
+def test_a_probe_whose_response_has_no_usage_is_soon_followed_by_another_by_both_rules(client: Any) -> None:
+    both = BothRules(client, None, None)
     for _ in range(200):
-        ticket = twins.ask()
-        assert isinstance(ticket, Ticket)
-        twins.report(ticket, answered(Usage(UsageMetric(0.0))))
+        lease = both.admit()
+        assert isinstance(lease, RedisLease)
+        both.report(lease, accepted(Usage(UsageMetric(0.0))))
 
-    assert twins.ask() == 10.0
-    twins.wait(10.0)
-    probe = twins.ask()
-    assert isinstance(probe, Ticket)
-    twins.report(probe, answered(None))
-    assert twins.ask() == 10.0
-    twins.wait(10.0)
-    assert isinstance(twins.ask(), Ticket)
+    assert both.admit() == 10.0
+    both.wait(10.0)
+    probe = both.admit()
+    assert isinstance(probe, RedisLease)
+    both.report(probe, accepted(None))
+    assert both.admit() == 10.0
+    both.wait(10.0)
+    assert isinstance(both.admit(), RedisLease)
 
 
-@pytest.mark.parametrize(("scope", "held"), [("waba", [None]), ("app", [A, None]), ("token", [A, None])])
-def test_what_is_no_account_is_limited_by_the_app_and_by_refusals_alone(
-    client: Any, scope: Scope, held: list[str | None]
+@pytest.mark.parametrize(("scope", "throttled_ids"), [("waba", [None]), ("app", [A, None]), ("token", [A, None])])
+def test_what_is_no_account_is_limited_by_the_app_and_by_cooldowns_alone(
+    client: Any, scope: Scope, throttled_ids: list[str | None]
 ) -> None:
-    twins = Twins(client, 1, 4)
+    both = BothRules(client, 1, 4)
     for _ in range(2):
-        ticket = twins.ask(None)
-        assert isinstance(ticket, Ticket)
-        twins.report(ticket, answered(Usage(UsageMetric(100.0, 100.0, 900.0))))
-    ticket = twins.ask(None)
-    assert isinstance(ticket, Ticket)
-    twins.report(ticket, refused(30.0, scope=scope))
+        lease = both.admit(None)
+        assert isinstance(lease, RedisLease)
+        both.report(lease, accepted(Usage(UsageMetric(100.0, 100.0, 900.0))))
+    lease = both.admit(None)
+    assert isinstance(lease, RedisLease)
+    both.report(lease, throttled(30.0, scope=scope))
 
     for waba_id in (A, None):
-        assert isinstance(twins.ask(waba_id), float) == (waba_id in held)
+        assert isinstance(both.admit(waba_id), float) == (waba_id in throttled_ids)
     assert not client.exists(f"{BASE}waba:None")
 
 
@@ -403,107 +405,107 @@ def test_what_is_no_account_is_limited_by_the_app_and_by_refusals_alone(
 
 
 @pytest.fixture
-def rule(client: Any) -> Rule:
-    return Rule(client, quota=1)
+def rule(client: Any) -> LuaRule:
+    return LuaRule(client, quota=1)
 
 
-def test_a_call_that_nobody_reported_is_used_from_when_its_lease_expires(rule: Rule) -> None:
+def test_a_call_that_nobody_reported_is_used_from_when_its_lease_expires(rule: LuaRule) -> None:
     rule.admitted()
 
     rule.now = 300.0
-    assert rule.ask() == 3660.0
+    assert rule.admit() == 3660.0
 
     rule.now = 3960.0
-    assert isinstance(rule.ask(), Ticket)
+    assert isinstance(rule.admit(), RedisLease)
 
 
-def test_a_report_after_its_lease_has_expired_changes_nothing(rule: Rule) -> None:
-    ticket = rule.admitted()
+def test_a_report_after_its_lease_has_expired_changes_nothing(rule: LuaRule) -> None:
+    lease = rule.admitted()
     rule.now = 400.0
-    rule.ask()
+    rule.admit()
 
-    rule.report(ticket, Report("throttled", None, "waba"))
+    rule.report(lease, Report("throttled", None, "waba"))
 
-    assert rule.ask() == 300.0 + 3660.0 - 400.0
+    assert rule.admit() == 300.0 + 3660.0 - 400.0
 
 
 @pytest.mark.parametrize("result", ["accepted", "throttled", "lost", "unsent"])
 def test_a_report_that_comes_twice_counts_once(client: Any, result: Any) -> None:
-    rule = Rule(client)
-    ticket, report = rule.admitted(), Report(result, None, "waba")
-    rule.report(ticket, report)
+    rule = LuaRule(client)
+    lease, report = rule.admitted(), Report(result, None, "waba")
+    rule.report(lease, report)
     known = {key: client.hgetall(key) for key in client.keys("*:waba:*1")}
 
-    rule.report(ticket, report)
+    rule.report(lease, report)
 
     assert {key: client.hgetall(key) for key in client.keys("*:waba:*1")} == known
     assert client.zcard(f"{BASE}waba:{A}:log") == (0 if result == "unsent" else 1)
 
 
-def test_a_late_report_is_of_the_time_when_the_answer_came(rule: Rule) -> None:
-    ticket = rule.admitted()
+def test_a_late_report_counts_from_when_the_response_came(rule: LuaRule) -> None:
+    lease = rule.admitted()
     rule.now = 200.0
 
-    rule.report(ticket, answered(), age=150.0)
+    rule.report(lease, accepted(), age=150.0)
 
-    assert rule.ask() == 50.0 + 3660.0 - 200.0
+    assert rule.admit() == 50.0 + 3660.0 - 200.0
 
 
-def test_calls_that_redis_forgot_or_never_knew_count_when_they_are_told(client: Any) -> None:
-    rule = Rule(client, quota=2)
-    ticket = rule.admitted()
+def test_calls_that_redis_forgot_or_never_knew_count_when_they_are_reported(client: Any) -> None:
+    rule = LuaRule(client, quota=2)
+    lease = rule.admitted()
     client.flushall()
     rule.now = 100.0
 
-    rule.report(ticket, answered())
-    rule.report(Ticket(A, "t", 90.0, "of this process alone"), answered())
+    rule.report(lease, accepted())
+    rule.report(RedisLease(A, "t", 90.0, "of this process alone"), accepted())
 
-    assert rule.ask() == 3660.0
+    assert rule.admit() == 3660.0
 
 
 def test_calls_that_come_together_go_in_order(client: Any) -> None:
-    rule = Rule(client, quota=2)
+    rule = LuaRule(client, quota=2)
     calls = [{"waba": A, "token": "t", "lease": f"lease-{number}", "ahead": 0} for number in range(4)]
 
-    assert rule.trip(*calls) == ["go", "1", "1", "1"]
+    assert rule.run(*calls) == ["go", "1", "1", "1"]
 
 
-def test_a_reading_without_end_stops_nothing_but_calls(client: Any) -> None:
-    rule = Rule(client)
-    rule.report(rule.admitted(), answered(Usage(UsageMetric(1e308, 1e308, 1e308), UsageMetric(1e308))))
+def test_absurd_usage_stops_nothing_but_calls(client: Any) -> None:
+    rule = LuaRule(client)
+    rule.report(rule.admitted(), accepted(Usage(UsageMetric(1e308, 1e308, 1e308), UsageMetric(1e308))))
 
     rule.now = 1.0
-    assert rule.ask() == 1e308
+    assert rule.admit() == 1e308
 
 
-def test_each_of_the_calls_that_come_together_is_told_when_it_can_go_itself(client: Any) -> None:
-    rule = Rule(client, quota=2)
+def test_each_of_the_calls_that_come_together_learns_when_it_can_go_itself(client: Any) -> None:
+    rule = LuaRule(client, quota=2)
     for now in (0.0, 10.0):
         rule.now = now
-        rule.report(rule.admitted(), answered())
+        rule.report(rule.admitted(), accepted())
     calls = [{"waba": A, "token": "t", "lease": f"lease-{number}", "ahead": 0} for number in range(2)]
 
-    assert rule.trip({"waba": B, "token": "t", "lease": "another", "ahead": 0}, *calls) == ["go", "3650", "3660"]
+    assert rule.run({"waba": B, "token": "t", "lease": "another", "ahead": 0}, *calls) == ["go", "3650", "3660"]
 
 
 def test_a_call_of_this_process_alone_counts_once_as_well(client: Any) -> None:
-    rule, ticket = Rule(client), Ticket(A, "t", 0.0, "of this process alone")
+    rule, lease = LuaRule(client), RedisLease(A, "t", 0.0, "of this process alone")
     for _ in range(2):
-        rule.report(ticket, answered(None))
+        rule.report(lease, accepted(None))
 
-    assert client.hget(f"{BASE}waba:{A}", "silent") == "1"
+    assert client.hget(f"{BASE}waba:{A}", "without_usage") == "1"
 
 
-def test_who_stands_behind_others_is_only_told_when(client: Any) -> None:
-    rule = Rule(client)
+def test_a_call_behind_others_only_learns_when_it_can_go(client: Any) -> None:
+    rule = LuaRule(client)
     call = {"waba": A, "token": "t", "lease": "a-lease", "ahead": 1}
 
-    assert rule.trip(call) == ["0"]
+    assert rule.run(call) == ["0"]
     assert client.exists(f"{BASE}waba:{A}:leases") == 0
 
 
 def test_every_key_expires_and_none_has_a_token(client: Any) -> None:
-    rule = Rule(client)
+    rule = LuaRule(client)
     rule.now = 1.0
     rule.report(rule.admitted(), Report("throttled", Usage(retry_after_seconds=90_000.0), "token"))
     rule.admitted(B, "u")
@@ -525,7 +527,7 @@ def test_all_keys_of_an_app_are_of_one_slot_of_a_cluster(tmp_path: Path) -> None
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             while "cluster_state:ok" not in str(client.execute_command("CLUSTER", "INFO")):
                 time.sleep(0.01)
-            rule = Rule(client)
+            rule = LuaRule(client)
             rule.report(rule.admitted(A), Report("throttled", None, "token"))
             rule.admitted(B, "u")
             assert len({client.execute_command("CLUSTER", "KEYSLOT", key) for key in client.scan_iter()}) == 1
@@ -533,15 +535,17 @@ def test_all_keys_of_an_app_are_of_one_slot_of_a_cluster(tmp_path: Path) -> None
         server.kill()
 
 
-def test_a_hold_without_end_is_kept_for_a_month(client: Any) -> None:
-    rule = Rule(client)
+def test_an_absurd_cooldown_is_kept_for_a_month(client: Any) -> None:
+    rule = LuaRule(client)
     rule.report(rule.admitted(), Report("throttled", Usage(retry_after_seconds=1e300), "waba"))
 
     assert client.ttl(f"{BASE}waba:{A}") == 30 * 86_400
 
 
 def test_it_goes_by_the_clock_of_redis(client: Any) -> None:
-    message = Account(BASE).message([], [], "nonce", 0.0) | {"asks": [{"waba": A, "token": "t", "lease": "a-lease"}]}
+    message = BatchEncoder(BASE).message([], [], "nonce", 0.0) | {
+        "admissions": [{"waba": A, "token": "t", "lease": "a-lease"}]
+    }
 
     client.eval(SCRIPT, 0, json.dumps(message))
 
@@ -554,7 +558,7 @@ def test_it_goes_by_the_clock_of_redis(client: Any) -> None:
 
 @pytest.fixture
 async def make(server: RedisServer, client: Any) -> AsyncIterator[Callable[..., RedisThrottle]]:
-    """Makes throttles of one app, each as if in a process of its own; patient, since the machine may be slow."""
+    """Makes throttles of one app, each as if in its own process, and with a long timeout for slow machines."""
     del client  # which has emptied Redis
     made = list[RedisThrottle]()
 
@@ -574,11 +578,11 @@ async def admitted(throttle: RateLimiter, waba_id: str | None = A, *, max_wait: 
 
 
 async def call(throttle: RateLimiter, waba_id: str | None = A, report: Report | None = None) -> float:
-    return throttle.report(await admitted(throttle, waba_id), report or answered())
+    return throttle.report(await admitted(throttle, waba_id), report or accepted())
 
 
-async def refuse(throttle: RateLimiter, seconds: float, scope: Scope = "waba") -> float:
-    return await call(throttle, report=refused(seconds, scope=scope))
+async def begin_cooldown(throttle: RateLimiter, seconds: float, scope: Scope = "waba") -> float:
+    return await call(throttle, report=throttled(seconds, scope=scope))
 
 
 async def settle() -> None:
@@ -591,12 +595,12 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def until_told(throttle: RedisThrottle) -> None:
-    """Until Redis knows all that this process does."""
-    await until(lambda: not throttle._ledger.untold and throttle._line()._task is None)
+async def until_sent(throttle: RedisThrottle) -> None:
+    """Wait until Redis has every report of this process."""
+    await until(lambda: not throttle._ledger.pending and throttle._batcher()._task is None)
 
 
-def trips(client: Any) -> int:
+def script_runs(client: Any) -> int:
     stats = client.info("commandstats")
     return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
 
@@ -628,14 +632,14 @@ async def test_many_throttles_keep_one_quota(make: Callable[..., RedisThrottle])
     throttles = [make(quota=10) for _ in range(3)]
     for number in range(10):
         await call(throttles[number % 3])
-        await until_told(throttles[number % 3])  # or the next would ask again after a second
+        await until_sent(throttles[number % 3])  # or the next would try again after a second
 
     for throttle in throttles:
         wait = await throttle.admit(A, "t", max_wait=3600.0)
         assert isinstance(wait, float)
         assert 3600.0 < wait <= 3660.0
         await call(throttle, B)
-        await until_told(throttle)
+        await until_sent(throttle)
 
 
 async def test_the_quota_of_the_app_is_for_all_accounts(make: Callable[..., RedisThrottle]) -> None:
@@ -645,36 +649,36 @@ async def test_the_quota_of_the_app_is_for_all_accounts(make: Callable[..., Redi
     assert isinstance(await throttles[0].admit(B, "t", max_wait=0.0), float)
 
 
-async def test_a_call_costs_one_trip_and_its_report_rides_with_the_next(
+async def test_a_call_costs_one_round_trip_and_its_report_goes_with_the_next(
     make: Callable[..., RedisThrottle], client: Any
 ) -> None:
     throttle = make()
     await call(throttle)
-    before = trips(client)
+    before = script_runs(client)
 
     for _ in range(20):
         await call(throttle)
 
-    assert trips(client) - before <= 21  # where the machine stood still, a report went by itself
+    assert script_runs(client) - before <= 21  # a report goes by itself where the machine stood still
     assert client.zcard(f"{KEYS}waba:{A}:log") >= 20
 
 
-async def test_many_calls_at_once_share_their_trips(make: Callable[..., RedisThrottle], client: Any) -> None:
+async def test_many_calls_at_once_share_their_round_trips(make: Callable[..., RedisThrottle], client: Any) -> None:
     throttle = make()
     await call(throttle)
-    before = trips(client)
+    before = script_runs(client)
 
     await asyncio.gather(*(call(throttle) for _ in range(50)))
 
-    assert trips(client) - before < 25
+    assert script_runs(client) - before < 25
 
 
-async def test_a_report_goes_by_itself_where_nothing_is_asked(make: Callable[..., RedisThrottle], client: Any) -> None:
+async def test_a_report_goes_by_itself_where_no_call_follows(make: Callable[..., RedisThrottle], client: Any) -> None:
     throttle = make()
     lease = await admitted(throttle)
 
-    throttle.report(lease, answered())
-    throttle.report(await admitted(throttle, B), answered())
+    throttle.report(lease, accepted())
+    throttle.report(await admitted(throttle, B), accepted())
 
     await until(lambda: client.zcard(f"{KEYS}waba:{B}:log") == 1)
 
@@ -688,26 +692,26 @@ async def test_the_scope_says_what_has_a_cooldown_everywhere(
 ) -> None:
     here, there = make(), make()
     await call(there, B)
-    assert await refuse(here, 900.0, scope) == pytest.approx(900.0)
-    await until(lambda: not here._ledger.untold)
+    assert await begin_cooldown(here, 900.0, scope) == pytest.approx(900.0)
+    await until(lambda: not here._ledger.pending)
 
-    for waba_id, token, is_held in ((A, "t", same), (B, "t", other_account), (A, "u", other_token)):
-        answer = await there.admit(waba_id, token, max_wait=0.0)
-        assert isinstance(answer, float) == is_held
-        if isinstance(answer, float):
-            assert 800.0 < answer <= 900.0
+    for waba_id, token, is_throttled in ((A, "t", same), (B, "t", other_account), (A, "u", other_token)):
+        decision = await there.admit(waba_id, token, max_wait=0.0)
+        assert isinstance(decision, float) == is_throttled
+        if isinstance(decision, float):
+            assert 800.0 < decision <= 900.0
 
 
-async def test_calls_on_what_is_no_account_share_the_apps_quota_and_a_hold_of_their_own(
+async def test_calls_on_what_is_no_account_share_the_apps_quota_and_a_cooldown_of_their_own(
     make: Callable[..., RedisThrottle],
 ) -> None:
     here, there = make(app_quota=10, quota=1), make(app_quota=10, quota=1)
     await call(there, B)
     for _ in range(3):
-        await call(here, None, answered(Usage(app=UsageMetric(30.0))))
+        await call(here, None, accepted(Usage(app=UsageMetric(30.0))))
     assert here.last_usage(None) == Usage(app=UsageMetric(30.0))
-    assert await call(here, None, refused(900.0)) == pytest.approx(900.0)
-    await until_told(here)
+    assert await call(here, None, throttled(900.0)) == pytest.approx(900.0)
+    await until_sent(here)
 
     wait = await there.admit(None, "t", max_wait=0.0)
     assert isinstance(wait, float)
@@ -722,42 +726,44 @@ async def test_what_waits_for_one_account_goes_in_order(make: Callable[..., Redi
         await call(throttle)
         went.append(number)
 
-    await refuse(throttle, 0.3)
+    await begin_cooldown(throttle, 0.3)
     await asyncio.gather(*(go(number) for number in range(20)))
 
     assert went == list(range(20))
 
 
-async def test_what_was_refused_goes_first_and_alone(make: Callable[..., RedisThrottle]) -> None:
+async def test_a_throttled_call_goes_first_and_alone(make: Callable[..., RedisThrottle]) -> None:
     throttle = make()
-    await refuse(throttle, 0.2)
+    await begin_cooldown(throttle, 0.2)
     others = [asyncio.create_task(admitted(throttle)) for _ in range(3)]
     probe = await admitted(throttle, is_probe=True)
     await asyncio.sleep(0.1)
     assert not any(other.done() for other in others)
 
-    throttle.report(probe, answered())
+    throttle.report(probe, accepted())
 
     assert len(await asyncio.gather(*others)) == 3
 
 
-async def test_the_answer_to_a_call_of_this_process_ends_the_wait_for_it(make: Callable[..., RedisThrottle]) -> None:
+async def test_the_response_to_a_call_of_this_process_ends_the_wait_for_it(make: Callable[..., RedisThrottle]) -> None:
     throttle = make()
     first = await admitted(throttle)
     second = asyncio.create_task(admitted(throttle))
-    await until(lambda: throttle._line().queue(A).length == 1)
+    await until(lambda: throttle._batcher().queue(A).length == 1)
     began = asyncio.get_running_loop().time()
 
-    throttle.report(first, answered())
+    throttle.report(first, accepted())
 
-    assert (await second).since - began < 0.9  # it would have asked again after a second
+    assert (await second).since - began < 0.9  # it would have tried again after a second
 
 
-async def test_who_waits_is_told_when_a_hold_makes_it_too_long(make: Callable[..., RedisThrottle]) -> None:
+async def test_a_call_that_waits_ends_when_a_cooldown_makes_the_wait_too_long(
+    make: Callable[..., RedisThrottle],
+) -> None:
     throttle = make()
     first = await admitted(throttle)
     second = asyncio.create_task(throttle.admit(A, "t", max_wait=10.0))
-    await until(lambda: throttle._line().queue(A).length == 1)
+    await until(lambda: throttle._batcher().queue(A).length == 1)
 
     throttle.report(first, Report("throttled", scope="waba"))
 
@@ -768,30 +774,30 @@ async def test_who_waits_is_told_when_a_hold_makes_it_too_long(make: Callable[..
 
 async def test_a_call_that_waits_can_be_cancelled_and_the_next_goes(make: Callable[..., RedisThrottle]) -> None:
     throttle = make()
-    await refuse(throttle, 0.3)
+    await begin_cooldown(throttle, 0.3)
     waiting = [asyncio.create_task(admitted(throttle)) for _ in range(3)]
-    await until(lambda: throttle._line().queue(A).length == 3)
+    await until(lambda: throttle._batcher().queue(A).length == 3)
 
     waiting[0].cancel()
     waiting[1].cancel()
 
     assert isinstance(await waiting[2], Lease)
-    assert throttle._line().queue(A).length == 0
+    assert throttle._batcher().queue(A).length == 0
 
 
-@pytest.mark.parametrize("turns", range(12))
-async def test_a_call_that_is_cancelled_while_it_asks_leaves_no_lease(
-    make: Callable[..., RedisThrottle], client: Any, turns: int
+@pytest.mark.parametrize("passes", range(12))
+async def test_a_call_that_is_cancelled_before_it_is_admitted_leaves_no_lease(
+    make: Callable[..., RedisThrottle], client: Any, passes: int
 ) -> None:
     throttle = make()
     await call(throttle)
-    asking = [asyncio.create_task(throttle.admit(A, "t", max_wait=0.0)) for _ in range(2)]
-    for _ in range(turns):
+    admission = [asyncio.create_task(throttle.admit(A, "t", max_wait=0.0)) for _ in range(2)]
+    for _ in range(passes):
         await asyncio.sleep(0)
 
-    for task in asking:
+    for task in admission:
         task.cancel()
-    results = await asyncio.gather(*asking, return_exceptions=True)
+    results = await asyncio.gather(*admission, return_exceptions=True)
     for lease in results:
         if isinstance(lease, Lease):
             throttle.report(lease, Report("unsent"))
@@ -801,44 +807,44 @@ async def test_a_call_that_is_cancelled_while_it_asks_leaves_no_lease(
     assert client.zcard(f"{KEYS}waba:{A}:log") == 1
 
 
-async def test_a_ticket_that_comes_for_a_call_that_has_just_been_cancelled_is_given_back(
+async def test_a_lease_that_comes_for_a_call_that_has_just_been_cancelled_is_given_back(
     make: Callable[..., RedisThrottle], client: Any
 ) -> None:
     throttle = make()
     await call(throttle)
-    line = throttle._line()
-    settled = line._settle
+    batcher = throttle._batcher()
+    settled = batcher._settle
 
     def settle_and_cancel(*how: Any) -> None:
         settled(*how)
-        asking.cancel()
+        admission.cancel()
 
-    line._settle = settle_and_cancel  # type: ignore[method-assign, assignment]  # to cancel at just this moment
-    asking = asyncio.create_task(throttle.admit(A, "t", max_wait=0.0))
+    batcher._settle = settle_and_cancel  # type: ignore[method-assign, assignment]  # to cancel at just this moment
+    admission = asyncio.create_task(throttle.admit(A, "t", max_wait=0.0))
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await admission
 
     await throttle.aclose()
     assert client.zcard(f"{KEYS}waba:{A}:leases") == 0
 
 
-async def test_an_answer_for_a_call_that_has_gone_changes_nothing(
+async def test_a_response_for_a_call_that_was_cancelled_changes_nothing(
     make: Callable[..., RedisThrottle], client: Any
 ) -> None:
     throttle = make()
-    await refuse(throttle, 900.0)
-    await until_told(throttle)
+    await begin_cooldown(throttle, 900.0)
+    await until_sent(throttle)
     client.client_pause(200)
-    asking = asyncio.create_task(throttle.admit(A, "t", max_wait=1000.0))
+    admission = asyncio.create_task(throttle.admit(A, "t", max_wait=1000.0))
     await settle()
 
-    asking.cancel()
-    await until(lambda: throttle._line()._task is None)
+    admission.cancel()
+    await until(lambda: throttle._batcher()._task is None)
 
-    assert throttle._line().queue(A).length == 0
+    assert throttle._batcher().queue(A).length == 0
 
 
-async def test_closing_tells_what_was_not_told_yet_and_it_can_be_used_again(
+async def test_closing_sends_the_pending_reports_and_it_can_be_used_again(
     make: Callable[..., RedisThrottle], client: Any
 ) -> None:
     async with make() as throttle:
@@ -847,7 +853,7 @@ async def test_closing_tells_what_was_not_told_yet_and_it_can_be_used_again(
             await call(throttle)
     assert client.zcard(f"{KEYS}waba:{A}:log") == 3
     assert throttle.last_usage(A) == READ
-    assert not throttle._lines
+    assert not throttle._batchers
 
     await call(throttle)
     await throttle.aclose()
@@ -870,15 +876,27 @@ def test_each_loop_has_a_connection_of_its_own(server: RedisServer, client: Any)
 
 async def test_a_call_that_waits_while_it_is_closed_opens_it_again(make: Callable[..., RedisThrottle]) -> None:
     throttle = make()
-    await refuse(throttle, 0.3)
+    await begin_cooldown(throttle, 0.3)
     waiting = asyncio.create_task(admitted(throttle))
-    await until(lambda: throttle._line().queue(A).length == 1)
+    await until(lambda: throttle._batcher().queue(A).length == 1)
 
     await throttle.aclose()
 
     lease = await waiting
-    assert isinstance(lease, Ticket)
+    assert isinstance(lease, RedisLease)
     assert lease.epoch
+
+
+def test_what_is_due_within_a_second_is_polled_before_and_less_and_less_often() -> None:
+    now, wait, polls = 100.0, FIRST_POLL_SECONDS, list[float]()
+    while now < 101.0:
+        now, wait = next_poll(101.0, now, wait)
+        polls.append(round(now - 100.0, 2))
+    assert polls == [0.02, 0.06, 0.14, 0.3, 0.62, 1.0]
+
+
+def test_what_is_due_later_is_polled_when_it_is_due() -> None:
+    assert next_poll(160.0, 100.0, 0.64) == (160.0, FIRST_POLL_SECONDS)
 
 
 # Redis is away, or slow
@@ -886,9 +904,9 @@ async def test_a_call_that_waits_while_it_is_closed_opens_it_again(make: Callabl
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is tried again after 0.05 s, where users have a second."""
-    monkeypatch.setattr(breaker_module, "_FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(trips_module, "_FLUSH_AGAIN_SECONDS", 0.05)
+    """Redis is tried again after 0.05 s, not after a second."""
+    monkeypatch.setattr(breaker_module, "_FIRST_DELAY_SECONDS", 0.05)
+    monkeypatch.setattr(batches_module, "_FLUSH_AGAIN_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -905,7 +923,7 @@ def levels(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_calls_go_on_while_redis_is_away_and_it_learns_of_them_when_it_is_back(
+async def test_calls_go_on_while_redis_is_away_and_it_gets_their_reports_when_it_is_back(
     fragile: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "wa_phone_async")
@@ -921,56 +939,56 @@ async def test_calls_go_on_while_redis_is_away_and_it_learns_of_them_when_it_is_
         while throttle._breaker.is_open:
             await call(throttle, B)
             await asyncio.sleep(0.05)
-        await until(lambda: not throttle._ledger.untold)
+        await until(lambda: not throttle._ledger.pending)
 
         assert levels(caplog) == ["WARNING", "INFO"]
-        # Redis had forgotten everything, and was told it again.
+        # Redis had forgotten everything, and got all reports again.
         with connect(fragile) as client:
             await until(lambda: client.zcard(f"{KEYS}waba:{A}:log") == 20)
             await until(lambda: client.zcard(f"{KEYS}waba:{A}:leases") == 0)
 
 
 @pytest.mark.usefixtures("soon")
-async def test_what_it_was_not_told_brings_redis_back_without_any_call(
+async def test_pending_reports_bring_redis_back_without_any_call(
     fragile: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with RedisThrottle(fragile.url, app_id="555", timeout=10.0) as throttle:
         lease = await admitted(throttle)
         fragile.kill()
-        throttle.report(lease, answered())
+        throttle.report(lease, accepted())
         await until(lambda: throttle._breaker.is_open)
         fragile.start()
 
-        await until(lambda: not throttle._ledger.untold and not throttle._breaker.is_open)
+        await until(lambda: not throttle._ledger.pending and not throttle._breaker.is_open)
 
         assert levels(caplog) == ["WARNING"]
 
 
 async def test_what_waits_goes_on_when_redis_dies(fragile: RedisServer) -> None:
     async with RedisThrottle(fragile.url, app_id="555", timeout=10.0) as throttle:
-        await refuse(throttle, 0.5)
+        await begin_cooldown(throttle, 0.5)
         waiting = [asyncio.create_task(call(throttle)) for _ in range(5)]
-        await until(lambda: throttle._line().queue(A).length == 5)
+        await until(lambda: throttle._batcher().queue(A).length == 5)
 
         fragile.kill()
 
         await asyncio.gather(*waiting)
-        assert await refuse(throttle, 900.0) == pytest.approx(900.0)
+        assert await begin_cooldown(throttle, 900.0) == pytest.approx(900.0)
         assert isinstance(await throttle.admit(A, "t", max_wait=0.0), float)
 
 
-async def test_without_redis_those_who_come_later_stand_behind(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_redis_calls_that_come_later_wait_behind(caplog: pytest.LogCaptureFixture) -> None:
     throttle = RedisThrottle("redis://127.0.0.1:1", app_id="555", quota=3, timeout=10.0)
     await call(throttle)
     await call(throttle)
     last = await admitted(throttle)
     waiting = asyncio.create_task(throttle.admit(A, "t", max_wait=4000.0))
     await settle()
-    assert throttle._line().queue(A).length == 1
+    assert throttle._batcher().queue(A).length == 1
     assert isinstance(await throttle.admit(A, "t", max_wait=3600.0), float)
     throttle.report(last, Report("lost"))
     await settle()
-    assert throttle._line().queue(A).length == 1
+    assert throttle._batcher().queue(A).length == 1
 
     waiting.cancel()
     await asyncio.wait([waiting])
@@ -978,26 +996,26 @@ async def test_without_redis_those_who_come_later_stand_behind(caplog: pytest.Lo
     assert levels(caplog) == ["WARNING"]
 
 
-async def test_what_could_not_be_told_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trips_module, "_FLUSH_SECONDS", 60.0)  # so that no report goes by itself
+async def test_reports_that_could_not_be_sent_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches_module, "_FLUSH_SECONDS", 60.0)  # so that no report goes by itself
     throttle = RedisThrottle("redis://127.0.0.1:1", app_id="555", timeout=10.0)
-    throttle.report(Ticket(B, "t", 0.0, "a-lease"), answered())
+    throttle.report(RedisLease(B, "t", 0.0, "a-lease"), accepted())
 
     await call(throttle)
 
-    assert [told.ticket.waba_id for told in throttle._ledger.untold] == [B, A]
+    assert [report.lease.waba_id for report in throttle._ledger.pending] == [B, A]
     await throttle.aclose()
 
 
 @asynccontextmanager
-async def silent_server(answer: bytes = b"") -> AsyncIterator[int]:
-    """A server that takes a connection and answers nothing, or always the same."""
+async def silent_server(response: bytes = b"") -> AsyncIterator[int]:
+    """A server that accepts connections and sends nothing, or always the same."""
     writers = list[asyncio.StreamWriter]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
         while await reader.read(4096):
-            writer.write(answer)
+            writer.write(response)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
@@ -1006,7 +1024,7 @@ async def silent_server(answer: bytes = b"") -> AsyncIterator[int]:
             writer.close()
 
 
-async def test_a_redis_that_never_answers_costs_its_time_limit_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_redis_that_never_responds_costs_its_time_limit_once(caplog: pytest.LogCaptureFixture) -> None:
     async with silent_server() as port:
         throttle = RedisThrottle(f"redis://127.0.0.1:{port}", app_id="555")
         loop = asyncio.get_running_loop()
@@ -1015,13 +1033,13 @@ async def test_a_redis_that_never_answers_costs_its_time_limit_once(caplog: pyte
             await call(throttle)
         assert loop.time() - began >= 0.05
         assert levels(caplog) == ["WARNING"]
-        assert "no answer within 0.05 s" in caplog.text
+        assert "no response within 0.05 s" in caplog.text
         await throttle.aclose()
         assert loop.time() - began < 4.0
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         b"-ERR no\r\n",
@@ -1033,8 +1051,8 @@ async def test_a_redis_that_never_answers_costs_its_time_limit_once(caplog: pyte
         b"*3\r\n+an-epoch\r\n+go\r\n+go\r\n",
     ],
 )
-async def test_a_server_that_is_no_redis_is_as_good_as_none(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    async with silent_server(answer) as port:
+async def test_a_server_that_is_no_redis_is_as_good_as_none(response: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with silent_server(response) as port:
         throttle = RedisThrottle(f"redis://127.0.0.1:{port}", app_id="555", timeout=30.0)
         for _ in range(3):
             await call(throttle)
@@ -1045,13 +1063,13 @@ async def test_a_server_that_is_no_redis_is_as_good_as_none(answer: bytes, caplo
 async def test_a_call_that_gave_up_before_redis_broke_off_is_left_alone() -> None:
     async with silent_server() as port:
         throttle = RedisThrottle(f"redis://127.0.0.1:{port}", app_id="555", timeout=10.0)
-        asking = asyncio.create_task(throttle.admit(A, "t", max_wait=0.0))
+        admission = asyncio.create_task(throttle.admit(A, "t", max_wait=0.0))
         await settle()
-        asking.cancel()
-        await asyncio.wait([asking])
-    await until(lambda: throttle._line()._task is None)
+        admission.cancel()
+        await asyncio.wait([admission])
+    await until(lambda: throttle._batcher()._task is None)
     await throttle.aclose()
-    assert asking.cancelled()
+    assert admission.cancelled()
 
 
 async def test_a_password_is_shown_nowhere(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
@@ -1059,51 +1077,51 @@ async def test_a_password_is_shown_nowhere(server: RedisServer, caplog: pytest.L
     password = "an-invented-password"
     throttle = RedisThrottle(server.url.replace("//", f"//anna:{password}@"), app_id="555", timeout=10.0)
     await call(throttle)
-    line = throttle._line()
+    batcher = throttle._batcher()
 
-    assert "Redis does not answer (AuthenticationError)" in caplog.text
-    for shown in (caplog.text, repr(throttle), repr(vars(throttle)), repr(line)):
+    assert "Redis does not respond (AuthenticationError)" in caplog.text
+    for shown in (caplog.text, repr(throttle), repr(vars(throttle)), repr(batcher)):
         assert password not in shown
     await throttle.aclose()
 
 
 @pytest.mark.usefixtures("soon")
-async def test_a_late_answer_gives_its_ticket_back_and_is_no_recovery(
+async def test_a_late_response_gives_its_lease_back_and_is_no_recovery(
     server: RedisServer, client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with RedisThrottle(server.url, app_id="555", timeout=0.2) as throttle:
         await call(throttle)
-        await until_told(throttle)
+        await until_sent(throttle)
         client.client_pause(400)
         lease = await admitted(throttle)
-        assert isinstance(lease, Ticket)
+        assert isinstance(lease, RedisLease)
         assert not lease.epoch
         assert throttle._breaker.is_open
-        await until(lambda: throttle._line()._task is None)
+        await until(lambda: throttle._batcher()._task is None)
         assert throttle._breaker.is_open
         throttle.report(lease, Report("unsent"))
-        await until(lambda: not throttle._ledger.untold)
+        await until(lambda: not throttle._ledger.pending)
     assert client.zcard(f"{KEYS}waba:{A}:leases") == 0
     assert client.zcard(f"{KEYS}waba:{A}:log") == 1
     assert levels(caplog) == ["WARNING"]
 
 
-async def test_closing_tells_a_redis_that_was_slow_a_moment_ago(
+async def test_closing_reports_to_a_redis_that_was_slow_a_moment_ago(
     server: RedisServer, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trips_module, "_FLUSH_SECONDS", 60.0)  # so that no report goes by itself
+    monkeypatch.setattr(batches_module, "_FLUSH_SECONDS", 60.0)  # so that no report goes by itself
     async with RedisThrottle(server.url, app_id="555") as throttle:
         client.client_pause(500)
         await call(throttle)
-        await until(lambda: throttle._line()._task is None)
+        await until(lambda: throttle._batcher()._task is None)
         assert throttle._breaker.is_open
     assert client.zcard(f"{KEYS}waba:{A}:log") == 1
     assert client.zcard(f"{KEYS}waba:{A}:leases") == 0
 
 
-def test_a_breaker_pauses_for_1_to_30_seconds_and_lets_one_try(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_breaker_waits_for_1_to_30_seconds_and_lets_one_try(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "wa_phone_async")
-    breaker, now, pauses = Breaker(), 0.0, list[float]()
+    breaker, now, delays = Breaker(), 0.0, list[float]()
     assert breaker.allows(now)
     assert breaker.allows(now)
     for _ in range(7):
@@ -1113,13 +1131,13 @@ def test_a_breaker_pauses_for_1_to_30_seconds_and_lets_one_try(caplog: pytest.Lo
         while not breaker.allows(now):
             now += 0.5
         assert not breaker.allows(now)
-        pauses.append(now - began)
-    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+        delays.append(now - began)
+    assert delays == [1, 2, 4, 8, 16, 30, 30]
 
     breaker.release()
     assert breaker.allows(now)
-    breaker.answered()
-    breaker.answered()
+    breaker.succeeded()
+    breaker.succeeded()
     assert not breaker.is_open
     assert levels(caplog) == ["WARNING", "INFO"]
 
@@ -1127,51 +1145,51 @@ def test_a_breaker_pauses_for_1_to_30_seconds_and_lets_one_try(caplog: pytest.Lo
 def test_the_ledger_keeps_an_hour() -> None:
     ledger = Ledger()
     for at in (0.0, 100.0):
-        ledger.add(Ticket(A, "t", at, str(at)), answered(), at)
+        ledger.add(RedisLease(A, "t", at, str(at)), accepted(), at)
     old, new = ledger.take(200.0)
-    assert not ledger.was_told([old, new], "first", 200.0)
-    assert ledger.was_told([], "second", 300.0)
+    assert not ledger.mark_sent([old, new], "first", 200.0)
+    assert ledger.mark_sent([], "second", 300.0)
     assert ledger.take(3700.0) == [new]
 
-    assert not ledger.was_told([new], "second", 3700.0)
-    assert not ledger.was_told([], "second", 3800.0)
-    assert not ledger.was_told([], "third", 3800.0)
+    assert not ledger.mark_sent([new], "second", 3700.0)
+    assert not ledger.mark_sent([], "second", 3800.0)
+    assert not ledger.mark_sent([], "third", 3800.0)
 
 
 def test_the_ledger_keeps_the_newest_of_too_many() -> None:
     ledger = Ledger()
     for number in range(10_000):
-        ledger.add(Ticket(A, "t", 0.0, str(number)), answered(), 1.0)
+        ledger.add(RedisLease(A, "t", 0.0, str(number)), accepted(), 1.0)
     taken = ledger.take(1.0)
-    ledger.add(Ticket(A, "t", 0.0, "the newest"), answered(), 1.0)
+    ledger.add(RedisLease(A, "t", 0.0, "the newest"), accepted(), 1.0)
 
     ledger.put_back(taken)
-    assert len(ledger.untold) == 10_000
-    assert (ledger.untold[0].ticket.id, ledger.untold[-1].ticket.id) == ("1", "the newest")
+    assert len(ledger.pending) == 10_000
+    assert (ledger.pending[0].lease.id, ledger.pending[-1].lease.id) == ("1", "the newest")
 
     ledger.put_back(taken)
-    assert ledger.untold[0].ticket.id == "1"
+    assert ledger.pending[0].lease.id == "1"
 
 
 # A client
 
 
-async def test_a_list_of_many_accounts_goes_on_beside_one_that_is_held(make: Callable[..., RedisThrottle]) -> None:
+async def test_a_list_of_many_accounts_goes_on_beside_one_that_is_throttled(make: Callable[..., RedisThrottle]) -> None:
     async with (
         Sandbox(quota=None) as sandbox,
         PhoneNumberClient("an-invented-token", base_url=sandbox.url, throttle=make()) as client,
     ):
         await client.list_phone_numbers(SMALL_WABA)
         sandbox.plan(Fault.error(80008, headers={"Retry-After": "1"}), node=LARGE_WABA)
-        # when: one waits to be made again, one for the budget, and one behind that
-        held = [LARGE_WABA] * 3
-        async with client.list_many([*held, SMALL_WABA, EMPTY_WABA], concurrency=1) as listings:
+        # when: one waits for its retry, one for the end of the cooldown, and one behind that
+        throttled_ids = [LARGE_WABA] * 3
+        async with client.list_many([*throttled_ids, SMALL_WABA, EMPTY_WABA], concurrency=1) as listings:
             went = [listing.waba_id async for listing in listings]
     # then
-    assert went == [SMALL_WABA, EMPTY_WABA, *held]
+    assert went == [SMALL_WABA, EMPTY_WABA, *throttled_ids]
 
 
-async def test_a_list_of_accounts_takes_only_the_budget_of_the_app(
+async def test_a_list_of_accounts_uses_only_the_quota_of_the_app(
     make: Callable[..., RedisThrottle], client: Any
 ) -> None:
     events = list[CallFinished]()
@@ -1193,7 +1211,7 @@ async def test_a_list_of_accounts_takes_only_the_budget_of_the_app(
 
 # Several processes
 
-# The processes are forks of one, which has imported everything: each prints how many answers it got.
+# The processes are forks of one, which has imported everything. Each prints how many responses it got.
 WORKERS = """
 import asyncio, os, sys
 from wa_phone_async import PhoneNumberClient, RateLimitError, RetryPolicy
@@ -1204,20 +1222,20 @@ async def main(_, url, redis_url, quota, waba_id):
         RedisThrottle(redis_url, app_id="555", quota=int(quota) or None, timeout=10.0) as throttle,
         PhoneNumberClient("a-token", base_url=url, throttle=throttle, retry=RetryPolicy(max_wait=5.0)) as client,
     ):
-        answers = 0
+        responses = 0
 
         async def work():
-            nonlocal answers
+            nonlocal responses
             while True:
                 try:
                     await client.list_phone_numbers(waba_id)
                 except RateLimitError as error:
                     assert not error.sent, "it was sent"
                     return
-                answers += 1
+                responses += 1
 
         await asyncio.gather(*(work() for _ in range(4)))
-        os.write(1, b"%d\\n" % answers)  # at once, or lines would mix
+        os.write(1, b"%d\\n" % responses)  # at once, or lines would mix
 
 children = []
 for _ in range(int(sys.argv[1]) - 1):
@@ -1241,11 +1259,11 @@ async def test_processes_share_one_quota(
             sys.executable, "-W", "error", "-c", WORKERS, *arguments, stdout=subprocess.PIPE
         )
         printed, _ = await workers.communicate()
-        answers = [int(line) for line in printed.split()]
+        responses = [int(line) for line in printed.split()]
 
-        assert (workers.returncode, len(answers)) == (0, processes)
+        assert (workers.returncode, len(responses)) == (0, processes)
         assert {request.status for request in sandbox.requests} == {200}
-        assert len(sandbox.requests) == sum(answers) == quota
+        assert len(sandbox.requests) == sum(responses) == quota
 
 
 async def test_a_process_that_is_killed_leaves_its_calls_as_used(server: RedisServer, client: Any) -> None:

@@ -1,4 +1,4 @@
-"""The throttle: who goes when, in virtual time; where it matters with a client and a server in the same loop."""
+"""The throttle: when each call goes, in virtual time. Some tests have a client and a server in the same loop."""
 
 import asyncio
 import json
@@ -22,8 +22,7 @@ from wa_phone_async import (
     TokenProvider,
 )
 from wa_phone_async.client import Settings
-from wa_phone_async.ratelimit.budget import Scope
-from wa_phone_async.ratelimit.throttle import Lease, Report
+from wa_phone_async.ratelimit.limiter import Lease, Report, Scope
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 from wa_phone_async.usage import Usage, UsageMetric
 
@@ -33,7 +32,7 @@ HOUR = 3600.0
 TOKEN = "an-invented-token"
 A, B = "1111", "2222"
 READ = Usage(UsageMetric(0.0))
-PATIENT = RetryPolicy.batch()
+BATCH = RetryPolicy.batch()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -63,14 +62,14 @@ async def admitted(
 
 
 async def call(throttle: Throttle, waba_id: str | None = A, *, usage: Usage | None = READ, token: str = "t") -> float:
-    """Make a call that is answered at once; gives when it was admitted."""
+    """Make a call whose response comes at once; returns when it was admitted."""
     lease = await throttle.admit(waba_id, token, max_wait=10 * HOUR)
     assert isinstance(lease, Lease)
     throttle.report(lease, Report("accepted", usage))
     return lease.since
 
 
-async def refused(
+async def begin_cooldown(
     throttle: Throttle, waba_id: str = A, *, scope: Scope = "waba", seconds: float | None = None
 ) -> float:
     lease = await admitted(throttle, waba_id)
@@ -120,7 +119,7 @@ def test_the_scope_says_what_has_a_cooldown(
 ) -> None:
     async def main() -> float:
         throttle = Throttle()
-        assert await refused(throttle, A, scope=scope) == 60
+        assert await begin_cooldown(throttle, A, scope=scope) == 60
         return await call(throttle, B if who == "other account" else A, token="u" if who == "other token" else "t")
 
     assert run(main()) == {"same": same, "other account": other_account, "other token": other_token}[who]
@@ -134,7 +133,7 @@ def test_waits_never_add_up() -> None:
         scopes: list[Scope] = ["waba", "app"]
         for lease, scope in zip(leases, scopes, strict=True):
             throttle.report(lease, Report("throttled", Usage(retry_after_seconds=600), scope))
-        assert await call(throttle) == 600  # both holds end then, and the server's word beats the log
+        assert await call(throttle) == 600  # both cooldowns end then, and the server knows better than the log
 
     run(main())
 
@@ -147,7 +146,7 @@ def test_what_waits_for_one_account_goes_in_order() -> None:
             await call(throttle)
             went.append(number)
 
-        await refused(throttle)
+        await begin_cooldown(throttle)
         await asyncio.gather(*(go(number) for number in range(20)))
         assert now() == 60
         return went
@@ -155,12 +154,12 @@ def test_what_waits_for_one_account_goes_in_order() -> None:
     assert run(main()) == list(range(20))
 
 
-def test_what_was_refused_goes_first_and_alone() -> None:
+def test_a_throttled_call_goes_first_and_alone() -> None:
     async def main() -> None:
         throttle = Throttle()
-        hold = await refused(throttle)
+        seconds = await begin_cooldown(throttle)
         others = [asyncio.create_task(admitted(throttle)) for _ in range(3)]
-        await asyncio.sleep(hold)
+        await asyncio.sleep(seconds)
         probe = await admitted(throttle, is_probe=True)
         await asyncio.sleep(0.5)
         assert probe.since == 60
@@ -172,7 +171,7 @@ def test_what_was_refused_goes_first_and_alone() -> None:
 
 
 @pytest.mark.parametrize("result", ["accepted", "lost", "unsent", "throttled"])
-def test_whatever_becomes_of_the_first_call_the_next_goes(result: Any) -> None:
+def test_with_each_result_of_the_first_call_the_next_goes(result: Any) -> None:
     async def main() -> float:
         throttle = Throttle()
         first = await admitted(throttle)
@@ -188,19 +187,19 @@ def test_whatever_becomes_of_the_first_call_the_next_goes(result: Any) -> None:
 def test_a_report_says_how_long_to_wait() -> None:
     async def main() -> None:
         throttle = Throttle()
-        assert await refused(throttle, seconds=7) == 7
+        assert await begin_cooldown(throttle, seconds=7) == 7
         await asyncio.sleep(7)
-        assert await refused(throttle, seconds=0) == 0
+        assert await begin_cooldown(throttle, seconds=0) == 0
         lease = await admitted(throttle)
         assert throttle.report(lease, Report("accepted")) == 0
 
     run(main())
 
 
-def test_who_would_wait_too_long_is_told_at_once() -> None:
+def test_a_wait_that_would_be_too_long_ends_at_once() -> None:
     async def main() -> None:
         throttle = Throttle()
-        await refused(throttle)
+        await begin_cooldown(throttle)
         assert await throttle.admit(A, "t", max_wait=59) == 60
         assert now() == 0
         assert isinstance(await throttle.admit(A, "t", max_wait=60), Lease)
@@ -222,7 +221,7 @@ def test_the_calls_ahead_count_as_well() -> None:
     run(main())
 
 
-def test_who_waits_is_told_when_a_hold_makes_it_too_long() -> None:
+def test_a_call_that_waits_ends_when_a_cooldown_makes_it_too_long() -> None:
     async def main() -> None:
         throttle = Throttle()
         first = await admitted(throttle)
@@ -243,7 +242,7 @@ def test_who_waits_is_told_when_a_hold_makes_it_too_long() -> None:
 def test_any_order_of_cancellations_leaves_it_usable(cancellations: list[tuple[int, float]], quota: int) -> None:
     async def main() -> None:
         throttle = Throttle(quota=quota)
-        await refused(throttle)
+        await begin_cooldown(throttle)
 
         async def go(*, is_probe: bool) -> None:
             lease = await admitted(throttle, max_wait=100 * HOUR, is_probe=is_probe)
@@ -267,29 +266,30 @@ def test_any_order_of_cancellations_leaves_it_usable(cancellations: list[tuple[i
     run(main())
 
 
-Deed = tuple[str, float, float]
-"""What becomes of a call, how long that takes, and the pause before the next one, in seconds."""
+PlannedCall = tuple[str, float, float]
+"""The result of a call, how long it takes, and the seconds until the next one."""
+Course = list[PlannedCall]
 
 RESULTS = ("accepted", "lost", "unsent", "waba", "token", "no header")
-deeds = st.lists(
+COURSES = st.lists(
     st.tuples(st.sampled_from(RESULTS), st.sampled_from([0.0, 0.3, 5.0]), st.sampled_from([0.0, 0.3, 700.0])),
     min_size=1,
     max_size=25,
 )
 
 
-async def act(throttle: Throttle, waba_id: str, course: list[Deed], *, max_wait: float = 10 * HOUR) -> list[float]:
-    """Make one call after the other; gives when each went, or minus the wait that it was told."""
+async def play(throttle: Throttle, waba_id: str, course: Course, *, max_wait: float = 10 * HOUR) -> list[float]:
+    """Make one call after the other; returns when each went, or minus the wait that was too long."""
     went = list[float]()
     for result, seconds, pause in course:
         lease = await throttle.admit(waba_id, f"token of {waba_id}", max_wait=max_wait)
         if isinstance(lease, Lease):
             went.append(lease.since)
             await asyncio.sleep(seconds)
-            refused = result in {"waba", "token"}
-            kind: Any = "throttled" if refused else "accepted" if result == "no header" else result
-            usage = None if refused or result == "no header" else READ
-            throttle.report(lease, Report(kind, usage, cast("Scope", result) if refused else None))
+            is_throttled = result in {"waba", "token"}
+            kind: Any = "throttled" if is_throttled else "accepted" if result == "no header" else result
+            usage = None if is_throttled or result == "no header" else READ
+            throttle.report(lease, Report(kind, usage, cast("Scope", result) if is_throttled else None))
         else:
             went.append(-lease)
         await asyncio.sleep(pause)
@@ -297,21 +297,19 @@ async def act(throttle: Throttle, waba_id: str, course: list[Deed], *, max_wait:
 
 
 @settings(max_examples=25)
-@given(st.lists(deeds, max_size=4), st.lists(deeds, min_size=1, max_size=3), st.sampled_from([1, 3, 200]))
-def test_whatever_happens_to_one_account_delays_no_other(
-    busy: list[list[Deed]], calm: list[list[Deed]], quota: int
-) -> None:
-    # At one instant asyncio's timers end in any order, so that each course has a pace of its own.
+@given(st.lists(COURSES, max_size=4), st.lists(COURSES, min_size=1, max_size=3), st.sampled_from([1, 3, 200]))
+def test_whatever_happens_to_one_account_delays_no_other(busy: list[Course], calm: list[Course], quota: int) -> None:
+    # Timers of asyncio that end at the same instant end in any order. So each course has a pace of its own.
     paced = [
         [(result, seconds * pace, pause * pace) for result, seconds, pause in course]
         for course, pace in zip(calm, (1.0, 1.013, 1.037), strict=False)
     ]
 
-    async def main(others: list[list[Deed]]) -> list[list[float]]:
+    async def main(others: list[Course]) -> list[list[float]]:
         throttle = Throttle(quota=quota)
-        around = [asyncio.create_task(act(throttle, A, course)) for course in others]
+        around = [asyncio.create_task(play(throttle, A, course)) for course in others]
         await settle()
-        went = await asyncio.gather(*(act(throttle, B, course) for course in paced))
+        went = await asyncio.gather(*(play(throttle, B, course) for course in paced))
         for task in around:
             task.cancel()
         return went
@@ -324,23 +322,25 @@ def test_whatever_happens_to_one_account_delays_no_other(
 
 @settings(max_examples=25)
 @given(
-    st.lists(deeds, min_size=1, max_size=5), st.sampled_from([1, 3, 200]), st.sampled_from([0.0, 1.0, 100.0, 4000.0])
+    st.lists(COURSES, min_size=1, max_size=5),
+    st.sampled_from([1, 3, 200]),
+    st.sampled_from([0.0, 1.0, 100.0, 4000.0]),
 )
-def test_no_call_waits_longer_than_its_patience(courses: list[list[Deed]], quota: int, max_wait: float) -> None:
-    async def ask(throttle: Throttle, course: list[Deed]) -> None:
-        for deed in course:
+def test_no_call_waits_longer_than_its_max_wait(courses: list[Course], quota: int, max_wait: float) -> None:
+    async def follow(throttle: Throttle, course: Course) -> None:
+        for result, _, pause in course:
             before = now()
-            (answer,) = await act(
-                throttle, A, [("accepted" if deed[0] == "unsent" else deed[0], 0.0, 0.0)], max_wait=max_wait
+            (went,) = await play(
+                throttle, A, [("accepted" if result == "unsent" else result, 0.0, 0.0)], max_wait=max_wait
             )
             assert now() - before <= max_wait + 1e-6
-            if answer < 0:
-                assert -answer > max_wait - (now() - before) - 1e-6  # and it was told no less than that
-            await asyncio.sleep(deed[2])
+            if went < 0:
+                assert -went > max_wait - (now() - before) - 1e-6  # the wait that it learned of really was too long
+            await asyncio.sleep(pause)
 
     async def main() -> None:
         throttle = Throttle(quota=quota)
-        await asyncio.gather(*(ask(throttle, course) for course in courses))
+        await asyncio.gather(*(follow(throttle, course) for course in courses))
 
     run(main())
 
@@ -356,10 +356,10 @@ def test_queues_of_idle_accounts_are_forgotten() -> None:
     run(main())
 
 
-def test_holds_outlive_a_loop_and_waiters_do_not() -> None:
+def test_cooldowns_outlive_a_loop_and_calls_that_wait_do_not() -> None:
     throttle = Throttle()
     with asyncio.Runner() as runner:
-        runner.run(refused(throttle, seconds=500))
+        runner.run(begin_cooldown(throttle, seconds=500))
         waiting = runner.get_loop().create_task(admitted(throttle))
         runner.run(asyncio.sleep(0))
         assert not waiting.done()
@@ -386,12 +386,12 @@ async def serving(
     access_token: str | TokenProvider = TOKEN, *, quota: int | None = None, **settings: Unpack[Settings]
 ) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
     async with Sandbox(quota=quota, latency=0.2) as sandbox:
-        settings = {"base_url": sandbox.url, "retry": PATIENT, **settings}
+        settings = {"base_url": sandbox.url, "retry": BATCH, **settings}
         async with PhoneNumberClient(access_token, **settings) as client:
             yield sandbox, client
 
 
-async def ask(client: PhoneNumberClient, waba_id: str = SMALL_WABA, **how: Any) -> list[PhoneNumber]:
+async def list_numbers(client: PhoneNumberClient, waba_id: str = SMALL_WABA, **how: Any) -> list[PhoneNumber]:
     return await client.list_phone_numbers(waba_id, **how)
 
 
@@ -412,10 +412,10 @@ async def work_off(calls: int, workers: int, call: Callable[[], Awaitable[object
 
 
 @pytest.mark.parametrize(("quota", "calls"), [(200, 1050)])
-def test_all_of_a_quota_is_used_and_nothing_is_refused(quota: int, calls: int) -> None:
+def test_the_whole_quota_is_used_and_no_call_is_throttled(quota: int, calls: int) -> None:
     async def main() -> None:
         async with serving(quota=quota) as (sandbox, client):
-            await work_off(calls, 10, lambda: ask(client))
+            await work_off(calls, 10, lambda: list_numbers(client))
             assert [request.status for request in sandbox.requests] == [200] * calls
             oracle = (calls - 1) // quota * HOUR
             assert sandbox.requests[-1].at / oracle <= 1.03
@@ -426,7 +426,7 @@ def test_all_of_a_quota_is_used_and_nothing_is_refused(quota: int, calls: int) -
 def test_5000_an_hour_are_found_and_used() -> None:
     async def main() -> None:
         async with serving(quota=5000) as (sandbox, client):
-            await work_off(2000, 20, lambda: ask(client))
+            await work_off(2000, 20, lambda: list_numbers(client))
             assert {request.status for request in sandbox.requests} == {200}
             assert now() < 300
 
@@ -436,11 +436,11 @@ def test_5000_an_hour_are_found_and_used() -> None:
 def test_accounts_never_delay_each_other() -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
-            await ask(client, EMPTY_WABA)
+            await list_numbers(client, EMPTY_WABA)
             sandbox.plan(Fault.error(80008, headers={"Retry-After": "900"}), node=SMALL_WABA)
-            hot = [asyncio.create_task(ask(client)) for _ in range(20)]
+            hot = [asyncio.create_task(list_numbers(client)) for _ in range(20)]
             await asyncio.sleep(1)
-            assert await took(ask(client, EMPTY_WABA)) == pytest.approx(0.2)
+            assert await took(list_numbers(client, EMPTY_WABA)) == pytest.approx(0.2)
             assert not any(call.done() for call in hot)
             assert await took(asyncio.gather(*hot)) == pytest.approx(900, abs=3)
 
@@ -451,52 +451,52 @@ def test_a_hot_app_slows_all() -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(Fault.error(4, headers={"Retry-After": "900"}), node=SMALL_WABA)
-            calls = [asyncio.create_task(ask(client, waba_id)) for waba_id in (SMALL_WABA, EMPTY_WABA)]
+            calls = [asyncio.create_task(list_numbers(client, waba_id)) for waba_id in (SMALL_WABA, EMPTY_WABA)]
             await asyncio.sleep(1)
-            assert await took(ask(client, EMPTY_WABA)) == pytest.approx(899, abs=3)
+            assert await took(list_numbers(client, EMPTY_WABA)) == pytest.approx(899, abs=3)
             await asyncio.gather(*calls)
 
     run(main())
 
 
-def test_a_token_that_is_held_holds_no_other() -> None:
+def test_a_throttled_token_throttles_no_other() -> None:
     async def main() -> None:
         def provide(waba_id: str, _: str | None) -> str:
             return f"token-of-{waba_id}"
 
         async with serving(provide) as (sandbox, client):
             sandbox.plan(Fault.error(17, headers={"Retry-After": "900"}), node=SMALL_WABA)
-            held = asyncio.create_task(ask(client))
+            throttled = asyncio.create_task(list_numbers(client))
             await asyncio.sleep(1)
-            assert await took(ask(client, EMPTY_WABA)) == pytest.approx(0.2)
-            await held
+            assert await took(list_numbers(client, EMPTY_WABA)) == pytest.approx(0.2)
+            await throttled
             assert now() == pytest.approx(900.4)
 
     run(main())
 
 
-def test_a_new_token_keeps_the_holds_of_the_account() -> None:
+def test_with_a_new_token_the_account_still_cools_down() -> None:
     async def main() -> None:
         tokens = iter(["old", "new", "newer"])
         async with serving(lambda *_: next(tokens)) as (sandbox, client):
             sandbox.plan(Fault.error(80008, headers={"Retry-After": "900"}))
-            refused = asyncio.create_task(ask(client))
+            throttled = asyncio.create_task(list_numbers(client))
             await asyncio.sleep(1)
-            await asyncio.gather(refused, ask(client))
+            await asyncio.gather(throttled, list_numbers(client))
             assert [request.at for request in sandbox.requests] == pytest.approx([0, 900.2, 900.4], abs=0.01)
 
     run(main())
 
 
-def test_the_refused_call_is_the_probe_and_all_others_wait_for_the_same_instant() -> None:
+def test_the_throttled_call_is_the_probe_and_all_others_wait_for_the_same_instant() -> None:
     async def main() -> None:
         async with serving(quota=200) as (sandbox, client):
             sandbox.plan(Fault.error(80008, headers={"Retry-After": "100"}))
-            refused = asyncio.create_task(ask(client, limit=1))
+            throttled = asyncio.create_task(list_numbers(client, limit=1))
             await asyncio.sleep(1)
-            others = [asyncio.create_task(ask(client)) for _ in range(5)]
-            await asyncio.gather(refused, *others)
-            # The probe is alone until it is answered, and its list of three pages goes on among the others.
+            others = [asyncio.create_task(list_numbers(client)) for _ in range(5)]
+            await asyncio.gather(throttled, *others)
+            # The probe is alone until its response comes. Then its list of three pages goes on among the others.
             _, probe, *rest = sandbox.requests
             assert probe.query["limit"] == "1"
             assert probe.at == pytest.approx(100.2, abs=0.01)
@@ -525,29 +525,29 @@ def test_no_call_goes_before_the_time_that_the_server_named(
 
     async def main() -> None:
         async with serving() as (sandbox, client):
-            await ask(client)
+            await list_numbers(client)
             sandbox.plan(Fault.error(code, headers=headers), times=times)
             began = now()
-            await asyncio.gather(*(ask(client) for _ in range(callers)))
+            await asyncio.gather(*(list_numbers(client) for _ in range(callers)))
             _, *requests = sandbox.requests
             assert len(requests) == callers + times
-            refused = [request for request in requests if request.status != 200]
-            for refusal in refused:
-                told_at = refusal.at + 0.2  # the server's latency
+            throttled = [request for request in requests if request.status != 200]
+            for request_before in throttled:
+                told_at = request_before.at + 0.2  # the server's latency
                 assert not [request for request in requests if told_at < request.at < told_at + hint - 1e-6]
-            # All callers wait together: one hint, or one doubled hold, for each refusal.
-            assert now() - began <= len(refused) * (max(hint, 240) + 65) + 3660
+            # All callers wait together: one hint, or one doubled cooldown, for each throttled call.
+            assert now() - began <= len(throttled) * (max(hint, 240) + 65) + 3660
 
     run(main())
 
 
-def test_waiting_holds_no_slot_and_no_connection() -> None:
+def test_a_call_that_waits_has_no_slot_and_no_connection() -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(Fault.error(80008, headers={"Retry-After": "900"}), node=SMALL_WABA)
-            waiting = [asyncio.create_task(ask(client)) for _ in range(150)]
+            waiting = [asyncio.create_task(list_numbers(client)) for _ in range(150)]
             await asyncio.sleep(1)
-            assert len(await ask(client, LARGE_WABA)) == 250
+            assert len(await list_numbers(client, LARGE_WABA)) == 250
             assert len({request.peer_port for request in sandbox.requests}) == 1
             await asyncio.gather(*waiting)
 
@@ -564,16 +564,16 @@ def test_a_wait_that_is_too_long_is_not_begun(how: Settings) -> None:
         async with serving(**how) as (sandbox, client):
             usage = '{"call_count":100,"total_time":0,"total_cputime":0}'
             sandbox.plan(Fault.error(80008, headers={"Retry-After": "600", "X-App-Usage": usage}))
-            with pytest.raises(RateLimitError) as refused:
-                await ask(client)
-            assert (refused.value.sent, refused.value.retry_after, refused.value.attempts) == (True, 600, 1)
+            with pytest.raises(RateLimitError) as throttled:
+                await list_numbers(client)
+            assert (throttled.value.sent, throttled.value.retry_after, throttled.value.attempts) == (True, 600, 1)
             began = now()
             with pytest.raises(RateLimitError) as unsent:
-                await ask(client)
+                await list_numbers(client)
             assert (now(), len(sandbox.requests)) == (began, 1)
             error = unsent.value
             assert (error.sent, error.retry_after, error.attempts, error.http_status) == (False, 600, 0, None)
-            assert error.usage == refused.value.usage == client.last_usage(SMALL_WABA)
+            assert error.usage == throttled.value.usage == client.last_usage(SMALL_WABA)
             assert error.usage is not None
             assert error.usage.app == UsageMetric(100)
             assert str(error).startswith(f"GET {SMALL_WABA}/phone_numbers was not sent: ")
@@ -585,10 +585,10 @@ def test_a_write_that_was_not_sent_is_no_unknown_outcome() -> None:
     async def main() -> None:
         async with serving(retry=RetryPolicy.interactive()) as (sandbox, client):
             sandbox.plan(Fault.error(80008), times=1)
-            for refused in (True, False):
+            for throttled in (True, False):
                 with pytest.raises(RateLimitError) as caught:
                     await client.create_phone_number(SMALL_WABA, phone_number="16315551000", verified_name="Acme")
-                assert (caught.value.sent, caught.value.retry_after) == (refused, 60)
+                assert (caught.value.sent, caught.value.retry_after) == (throttled, 60)
             assert sandbox.created == []
 
     run(main())
@@ -598,29 +598,29 @@ def test_who_may_wait_longer_does() -> None:
     async def main() -> None:
         async with serving(throttle=Throttle(quota=1)) as (sandbox, client):
             for _ in range(3):
-                await ask(client)
+                await list_numbers(client)
             assert [request.at for request in sandbox.requests] == pytest.approx([0, 3660.2, 7320.4], abs=0.1)
 
     run(main())
 
 
-def test_clients_share_the_budgets_of_a_throttle() -> None:
+def test_clients_share_the_quotas_of_a_throttle() -> None:
     async def main() -> None:
         throttle = Throttle(quota=1)
         async with serving(throttle=throttle) as (_, one), serving(throttle=throttle) as (_, other):
-            await ask(one)
-            assert await took(ask(other)) == pytest.approx(3660.2)
+            await list_numbers(one)
+            assert await took(list_numbers(other)) == pytest.approx(3660.2)
             assert one.last_usage(SMALL_WABA) is other.last_usage(SMALL_WABA)
 
     run(main())
 
 
-def test_the_last_usage_of_an_account_is_what_its_last_answer_said() -> None:
+def test_the_last_usage_of_an_account_is_that_of_its_last_response() -> None:
     async def main() -> None:
         async with serving(quota=10) as (_, client):
             assert client.last_usage(SMALL_WABA) is None
             for percent in (10.0, 20.0):
-                await ask(client)
+                await list_numbers(client)
                 assert client.last_usage(SMALL_WABA) == Usage(UsageMetric(percent, percent / 2))
             assert client.last_usage(EMPTY_WABA) is None
 
@@ -642,24 +642,24 @@ def test_what_waits_with_a_rejected_token_is_not_sent() -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.revoke(TOKEN)
-            results = await asyncio.gather(*(ask(client) for _ in range(50)), return_exceptions=True)
+            results = await asyncio.gather(*(list_numbers(client) for _ in range(50)), return_exceptions=True)
             assert len(sandbox.requests) == 1
             assert {type(result) for result in results} == {AuthenticationError}
             assert len({id(result) for result in results}) == 50
             assert now() == pytest.approx(0.2)
 
             sandbox.accept(TOKEN)
-            assert len(await ask(client)) == 3
+            assert len(await list_numbers(client)) == 3
 
     run(main())
 
 
-def test_it_ends_the_wait_for_an_hour_that_is_full() -> None:
+def test_it_ends_the_quota_wait() -> None:
     async def main() -> None:
         async with serving(throttle=Throttle(quota=2)) as (sandbox, client):
-            await ask(client)
+            await list_numbers(client)
             sandbox.revoke(TOKEN)
-            results = await asyncio.gather(*(ask(client) for _ in range(9)), return_exceptions=True)
+            results = await asyncio.gather(*(list_numbers(client) for _ in range(9)), return_exceptions=True)
             assert {type(result) for result in results} == {AuthenticationError}
             assert len(sandbox.requests) == 2
             assert now() == pytest.approx(0.4)
@@ -671,7 +671,7 @@ def test_what_waits_for_a_slot_is_not_sent_either() -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.revoke(TOKEN)
-            calls = [ask(client, str(number)) for number in range(1000, 1300)]
+            calls = [list_numbers(client, str(number)) for number in range(1000, 1300)]
             results = await asyncio.gather(*calls, return_exceptions=True)
             assert {type(result) for result in results} == {AuthenticationError}
             assert len(sandbox.requests) == 100
@@ -679,19 +679,21 @@ def test_what_waits_for_a_slot_is_not_sent_either() -> None:
     run(main())
 
 
-def test_a_provider_is_asked_once_for_what_comes_in_place_of_a_rejected_token() -> None:
-    asked = list[str | None]()
+def test_a_provider_is_called_once_for_the_successor_of_a_rejected_token() -> None:
+    rejected_tokens = list[str | None]()
 
     def provide(_: str, rejected: str | None) -> str:
-        asked.append(rejected)
+        rejected_tokens.append(rejected)
         return "old" if rejected is None else "new"
 
     async def main() -> None:
         async with serving(provide) as (sandbox, client):
-            await ask(client)
+            await list_numbers(client)
             sandbox.revoke("old")
-            assert [len(numbers) for numbers in await asyncio.gather(*(ask(client) for _ in range(50)))] == [3] * 50
-            assert asked.count("old") == 1
+            assert [len(numbers) for numbers in await asyncio.gather(*(list_numbers(client) for _ in range(50)))] == [
+                3
+            ] * 50
+            assert rejected_tokens.count("old") == 1
 
     run(main())
 
@@ -704,7 +706,7 @@ def test_a_token_that_waits_is_renewed_though_its_time_is_short() -> None:
     async def main() -> None:
         async with serving(provide, retry=RetryPolicy(total_timeout=10)) as (sandbox, client):
             sandbox.revoke("old")
-            results = await asyncio.gather(*(ask(client) for _ in range(3)), return_exceptions=True)
+            results = await asyncio.gather(*(list_numbers(client) for _ in range(3)), return_exceptions=True)
             assert {type(result) for result in results} == {RequestTimeoutError}
             assert now() == pytest.approx(10)
 
@@ -715,7 +717,7 @@ def test_another_token_is_not_concerned() -> None:
     async def main() -> None:
         async with serving(lambda waba_id, _: f"token-of-{waba_id}") as (sandbox, client):
             sandbox.revoke(f"token-of-{SMALL_WABA}")
-            calls = [ask(client, waba_id) for waba_id in (SMALL_WABA, LARGE_WABA) for _ in range(10)]
+            calls = [list_numbers(client, waba_id) for waba_id in (SMALL_WABA, LARGE_WABA) for _ in range(10)]
             results = await asyncio.gather(*calls, return_exceptions=True)
             assert [type(result) for result in results] == [AuthenticationError] * 10 + [list] * 10
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from wa_phone_async.ratelimit.throttle import Lease, Report
+from wa_phone_async.ratelimit.limiter import Lease, Report
 from wa_phone_async.usage import Usage
 
 

@@ -25,7 +25,7 @@ from wa_phone_async.errors import (
     ServerError,
     UnprocessableEntityError,
 )
-from wa_phone_async.ratelimit.budget import Scope
+from wa_phone_async.ratelimit.limiter import Scope
 
 UNKNOWN_ERROR: Final = 1
 """Meta does not know what went wrong. With one text it means that the page is too large: see `needs_smaller_page`."""

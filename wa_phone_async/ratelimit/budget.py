@@ -1,205 +1,183 @@
-"""How many calls are left in the rolling hour: the pure core of the throttle, without clock, wait or socket.
+"""How many calls are left of a quota in the rolling hour. Pure: no clock is read here, and nothing waits.
 
-A budget is an exact log of our own calls, calibrated by what the server's headers say:
+A budget keeps an exact log of our own calls, and calibrates it by the usage headers of the responses:
 
-    admit  ⇔  now ≥ hold  and  own + others + 1 ≤ quota · (0.97 if others > 0 else 1)
+    admit  ⇔  now ≥ cooldown_until  and  own + others + 1 ≤ quota · (0.97 if others > 0 else 1)
 
-`own` are the calls in flight and those answered within the last 61 minutes, refused ones included. `others`
-are the calls that the headers count and our log does not know. `quota` is the least possible one that the
-readings have not disproved: `p` percent after `n` calls of ours prove more than `100·n/(p+1)`. Beyond a full
-log, one call a minute looks for more where the readings hint at it, and one in ten seconds where they are far too
-small, or until an answer has one.
+- `own` are our calls in flight, and those that ended within the last 61 minutes. Throttled calls count too.
+- `others` are the calls that the headers count and our log does not know.
+- `quota` is the smallest possible quota that the headers have not disproved. `p` percent after `n` calls of ours prove
+  that it is larger than `100·n/(p+1)`.
 
-Facts, from Meta's Graph guide "Rate limiting" and its WhatsApp pages, read 2026-11-22: a WABA has 200 calls
-an hour for each app, or 5,000 once it has a registered number; an app as a whole has 200 for each of its
-users; the hour rolls; calls made while throttled count too. Codes 4, 17, 80007 and 80008 mean throttled. That
-a percentage may lag, and may be rounded or in steps of five, is caution and no documented fact.
+When the log is full, single probes may look for a larger quota. There is one a minute where the headers hint at more.
+There is one in ten seconds where they hint at far more, and until one of the probes has usage in its response.
 
-All times are seconds on one monotonic clock, which the caller reads and passes as `now`.
+Facts, from Meta's Graph guide "Rate limiting" and its WhatsApp pages, read 2026-11-22: a WABA has 200 calls an hour for
+each app, or 5,000 once it has a registered number. An app as a whole has 200 for each of its users. The hour rolls, and
+throttled calls count too. Codes 4, 17, 80007 and 80008 mean throttled. Two more things are caution, and no documented
+fact: a percentage may lag behind the calls, and it may be rounded or come in steps of five.
+
+All times are seconds on one monotonic clock. The caller reads it and passes it as `now`.
 """
 
 import heapq
 import math
-from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Hashable
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 
 from wa_phone_async.usage import Usage, UsageMetric
 
+from .call_log import CallLog
+from .limiter import Lease, Report
+
 WABA_QUOTAS: Final = (200, 5000)
-"""Calls an hour that a WABA can have, ascending."""
+"""The quotas that a WABA can have, in calls an hour, ascending."""
 
 APP_QUOTAS: Final = (200,)
-"""The least that an app can have: 200 calls an hour for each user, and one user. More has to be shown."""
+"""The least quota that an app can have: 200 calls an hour for each user, and one user. Usage has to prove more."""
 
 MAX_KEYS: Final = 10_000
 """How many WABAs are remembered before the emptiest are forgotten."""
 
-Scope = Literal["app", "token", "waba"]
-"""Whose rate limit throttled a call, and so what the cooldown is for: the app, the access token, or the WABA."""
-
-# The server forgets a call an hour after it came, which is before its answer reached us. The minute more is
-# for a server that counts in whole minutes; the minute less is for calls that it must surely still count.
+# Meta forgets a call an hour after it came, and our log has the later time of its end. The minute more is for a server
+# that counts in whole minutes. Calls younger than the minute less are counted for sure.
 _KEPT_SECONDS: Final = 3660.0
 _SURE_SECONDS: Final = 3540.0
-# A percentage may lag behind the calls, so calls younger than this prove nothing by a little. A great difference is
-# believed sooner: at once where the percentage counts anything, and after the shorter time where it is 0.
+# A percentage may lag behind the calls, so a small difference proves nothing while the calls are younger than this. A
+# great difference proves at once where the percentage counts anything, and after the shorter time where it is 0.
 _LAG_SECONDS: Final = 60.0
 _BURST_LAG_SECONDS: Final = 10.0
+# While others use the quota too, usage that is older than this says too little for many calls at once.
 _STALE_SECONDS: Final = 60.0
+# The others may call while our own call is on its way.
 _SHARED_FRACTION: Final = 0.97
+# A quota is disproved when the calls prove so many times as much. The margins are for percentages that are rounded, and
+# for a burst, of which the headers may not count every call yet.
 _DISPROOF: Final = 1.05
-_DISPROOF_OF_BURST: Final = 4.0
+_BURST_DISPROOF: Final = 4.0
+# A probe goes so long after the last call: where others left some quota, where they left none, without usage.
 _PROBE_SECONDS: Final = 60.0
 _PROBE_OTHERS_SECONDS: Final = 300.0
 _PROBE_BLIND_SECONDS: Final = 10.0
+# Without usage, only a throttled probe says that there is no more. It is believed for an hour.
 _PROBE_AGAIN_SECONDS: Final = 3600.0
+# What waits for a call in flight has no time of its own. It is admitted as soon as that call ends.
 _SOON_SECONDS: Final = 1.0
-_HOLD_SECONDS: Final = 60.0
-_HOLD_DOUBLINGS: Final = 5
-_SILENT_ANSWERS: Final = 100
-_ROOM_PERCENT: Final = 90.0
+_COOLDOWN_SECONDS: Final = 60.0
+_COOLDOWN_DOUBLINGS: Final = 5
+# After so many responses without usage, there seem to be no headers at all.
+_RESPONSES_WITHOUT_USAGE: Final = 100
+_SPARE_PERCENT: Final = 90.0
 _FULL_PERCENT: Final = 100.0
 _COARSEST_STEP: Final = 10
 _SWEEP_SECONDS: Final = 600.0
 _FORGET_SECONDS: Final = 86_400.0
 
 
-class CallLog:
-    """When our calls were answered, oldest first: 8 bytes a call, and constant time for all but `count`."""
-
-    __slots__ = ("_head", "_times", "oldest", "size")
-
-    def __init__(self) -> None:
-        self._times = array("d")
-        self._head = 0
-        self.oldest: float = math.inf
-        """When the oldest call that is kept was answered; infinity when there is none."""
-        self.size: int = 0
-        """How many calls are kept."""
-
-    def nth(self, index: int) -> float:
-        """Give the time of a call that is kept, counted from the oldest."""
-        return self._times[self._head + index]
-
-    def add(self, now: float) -> None:
-        """Write down a call that was answered `now`, or with the one before if the clock went back."""
-        if not self.size:
-            self.oldest = now
-        elif now < self._times[-1]:
-            now = self._times[-1]
-        self._times.append(now)
-        self.size += 1
-
-    def drop(self, until: float) -> None:
-        """Forget the calls answered at `until` or before."""
-        if self.oldest > until:
-            return
-        times = self._times
-        self._head = bisect_right(times, until, self._head)
-        if self._head > len(times) // 2:
-            # Only when most is waste, so that each call is moved about once in its life.
-            del times[: self._head]
-            self._head = 0
-        self.size = len(times) - self._head
-        self.oldest = times[self._head] if self.size else math.inf
-
-    def count(self, after: float, before: float) -> int:
-        """Count the calls answered later than `after` and earlier than `before`."""
-        head = bisect_right(self._times, after, self._head)
-        return max(0, bisect_left(self._times, before, head) - head)
-
-
 @attrs.define(eq=False, on_setattr=attrs.setters.NO_OP)
 class Budget:
-    """What may still be sent within one quota.
+    """How many calls are left of one quota.
 
-    Whoever is told to go owes one report of how it went: `answered`, `refused`, `counted` or `unsent`. Until
-    then the call is in flight, and in flight is used.
+    `admit` and `take` count a call as in flight, which uses quota. The caller owes one report for each: `accepted`,
+    `throttled`, `throttled_elsewhere`, `counted` or `unsent`.
     """
 
     quotas: tuple[int, ...] = WABA_QUOTAS
-    """Calls an hour that are possible, ascending; above the last, the quota is what the readings show."""
+    """The possible quotas, in calls an hour, ascending. Above the last, the quota is what usage has proved."""
 
     fixed: float | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(1.0)))
-    """Calls an hour by the caller's own knowledge, which then wins over every reading."""
+    """The quota, in calls an hour, as the caller knows it; `None` to find out. It wins over all usage."""
 
     certain: bool = True
-    """Whether there surely is a limit. If not, there is none until a reading or a refusal shows it."""
+    """Whether there surely is a limit. If not, nothing is limited until usage or a throttled call shows one."""
+
+    # The log: our own calls.
 
     _log: CallLog = attrs.field(init=False, factory=CallLog)
     _in_flight: int = attrs.field(init=False, default=0)
-    # Calls that may be in flight until a reading says how full it is: one more for each good answer.
-    _abreast: float = attrs.field(init=False, default=1)
+    # One at first: others may have used the quota up, and a whole burst would be throttled. One more for each response
+    # until the first usage says how full the quota is; from then on the count is what limits.
+    _max_in_flight: float = attrs.field(init=False, default=1)
     _last_sent: float = attrs.field(init=False, default=-math.inf)
 
-    _proven: float = attrs.field(init=False, default=0.0)
+    # The estimate: what the headers of all responses so far tell of the quota.
+
+    _proven: float = attrs.field(init=False, default=0.0)  # the quota is at least this
     _quota: float = attrs.field(init=False)
-    _news: float = attrs.field(init=False, default=0.0)  # what has to be proven to change the quota
+    # `_proven` has to exceed this to change the quota. It saves counting the log where the result could not matter.
+    _proof_needed: float = attrs.field(init=False, default=0.0)
     _others: int = attrs.field(init=False, default=0)
-    _most: float = attrs.field(init=False)  # own calls that may be used when one more is asked for
+    # One more call may go while at most so many are ours. Derived from the quota and the others, since it is needed for
+    # each call and they change rarely.
+    _max_own: float = attrs.field(init=False)
 
-    _percent: float | None = attrs.field(init=False, default=None)  # the last reading: what, when, sent when
-    _silent: int = attrs.field(init=False, default=0)  # answers since
-    _step: int = attrs.field(init=False, default=0)  # what all percentages can be divided by
-    _error: int = attrs.field(init=False, default=1)  # by how much a percentage is wrong, and at most
-    _most_error: int = attrs.field(init=False, default=_COARSEST_STEP)
-    _read_at: float = attrs.field(init=False, default=-math.inf)
-    _read_sent: float = attrs.field(init=False, default=-math.inf)
+    # The last usage, by the time of its request: responses may overtake each other.
 
-    _held_until: float = attrs.field(init=False, default=-math.inf)
-    _held_from: float = attrs.field(init=False, default=-math.inf)
-    _told_until: float = attrs.field(init=False, default=-math.inf)  # the end of a hold that the server itself named
-    _holds: int = attrs.field(init=False, default=0)
+    _percent: float | None = attrs.field(init=False, default=None)
+    _usage_at: float = attrs.field(init=False, default=-math.inf)  # when its response came
+    _usage_sent: float = attrs.field(init=False, default=-math.inf)  # when its request was sent
+    _without_usage: int = attrs.field(init=False, default=0)  # responses since then
+    # All percentages so far are multiples of this, which tells whole percents from steps of five; 0 before the first.
+    _percent_step: int = attrs.field(init=False, default=0)
+    # A percentage may be off by the first, and by no more than the second. While the step is unknown, others are seen
+    # by the smaller error, and the quota is disproved by the larger one: both err on the side of fewer calls.
+    _percent_error: int = attrs.field(init=False, default=1)
+    _max_percent_error: int = attrs.field(init=False, default=_COARSEST_STEP)
+
+    # The gate: the cooldown after a throttled call.
+
+    _cooldown_until: float = attrs.field(init=False, default=-math.inf)
+    _cooldown_from: float = attrs.field(init=False, default=-math.inf)
+    _server_cooldown_until: float = attrs.field(init=False, default=-math.inf)  # the end that the server itself named
+    _cooldowns: int = attrs.field(init=False, default=0)  # in a row, without an accepted call between them
 
     def __attrs_post_init__(self) -> None:
-        """Begin with the smallest quota that is possible, or with none."""
+        """Begin with the smallest possible quota, or with none."""
         self._set_quota()
         if not self.certain:
             # One at a time would be slow for nothing where there may be no limit.
-            self._abreast = math.inf
+            self._max_in_flight = math.inf
 
-    # ---- being looked at ----
+    # State
 
     @property
     def quota(self) -> float:
-        """Calls an hour that are believed to be allowed."""
+        """The quota that is believed in, in calls an hour."""
         return self._quota
 
     @property
     def others(self) -> int:
-        """Calls of the last hour that somebody else made, at most; 0 while the readings show none."""
+        """The most calls that others made within the last hour; 0 while usage shows none."""
         return self._others
 
     @property
-    def held_until(self) -> float:
-        """The time before which nothing is admitted; in the past, or minus infinity, where nothing holds."""
-        return self._held_until
+    def cooldown_until(self) -> float:
+        """When the cooldown ends. Without one, a time in the past or minus infinity."""
+        return self._cooldown_until
 
     def used(self, now: float) -> int:
-        """Count our own calls that may still count: in flight, or answered within the last 61 minutes."""
+        """Count our own calls that Meta may still count: in flight, or ended within the last 61 minutes."""
         self._log.drop(now - _KEPT_SECONDS)
         return self._log.size + self._in_flight
 
     def disposable(self, now: float) -> bool:
-        """Whether forgetting this budget could hardly do harm: not held, not in use, half of it left."""
-        return not self._in_flight and self._held_until <= now and 2 * self.used(now) <= self._quota
+        """Whether this budget can be forgotten safely: nothing in flight, no cooldown, and half the quota left."""
+        return not self._in_flight and self._cooldown_until <= now and 2 * self.used(now) <= self._quota
 
     def idle(self, now: float) -> bool:
-        """Whether it was neither used nor held for a day, so that what it knows is old."""
-        return self.disposable(now) and max(self._last_sent, self._held_until) + _FORGET_SECONDS < now
+        """Whether it had neither a call nor a cooldown for a day. What it knows is out of date then."""
+        return self.disposable(now) and max(self._last_sent, self._cooldown_until) + _FORGET_SECONDS < now
 
-    # ---- asking ----
+    # Admission
 
     def admit(self, now: float) -> float:
         """Ask to send one call.
 
         Returns:
-            `now` to go, and the call is then in flight; else a later time at which to ask again. Where it
-            hangs on a call in flight, that is a second from now: better ask again when any call is answered.
+            `now` if the call may go; it is in flight then. Otherwise a later time at which to ask again. Where that
+            depends on a call in flight, it is a second from now, and sooner if you ask when a call ends.
         """
         when = self.peek(now)
         if when <= now:
@@ -207,180 +185,190 @@ class Budget:
         return when
 
     def peek(self, now: float, ahead: int = 0) -> float:
-        """Say what `admit` would if `ahead` more calls were to go before this one, and take nothing."""
-        if now < self._held_until:
-            return self._held_until
-        log, flying = self._log, self._in_flight
+        """Return what `admit` would if `ahead` more calls went first, and change nothing."""
+        if now < self._cooldown_until:
+            return self._cooldown_until
+        log, in_flight = self._log, self._in_flight
         if log.oldest <= now - _KEPT_SECONDS:
             log.drop(now - _KEPT_SECONDS)
-        if flying >= self._abreast:
+        if in_flight >= self._max_in_flight:
             return now + _SOON_SECONDS
-        used = log.size + flying + ahead
-        if used > self._most:
+        used = log.size + in_flight + ahead
+        if used > self._max_own:
             return self._when_full(now, used)
-        if self._others and flying and now > self._read_at + _STALE_SECONDS:
+        if self._others and in_flight and now > self._usage_at + _STALE_SECONDS:
+            # Nobody knows what the others did since. One call at a time finds out at the cost of one.
             return now + _SOON_SECONDS
         return now
 
     def take(self, now: float) -> None:
-        """Count one call as in flight, as `admit` does."""
+        """Count one call as in flight."""
         self._in_flight += 1
         self._last_sent = now
 
     def _when_full(self, now: float, used: int) -> float:
+        """When the next call may go though the log is full: as a probe, or when enough calls have left the hour."""
         probe_at = self._next_probe()
         if self._in_flight and probe_at < math.inf:
+            # The response to a call in flight may tell as much as a probe, and costs nothing more.
             return now + _SOON_SECONDS
         if probe_at <= now:
             return now
-        expiries = math.ceil(used - self._most)
+        expiries = math.ceil(used - self._max_own)
         free_at = self._log.nth(expiries - 1) if expiries <= self._log.size else now
         return min(probe_at, free_at + _KEPT_SECONDS)
 
     def _next_probe(self) -> float:
-        """Say when one call beyond the budget may find out whether there is more than we think."""
-        if self._told_until >= self._held_until > self._last_sent and self._holds < _HOLD_DOUBLINGS:
-            return self._told_until  # the server said when, whatever our log says; not when it said so again and again
+        """When one call beyond the full log may find out whether the quota is larger than we think."""
+        is_told = self._server_cooldown_until >= self._cooldown_until > self._last_sent
+        if is_told and self._cooldowns < _COOLDOWN_DOUBLINGS:
+            # The server knows better than our log. But if it throttles at its own time again and again, it is wrong.
+            return self._server_cooldown_until
         if self._others:
-            # Room was seen, so that asking again is no risk; or none was, and a refusal would count as well.
-            room = (self._percent or 0.0) <= _ROOM_PERCENT
-            return self._last_sent + (_PROBE_SECONDS if room else _PROBE_OTHERS_SECONDS)
+            # The others' calls leave the hour at times that our log does not know. Where some quota was left, a probe
+            # risks little. Where none was, a throttled probe would count as well, so it waits longer.
+            is_spare = (self._percent or 0.0) <= _SPARE_PERCENT
+            return self._last_sent + (_PROBE_SECONDS if is_spare else _PROBE_OTHERS_SECONDS)
         if self.fixed is not None:
             return math.inf
-        if self._silent >= _SILENT_ANSWERS:
-            # Without headers only trying tells 5,000 from 200; a refusal may be somebody else's doing.
-            return max(self._last_sent + _PROBE_BLIND_SECONDS, self._held_from + _PROBE_AGAIN_SECONDS)
+        if self._without_usage >= _RESPONSES_WITHOUT_USAGE:
+            # Without headers only a probe tells 5,000 from 200. If it is throttled, others may be the reason.
+            return max(self._last_sent + _PROBE_BLIND_SECONDS, self._cooldown_from + _PROBE_AGAIN_SECONDS)
         if self._hints_at_more():
-            # A call that was answered without a reading has told nothing: the next one need not wait as long.
+            # A probe whose response had no usage has told nothing, so the next one need not wait as long.
             wait = _BURST_LAG_SECONDS if self._hints_at_much_more() else _PROBE_SECONDS
-            return max(self._last_sent + _PROBE_BLIND_SECONDS, self._read_at + wait)
+            return max(self._last_sent + _PROBE_BLIND_SECONDS, self._usage_at + wait)
         return math.inf
 
     def _hints_at_more(self) -> bool:
-        """Whether the last reading is too small for the quota believed in, though it proves nothing."""
-        percent = self._percent or 0.0
-        surely = self._shown(percent, self._sure(self._read_at, self._read_sent))
-        return surely > _DISPROOF * self._quota or self._hints_at_much_more()
+        """Whether the last percentage is too small for the quota, though it does not disprove it yet."""
+        sure = self._surely_counted(self._usage_at, self._usage_sent)
+        return self._least_quota(self._percent or 0.0, sure) > _DISPROOF * self._quota or self._hints_at_much_more()
 
     def _hints_at_much_more(self) -> bool:
-        """Whether it is far too small. Of a burst that left at once no call is sure of another: only this counts."""
-        calls = self._log.count(self._read_at - _SURE_SECONDS, math.inf)
-        return self._shown(self._percent or 0.0, calls) > _DISPROOF_OF_BURST * self._quota
+        """Whether the last percentage is far too small for the quota."""
+        # Of a burst that left at once, no call is surely counted when another one's response is made. So all count.
+        calls = self._log.count(self._usage_at - _SURE_SECONDS, math.inf)
+        return self._least_quota(self._percent or 0.0, calls) > _BURST_DISPROOF * self._quota
 
-    # ---- being told ----
+    # Reports
 
-    def answered(self, now: float, reading: UsageMetric | None, sent: float) -> None:
-        """Report a call that was not throttled, whatever else came of it.
+    def accepted(self, now: float, metric: UsageMetric | None, sent: float) -> None:
+        """Report a call that was not throttled, even if it was an API error of another kind.
 
         Args:
-            now: When its answer came.
-            reading: What its headers said of this budget.
-            sent: When it was admitted.
+            now: When its response came.
+            metric: What the headers of the response say of this quota.
+            sent: When the call was admitted.
         """
-        if sent > self._held_from:
-            self._holds = 0
-            self._abreast += 1
-        self.counted(now, reading, sent)
-        if reading is None or reading.calls_percent is None:
-            self._silent += 1
+        if sent > self._cooldown_from:
+            # Only a call that was sent after the cooldown began shows that it is over.
+            self._cooldowns = 0
+            self._max_in_flight += 1
+        self.counted(now, metric, sent)
+        if metric is None or metric.calls_percent is None:
+            self._without_usage += 1
             self._learn_from_success(now, sent)
-        elif sent > self._held_from:
-            self._abreast = math.inf
-        if reading is not None and reading.load_percent >= _FULL_PERCENT:
-            # Calls are left, time is not: the next one would be refused.
-            self._hold(now, max(_HOLD_SECONDS, reading.regain_seconds))
+        elif sent > self._cooldown_from:
+            self._max_in_flight = math.inf
+        if metric is not None and metric.load_percent >= _FULL_PERCENT:
+            # Calls are left, but the server's time is used up: the next call would be throttled.
+            self._cool_down(now, max(_COOLDOWN_SECONDS, metric.regain_seconds))
 
-    def refused(self, now: float, reading: UsageMetric | None, sent: float, seconds: float | None = None) -> None:
-        """Report a call that this budget's server refused; such calls count as well.
+    def throttled(self, now: float, metric: UsageMetric | None, sent: float, seconds: float | None = None) -> None:
+        """Report a call that was throttled for this quota. It counts as well.
 
         Args:
-            now: When the refusal came.
-            reading: What its headers said of this budget.
-            sent: When it was admitted.
-            seconds: How long the server said to wait; without it, holds last 1, 2, 4 … 32 minutes.
+            now: When its response came.
+            metric: What the headers of the response say of this quota.
+            sent: When the call was admitted.
+            seconds: How long the server said to wait; `None` for cooldowns of 1, 2, 4 … 32 minutes.
         """
-        regain = reading.regain_seconds if reading else 0.0
+        regain = metric.regain_seconds if metric else 0.0
         told = max(seconds or 0.0, regain)
-        if sent > self._held_from:
-            # The other calls that were in flight when the hold began only tell the same again.
+        if sent > self._cooldown_from:
+            # The other calls that were in flight when the cooldown began are no new reason for a longer one.
             is_told = seconds is not None or regain > 0.0  # `Retry-After: 0` says to go on at once
-            self._hold(now, told if is_told else _HOLD_SECONDS * 2**self._holds)
-            self._holds = min(self._holds + 1, _HOLD_DOUBLINGS)
-        self._held_until = max(self._held_until, now + told)
+            self._cool_down(now, told if is_told else _COOLDOWN_SECONDS * 2**self._cooldowns)
+            self._cooldowns = min(self._cooldowns + 1, _COOLDOWN_DOUBLINGS)
+        self._cooldown_until = max(self._cooldown_until, now + told)
         if told:
-            self._told_until = self._held_until
-        if reading is not None and reading.calls_percent is not None:
-            self._proven = self._news = 0.0
-        self.counted(now, reading, sent)
+            self._server_cooldown_until = self._cooldown_until
+        if metric is not None and metric.calls_percent is not None:
+            # The count was below the proven quota, so the proof was wrong. This percentage begins it again.
+            self._proven = self._proof_needed = 0.0
+        self.counted(now, metric, sent)
 
-    def counted(self, now: float, reading: UsageMetric | None, sent: float) -> None:
-        """Report a call that the server may have counted, and that says nothing of this budget but `reading`.
+    def throttled_elsewhere(self, now: float, metric: UsageMetric | None, sent: float) -> None:
+        """Report a call that was throttled for another quota. It counts, and this quota may be used up as well."""
+        self.counted(now, metric, sent)
+        if metric is not None and metric.percent >= _FULL_PERCENT and metric.regain_seconds:
+            self._cool_down(now, metric.regain_seconds)
 
-        A call that was cancelled or lost, for example.
-        """
+    def counted(self, now: float, metric: UsageMetric | None, sent: float) -> None:
+        """Report a call that Meta may have counted, such as a lost one. Nothing follows but what `metric` says."""
         if self._in_flight:
             self._in_flight -= 1
         self._log.add(now)
-        if reading is not None and reading.calls_percent is not None:
-            self._silent = 0
-            self._learn(now, reading.calls_percent, sent)
-
-    def refused_elsewhere(self, now: float, reading: UsageMetric | None, sent: float) -> None:
-        """Report a call that another budget's limit refused: it counts, and this one may be full as well."""
-        self.counted(now, reading, sent)
-        if reading is not None and reading.percent >= _FULL_PERCENT and reading.regain_seconds:
-            self._hold(now, reading.regain_seconds)
+        if metric is not None and metric.calls_percent is not None:
+            self._without_usage = 0
+            self._learn(now, metric.calls_percent, sent)
 
     def unsent(self) -> None:
-        """Report a call that provably never reached the server: it gives its place back."""
+        """Report a call that provably never reached Meta. It uses no quota."""
         self._in_flight = max(0, self._in_flight - 1)
 
-    def _hold(self, now: float, seconds: float) -> None:
-        self._held_from = now
-        self._held_until = max(self._held_until, now + seconds)
-        self._abreast = 1
+    def _cool_down(self, now: float, seconds: float) -> None:
+        self._cooldown_from = now
+        self._cooldown_until = max(self._cooldown_until, now + seconds)
+        self._max_in_flight = 1  # one probe at its end: if that is throttled too, it is the only one
 
-    # ---- calibration ----
+    # Calibration
 
     def _learn(self, now: float, percent: float, sent: float) -> None:
-        if percent != self._percent and self._step != 1:
+        """Take in the percentage of one response."""
+        if percent != self._percent and self._percent_step != 1:
             self._set_step(percent)
-        # Of two that left at the same time, the fuller was counted later.
-        in_order = (sent, percent) >= (self._read_sent, self._percent or 0.0)
-        if in_order:
-            self._percent, self._read_at, self._read_sent = percent, now, sent
-        # Only what could change anything is counted: at best, all calls of ours are sure, or known to it.
+        # Of two requests that were sent at the same time, the server counted the fuller one later.
+        is_newest = (sent, percent) >= (self._usage_sent, self._percent or 0.0)
+        if is_newest:
+            self._percent, self._usage_at, self._usage_sent = percent, now, sent
+        # Counting the log costs time. It can change nothing unless all of our calls together would prove more.
         calls = self._log.size
-        if 100.0 * calls > self._news * (percent + self._most_error):
-            self._prove(self._shown(percent, self._sure(now, min(sent, now - _LAG_SECONDS))))
-            burst = self._shown(percent, self._sure(now, sent if percent else min(sent, now - _BURST_LAG_SECONDS)))
-            if burst > _DISPROOF_OF_BURST * self._quota:
+        if 100.0 * calls > self._proof_needed * (percent + self._max_percent_error):
+            sure = self._surely_counted(now, min(sent, now - _LAG_SECONDS))
+            self._prove(self._least_quota(percent, sure))
+            sure = self._surely_counted(now, sent if percent else min(sent, now - _BURST_LAG_SECONDS))
+            burst = self._least_quota(percent, sure)
+            if burst > _BURST_DISPROOF * self._quota:
                 self._prove(burst)
-        if in_order and (self._others or (percent - self._error) * self._quota > 100.0 * (calls + self._in_flight)):
+        if is_newest and (
+            self._others or (percent - self._percent_error) * self._quota > 100.0 * (calls + self._in_flight)
+        ):
             self._set_others(now, percent, sent)
 
     def _set_step(self, percent: float) -> None:
-        """Find out how coarse the percentages are: whole ones, or only every fifth."""
-        self._step = math.gcd(self._step, int(percent)) if percent.is_integer() else 1
-        self._most_error = min(self._step or _COARSEST_STEP, _COARSEST_STEP)
-        self._error = self._step if 0 < self._step <= _COARSEST_STEP else 1
+        """Find out how coarse the percentages are, such as whole ones or only every fifth."""
+        self._percent_step = math.gcd(self._percent_step, int(percent)) if percent.is_integer() else 1
+        self._max_percent_error = min(self._percent_step or _COARSEST_STEP, _COARSEST_STEP)
+        self._percent_error = self._percent_step if 0 < self._percent_step <= _COARSEST_STEP else 1
 
-    def _shown(self, percent: float, calls: int) -> float:
-        """Say which quota is disproved by so many sure calls of ours under a percentage."""
-        return 100.0 * calls / (percent + self._most_error)
+    def _least_quota(self, percent: float, calls: int) -> float:
+        """The quota that so many calls prove, if they are no more than `percent` percent of it."""
+        return 100.0 * calls / (percent + self._max_percent_error)
 
-    def _sure(self, now: float, before: float) -> int:
-        """Count the calls that the server surely counted when it answered `now`, this one included."""
+    def _surely_counted(self, now: float, before: float) -> int:
+        """Count the calls that the server surely counted when it made a response at `now`, that call included."""
         return self._log.count(now - _SURE_SECONDS, before) + 1
 
     def _learn_from_success(self, now: float, sent: float) -> None:
-        """Where there are no headers, more good answers than a quota allows disprove it."""
-        if self._others and now > self._read_at + _KEPT_SECONDS:
-            # All that the last reading counted has left the hour.
+        """Take in a response without usage: it tells only that the quota is larger than the calls so far."""
+        if self._others and now > self._usage_at + _KEPT_SECONDS:
+            # All calls that the last usage counted have left the hour.
             self._others = 0
-            self._set_most()
-        if self._silent >= _SILENT_ANSWERS and self._log.size > self._quota:
-            self._prove(_DISPROOF * self._sure(now, sent))
+            self._set_max_own()
+        if self._without_usage >= _RESPONSES_WITHOUT_USAGE and self._log.size > self._quota:
+            self._prove(_DISPROOF * self._surely_counted(now, sent))
 
     def _prove(self, quota: float) -> None:
         if quota > self._proven:
@@ -388,73 +376,78 @@ class Budget:
             self._set_quota()
 
     def _set_quota(self) -> None:
-        self._news = self._proven
+        """Derive the quota: the caller's, or the smallest possible one that is not disproved."""
+        self._proof_needed = self._proven
         self._quota = self.fixed or self._proven
         if self.fixed is not None:
-            self._news = math.inf
+            self._proof_needed = math.inf
         elif not self.certain and not self._proven:
             self._quota = math.inf
         else:
             for quota in self.quotas:
                 if self._proven <= quota * _DISPROOF:
-                    self._quota, self._news = quota, quota * _DISPROOF
+                    self._quota, self._proof_needed = quota, quota * _DISPROOF
                     break
-        self._set_most()
+        self._set_max_own()
 
     def _set_others(self, now: float, percent: float, sent: float) -> None:
-        sure = self._sure(now, min(sent, now - _LAG_SECONDS))
-        # A call in flight may be in the reading or not. It is, until there is proof of somebody else; from
-        # then on it is not, or the more there were in flight the fewer others there would seem to be.
+        """Derive the calls of others: what the percentage counts beyond our own."""
+        sure = self._surely_counted(now, min(sent, now - _LAG_SECONDS))
+        # A percentage may count a call in flight or not. It is taken to, until there is proof of others. From then on
+        # it is taken not to, or the more calls are in flight, the fewer others there would seem to be.
         mine = sure if self._others else self._log.size + self._in_flight
         others = 0
-        if self._quota < math.inf and (percent - self._error) * self._quota > 100.0 * mine:
-            most = (percent + max(1.0, self._error / 2.0)) * self._quota / 100.0
+        if self._quota < math.inf and (percent - self._percent_error) * self._quota > 100.0 * mine:
+            most = (percent + max(1.0, self._percent_error / 2.0)) * self._quota / 100.0
             others = max(0, math.ceil(most) - 1 - sure)
         if others != self._others:
             self._others = others
-            self._set_most()
+            self._set_max_own()
 
-    def _set_most(self) -> None:
-        self._most = self._quota * (_SHARED_FRACTION if self._others else 1.0) - self._others - 1.0
+    def _set_max_own(self) -> None:
+        self._max_own = self._quota * (_SHARED_FRACTION if self._others else 1.0) - self._others - 1.0
 
 
-def _holds_only() -> Budget:
-    """Make a budget without a limit, which a refusal can hold all the same."""
+def _cooldown_only() -> Budget:
+    """A budget without a quota. Only a cooldown can stop its calls."""
     return Budget((), math.inf, certain=False)
 
 
 @attrs.define(eq=False)
 class BudgetBook:
-    """Every budget of one app: one for each WABA, one for the app, and one for each token that was refused.
+    """All budgets of one app: one for each WABA, one for the app, and one for each token that was ever throttled.
 
-    A call goes when all that it is charged to have room, and so waits until the latest of their times: waits
-    never add up. Each call that was told to go is owed one report under the same key and token.
+    A call needs quota in all budgets that it is charged to, and waits for the latest of their times. So waits never add
+    up. Each admitted call needs one report.
 
-    The key `None` is for calls on what is no WABA, such as a business: only the app's budget counts for them, and
-    readings of any other are left alone. A refusal that is not of the app or the token holds all calls of this key.
+    The key `None` is for calls on something that is no WABA, such as a business. Only the app's quota counts for them,
+    and usage of any other is ignored. If they are throttled, and neither the app nor the token is, all calls under
+    `None` cool down.
     """
 
     quota: float | None = None
-    """Calls an hour of each WABA, where the caller knows; `None` to find out."""
+    """The quota of each WABA, in calls an hour; `None` to find out."""
 
     app_quota: float | None = None
-    """Calls an hour of the app as a whole, where the caller knows; `None` to find out."""
+    """The quota of the app as a whole, in calls an hour; `None` to find out."""
 
     max_keys: int = MAX_KEYS
-    """Beyond so many WABAs the emptiest are forgotten, but never one that is held or over half its quota."""
+    """How many WABAs are remembered. Beyond that the emptiest are forgotten, and never one that cools down or has used
+    more than half its quota."""
 
     app: Budget = attrs.field(init=False)
     """The budget of the app as a whole."""
 
     _wabas: dict[str, Budget] = attrs.field(init=False, factory=dict[str, Budget])
+    # Most tokens are never throttled, so only those that were have a budget, and pay for one.
     _tokens: dict[Hashable, Budget] = attrs.field(init=False, factory=dict[Hashable, Budget])
-    _unassigned: Budget = attrs.field(init=False, factory=_holds_only)
+    _unassigned: Budget = attrs.field(init=False, factory=_cooldown_only)
     _usages: dict[str | None, Usage] = attrs.field(init=False, factory=dict[str | None, Usage])
-    _crowded_at: int = attrs.field(init=False)
+    _crowded_at: int = attrs.field(init=False)  # so many WABAs are too many: more than `max_keys` where few may go
     _sweep_at: float = attrs.field(init=False, default=-math.inf)
 
     def __attrs_post_init__(self) -> None:
-        """Begin with an app of which nothing is known: only a reading or a refusal can limit it."""
+        """Begin with an app of unknown quota: only usage or a throttled call can limit it."""
         self.app = Budget(APP_QUOTAS, self.app_quota, certain=False)
         self._crowded_at = self.max_keys
 
@@ -463,116 +456,93 @@ class BudgetBook:
         return len(self._wabas)
 
     def waba(self, key: str) -> Budget | None:
-        """Give the budget of one WABA, or `None` if it is not remembered."""
+        """The budget of one WABA, or `None` if it is not remembered."""
         return self._wabas.get(key)
 
     def last_usage(self, key: str | None) -> Usage | None:
-        """Give the last usage that an answer under this key said, or `None`."""
+        """The usage in the last response under this key, or `None` if none had any."""
         return self._usages.get(key)
 
     def admit(self, key: str | None, now: float, token: Hashable = None) -> float:
-        """Ask to send one call; `now` means go, else the time at which to ask again (see `Budget.admit`).
+        """Ask to send one call: `now` means go. Otherwise it is the time at which to ask again, as of `Budget.admit`.
 
         Args:
             key: The WABA that is called, or `None` where it is none.
             now: The present time.
-            token: What stands for the access token, such as a digest; it need not be the token itself.
+            token: Stands for the access token. A digest does; it need not be the token itself.
         """
         if now >= self._sweep_at:
             self._sweep(now)
         charged = self._charged(key, now, token)
         when = max([budget.peek(now) for budget in charged])
         if when <= now:
+            # No budget counts the call until all of them admit it.
             for budget in charged:
                 budget.take(now)
         return when
 
     def take(self, key: str | None, now: float, token: Hashable = None) -> None:
-        """Count one call as in flight: `admit` does so, or another process admitted it."""
+        """Count one call as in flight that another process's rule has admitted."""
         for budget in self._charged(key, now, token):
             budget.take(now)
 
     def peek(self, key: str | None, now: float, token: Hashable = None, ahead: int = 0) -> float:
-        """Say what `admit` would, if `ahead` more calls of this WABA were to go before this one."""
+        """Return what `admit` would if `ahead` more calls of this WABA went first, and change nothing."""
         if now >= self._sweep_at:
             self._sweep(now)
         return max([budget.peek(now, ahead) for budget in self._charged(key, now, token)])
 
-    def answered(
-        self, key: str | None, now: float, usage: Usage | None, *, sent: float, token: Hashable = None
-    ) -> None:
-        """Report a call that was not throttled, whatever else came of it: see `Budget.answered`."""
-        waba = app = None
-        if usage is not None:
-            waba, app = None if key is None else usage.waba, usage.app
-            self._usages[key] = usage
-        self._waba(key, now).answered(now, waba, sent)
-        self.app.answered(now, app, sent)
-        if token in self._tokens:
-            self._tokens[token].answered(now, None, sent)
-
-    def refused(
-        self,
-        key: str | None,
-        now: float,
-        usage: Usage | None,
-        *,
-        scope: Scope | None,
-        sent: float,
-        token: Hashable = None,
-    ) -> float:
-        """Report a call that was throttled, and begin the cooldown of its scope; `None` counts as the WABA.
+    def report(self, lease: Lease, report: Report, now: float) -> float:
+        """Report what happened to a call. A throttled call begins a cooldown of the app, the token or the WABA.
 
         Returns:
-            The time until which the call that was refused has to wait.
+            The time before which a throttled call must not be retried; `now` for all others.
         """
-        if scope == "token":
-            self._tokens.setdefault(token, _holds_only())
-        if usage is not None:
-            self._usages[key] = usage
-        said = usage or _UNSAID
+        key, token, sent, result = lease.waba_id, lease.token, lease.since, report.result
+        scope, usage = report.scope or "waba", report.usage or _NO_USAGE
+        if result == "throttled" and scope == "token":
+            self._tokens.setdefault(token, _cooldown_only())
+        if report.usage is not None and result in {"accepted", "throttled"}:
+            self._usages[key] = report.usage
+        # Without a WABA, the usage of a WABA in the headers is that of some other call.
+        waba = None if key is None and result == "accepted" else usage.waba
         charged = self._charged(key, now, token)
-        readings: dict[Scope, UsageMetric | None] = {"waba": said.waba, "app": said.app, "token": None}
-        for budget, (name, reading) in zip(charged, readings.items(), strict=False):
-            if name == (scope or "waba"):
-                budget.refused(now, reading, sent, said.retry_after_seconds)
-            else:
-                budget.refused_elsewhere(now, reading, sent)
-        return max(now, *(budget.held_until for budget in charged))
-
-    def abandoned(self, key: str | None, now: float, *, token: Hashable = None) -> None:
-        """Report a call whose answer never came, or was not waited for: it counts as used."""
-        for budget in self._charged(key, now, token):
-            budget.counted(now, None, now)
-
-    def unsent(self, key: str | None, now: float, *, token: Hashable = None) -> None:
-        """Report a call that provably never reached the server: it gives its places back."""
-        for budget in self._charged(key, now, token):
-            budget.unsent()
+        for budget, name, metric in zip(charged, ("waba", "app", "token"), (waba, usage.app, None), strict=False):
+            match result:
+                case "accepted":
+                    budget.accepted(now, metric, sent)
+                case "throttled" if name == scope:
+                    budget.throttled(now, metric, sent, usage.retry_after_seconds)
+                case "throttled":
+                    budget.throttled_elsewhere(now, metric, sent)
+                case "lost":
+                    budget.counted(now, None, sent)
+                case _:  # unsent
+                    budget.unsent()
+        return max(now, *(budget.cooldown_until for budget in charged)) if result == "throttled" else now
 
     def _charged(self, key: str | None, now: float, token: Hashable) -> tuple[Budget, ...]:
-        """The budgets that a call is charged to: the WABA's, the app's, and the token's if it was refused once."""
+        """The budgets that a call is charged to: the WABA's, the app's, and the token's if it was ever throttled."""
         waba = self._waba(key, now)
         return (waba, self.app, self._tokens[token]) if token in self._tokens else (waba, self.app)
 
     def _waba(self, key: str | None, now: float) -> Budget:
         if key is None:
             return self._unassigned
-        return self._wabas.get(key) or self._open(key, now)
-
-    def _open(self, key: str, now: float) -> Budget:
-        if len(self._wabas) >= self._crowded_at:
-            self._forget_emptiest(now)
-        budget = self._wabas[key] = Budget(WABA_QUOTAS, self.quota)
+        budget = self._wabas.get(key)
+        if budget is None:
+            if len(self._wabas) >= self._crowded_at:
+                self._forget_emptiest(now)
+            budget = self._wabas[key] = Budget(WABA_QUOTAS, self.quota)
         return budget
 
     def _forget_emptiest(self, now: float) -> None:
-        """Make room for a tenth more at once, so that a stream of new WABAs costs each of them little."""
+        """Forget a tenth of the WABAs at once, which makes a stream of new ones cost little for each."""
         spare = max(1, self.max_keys // 10)
         fill = {key: budget.used(now) for key, budget in self._wabas.items() if budget.disposable(now)}
         for key in heapq.nsmallest(spare, fill, key=fill.__getitem__):
             self._forget(key)
-        # Where too few could go, look again only when it has grown by a tenth.
+        # Where few could go, the next search waits until there are a tenth more. It would find nothing before that.
         self._crowded_at = max(self.max_keys, len(self._wabas) + spare)
 
     def _forget(self, key: str) -> None:
@@ -580,12 +550,13 @@ class BudgetBook:
         self._usages.pop(key, None)
 
     def _sweep(self, now: float) -> None:
+        """Forget idle WABAs and tokens, every ten minutes: nothing else would notice that they are idle."""
         self._sweep_at = now + _SWEEP_SECONDS
         for key in [key for key, budget in self._wabas.items() if budget.idle(now)]:
             self._forget(key)
-        idle = (token for token, budget in self._tokens.items() if not budget.used(now) and budget.held_until <= now)
-        for token in tuple(idle):
+        tokens = self._tokens.items()
+        for token in [token for token, budget in tokens if not budget.used(now) and budget.cooldown_until <= now]:
             del self._tokens[token]
 
 
-_UNSAID: Final = Usage()
+_NO_USAGE: Final = Usage()

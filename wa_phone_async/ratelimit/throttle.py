@@ -1,113 +1,89 @@
-"""Waiting for the budget: who goes when, in one process. What may go is decided in `budget`; here it is waited for.
+"""Waiting for quota, in one process. `budget` decides what may be sent; here calls wait for it.
 
-Calls of one account go in the order in which they came; accounts do not wait for each other. Nothing is held while a
-call waits, and a call that would wait longer than its caller allows is told so before it waits.
+Calls of one account are sent in the order in which they came. Accounts do not wait for each other. A call that waits
+has no slot and no connection. A call that would have to wait longer than `max_wait` learns so at once.
 
-All time is the running loop's, so a loop with a virtual clock drives it. Holds are numbers on that clock and outlive a
-loop, since all of asyncio's loops read one monotonic clock; waiters belong to theirs.
+All times are on the clock of the running loop, so a loop with a virtual clock drives the throttle. A cooldown is a time
+on that clock and outlives its loop, since all of asyncio's loops read the same monotonic clock. Queues end with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import Literal, Protocol, runtime_checkable
-
-import attrs
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, nullcontext
 
 from wa_phone_async.checks import check_at_least_one
+from wa_phone_async.concurrency import release_slot
 from wa_phone_async.usage import Usage
 
-from .budget import BudgetBook, Scope
-from .waiting import Queue
-
-CallResult = Literal["accepted", "throttled", "lost", "unsent"]
-"""What became of a call: answered, refused as throttled, sent without an answer, or provably never sent."""
+from .budget import BudgetBook
+from .limiter import Lease, Report
 
 
-@attrs.frozen
-class Lease:
-    """The right to send one call now. Whoever has it owes one report."""
+class FairQueue:
+    """The calls of one account that wait in one event loop, in the order in which they came.
 
-    waba_id: str | None
-    """The account whose budget it takes beside the app's; `None` where only the app's counts."""
-    token: str
-    """A digest that stands for the access token."""
-    since: float
-    """When it was given, in seconds on the loop's clock."""
+    Only the call at the head asks the budget. All others wait behind it for the lock.
+    """
 
+    def __init__(self) -> None:
+        self.length: int = 0
+        """How many calls wait."""
+        self.responses: int = 0
+        """How many calls of the account have ended so far, with a response or without."""
+        self.head: asyncio.Lock = asyncio.Lock()
+        """Held by the call at the head. It passes on in the order of arrival."""
+        self._ended = asyncio.Event()
 
-@attrs.frozen
-class Report:
-    """What became of a call that had a lease."""
-
-    result: CallResult
-    """What happened to it."""
-    usage: Usage | None = None
-    """What its answer's headers said of the budgets."""
-    scope: Scope | None = None
-    """Whose rate limit a throttled call met; `None` for every other result."""
-
-
-@runtime_checkable
-class RateLimiter(Protocol):
-    """What a client asks before each call: `Throttle` is one for a process, `RedisThrottle` one for many."""
-
-    async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:
-        """Wait until a call may be sent.
+    @asynccontextmanager
+    async def at_head(self, *, is_probe: bool) -> AsyncGenerator[None]:
+        """Wait for the head of the queue, and leave it at the end of the block.
 
         Args:
-            waba_id: The account that is called; `None` where it is none, so that only the app's budget counts.
-            token: A digest that stands for the access token.
-            max_wait: Seconds that the call would wait at most.
-            is_probe: Whether the call was refused and has waited for the end of that hold: it goes before the others.
-
-        Returns:
-            A lease; or, at once, the seconds that the call would have to wait, if they are more than `max_wait`.
+            is_probe: Whether the call was throttled and its cooldown is over: then it stands beside the head at once.
         """
-        ...
+        if self.length and not is_probe:
+            release_slot()
+        self.length += 1
+        try:
+            # A probe must not wait for the lock: the call at the head waits for the response to this very probe.
+            async with nullcontext() if is_probe else self.head:
+                yield
+        finally:
+            self.length -= 1
 
-    def report(self, lease: Lease, report: Report) -> float:
-        """Tell what became of a call, without waiting.
+    async def wait_for_response(self, *, since: int, before: float) -> None:
+        """Wait until another call of the account ends.
 
-        Returns:
-            The seconds until a call for the same account may be sent again: how long a refused call has to wait.
+        Args:
+            since: The value of `responses` when the budget was last asked. A call that ended since then ends the wait.
+            before: When to stop waiting, on the clock of the loop.
         """
-        ...
+        if self.responses != since:
+            return
+        release_slot()
+        self._ended.clear()
+        try:
+            async with asyncio.timeout_at(before):
+                await self._ended.wait()
+        except TimeoutError:
+            # The cooldown of a throttled call may end at this same instant. It goes first, as the probe.
+            await asyncio.sleep(0)
 
-    def last_usage(self, waba_id: str | None) -> Usage | None:
-        """What the last answer for an account said about its budget and the app's, or `None`.
-
-        Of `None`, the last answer of all calls for which only the app's budget counts.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Close what it opened itself. It can be used again."""
-        ...
-
-
-def tell(book: BudgetBook, lease: Lease, report: Report, now: float) -> float:
-    """Write into a book what became of a call; gives the time until which a call that was refused has to wait."""
-    key, token, sent = lease.waba_id, lease.token, lease.since
-    match report.result:
-        case "throttled":
-            return book.refused(key, now, report.usage, scope=report.scope, sent=sent, token=token)
-        case "accepted":
-            book.answered(key, now, report.usage, sent=sent, token=token)
-        case "lost":
-            book.abandoned(key, now, token=token)
-        case _:  # unsent
-            book.unsent(key, now, token=token)
-    return now
+    def notify(self) -> None:
+        """Tell the call at the head that a call has ended, since the budget may have changed."""
+        self.responses += 1
+        self._ended.set()
 
 
 class Throttle:
-    """The budgets of one app, for this process. Clients of one app may share it.
+    """Keeps the quotas of one app, for the clients of one process. All clients of an app may share it.
 
     Args:
-        quota: Calls an hour of each account, where you know it; `None` finds out (200, or 5,000).
-        app_quota: Calls an hour of the app as a whole, where you know it; `None` finds out.
+        quota: Calls an hour of each account; `None` finds out whether it is 200 or 5,000.
+        app_quota: Calls an hour of the app as a whole; `None` finds out.
 
     Raises:
         InvalidArgumentError: A quota is no whole number from 1 up.
@@ -119,7 +95,8 @@ class Throttle:
                 check_at_least_one(name, value)
         self._quotas = quota, app_quota
         self._book = BudgetBook(quota, app_quota)
-        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, Queue]] = (
+        # Futures and locks belong to a loop, so each loop has queues of its own and takes them with it.
+        self._queues: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, FairQueue]] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -133,40 +110,36 @@ class Throttle:
         if queues is None:
             queues = self._queues[loop] = {}
         if waba_id not in queues and self._book.admit(waba_id, now, token) <= now:
-            return Lease(waba_id, token, now)  # nobody waits, and there is room
-        queue = queues.setdefault(waba_id, Queue())
+            return Lease(waba_id, token, now)  # nobody waits and quota is left: most calls end here, without a queue
+        queue, end = queues.setdefault(waba_id, FairQueue()), now + max_wait
         try:
+            # Those ahead in the queue use quota first. Nobody is ahead of a probe.
             wait = self._book.peek(waba_id, now, token, ahead=0 if is_probe else queue.length) - now
             if wait > max_wait:
                 return wait
-            async with queue.turn(is_probe=is_probe):
-                return await self._wait_at_head(queue, waba_id, token, now + max_wait)
+            async with queue.at_head(is_probe=is_probe):
+                while (when := self._book.admit(waba_id, now := loop.time(), token)) > now:
+                    if when > end:  # a cooldown began meanwhile
+                        return when - now
+                    await queue.wait_for_response(since=queue.responses, before=when)
+                return Lease(waba_id, token, now)
         finally:
             if not queue.length:
                 queues.pop(waba_id, None)
 
-    async def _wait_at_head(self, queue: Queue, waba_id: str | None, token: str, until: float) -> Lease | float:
-        """Ask again at the time that the budget names, or as soon as an answer came."""
-        loop = asyncio.get_running_loop()
-        while (when := self._book.admit(waba_id, now := loop.time(), token)) > now:
-            if when > until:
-                return when - now
-            await queue.answer(since=queue.answers, before=when)
-        return Lease(waba_id, token, now)
-
     def report(self, lease: Lease, report: Report) -> float:
-        """Tell what became of a call: see `RateLimiter.report`."""
+        """Report what happened to a call: see `RateLimiter.report`."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        when = tell(self._book, lease, report, now)
+        when = self._book.report(lease, report, now)
         queues = self._queues.get(loop)
         if queues and lease.waba_id in queues:
-            queues[lease.waba_id].wake()
+            queues[lease.waba_id].notify()
         return max(0.0, when - now)
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
-        """The last reading: see `RateLimiter.last_usage`."""
+        """The usage in the last response for an account: see `RateLimiter.last_usage`."""
         return self._book.last_usage(waba_id)
 
     async def aclose(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: this limiter opens no connections."""

@@ -1,12 +1,12 @@
-"""The extra `redis`: the budgets of an app kept in Redis, so that all of its processes are one well-behaved caller.
+"""The extra `redis`: all processes that share a Redis keep the quotas of an app together.
 
-    throttle.RedisThrottle   who goes when: the queues of this process, and its own book for when Redis is away
-    trips.Line               what is said to Redis, one script and one round trip at a time
+    throttle.RedisThrottle   when each call may go: the queues of this process, and its own book while Redis is away
+    batches.RedisBatcher     what goes to Redis: one script and one round trip at a time
     budget.lua               the rule, on the clock of Redis: the same as in `budget.py`
     breaker.Breaker          when to do without Redis
 
-Every call is written into the book of this process as well, so that the book is right when it is needed. What Redis was
-not told, or has forgotten in a restart, it is told when it is back.
+Each process counts its own calls as well, so that its book is right when Redis fails. When Redis is back, it gets the
+reports that it missed. If it lost its memory in a restart, it gets those of the last hour again.
 """
 
 from .throttle import RedisThrottle

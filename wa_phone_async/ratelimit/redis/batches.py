@@ -1,6 +1,7 @@
-"""The trips of a `RedisThrottle`: what is said to Redis and what it answers, one script and one round trip at a time.
+"""What goes between a process and Redis: one script, one round trip at a time.
 
-All that has come together since the last trip goes with the next: the reports first, then the calls that ask.
+Reports and calls to admit collect while a round trip is under way. The next one takes all of them along, the reports
+first. So many calls at once cost Redis few round trips.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import Any, Final, cast
 import attrs
 
 from wa_phone_async._optional import Extra
-from wa_phone_async.ratelimit.throttle import Lease, Report
-from wa_phone_async.ratelimit.waiting import Queue
+from wa_phone_async.ratelimit.limiter import Lease, Report
+from wa_phone_async.ratelimit.throttle import FairQueue
 from wa_phone_async.redaction import Secret
 from wa_phone_async.usage import UsageMetric
 
@@ -36,266 +37,273 @@ SCRIPT: Final = files("wa_phone_async.ratelimit.redis").joinpath("budget.lua").r
 """The rule in Lua."""
 
 _DIGEST: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
-# What a late answer may take until the connection is given up: it says which leases were given to nobody.
-_TRIP_SECONDS: Final = 5.0
+# Callers give up sooner. But a late response says which leases nobody took, and those must go back.
+_ROUND_TRIP_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
+# A report waits so long for a call that takes it along.
 _FLUSH_SECONDS: Final = 0.02
 _FLUSH_AGAIN_SECONDS: Final = 1.0
-_LOOP_TURNS: Final = 3
-_REPORTS_A_TRIP: Final = 200
-_MOST_REPORTS: Final = 10_000
-# Older calls have left every budget.
+_LOOP_PASSES: Final = 3
+# One script call blocks Redis for everybody, so each stays short.
+_REPORTS_PER_ROUND_TRIP: Final = 200
+_MAX_REPORTS: Final = 10_000
+# Older calls have left every quota.
 _KEPT_SECONDS: Final = 3660.0
 
 
 @attrs.frozen
-class Ticket(Lease):
-    """A lease with what it is called in Redis."""
+class RedisLease(Lease):
+    """A lease with the name that it has in Redis."""
 
     id: str
     """A name that no other lease has."""
     epoch: str = ""
-    """The memory of Redis that knows the lease; empty where it was given without Redis."""
+    """The epoch of Redis that knows the lease; empty where it was given without Redis."""
 
 
 @attrs.frozen
-class Told:
-    """A report, and when it was made."""
+class LeaseReport:
+    """A report with its lease, and when it was made."""
 
-    ticket: Ticket
+    lease: RedisLease
     report: Report
     at: float
 
 
 @attrs.define(eq=False)
-class Place:
-    """Where a call stands in its queue, if it has to wait."""
+class QueuePosition:
+    """Where a call waits in its queue, once it has to."""
 
-    queue: Queue
-    is_taken: bool = False
+    queue: FairQueue
+    has_joined: bool = False
 
-    def take(self) -> None:
-        """Stand in line, once."""
-        self.is_taken = True
+    def join(self) -> None:
+        """Join the queue. Called at most once."""
+        self.has_joined = True
         self.queue.length += 1
 
     def leave(self) -> None:
-        """Go, or give up."""
-        self.queue.length -= self.is_taken
+        """Leave the queue, if the call has joined it."""
+        self.queue.length -= self.has_joined
 
 
 @attrs.define(eq=False)
-class _Ask:
-    """A call that asks whether it may go."""
+class _Admission:
+    """A call that waits for the script to decide whether it may go."""
 
-    ticket: Ticket
-    place: Place | None
-    """Where it has to stand if it may not; `None` for the call at the head, and for one that goes before it."""
-    answer: asyncio.Future[Ticket | float | None]
-    """A ticket, or when to ask again, on the loop's clock, or `None`. Cancelled where nobody waits for it any more."""
+    lease: RedisLease
+    position: QueuePosition | None
+    """Where the call waits if it may not go; `None` for the call at the head of its queue, and for a probe."""
+    decision: asyncio.Future[RedisLease | float | None]
+    """A lease; or when to try again, on the loop's clock; or `None` without Redis. Cancelled if nobody waits for it."""
     is_late: bool = False
-    """Whether nobody waits any more because it took too long."""
+    """Whether nobody waits any more since the response took too long."""
 
     def ahead(self) -> int | None:
-        """How many calls of its account wait before it, or `None` where none counts."""
-        return None if self.place is None else self.place.queue.length
+        """How many calls of the account wait before this one; `None` if it does not wait behind others."""
+        return None if self.position is None else self.position.queue.length
 
 
 class Ledger:
-    """The reports that Redis was not told yet, and those of the last hour that it was, should it forget them."""
+    """The reports that Redis does not have yet, and those of the last hour that it has, in case it forgets them."""
 
     def __init__(self) -> None:
-        self.untold: deque[Told] = deque(maxlen=_MOST_REPORTS)
-        """What Redis was not told yet, oldest first."""
-        self._told = deque[Told](maxlen=_MOST_REPORTS)
+        self.pending: deque[LeaseReport] = deque(maxlen=_MAX_REPORTS)
+        """What Redis does not have yet, oldest first."""
+        self._sent = deque[LeaseReport](maxlen=_MAX_REPORTS)
         self._epoch = ""
 
-    def add(self, ticket: Ticket, report: Report, now: float) -> None:
-        """Write down a report."""
-        self.untold.append(Told(ticket, report, now))
+    def add(self, lease: RedisLease, report: Report, now: float) -> None:
+        """Add a report for the next round trip."""
+        self.pending.append(LeaseReport(lease, report, now))
 
-    def take(self, now: float) -> list[Told]:
-        """Take out what the next trip tells."""
-        while self.untold and self.untold[0].at <= now - _KEPT_SECONDS:
-            self.untold.popleft()
-        return [self.untold.popleft() for _ in range(min(len(self.untold), _REPORTS_A_TRIP))]
+    def take(self, now: float) -> list[LeaseReport]:
+        """Take out the reports that go with the next round trip."""
+        while self.pending and self.pending[0].at <= now - _KEPT_SECONDS:
+            self.pending.popleft()
+        return [self.pending.popleft() for _ in range(min(len(self.pending), _REPORTS_PER_ROUND_TRIP))]
 
-    def put_back(self, reports: Sequence[Told]) -> None:
-        """Keep for the next trip what this one may not have told; where there are too many, the newest stay."""
-        room = _MOST_REPORTS - len(self.untold)
-        self.untold.extendleft(reversed(reports[len(reports) - min(room, len(reports)) :]))
+    def put_back(self, reports: Sequence[LeaseReport]) -> None:
+        """Put back the reports of a round trip that failed. Where there are too many, the newest stay.
 
-    def was_told(self, reports: Iterable[Told], epoch: str, now: float) -> bool:
-        """Keep for an hour what was told.
+        Redis may have them all the same. It counts each of them once.
+        """
+        free = _MAX_REPORTS - len(self.pending)
+        self.pending.extendleft(reversed(reports[len(reports) - min(free, len(reports)) :]))
+
+    def mark_sent(self, reports: Iterable[LeaseReport], epoch: str, now: float) -> bool:
+        """Keep for an hour the reports that Redis has now.
 
         Returns:
-            Whether Redis has forgotten what it was told before, and has to be told it again.
+            Whether Redis has lost its memory, as after a restart. All reports that it had are pending again then.
         """
-        has_forgotten = epoch != self._epoch and bool(self._told)
+        has_forgotten = epoch != self._epoch and bool(self._sent)
         if has_forgotten:
-            self.put_back(list(self._told))
-            self._told.clear()
+            self.put_back(list(self._sent))
+            self._sent.clear()
         self._epoch = epoch
-        while self._told and self._told[0].at <= now - _KEPT_SECONDS:
-            self._told.popleft()
-        self._told.extend(reports)
+        while self._sent and self._sent[0].at <= now - _KEPT_SECONDS:
+            self._sent.popleft()
+        self._sent.extend(reports)
         return has_forgotten
 
 
 @attrs.frozen
-class Account:
-    """Whose budgets they are, and what is known of them."""
+class BatchEncoder:
+    """Makes the arguments of the script, for one app."""
 
-    base: str
-    """What all keys begin with, one hash tag for the app in it."""
+    prefix: str
+    """What all keys begin with. It contains one hash tag for the app, so a cluster keeps them in one slot."""
     quota: int | None = None
     app_quota: int | None = None
 
-    def message(self, asks: Sequence[_Ask], reports: Sequence[Told], nonce: str, now: float) -> dict[str, Any]:
-        """What one trip says: see `budget.lua`."""
+    def message(
+        self, admissions: Sequence[_Admission], reports: Sequence[LeaseReport], nonce: str, now: float
+    ) -> dict[str, Any]:
+        """What one round trip says: see `budget.lua`."""
         message: dict[str, Any] = {
-            "base": self.base,
+            "prefix": self.prefix,
             "nonce": nonce,
-            "reports": [_report(told, now) for told in reports],
-            "asks": [_ask(ask) for ask in asks],
+            "reports": [_encode_report(report, now) for report in reports],
+            "admissions": [_encode_admission(admission) for admission in admissions],
         }
         known = {"quota": self.quota, "app_quota": self.app_quota}
         return message | {name: value for name, value in known.items() if value is not None}
 
     def keys(self, message: dict[str, Any]) -> list[str]:
         """Every key that the script touches for a message."""
-        calls = (*message["reports"], *message["asks"])
+        calls = (*message["reports"], *message["admissions"])
         wabas = {f"waba:{call['waba']}" if "waba" in call else "unassigned" for call in calls}
         names = {"app", *wabas, *(f"token:{call['token']}" for call in calls)}
         return [
-            f"{self.base}epoch",
-            *(f"{self.base}{name}{part}" for name in sorted(names) for part in ("", ":log", ":leases")),
+            f"{self.prefix}epoch",
+            *(f"{self.prefix}{name}{part}" for name in sorted(names) for part in ("", ":log", ":leases")),
         ]
 
 
-def _ask(ask: _Ask) -> dict[str, Any]:
-    call = _call(ask.ticket)
-    ahead = ask.ahead()
+def _encode_admission(admission: _Admission) -> dict[str, Any]:
+    call = _encode_call(admission.lease)
+    ahead = admission.ahead()
     return call if ahead is None else call | {"ahead": ahead}
 
 
-def _call(ticket: Ticket) -> dict[str, Any]:
-    call = {"token": ticket.token, "lease": ticket.id}
-    return call if ticket.waba_id is None else call | {"waba": ticket.waba_id}
+def _encode_call(lease: RedisLease) -> dict[str, Any]:
+    call = {"token": lease.token, "lease": lease.id}
+    return call if lease.waba_id is None else call | {"waba": lease.waba_id}
 
 
-def _report(told: Told, now: float) -> dict[str, Any]:
-    ticket, report = told.ticket, told.report
-    call = _call(ticket) | {
-        "epoch": ticket.epoch,
+def _encode_report(sent: LeaseReport, now: float) -> dict[str, Any]:
+    lease, report = sent.lease, sent.report
+    # Ages instead of times: the clocks of this process and of Redis have nothing in common.
+    call = _encode_call(lease) | {
+        "epoch": lease.epoch,
         "result": report.result,
         "scope": report.scope or "waba",
-        "age": now - told.at,
-        "sent_age": now - ticket.since,
+        "age": now - sent.at,
+        "sent_age": now - lease.since,
     }
     if report.usage is not None:
         if report.usage.retry_after_seconds is not None:
             call["retry_after"] = report.usage.retry_after_seconds
-        for name, reading in (("waba", report.usage.waba), ("app", report.usage.app)):
-            if reading is not None:
-                call[f"{name}_reading"] = _reading(reading)
+        for name, metric in (("waba", report.usage.waba), ("app", report.usage.app)):
+            if metric is not None:
+                call[f"{name}_usage"] = _encode_metric(metric)
     return call
 
 
-def _reading(reading: UsageMetric) -> dict[str, float]:
-    known = {"load": reading.load_percent, "regain": reading.regain_seconds}
-    return known if reading.calls_percent is None else known | {"calls": reading.calls_percent}
+def _encode_metric(metric: UsageMetric) -> dict[str, float]:
+    known = {"load": metric.load_percent, "regain": metric.regain_seconds}
+    return known if metric.calls_percent is None else known | {"calls": metric.calls_percent}
 
 
-class Line:
-    """One loop's connection to Redis, and what is about to go over it.
+class RedisBatcher:
+    """One event loop's connection to Redis, and what waits for its next round trip.
 
     Args:
         url: The address of Redis.
-        timeout: Seconds that a call waits for an answer.
-        account: Whose budgets they are.
-        ledger: The reports, those of earlier loops among them.
-        breaker: Told how each trip went.
+        timeout: The longest that a call waits for a response, in seconds.
+        encoder: Knows the app.
+        ledger: The reports, with those of earlier loops.
+        breaker: Learns how each round trip ended.
     """
 
-    def __init__(self, url: Secret, timeout: float, account: Account, ledger: Ledger, breaker: Breaker) -> None:
+    def __init__(self, url: Secret, timeout: float, encoder: BatchEncoder, ledger: Ledger, breaker: Breaker) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         """The loop that it belongs to."""
-        self._queues = weakref.WeakValueDictionary[str | None, Queue]()
+        # Weak: a queue lives as long as a call that waits in it.
+        self._queues = weakref.WeakValueDictionary[str | None, FairQueue]()
         self._timeout = timeout
-        self._account = account
+        self._encoder = encoder
         self._ledger = ledger
         self._breaker = breaker
         self._pool = open_pool(url)
-        # Made here and no earlier, since a process that forks would give its own to all of its children.
+        # Made here and no earlier: a process that forks would give its own name to all of its children.
         self._name = secrets.token_hex(5)
         self._numbers = itertools.count()
-        self._asks = list[_Ask]()
-        self._is_due = False
+        self._admissions = list[_Admission]()
+        # Reports alone make no round trip until this is set. They wait for a call that takes them along.
+        self._is_flush_due = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def name(self) -> str:
-        """Give a name that nothing else has."""
+    def new_id(self) -> str:
+        """Make a name that nothing else has."""
         return f"{self._name}{next(self._numbers):x}"
 
-    def queue(self, waba_id: str | None) -> Queue:
-        """The calls of an account that wait here. It is forgotten when nobody has it any more."""
+    def queue(self, waba_id: str | None) -> FairQueue:
+        """The queue of the calls of an account that wait in this loop."""
         queue = self._queues.get(waba_id)
         if queue is None:
-            queue = self._queues[waba_id] = Queue()
+            queue = self._queues[waba_id] = FairQueue()
         return queue
 
-    async def ask(self, waba_id: str | None, token: str, place: Place | None) -> Ticket | float | None:
-        """Ask Redis whether a call may go.
+    async def admit(self, waba_id: str | None, token: str, position: QueuePosition | None) -> RedisLease | float | None:
+        """Let Redis decide whether a call may go.
 
         Args:
             waba_id: The account that is called, or `None` where it is none.
             token: A digest that stands for the access token.
-            place: Where the call has to stand if it may not go; `None` if that is decided.
+            position: Where the call waits if it may not go; `None` if it waits at the head already, or is a probe.
 
         Returns:
-            A ticket; or when to ask again, on the loop's clock; or `None` where Redis did not answer in time.
+            A lease; or when to try again, on the loop's clock; or `None` if Redis did not respond in time.
         """
-        ask = _Ask(Ticket(waba_id, token, self.loop.time(), self.name()), place, self.loop.create_future())
-        self._asks.append(ask)
+        lease = RedisLease(waba_id, token, self.loop.time(), self.new_id())
+        admission = _Admission(lease, position, self.loop.create_future())
+        self._admissions.append(admission)
         self._start()
         try:
-            await asyncio.wait([ask.answer], timeout=self._timeout)
-            for _ in range(_LOOP_TURNS):  # where this loop itself was busy, the answer is there, but not read yet
-                if not ask.answer.done():
+            await asyncio.wait([admission.decision], timeout=self._timeout)
+            for _ in range(_LOOP_PASSES):  # where this loop itself was busy, the response is there but not read yet
+                if not admission.decision.done():
                     await asyncio.sleep(0)
         except asyncio.CancelledError:
-            self._withdraw(ask)
+            if not admission.decision.cancel() and isinstance(lost := admission.decision.result(), RedisLease):
+                self.report(lost, Report("unsent"))  # the lease came just before the cancellation
             raise
-        if not ask.answer.done():
-            ask.is_late = True
-            ask.answer.cancel()
-            self._breaker.failed(self.loop.time(), f"no answer within {self._timeout:g} s")
+        if not admission.decision.done():
+            admission.is_late = True
+            admission.decision.cancel()
+            self._breaker.failed(self.loop.time(), f"no response within {self._timeout:g} s")
             return None
-        return ask.answer.result()
+        return admission.decision.result()
 
-    def _withdraw(self, ask: _Ask) -> None:
-        """A call was cancelled: the ticket that it may have got is given back."""
-        if not ask.answer.cancel() and isinstance(ticket := ask.answer.result(), Ticket):
-            self.report(ticket, Report("unsent"))
-
-    def report(self, ticket: Ticket, report: Report) -> None:
-        """Tell Redis with the next trip, or in a moment by itself; of a refusal at once."""
-        self._ledger.add(ticket, report, self.loop.time())
+    def report(self, lease: RedisLease, report: Report) -> None:
+        """Send a report with the next round trip, or in a moment by itself. A throttled call is reported at once."""
+        self._ledger.add(lease, report, self.loop.time())
         if report.result == "throttled":
-            self._flush()
+            self._flush()  # other processes would be throttled meanwhile
         elif self._timer is None:
             self._timer = self.loop.call_later(_FLUSH_SECONDS, self._flush)
-        if queue := self._queues.get(ticket.waba_id):
-            queue.wake()
+        if queue := self._queues.get(lease.waba_id):
+            queue.notify()
 
     def _flush(self) -> None:
         self._stop_timer()
-        if not self._ledger.untold:
+        if not self._ledger.pending:
             return
         if self._task is not None or self._breaker.allows(self.loop.time()):
-            self._is_due = True
+            self._is_flush_due = True
             self._start()
         else:
             self._timer = self.loop.call_later(_FLUSH_AGAIN_SECONDS, self._flush)
@@ -306,15 +314,15 @@ class Line:
             self._timer = None
 
     async def aclose(self) -> None:
-        """Tell Redis what it was not told yet, for a second at most, and close the connection."""
+        """Send the pending reports, for a second at most, and close the connection."""
         end = self.loop.time() + _CLOSE_SECONDS
         try:
-            if self._ledger.untold:  # also where Redis was away a moment ago: nobody tells it later
-                self._is_due = True
+            if self._ledger.pending:  # even if Redis was away a moment ago: nobody sends them later
+                self._is_flush_due = True
                 self._start()
             while self._task is not None and (left := end - self.loop.time()) > 0:
                 await asyncio.wait([self._task], timeout=left)
-                self._flush()  # the trip may have given tickets to nobody, which are to be given back
+                self._flush()  # the round trip may have given leases that nobody took, and those are reported now
         finally:
             self._stop_timer()
             if self._task is not None:
@@ -327,47 +335,48 @@ class Line:
             self._task = self.loop.create_task(self._run())
 
     async def _run(self) -> None:
-        """Make trips while there is something to ask or to tell."""
+        """Make round trips as long as there is something to admit or to report."""
         try:
-            while self._asks or self._is_due:
-                self._is_due = False
-                await self._trip()
+            while self._admissions or self._is_flush_due:
+                self._is_flush_due = False
+                await self._round_trip()
         finally:
             self._task = None
             self._breaker.release()
 
-    async def _trip(self) -> None:
-        asks, self._asks = self._asks, []
+    async def _round_trip(self) -> None:
+        admissions, self._admissions = self._admissions, []
         began = self.loop.time()
         reports = self._ledger.take(began)
         try:
-            async with asyncio.timeout(_TRIP_SECONDS):
-                answer = await self._exchange(asks, reports)
-            epoch, waits = _read(answer, len(asks))
+            async with asyncio.timeout(_ROUND_TRIP_SECONDS):
+                response = await self._exchange(admissions, reports)
+            epoch, waits = _read_response(response, len(admissions))
         except (RedisError, OSError, ValueError) as error:
-            self._fail(asks, reports, type(error).__name__)
+            self._fail(admissions, reports, type(error).__name__)
             return
         except BaseException:
             self._ledger.put_back(reports)
             raise
         now = self.loop.time()
-        has_forgotten = self._ledger.was_told(reports, epoch, now)
-        self._is_due = self._is_due or has_forgotten or len(reports) == _REPORTS_A_TRIP
-        for ask, wait in zip(asks, waits, strict=True):
-            self._settle(ask, wait, epoch, now)
-        is_slow = now - began > self._timeout or any(ask.is_late for ask in asks)
+        has_forgotten = self._ledger.mark_sent(reports, epoch, now)
+        self._is_flush_due = self._is_flush_due or has_forgotten or len(reports) == _REPORTS_PER_ROUND_TRIP
+        for admission, wait in zip(admissions, waits, strict=True):
+            self._settle(admission, wait, epoch, now)
+        is_slow = now - began > self._timeout or any(admission.is_late for admission in admissions)
         if is_slow and self._breaker.is_open:
+            # A late response proves that Redis is there, and not that it is of use.
             self._breaker.failed(now, "it is slow")
         else:
-            self._breaker.answered()
+            self._breaker.succeeded()
 
-    async def _exchange(self, asks: list[_Ask], reports: list[Told]) -> object:
-        """Say it and hear the answer, over a connection that is made if need be; leaves out who has gone away."""
+    async def _exchange(self, admissions: list[_Admission], reports: list[LeaseReport]) -> object:
+        """Run the script once, over a connection that is made if need be. Drops the admissions that were given up."""
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
-            asks[:] = [ask for ask in asks if not ask.answer.done()]
-            message = self._account.message(asks, reports, self.name(), self.loop.time())
-            keys = self._account.keys(message)
+            admissions[:] = [admission for admission in admissions if not admission.decision.done()]
+            message = self._encoder.message(admissions, reports, self.new_id(), self.loop.time())
+            keys = self._encoder.keys(message)
             arguments = (len(keys), *keys, json.dumps(message))
             try:
                 await connection.send_command("EVALSHA", _DIGEST, *arguments)
@@ -381,44 +390,46 @@ class Line:
         finally:
             await self._pool.release(connection)
 
-    def _fail(self, asks: list[_Ask], reports: list[Told], reason: str) -> None:
+    def _fail(self, admissions: list[_Admission], reports: list[LeaseReport], reason: str) -> None:
+        """Go on without Redis: the callers decide by the book of this process, and the reports wait."""
         self._ledger.put_back(reports)
-        self._is_due = False
+        self._is_flush_due = False
         self._breaker.failed(self.loop.time(), reason)
-        for ask in asks:
-            if not ask.answer.done():
-                ask.answer.set_result(None)
+        for admission in admissions:
+            if not admission.decision.done():
+                admission.decision.set_result(None)
         if self._timer is None:
             self._timer = self.loop.call_later(_FLUSH_AGAIN_SECONDS, self._flush)
 
-    def _settle(self, ask: _Ask, wait: float | None, epoch: str, now: float) -> None:
-        """Give a call its answer, or its ticket back to Redis where it has gone away."""
+    def _settle(self, admission: _Admission, wait: float | None, epoch: str, now: float) -> None:
+        """Tell one caller what Redis decided. A lease that nobody waits for goes back to Redis."""
         if wait is None:
-            ticket = attrs.evolve(ask.ticket, since=now, epoch=epoch)
-            if ask.answer.done():
-                self.report(ticket, Report("unsent"))
+            lease = attrs.evolve(admission.lease, since=now, epoch=epoch)
+            if admission.decision.done():
+                self.report(lease, Report("unsent"))
             else:
-                ask.answer.set_result(ticket)
-        elif not ask.answer.done():
-            if ask.place is not None:
-                ask.place.take()
-            ask.answer.set_result(now + wait)
+                admission.decision.set_result(lease)
+        elif not admission.decision.done():
+            if admission.position is not None:
+                # Joined here and not when the caller wakes: calls that are encoded before that must count it as ahead.
+                admission.position.join()
+            admission.decision.set_result(now + wait)
 
 
-def _read(answer: object, asks: int) -> tuple[str, list[float | None]]:
-    """The epoch, and for each ask the seconds after which to ask again, or `None` to go.
+def _read_response(response: object, admissions: int) -> tuple[str, list[float | None]]:
+    """The epoch, and for each admission the seconds after which to try again, or `None` to go.
 
     Raises:
-        ValueError: It is no answer of the script's.
+        ValueError: This is no response of the script.
     """
-    said = cast("list[object]", answer) if isinstance(answer, list) else []
-    if len(said) != 1 + asks:
-        raise ValueError("it is no answer to the script")
-    epoch, *waits = map(str, said)
+    parts = cast("list[object]", response) if isinstance(response, list) else []
+    if len(parts) != 1 + admissions:
+        raise ValueError("this is no response of the script")
+    epoch, *waits = map(str, parts)
     return epoch, [None if wait == "go" else float(wait) for wait in waits]
 
 
 def open_pool(url: Secret) -> ConnectionPool:
-    """Make the connections of one loop; none is opened yet."""
-    # Its options have no types. It must not try again by itself: that is for the breaker to say.
+    """Make the connection pool of one loop. It opens no connection yet."""
+    # Its options have no types. It must not retry: that is for the breaker to decide.
     return ConnectionPool.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 0))  # pyright: ignore[reportUnknownMemberType]

@@ -1,13 +1,18 @@
--- The rule of `budget.py`, kept in Redis for many processes. The names are the same, and a test holds both side by side.
+-- The rule of `budget.py`, kept in Redis for many processes. The names are the same, and a test compares both.
 --
--- KEYS: every key that is touched, of one app and so of one hash slot.
--- ARGV[1], JSON: `base` the keys' prefix, `nonce` a word that is never repeated, `quota` and `app_quota` where they are
--- known, `reports` of calls that were made, then `asks` for calls to make, and `now` in tests. A call without `waba` is
--- on what is no WABA: only the app's budget counts for it.
--- Answer: the epoch, then for each ask "go", or the seconds after which to ask again.
+-- KEYS: every key that is touched. All are of one app, and so of one hash slot.
+-- ARGV[1], JSON:
+--   prefix      what the keys begin with
+--   nonce       a word that is used once
+--   quota, app_quota   where the caller knows them
+--   reports     of calls that ended
+--   admissions  calls that want to go
+--   now         in tests only
+-- A call without `waba` is on something that is no WABA: only the app's quota counts for it.
+-- Returns the epoch, then for each admission "go", or the seconds after which to try again.
 --
--- A budget is a hash; `:log` has the calls that were answered by the time of their answers, and `:leases` those in
--- flight by the time at which they were let go. The epoch is new where Redis had forgotten everything.
+-- A budget is a hash. Its `:log` has the calls that ended, by the time of their end. Its `:leases` has the calls in
+-- flight, by the time at which they were admitted. The epoch is a new one whenever Redis had lost its memory.
 
 local KEPT_SECONDS = 3660
 local SURE_SECONDS = 3540
@@ -16,20 +21,21 @@ local BURST_LAG_SECONDS = 10
 local STALE_SECONDS = 60
 local SHARED_FRACTION = 0.97
 local DISPROOF = 1.05
-local DISPROOF_OF_BURST = 4
+local BURST_DISPROOF = 4
 local PROBE_SECONDS = 60
 local PROBE_OTHERS_SECONDS = 300
 local PROBE_BLIND_SECONDS = 10
 local PROBE_AGAIN_SECONDS = 3600
 local SOON_SECONDS = 1
-local HOLD_SECONDS = 60
-local HOLD_DOUBLINGS = 5
-local SILENT_ANSWERS = 100
-local ROOM_PERCENT = 90
+local COOLDOWN_SECONDS = 60
+local COOLDOWN_DOUBLINGS = 5
+local RESPONSES_WITHOUT_USAGE = 100
+local SPARE_PERCENT = 90
 local FULL_PERCENT = 100
 local COARSEST_STEP = 10
 
-local LEASE_SECONDS = 300 -- after which a call that nobody reported counts as answered
+-- A call that nobody reported for so long counts as ended: its process has probably died, and Meta may have counted it.
+local LEASE_SECONDS = 300
 local FORGET_SECONDS = 86400
 local LONGEST_TTL = 30 * 86400
 
@@ -37,24 +43,27 @@ local INFINITY = math.huge
 local WABA_QUOTAS = { 200, 5000 }
 local APP_QUOTAS = { 200 }
 
-local request = cjson.decode(ARGV[1])
-local now = request.now
+local batch = cjson.decode(ARGV[1])
+-- The clock of Redis, since those of the processes differ.
+local now = batch.now
 if not now then
   local time = redis.call('TIME')
   now = time[1] + time[2] / 1e6
 end
 
+-- All digits: Lua's own text of a number has 14, which is too few for a time in microseconds.
 local function text(number)
   return string.format('%.17g', number)
 end
 
--- What is kept of a budget, and what it is when there is nothing; `percent` may be missing for good.
+-- What is kept of a budget, and its value when nothing is kept; `percent` may stay missing for good.
 local FIELDS = {
-  abreast = 1, last_sent = -INFINITY, proven = 0, others = 0, silent = 0, step = 0, read_at = -INFINITY,
-  read_sent = -INFINITY, held_until = -INFINITY, held_from = -INFINITY, told_until = -INFINITY, holds = 0, percent = false,
+  max_in_flight = 1, last_sent = -INFINITY, proven = 0, others = 0, without_usage = 0, percent_step = 0,
+  usage_at = -INFINITY, usage_sent = -INFINITY, cooldown_until = -INFINITY, cooldown_from = -INFINITY,
+  server_cooldown_until = -INFINITY, cooldowns = 0, percent = false,
 }
 
----- the log: when our calls were answered ----
+-- The log: when our calls ended
 
 local function nth(budget, index)
   return tonumber(redis.call('ZRANGE', budget.log, index, index, 'WITHSCORES')[2])
@@ -74,21 +83,21 @@ local function count(budget, after, before)
   return redis.call('ZCOUNT', budget.log, '(' .. text(after), '(' .. text(before))
 end
 
----- the calls in flight ----
+-- The calls in flight
 
-local function land(budget, lease)
+local function end_lease(budget, lease)
   budget.in_flight = budget.in_flight - redis.call('ZREM', budget.leases, lease)
 end
 
 local function expire_leases(budget)
   local overdue = redis.call('ZRANGEBYSCORE', budget.leases, '-inf', text(now - LEASE_SECONDS), 'WITHSCORES')
   for i = 1, #overdue, 2 do
-    land(budget, overdue[i])
+    end_lease(budget, overdue[i])
     add(budget, overdue[i + 1] + LEASE_SECONDS, overdue[i])
   end
 end
 
----- a budget ----
+-- A budget
 
 local function quota_of(budget)
   if budget.fixed then return budget.fixed end
@@ -99,24 +108,24 @@ local function quota_of(budget)
   return budget.proven
 end
 
--- The quota, what has to be proven to change it, and own calls that may be used when one more is asked for.
+-- Derived and not kept: another process may know another `fixed` quota.
 local function set_quota(budget)
-  local quota, news = quota_of(budget)
+  local quota, proof_needed = quota_of(budget)
   budget.quota = quota
-  budget.news = budget.fixed and INFINITY or news or budget.proven
+  budget.proof_needed = budget.fixed and INFINITY or proof_needed or budget.proven
 end
 
-local function most(budget)
+local function max_own(budget)
   return budget.quota * (budget.others > 0 and SHARED_FRACTION or 1) - budget.others - 1
 end
 
 local function load(name, quotas, fixed, certain)
-  local key = request.base .. name
+  local key = batch.prefix .. name
   local budget = {
     key = key, log = key .. ':log', leases = key .. ':leases', was = {}, quotas = quotas, fixed = fixed, certain = certain,
   }
   for field, default in pairs(FIELDS) do budget[field] = default end
-  if not certain then budget.abreast = INFINITY end
+  if not certain then budget.max_in_flight = INFINITY end
   local saved = redis.call('HGETALL', key)
   budget.exists = #saved > 0
   for i = 1, #saved, 2 do budget[saved[i]] = tonumber(saved[i + 1]) end
@@ -130,6 +139,7 @@ end
 
 local function save(budget)
   local changed = {}
+  -- Only what has changed: most calls change one or two fields, and the script blocks Redis while it writes.
   for field, was in pairs(budget.was) do
     if budget[field] ~= was then
       changed[#changed + 1] = field
@@ -137,28 +147,29 @@ local function save(budget)
     end
   end
   if #changed > 0 then redis.call('HSET', budget.key, unpack(changed)) end
-  local ttl = math.min(FORGET_SECONDS + math.max(0, math.ceil(budget.held_until - now)), LONGEST_TTL)
+  -- Every key expires by itself, so an account that is not called any more leaves nothing behind.
+  local ttl = math.min(FORGET_SECONDS + math.max(0, math.ceil(budget.cooldown_until - now)), LONGEST_TTL)
   redis.call('EXPIRE', budget.key, text(ttl))
   redis.call('EXPIRE', budget.log, KEPT_SECONDS)
   redis.call('EXPIRE', budget.leases, LEASE_SECONDS + KEPT_SECONDS)
 end
 
----- calibration ----
+-- Calibration
 
-local function sure(budget, at, before)
+local function surely_counted(budget, at, before)
   return count(budget, at - SURE_SECONDS, before) + 1
 end
 
--- By how much a percentage is wrong, and at most.
-local function errors_of(budget)
-  local step = budget.step
-  local most_error = math.min(step > 0 and step or COARSEST_STEP, COARSEST_STEP)
-  return (step > 0 and step <= COARSEST_STEP) and step or 1, most_error
+-- By how much a percentage may be off: at least, and at most.
+local function percent_errors(budget)
+  local step = budget.percent_step
+  local max_error = math.min(step > 0 and step or COARSEST_STEP, COARSEST_STEP)
+  return (step > 0 and step <= COARSEST_STEP) and step or 1, max_error
 end
 
-local function shown(budget, percent, calls)
-  local _, most_error = errors_of(budget)
-  return 100 * calls / (percent + most_error)
+local function least_quota(budget, percent, calls)
+  local _, max_error = percent_errors(budget)
+  return 100 * calls / (percent + max_error)
 end
 
 local function prove(budget, quota)
@@ -168,133 +179,140 @@ local function prove(budget, quota)
   end
 end
 
+-- The greatest common divisor of all percentages; 1 as soon as one of them has a fraction.
 local function set_step(budget, percent)
   if percent ~= math.floor(percent) then
-    budget.step = 1
+    budget.percent_step = 1
     return
   end
-  local one, other = budget.step, percent
+  local one, other = budget.percent_step, percent
   while other > 0 do one, other = other, math.fmod(one, other) end
-  budget.step = one
+  budget.percent_step = one
 end
 
 local function set_others(budget, at, percent, sent)
-  local error = errors_of(budget)
-  local surely = sure(budget, at, math.min(sent, at - LAG_SECONDS))
-  local mine = budget.others > 0 and surely or budget.size + budget.in_flight
+  local error = percent_errors(budget)
+  local sure = surely_counted(budget, at, math.min(sent, at - LAG_SECONDS))
+  -- Calls in flight count as ours until there is proof of others: see `budget.py`.
+  local mine = budget.others > 0 and sure or budget.size + budget.in_flight
   budget.others = 0
   if budget.quota < INFINITY and (percent - error) * budget.quota > 100 * mine then
-    local at_most = (percent + math.max(1, error / 2)) * budget.quota / 100
-    budget.others = math.max(0, math.ceil(at_most) - 1 - surely)
+    local most = (percent + math.max(1, error / 2)) * budget.quota / 100
+    budget.others = math.max(0, math.ceil(most) - 1 - sure)
   end
 end
 
 local function learn(budget, at, percent, sent)
-  if budget.step ~= 1 then set_step(budget, percent) end
-  local in_order = sent > budget.read_sent or (sent == budget.read_sent and percent >= (budget.percent or 0))
-  if in_order then budget.percent, budget.read_at, budget.read_sent = percent, at, sent end
-  local error, most_error = errors_of(budget)
+  if budget.percent_step ~= 1 then set_step(budget, percent) end
+  local is_newest = sent > budget.usage_sent or (sent == budget.usage_sent and percent >= (budget.percent or 0))
+  if is_newest then budget.percent, budget.usage_at, budget.usage_sent = percent, at, sent end
+  local error, max_error = percent_errors(budget)
   local calls = budget.size
-  if 100 * calls > budget.news * (percent + most_error) then
-    prove(budget, shown(budget, percent, sure(budget, at, math.min(sent, at - LAG_SECONDS))))
+  -- Counting the log costs time, so it happens only where the result may matter.
+  if 100 * calls > budget.proof_needed * (percent + max_error) then
+    prove(budget, least_quota(budget, percent, surely_counted(budget, at, math.min(sent, at - LAG_SECONDS))))
     local before = percent > 0 and sent or math.min(sent, at - BURST_LAG_SECONDS)
-    local burst = shown(budget, percent, sure(budget, at, before))
-    if burst > DISPROOF_OF_BURST * budget.quota then prove(budget, burst) end
+    local burst = least_quota(budget, percent, surely_counted(budget, at, before))
+    if burst > BURST_DISPROOF * budget.quota then prove(budget, burst) end
   end
   local seem = (percent - error) * budget.quota > 100 * (calls + budget.in_flight)
-  if in_order and (budget.others > 0 or seem) then set_others(budget, at, percent, sent) end
+  if is_newest and (budget.others > 0 or seem) then set_others(budget, at, percent, sent) end
 end
 
 local function learn_from_success(budget, at, sent)
-  if budget.others > 0 and at > budget.read_at + KEPT_SECONDS then budget.others = 0 end
-  if budget.silent >= SILENT_ANSWERS and budget.size > budget.quota then prove(budget, DISPROOF * sure(budget, at, sent)) end
+  if budget.others > 0 and at > budget.usage_at + KEPT_SECONDS then budget.others = 0 end
+  if budget.without_usage >= RESPONSES_WITHOUT_USAGE and budget.size > budget.quota then
+    prove(budget, DISPROOF * surely_counted(budget, at, sent))
+  end
 end
 
----- being told ----
+-- Reports
 
-local function hold(budget, at, seconds)
-  budget.held_from = math.max(budget.held_from, at)
-  budget.held_until = math.max(budget.held_until, at + seconds)
-  budget.abreast = 1
+local function cool_down(budget, at, seconds)
+  -- The latest: a late report of an earlier cooldown must not move its begin back.
+  budget.cooldown_from = math.max(budget.cooldown_from, at)
+  budget.cooldown_until = math.max(budget.cooldown_until, at + seconds)
+  budget.max_in_flight = 1
 end
 
-local function counted(budget, call, reading)
-  land(budget, call.lease)
+local function counted(budget, call, usage)
+  end_lease(budget, call.lease)
   add(budget, call.at, call.lease)
-  if reading and reading.calls then
-    budget.silent = 0
-    learn(budget, call.at, reading.calls, call.sent)
+  if usage and usage.calls then
+    budget.without_usage = 0
+    learn(budget, call.at, usage.calls, call.sent)
   end
 end
 
-local function answered(budget, call, reading)
-  local is_new = call.sent > budget.held_from
+local function accepted(budget, call, usage)
+  local is_new = call.sent > budget.cooldown_from
   if is_new then
-    budget.holds = 0
-    budget.abreast = budget.abreast + 1
+    budget.cooldowns = 0
+    budget.max_in_flight = budget.max_in_flight + 1
   end
-  counted(budget, call, reading)
-  if not (reading and reading.calls) then
-    budget.silent = budget.silent + 1
+  counted(budget, call, usage)
+  if not (usage and usage.calls) then
+    budget.without_usage = budget.without_usage + 1
     learn_from_success(budget, call.at, call.sent)
   elseif is_new then
-    budget.abreast = INFINITY
+    budget.max_in_flight = INFINITY
   end
-  if reading and reading.load >= FULL_PERCENT then hold(budget, call.at, math.max(HOLD_SECONDS, reading.regain)) end
+  if usage and usage.load >= FULL_PERCENT then cool_down(budget, call.at, math.max(COOLDOWN_SECONDS, usage.regain)) end
 end
 
-local function refused(budget, call, reading, seconds)
-  local regain = reading and reading.regain or 0
+local function throttled(budget, call, usage, seconds)
+  local regain = usage and usage.regain or 0
   local told = math.max(seconds or 0, regain)
-  if call.sent > budget.held_from then
+  if call.sent > budget.cooldown_from then
     local is_told = seconds or regain > 0
-    hold(budget, call.at, is_told and told or HOLD_SECONDS * 2 ^ budget.holds)
-    budget.holds = math.min(budget.holds + 1, HOLD_DOUBLINGS)
+    cool_down(budget, call.at, is_told and told or COOLDOWN_SECONDS * 2 ^ budget.cooldowns)
+    budget.cooldowns = math.min(budget.cooldowns + 1, COOLDOWN_DOUBLINGS)
   end
-  budget.held_until = math.max(budget.held_until, call.at + told)
-  if told > 0 then budget.told_until = budget.held_until end
-  if reading and reading.calls then budget.proven, budget.news = 0, 0 end
-  counted(budget, call, reading)
+  budget.cooldown_until = math.max(budget.cooldown_until, call.at + told)
+  if told > 0 then budget.server_cooldown_until = budget.cooldown_until end
+  if usage and usage.calls then budget.proven, budget.proof_needed = 0, 0 end
+  counted(budget, call, usage)
 end
 
-local function refused_elsewhere(budget, call, reading)
-  counted(budget, call, reading)
-  if reading and math.max(reading.calls or 0, reading.load) >= FULL_PERCENT and reading.regain > 0 then
-    hold(budget, call.at, reading.regain)
+local function throttled_elsewhere(budget, call, usage)
+  counted(budget, call, usage)
+  if usage and math.max(usage.calls or 0, usage.load) >= FULL_PERCENT and usage.regain > 0 then
+    cool_down(budget, call.at, usage.regain)
   end
 end
 
----- asking ----
+-- Admission
 
 local function hints_at_much_more(budget)
-  local calls = count(budget, budget.read_at - SURE_SECONDS, INFINITY)
-  return shown(budget, budget.percent or 0, calls) > DISPROOF_OF_BURST * budget.quota
+  local calls = count(budget, budget.usage_at - SURE_SECONDS, INFINITY)
+  return least_quota(budget, budget.percent or 0, calls) > BURST_DISPROOF * budget.quota
 end
 
 local function hints_at_more(budget)
-  local surely = shown(budget, budget.percent or 0, sure(budget, budget.read_at, budget.read_sent))
-  return surely > DISPROOF * budget.quota or hints_at_much_more(budget)
+  local sure = surely_counted(budget, budget.usage_at, budget.usage_sent)
+  return least_quota(budget, budget.percent or 0, sure) > DISPROOF * budget.quota or hints_at_much_more(budget)
 end
 
--- Whether the server itself said when to ask again; not when it said so again and again.
+-- Whether the server itself named the end of the cooldown. If it throttles at that time again and again, it is wrong.
 local function is_told(budget)
-  local held_until = budget.held_until
-  return budget.told_until >= held_until and held_until > budget.last_sent and budget.holds < HOLD_DOUBLINGS
+  local cooldown_until = budget.cooldown_until
+  return budget.server_cooldown_until >= cooldown_until and cooldown_until > budget.last_sent
+    and budget.cooldowns < COOLDOWN_DOUBLINGS
 end
 
 local function next_probe(budget)
-  if is_told(budget) then return budget.told_until end
+  if is_told(budget) then return budget.server_cooldown_until end
   if budget.others > 0 then
-    local room = (budget.percent or 0) <= ROOM_PERCENT
-    return budget.last_sent + (room and PROBE_SECONDS or PROBE_OTHERS_SECONDS)
+    local is_spare = (budget.percent or 0) <= SPARE_PERCENT
+    return budget.last_sent + (is_spare and PROBE_SECONDS or PROBE_OTHERS_SECONDS)
   end
   if budget.fixed then return INFINITY end
-  if budget.silent >= SILENT_ANSWERS then
-    return math.max(budget.last_sent + PROBE_BLIND_SECONDS, budget.held_from + PROBE_AGAIN_SECONDS)
+  if budget.without_usage >= RESPONSES_WITHOUT_USAGE then
+    return math.max(budget.last_sent + PROBE_BLIND_SECONDS, budget.cooldown_from + PROBE_AGAIN_SECONDS)
   end
   if hints_at_more(budget) then
     local wait = hints_at_much_more(budget) and BURST_LAG_SECONDS or PROBE_SECONDS
-    return math.max(budget.last_sent + PROBE_BLIND_SECONDS, budget.read_at + wait)
+    return math.max(budget.last_sent + PROBE_BLIND_SECONDS, budget.usage_at + wait)
   end
   return INFINITY
 end
@@ -303,18 +321,18 @@ local function when_full(budget, used)
   local probe_at = next_probe(budget)
   if budget.in_flight > 0 and probe_at < INFINITY then return now + SOON_SECONDS end
   if probe_at <= now then return now end
-  local expiries = math.ceil(used - most(budget))
+  local expiries = math.ceil(used - max_own(budget))
   local free_at = expiries <= budget.size and nth(budget, expiries - 1) or now
   return math.min(probe_at, free_at + KEPT_SECONDS)
 end
 
 local function peek(budget, ahead)
-  if now < budget.held_until then return budget.held_until end
+  if now < budget.cooldown_until then return budget.cooldown_until end
   drop(budget, now - KEPT_SECONDS)
-  if budget.in_flight >= budget.abreast then return now + SOON_SECONDS end
+  if budget.in_flight >= budget.max_in_flight then return now + SOON_SECONDS end
   local used = budget.size + budget.in_flight + ahead
-  if used > most(budget) then return when_full(budget, used) end
-  if budget.others > 0 and budget.in_flight > 0 and now > budget.read_at + STALE_SECONDS then return now + SOON_SECONDS end
+  if used > max_own(budget) then return when_full(budget, used) end
+  if budget.others > 0 and budget.in_flight > 0 and now > budget.usage_at + STALE_SECONDS then return now + SOON_SECONDS end
   return now
 end
 
@@ -324,75 +342,79 @@ local function take(budget, lease)
   budget.last_sent = now
 end
 
----- the book: each call is charged to its WABA, to the app, and to its token if that was ever refused ----
+-- The book: each call is charged to its WABA, to the app, and to its token if that was ever throttled
 
 local budgets = {}
 
-local function book(name, quotas, fixed, certain)
+-- One table for each budget and batch. All calls of the batch see what those before them changed.
+local function open(name, quotas, fixed, certain)
   budgets[name] = budgets[name] or load(name, quotas, fixed, certain)
   return budgets[name]
 end
 
--- A budget without a limit, which a refusal can hold all the same.
-local function holds_only(name)
-  return book(name, {}, INFINITY, false)
+-- A budget without a quota. Only a cooldown can stop its calls.
+local function cooldown_only(name)
+  return open(name, {}, INFINITY, false)
 end
 
 local function waba_of(call)
-  if not call.waba then return holds_only('unassigned') end
-  return book('waba:' .. call.waba, WABA_QUOTAS, request.quota, true)
+  if not call.waba then return cooldown_only('unassigned') end
+  return open('waba:' .. call.waba, WABA_QUOTAS, batch.quota, true)
 end
 
-local function charged(call, is_token_held)
-  local token = holds_only('token:' .. call.token)
-  token.exists = token.exists or is_token_held
+local function charged(call, is_token_throttled)
+  local token = cooldown_only('token:' .. call.token)
+  token.exists = token.exists or is_token_throttled
   return {
     waba = waba_of(call),
-    app = book('app', APP_QUOTAS, request.app_quota, false),
+    app = open('app', APP_QUOTAS, batch.app_quota, false),
     token = token.exists and token or nil,
   }
 end
 
-local epoch = redis.call('GET', request.base .. 'epoch')
+local epoch = redis.call('GET', batch.prefix .. 'epoch')
 if not epoch then
-  epoch = request.nonce
-  redis.call('SET', request.base .. 'epoch', epoch)
+  epoch = batch.nonce
+  redis.call('SET', batch.prefix .. 'epoch', epoch)
 end
-redis.call('EXPIRE', request.base .. 'epoch', LONGEST_TTL)
+redis.call('EXPIRE', batch.prefix .. 'epoch', LONGEST_TTL)
 
--- A call that was counted before, in a trip whose answer was lost, or as its lease expired; or one that was given back.
-local function is_told_again(call, waba)
+-- Whether a report came before: the response of its batch was lost, its lease has expired, or the lease was given back.
+local function is_duplicate(call, waba)
   local is_gone = call.epoch == epoch and not redis.call('ZSCORE', waba.leases, call.lease)
   return is_gone or redis.call('ZSCORE', waba.log, call.lease)
 end
 
 local function report(call)
   local all = charged(call, call.result == 'throttled' and call.scope == 'token')
-  if is_told_again(call, all.waba) then return end
+  if is_duplicate(call, all.waba) then return end
   call.at = now - call.age
+  -- Redis itself knows best when it admitted a call; what was admitted without it has only an age.
   call.sent = tonumber(redis.call('ZSCORE', all.waba.leases, call.lease) or now - call.sent_age)
   for _, scope in ipairs({ 'waba', 'app', 'token' }) do
-    local budget, reading = all[scope], call[scope .. '_reading']
+    local budget, usage = all[scope], call[scope .. '_usage']
     if not budget then
-      -- Nothing was ever said of this token.
+      -- This token was never throttled.
     elseif call.result == 'unsent' then
-      land(budget, call.lease)
+      end_lease(budget, call.lease)
     elseif call.result == 'lost' then
       counted(budget, call)
     elseif call.result == 'accepted' then
+      -- Without a WABA, the usage of a WABA is that of some other call.
       local is_of_another = scope == 'waba' and not call.waba
-      answered(budget, call, not is_of_another and reading or nil)
+      accepted(budget, call, not is_of_another and usage or nil)
     elseif call.scope == scope then
-      refused(budget, call, reading, call.retry_after)
+      throttled(budget, call, usage, call.retry_after)
     else
-      refused_elsewhere(budget, call, reading)
+      throttled_elsewhere(budget, call, usage)
     end
   end
 end
 
-local denied = {} -- by the WABA's budget: calls of this trip that now wait before those that come after them
+-- By the WABA's budget: calls of this batch that may not go. Those that come after them wait behind them.
+local denied = {}
 
-local function ask(call)
+local function admit(call)
   local all = charged(call, false)
   local ahead = call.ahead and call.ahead + (denied[all.waba] or 0) or 0
   local when = now
@@ -405,10 +427,11 @@ local function ask(call)
   return text(when - now)
 end
 
-local answer = { epoch }
-for _, call in ipairs(request.reports) do report(call) end
-for _, call in ipairs(request.asks) do answer[#answer + 1] = ask(call) end
+local response = { epoch }
+-- Reports first: they may free quota for the calls, or begin a cooldown.
+for _, call in ipairs(batch.reports) do report(call) end
+for _, call in ipairs(batch.admissions) do response[#response + 1] = admit(call) end
 for name, budget in pairs(budgets) do
   if budget.exists or name:sub(1, 6) ~= 'token:' then save(budget) end
 end
-return answer
+return response

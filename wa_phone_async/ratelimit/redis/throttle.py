@@ -1,45 +1,57 @@
-"""`RedisThrottle`: who goes when, by Redis, or by the book of this process while Redis is away."""
+"""`RedisThrottle`: Redis decides when each call may go, or the book of this process while Redis is away."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from contextlib import nullcontext
-from typing import Self, cast
+from typing import Final, Self, cast
 
 from wa_phone_async.checks import check_at_least_one, check_node_id, check_seconds
 from wa_phone_async.concurrency import release_slot
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.ratelimit.budget import BudgetBook
-from wa_phone_async.ratelimit.throttle import Lease, Report, tell
-from wa_phone_async.ratelimit.waiting import FIRST_LOOK_SECONDS, next_look
+from wa_phone_async.ratelimit.limiter import Lease, Report
 from wa_phone_async.redaction import Secret, conceal
 from wa_phone_async.usage import Usage
 
-from .batches import Account, Ledger, Line, Place, Ticket, open_pool
+from .batches import BatchEncoder, Ledger, QueuePosition, RedisBatcher, RedisLease, open_pool
 from .breaker import Breaker
 
-# A refused call, whose wait ends at the same instant by the clock of this process, goes first.
-_PROBE_FIRST_SECONDS = 0.01
+FIRST_POLL_SECONDS: Final = 0.02
+_SOON_SECONDS: Final = 1.0
+# A cooldown ends for all calls at the same instant by the clock of this process. The others let the probe go first.
+_PROBE_FIRST_SECONDS: Final = 0.01
+
+
+def next_poll(when: float, now: float, wait: float) -> tuple[float, float]:
+    """When to ask Redis next, and how long to wait at most after that.
+
+    Args:
+        when: When Redis said to ask again.
+        now: The present time.
+        wait: The longest wait this time, in seconds; `FIRST_POLL_SECONDS` at first.
+    """
+    # What is due within a second depends on a call in flight. That may end at any moment, and in another process.
+    return (min(when, now + wait), 2 * wait) if when - now <= _SOON_SECONDS else (when, FIRST_POLL_SECONDS)
 
 
 class RedisThrottle:
-    """The budgets of one app, for all processes that share a Redis. It can be used in any event loop.
+    """Keeps the quotas of one app, for all processes that share a Redis. You can use it in any event loop.
 
-    While Redis does not answer, calls go on with a budget of this process alone, with one warning. A call that nobody
-    reported within five minutes, since its process died, counts as used. `aclose`, or the end of `async with`, closes
-    the connection.
+    While Redis does not respond, each process keeps quotas of its own, and logs one warning. If a process dies, its
+    calls in flight count as used after five minutes. `aclose`, or the end of `async with`, closes the connection.
 
     Args:
-        url: The address of Redis: `redis://`, `rediss://` or `unix://`. A password in it is shown nowhere.
-        app_id: The id of Meta's app, whose budgets they are.
-        quota: Calls an hour of each account, where you know it; `None` finds out (200, or 5,000).
-        app_quota: Calls an hour of the app as a whole, where you know it; `None` finds out.
-        timeout: Seconds that a call waits for Redis.
-        prefix: What the keys in Redis begin with.
+        url: The address of Redis: `redis://`, `rediss://` or `unix://`. No log and no error shows its password.
+        app_id: The id of your Meta app.
+        quota: Calls an hour of each account; `None` finds out whether it is 200 or 5,000.
+        app_quota: Calls an hour of the app as a whole; `None` finds out.
+        timeout: The longest that a call waits for Redis, in seconds above 0.
+        prefix: What the keys in Redis begin with: a word without spaces and braces.
 
     Raises:
-        InvalidArgumentError: A setting is wrong; the text says which, and what would be right.
+        InvalidArgumentError: A setting is invalid. The text says which one, and what is valid.
     """
 
     def __init__(
@@ -65,11 +77,12 @@ class RedisThrottle:
                 f"prefix must be a word without braces, such as 'wa_phone_async', not {prefix!r}"
             )
         self._app_id, self._timeout = app_id, timeout
-        self._account = Account(f"{prefix}:{{{app_id}}}:", quota, app_quota)
+        self._encoder = BatchEncoder(f"{prefix}:{{{app_id}}}:", quota, app_quota)
         self._book = BudgetBook(quota, app_quota)
         self._ledger = Ledger()
         self._breaker = Breaker()
-        self._lines = dict[asyncio.AbstractEventLoop, Line]()
+        # Connections belong to a loop, so each loop has a batcher. Book, ledger and breaker outlive it.
+        self._batchers = dict[asyncio.AbstractEventLoop, RedisBatcher]()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(app_id={self._app_id!r})"
@@ -81,77 +94,90 @@ class RedisThrottle:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Tell Redis what it was not told yet, for a second at most, and close the connection of the running loop.
+        """Send the reports that Redis does not have yet, and close the connection of the running loop.
 
-        It can be used again.
+        This takes a second at most. You can use the limiter again afterwards.
         """
-        line = self._lines.pop(asyncio.get_running_loop(), None)
-        if line is not None:
-            await line.aclose()
+        batcher = self._batchers.pop(asyncio.get_running_loop(), None)
+        if batcher is not None:
+            await batcher.aclose()
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
-        """The last reading of this process: see `RateLimiter.last_usage`."""
+        """The usage in the last response that this process got: see `RateLimiter.last_usage`."""
         return self._book.last_usage(waba_id)
 
     async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:
         """Wait until a call may be sent: see `RateLimiter.admit`."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + max_wait
-        queue = self._line().queue(waba_id)
-        place = Place(queue)
-        answers = queue.answers
+        end = loop.time() + max_wait
+        queue = self._batcher().queue(waba_id)
+        position = QueuePosition(queue)
+        responses = queue.responses
         try:
-            answer = await self._ask(waba_id, token, place, is_behind=not is_probe)
-            if not isinstance(answer, Lease) and answer <= until:
+            decision = await self._decide(waba_id, token, position, is_behind=not is_probe)
+            if not isinstance(decision, Lease) and decision <= end:
                 release_slot()
                 is_first = is_probe or not queue.head.locked()
                 async with nullcontext() if is_probe else queue.head:
-                    answers = answers if is_first else -1  # the others have gone since: ask at once
-                    look = FIRST_LOOK_SECONDS
-                    while not isinstance(answer, Lease) and answer <= until:
-                        before, look = next_look(answer, loop.time(), look)
-                        await queue.answer(since=answers, before=before + (not is_probe) * _PROBE_FIRST_SECONDS)
-                        answers = queue.answers
-                        answer = await self._ask(waba_id, token, place, is_behind=False)
+                    if not is_first:
+                        responses = -1  # those ahead have gone since the decision: get another one at once
+                    poll, grace = FIRST_POLL_SECONDS, 0.0 if is_probe else _PROBE_FIRST_SECONDS
+                    while not isinstance(decision, Lease) and decision <= end:
+                        before, poll = next_poll(decision, loop.time(), poll)
+                        await queue.wait_for_response(since=responses, before=before + grace)
+                        # Read before the decision: a call that ends during the round trip may not be part of it.
+                        responses = queue.responses
+                        decision = await self._decide(waba_id, token, position, is_behind=False)
         finally:
-            place.leave()
-        return answer if isinstance(answer, Lease) else answer - loop.time()
+            position.leave()
+        return decision if isinstance(decision, Lease) else decision - loop.time()
 
-    async def _ask(self, waba_id: str | None, token: str, place: Place, *, is_behind: bool) -> Lease | float:
-        """A lease, or when to ask again, on the loop's clock: by Redis, or by the book of this process."""
-        line = self._line()
-        if self._breaker.allows(line.loop.time()):
-            answer = await line.ask(waba_id, token, place if is_behind else None)
-            if isinstance(answer, Ticket):
-                self._book.take(waba_id, answer.since, token)
-            if answer is not None:
-                return answer
-        now = line.loop.time()
-        ahead = place.queue.length if is_behind else 0
+    async def _decide(
+        self, waba_id: str | None, token: str, position: QueuePosition, *, is_behind: bool
+    ) -> Lease | float:
+        """A lease, or when to try again, on the loop's clock: from Redis, or from the book of this process.
+
+        Args:
+            waba_id: The account that is called, or `None` where it is none.
+            token: A digest that stands for the access token.
+            position: Where the call waits.
+            is_behind: Whether the call goes behind those that wait, and joins them if it may not go.
+        """
+        batcher = self._batcher()
+        if self._breaker.allows(batcher.loop.time()):
+            decision = await batcher.admit(waba_id, token, position if is_behind else None)
+            if isinstance(decision, RedisLease):
+                self._book.take(waba_id, decision.since, token)  # the book must be right when Redis fails
+            if decision is not None:
+                return decision
+        now = batcher.loop.time()
+        ahead = position.queue.length if is_behind else 0
         when = self._book.peek(waba_id, now, token, ahead)
         if not ahead and when <= now:
             self._book.take(waba_id, now, token)
-            return Ticket(waba_id, token, now, line.name())
+            return RedisLease(waba_id, token, now, batcher.new_id())
         if is_behind:
-            place.take()
+            position.join()
         return when
 
     def report(self, lease: Lease, report: Report) -> float:
-        """Tell what became of a call: see `RateLimiter.report`. Redis is told with the next call, or in a moment."""
-        line = self._line()
-        now = line.loop.time()
-        when = tell(self._book, lease, report, now)
-        line.report(cast("Ticket", lease), report)
+        """Report what happened to a call: see `RateLimiter.report`. Redis gets it with the next call, or soon."""
+        batcher = self._batcher()
+        now = batcher.loop.time()
+        when = self._book.report(lease, report, now)
+        batcher.report(cast("RedisLease", lease), report)
         return max(0.0, when - now)
 
-    def _line(self) -> Line:
-        """The connection of the running loop, opened if need be."""
+    def _batcher(self) -> RedisBatcher:
+        """What goes to Redis from the running loop, made if need be."""
         loop = asyncio.get_running_loop()
-        line = self._lines.get(loop)
-        if line is None:
-            self._lines = {other: line for other, line in self._lines.items() if not other.is_closed()}
-            line = self._lines[loop] = Line(self._url, self._timeout, self._account, self._ledger, self._breaker)
-        return line
+        batcher = self._batchers.get(loop)
+        if batcher is None:
+            self._batchers = {other: batcher for other, batcher in self._batchers.items() if not other.is_closed()}
+            batcher = self._batchers[loop] = RedisBatcher(
+                self._url, self._timeout, self._encoder, self._ledger, self._breaker
+            )
+        return batcher
 
 
 def _is_address(url: Secret) -> bool:
