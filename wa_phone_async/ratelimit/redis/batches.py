@@ -7,7 +7,6 @@ first. So many calls at once cost Redis few round trips.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import json
 import secrets
@@ -28,15 +27,14 @@ from wa_phone_async.usage import UsageMetric
 from .breaker import Breaker
 
 with Extra("redis"):
-    from redis.asyncio import ConnectionPool
+    from redis.asyncio import ConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
-    from redis.exceptions import NoScriptError, RedisError
+    from redis.exceptions import RedisError
 
 SCRIPT: Final = files("wa_phone_async.ratelimit.redis").joinpath("budget.lua").read_text(encoding="utf-8")
 """The rule in Lua."""
 
-_DIGEST: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
 # Callers give up sooner. But a late response says which leases nobody took, and those must go back.
 _ROUND_TRIP_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
@@ -237,6 +235,7 @@ class RedisBatcher:
         self._ledger = ledger
         self._breaker = breaker
         self._pool = open_pool(url)
+        self._script = Redis(connection_pool=self._pool).register_script(SCRIPT)
         # Made here and no earlier: a process that forks would give its own name to all of its children.
         self._name = secrets.token_hex(5)
         self._numbers = itertools.count()
@@ -371,24 +370,12 @@ class RedisBatcher:
             self._breaker.succeeded()
 
     async def _exchange(self, admissions: list[_Admission], reports: list[LeaseReport]) -> object:
-        """Run the script once, over a connection that is made if need be. Drops the admissions that were given up."""
-        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-        try:
-            admissions[:] = [admission for admission in admissions if not admission.decision.done()]
-            message = self._encoder.message(admissions, reports, self.new_id(), self.loop.time())
-            keys = self._encoder.keys(message)
-            arguments = (len(keys), *keys, json.dumps(message))
-            try:
-                await connection.send_command("EVALSHA", _DIGEST, *arguments)
-                return cast("object", await connection.read_response())
-            except NoScriptError:  # a Redis that has just been started
-                await connection.send_command("EVAL", SCRIPT, *arguments)
-                return cast("object", await connection.read_response())
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            await self._pool.release(connection)
+        """Run the script once. Drops the admissions that were given up while the connection was made."""
+        # A call that nobody waits for must get no lease, and making a connection may take longer than the callers wait.
+        await self._pool.release(await self._pool.get_connection())  # type: ignore[no-untyped-call]  # no types there
+        admissions[:] = [admission for admission in admissions if not admission.decision.done()]
+        message = self._encoder.message(admissions, reports, self.new_id(), self.loop.time())
+        return cast("object", await self._script(self._encoder.keys(message), [json.dumps(message)]))
 
     def _fail(self, admissions: list[_Admission], reports: list[LeaseReport], reason: str) -> None:
         """Go on without Redis: the callers decide by the book of this process, and the reports wait."""
