@@ -61,7 +61,7 @@ from .pagination.paginator import AsyncPaginator
 from .query import optional_fields
 from .ratelimit.limiter import Lease, RateLimiter, Report
 from .ratelimit.throttle import Throttle
-from .ratelimit.wait_events import Pacing
+from .ratelimit.wait_events import QuotaWaitNotifier
 from .redaction import Secret, conceal
 from .usage import Usage, read_usage
 
@@ -180,7 +180,7 @@ class GraphSession:
             check_listener("on_event", on_event)
             self._events.subscribe(on_event)
         self._held: set[str] = set()
-        self._pacing = Pacing(self._events.tell, self._held.__contains__)
+        self._quota_waits = QuotaWaitNotifier(self._events.tell, self._held.__contains__)
         self._waiting: set[tuple[Secret, asyncio.Timeout]] = set()
         self._dialect = Dialect()
         self._wire: Wire | None = None
@@ -636,7 +636,7 @@ class GraphSession:
         waba_id, left, began = call.request.budget_id, call.seconds_left(), call.now()
         max_wait = self._retry.max_wait if left is None else min(self._retry.max_wait, left)
         self._waiting.add((token, waiting))
-        wait = self._pacing.begin(call.request.node_id, max_wait) if self._events.is_heard else None
+        wait = self._quota_waits.begin(call.request.node_id, max_wait) if self._events.is_heard else None
         try:
             lease = await self._throttle.admit(
                 waba_id, token_digest(token), max_wait=max_wait, is_probe=call.was_throttled
@@ -644,7 +644,7 @@ class GraphSession:
         finally:
             self._waiting.discard((token, waiting))
             if wait is not None:
-                self._pacing.end(wait)
+                self._quota_waits.end(wait)
             call.seconds_waited += call.now() - began
         if isinstance(lease, Lease):
             return lease

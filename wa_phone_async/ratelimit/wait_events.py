@@ -1,6 +1,6 @@
-"""Calls that wait for room in their budgets: whoever listens is told when the first begins and when the last has ended.
+"""Quota waits as events: listeners learn when the first begins and when the last has ended.
 
-A client that keeps its budgets is not refused, so that nothing else would say why it stands still.
+A client that keeps its quotas is never throttled. Without these events nothing would say why it stands still.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import attrs
 
 from wa_phone_async.events import QuotaWaitEnded, QuotaWaitStarted
 
-NOTICED: Final = 1.0
-"""Seconds after which a wait is told of."""
+NOTICE_SECONDS: Final = 1.0
+"""A wait is noticed after so many seconds. Shorter ones are the normal pace, and would be noise."""
 
 
 @attrs.define(eq=False)
-class Wait:
+class QuotaWait:
     """A call that may have to wait."""
 
     node_id: str
@@ -26,38 +26,38 @@ class Wait:
     alarm: asyncio.TimerHandle = attrs.field(init=False)
 
 
-class Pacing:
-    """Notices the calls that wait for longer than a moment.
+class QuotaWaitNotifier:
+    """Makes one event when calls begin to wait, and one when the last of them has stopped.
 
     Args:
-        tell: Takes what is noticed.
-        is_held: Whether it was told already that calls of this id wait, since one was refused.
+        emit: Called with each event.
+        is_throttled: Whether calls of an id wait for the end of a cooldown, which has an event of its own.
     """
 
     def __init__(
-        self, tell: Callable[[QuotaWaitStarted | QuotaWaitEnded], None], is_held: Callable[[str], bool]
+        self, emit: Callable[[QuotaWaitStarted | QuotaWaitEnded], None], is_throttled: Callable[[str], bool]
     ) -> None:
-        self._tell = tell
-        self._is_held = is_held
-        self._noticed: set[Wait] = set()
+        self._emit = emit
+        self._is_throttled = is_throttled
+        self._noticed: set[QuotaWait] = set()
 
-    def begin(self, node_id: str, max_wait: float) -> Wait:
-        """A call asks for room, and would wait for it for so many seconds at most."""
-        wait = Wait(node_id, max_wait)
-        wait.alarm = asyncio.get_running_loop().call_later(NOTICED, self._notice, wait)
+    def begin(self, node_id: str, max_wait: float) -> QuotaWait:
+        """Start to watch a call. It waits for its lease, for `max_wait` seconds at most."""
+        wait = QuotaWait(node_id, max_wait)
+        wait.alarm = asyncio.get_running_loop().call_later(NOTICE_SECONDS, self._notice, wait)
         return wait
 
-    def end(self, wait: Wait) -> None:
-        """It has room, or does not want it any more."""
+    def end(self, wait: QuotaWait) -> None:
+        """Stop to watch a call. It has its lease, or has given up."""
         wait.alarm.cancel()
         if wait in self._noticed:
             self._noticed.discard(wait)
             if not self._noticed:
-                self._tell(QuotaWaitEnded(node_id=wait.node_id))
+                self._emit(QuotaWaitEnded(node_id=wait.node_id))
 
-    def _notice(self, wait: Wait) -> None:
-        if self._is_held(wait.node_id):
+    def _notice(self, wait: QuotaWait) -> None:
+        if self._is_throttled(wait.node_id):
             return
         if not self._noticed:
-            self._tell(QuotaWaitStarted(node_id=wait.node_id, seconds=wait.max_wait - NOTICED))
+            self._emit(QuotaWaitStarted(node_id=wait.node_id, seconds=wait.max_wait - NOTICE_SECONDS))
         self._noticed.add(wait)
