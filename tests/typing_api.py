@@ -19,7 +19,6 @@ from wa_phone_async.export import COLUMNS, ArrowTable, Job, Summary, Writer, err
 from wa_phone_async.export.dask import client_from_env
 from wa_phone_async.export.dask import export as export_on_a_cluster
 from wa_phone_async.integrations.otel import instrument
-from wa_phone_async.ratelimit.limiter import Lease, Report
 from wa_phone_async.ratelimit.redis import RedisThrottle
 from wa_phone_async.sandbox import (
     BUSINESS_ID,
@@ -386,30 +385,54 @@ async def events_are_told(client: wa.PhoneNumberClient, node_ids: list[str]) -> 
     client.subscribe(listen, lists="all")  # type: ignore[arg-type]  # a truth value
 
 
-async def budgets_are_kept(client: wa.PhoneNumberClient, keeper: wa.RateLimiter) -> None:
-    keeper = wa.Throttle(quota=5_000, app_quota=10_000)
+class OwnLimiter:
+    """A `RateLimiter` that a user writes."""
+
+    async def admit(
+        self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False
+    ) -> wa.Lease | float:
+        return max_wait + 1 if is_probe else wa.Lease(waba_id, token, 0.0)
+
+    def report(self, lease: wa.Lease, report: wa.Report) -> float:
+        assert_type(report.result, Literal["accepted", "throttled", "lost", "unsent"])
+        assert_type(report.usage, wa.Usage | None)
+        assert_type(report.scope, Literal["app", "token", "waba"] | None)
+        return self.wait_after(report.result) if lease.waba_id else 0.0
+
+    def wait_after(self, result: wa.CallResult) -> float:
+        assert_type(result, Literal["accepted", "throttled", "lost", "unsent"])
+        return 60.0 if result == "throttled" else 0.0
+
+    def last_usage(self, waba_id: str | None) -> wa.Usage | None: ...
+
+    async def aclose(self) -> None: ...
+
+
+async def quotas_are_kept(client: wa.PhoneNumberClient, limiter: wa.RateLimiter) -> None:
+    wa.PhoneNumberClient("token", throttle=OwnLimiter())
+    limiter = wa.Throttle(quota=5_000, app_quota=10_000)
     async with RedisThrottle("redis://", app_id="1", quota=200, timeout=0.1, prefix="p") as shared:
         assert_type(shared, RedisThrottle)
-        keeper = shared
+        limiter = shared
         await shared.aclose()
-        assert_type(await shared.admit("1", "digest", max_wait=1, is_probe=True), Lease | float)
+        assert_type(await shared.admit("1", "digest", max_wait=1, is_probe=True), wa.Lease | float)
         assert_type(shared.last_usage("1"), wa.Usage | None)
-    assert_type(await keeper.admit(None, "digest", max_wait=0.5), Lease | float)
+    assert_type(await limiter.admit(None, "digest", max_wait=0.5), wa.Lease | float)
     throttle = wa.Throttle()
     lease = await throttle.admit("1", "digest", max_wait=1)
-    assert_type(lease, Lease | float)
-    if isinstance(lease, Lease):
+    assert_type(lease, wa.Lease | float)
+    if isinstance(lease, wa.Lease):
         assert_type(lease.waba_id, str | None)
         assert_type(lease.token, str)
         assert_type(lease.since, float)
-        assert_type(throttle.report(lease, Report("accepted")), float)
-        assert_type(keeper.report(lease, Report("throttled", scope="waba")), float)
-        assert_type(shared.report(lease, Report("lost")), float)
-        keeper.report(lease, Report("done"))  # type: ignore[arg-type]  # there is no such result
+        assert_type(throttle.report(lease, wa.Report("accepted")), float)
+        assert_type(limiter.report(lease, wa.Report("throttled", scope="waba")), float)
+        assert_type(shared.report(lease, wa.Report("lost")), float)
+        limiter.report(lease, wa.Report("done"))  # type: ignore[arg-type]  # there is no such result
     usage = client.last_usage("1")
     assert_type(usage, wa.Usage | None)
     assert_type(throttle.last_usage(None), wa.Usage | None)
-    assert_type(keeper.last_usage(None), wa.Usage | None)
+    assert_type(limiter.last_usage(None), wa.Usage | None)
     if usage is not None:
         assert_type(usage.waba, wa.UsageMetric | None)
         assert_type(usage.app, wa.UsageMetric | None)
@@ -434,7 +457,7 @@ async def budgets_are_kept(client: wa.PhoneNumberClient, keeper: wa.RateLimiter)
     wa.RetryPolicy(max_attempts=2.5)  # type: ignore[arg-type]  # whole tries
     wa.RetryPolicy(max_wait=None)  # type: ignore[arg-type]  # each wait ends
     wa.RetryPolicy(first_wait="1")  # type: ignore[arg-type]  # seconds
-    RedisThrottle("redis://")  # type: ignore[call-arg]  # whose budgets?
+    RedisThrottle("redis://")  # type: ignore[call-arg]  # whose quotas?
     RedisThrottle("redis://", app_id=1)  # type: ignore[arg-type]  # an id is text
     client.last_usage(1)  # type: ignore[arg-type]  # an id is text
 

@@ -77,7 +77,7 @@ from .models import (
 )
 from .pagination.paginator import AsyncPaginator
 from .query import Filter, Sort
-from .ratelimit.limiter import RateLimiter
+from .ratelimit.limiter import CallResult, Lease, RateLimiter, Report
 from .ratelimit.throttle import Throttle
 from .readiness import Readiness, is_ready, read_readiness
 from .session import GraphSession
@@ -97,6 +97,7 @@ __all__ = [
     "BadRequestError",
     "BusinessAccount",
     "CallFinished",
+    "CallResult",
     "Change",
     "CodeVerificationStatus",
     "ConflictError",
@@ -112,6 +113,7 @@ __all__ = [
     "GraphSession",
     "HostPlatform",
     "InvalidArgumentError",
+    "Lease",
     "ListFinished",
     "Listings",
     "MessagingLimitTier",
@@ -131,6 +133,7 @@ __all__ = [
     "RateLimitError",
     "RateLimiter",
     "Readiness",
+    "Report",
     "RequestTimeoutError",
     "RetryPlanned",
     "RetryPolicy",
