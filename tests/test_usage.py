@@ -1,4 +1,4 @@
-"""Usage headers: whatever they hold, a value or `None`, and no wait below what they say."""
+"""Usage headers: any of them is a value or `None`, and no wait is shorter than they say."""
 
 import json
 import math
@@ -24,7 +24,7 @@ def entry(calls: object = 0, minutes: object = 0, **more: object) -> dict[str, o
     return {"type": "whatsapp", "call_count": calls, "estimated_time_to_regain_access": minutes} | more
 
 
-def test_no_headers_say_nothing() -> None:
+def test_without_headers_there_is_no_usage() -> None:
     assert read_usage({"Content-Type": "application/json"}, "7") is None
 
 
@@ -42,7 +42,7 @@ def test_names_have_any_case_in_a_dict(name: str) -> None:
     assert read_usage({name: json.dumps({"7": [entry(5)]})}, "7") == Usage(UsageMetric(5.0))
 
 
-def test_a_mapping_that_ignores_case_is_asked_directly() -> None:
+def test_a_mapping_that_ignores_case_is_used_as_it_is() -> None:
     headers = MappingProxyType({"x-app-usage": '{"call_count": 9}'})
 
     assert read_usage(headers, "7") == Usage(app=UsageMetric(9.0))
@@ -99,7 +99,7 @@ def test_a_key_that_comes_twice_hides_nothing(text: str, expected: float) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", '{"call_count": 5, // a comment\n}', "[" * 100_000])
-def test_what_is_broken_says_nothing(text: str) -> None:
+def test_a_broken_header_has_no_usage(text: str) -> None:
     assert read_usage({BUC: text, APP: text}, "7") is None
 
 
@@ -162,12 +162,12 @@ HEADERS = st.fixed_dictionaries(
 @given(HEADERS)
 def test_any_headers_give_numbers_that_make_sense_or_nothing(headers: dict[str, str]) -> None:
     usage = read_usage(headers, "7") or Usage()
-    readings = [reading for reading in (usage.waba, usage.app) if reading is not None]
-    numbers = [number for reading in readings for number in (reading.percent, reading.regain_seconds)]
+    metrics = [metric for metric in (usage.waba, usage.app) if metric is not None]
+    numbers = [number for metric in metrics for number in (metric.percent, metric.regain_seconds)]
     assert all(0.0 <= number < 1e9 for number in [*numbers, usage.retry_after_seconds or 0.0])
 
 
-def test_texts_that_differ_by_the_id_alone_are_read_once() -> None:
+def test_headers_that_differ_by_the_id_alone_are_read_once() -> None:
     first, second = ({BUC: json.dumps({waba_id: [entry(5)]})} for waba_id in ("100", "200"))
     assert read_usage(first, "100") is read_usage(second, "200")
     assert read_usage(first, "business") is read_usage(first, "300")
@@ -188,11 +188,11 @@ def test_without_the_id_the_same_is_read(document: dict[str, object], node_id: s
 
 
 @given(HEADERS)
-def test_no_wait_is_below_what_the_server_says(headers: dict[str, str]) -> None:
+def test_no_wait_is_shorter_than_the_server_says(headers: dict[str, str]) -> None:
     usage = read_usage(headers, "7") or Usage()
-    readings = [reading for reading in (usage.waba, usage.app) if reading is not None]
+    metrics = [metric for metric in (usage.waba, usage.app) if metric is not None]
     wait = server_wait(read_usage(headers, "7"), is_throttled=True)
-    said = [usage.retry_after_seconds or 0.0, *(reading.regain_seconds for reading in readings)]
+    said = [usage.retry_after_seconds or 0.0, *(metric.regain_seconds for metric in metrics)]
     assert (wait or 0.0) == max(said)
     assert wait != 0.0
 
@@ -205,17 +205,17 @@ APP_REGAIN = {APP: '{"call_count": 100, "estimated_time_to_regain_access": 3}'}
     ("headers", "throttled", "otherwise"),
     [
         pytest.param({}, None, None, id="nothing"),
-        pytest.param({"Content-Type": "text/html"}, None, None, id="nothing of it"),
+        pytest.param({"Content-Type": "text/html"}, None, None, id="no usage"),
         pytest.param({APP: '{"call_count": 100}'}, None, None, id="usage without a wait"),
         pytest.param({"Retry-After": "0"}, None, None, id="no wait"),
         pytest.param({"Retry-After": "7"}, 7.0, 7.0, id="a wait"),
-        pytest.param(REGAIN, 120.0, None, id="the budget of the account"),
-        pytest.param(APP_REGAIN, 180.0, None, id="the budget of the app"),
+        pytest.param(REGAIN, 120.0, None, id="the quota of the account"),
+        pytest.param(APP_REGAIN, 180.0, None, id="the quota of the app"),
         pytest.param(REGAIN | APP_REGAIN | {"Retry-After": "150"}, 180.0, 150.0, id="the longest counts"),
         pytest.param(REGAIN | {"Retry-After": "150"}, 150.0, 150.0, id="the longest is the wait"),
     ],
 )
-def test_estimates_count_only_where_the_refusal_throttles(
+def test_estimates_count_only_where_the_error_is_a_rate_limit(
     headers: dict[str, str], throttled: float | None, otherwise: float | None
 ) -> None:
     assert server_wait(read_usage(headers, "7"), is_throttled=True) == throttled

@@ -1,15 +1,15 @@
-"""Usage headers → `Usage`: how full the budgets of a WABA and of the app are, by Meta's own count.
+"""Usage headers → `Usage`: how full the quotas of a WABA and of the app are, by Meta's own count.
 
 Facts, from Meta's Graph guide "Rate limiting" and the v23.0 OpenAPI file, read 2026-11-22:
 
-- ``X-App-Usage: {"call_count": 28, "total_time": 25, "total_cputime": 25}``, in percent of the app's hour.
-- ``X-Business-Use-Case-Usage: {"<id>": [{"type": …, "call_count": …, "total_cputime": …, "total_time": …,
-  "estimated_time_to_regain_access": <minutes>}]}``, up to 32 entries. The specification's own example has two
-  entries under one id, so reading only the first loses the one that may be full. Whether the id is that of
-  the WABA or of the business is not settled.
-- ``reset_time_duration``, where it occurs, and ``Retry-After`` are seconds; neither is documented here.
-- The headers are missing until an app has made enough calls, and may be missing on any answer; the guide's
-  printed sample is no valid JSON and repeats a key. So nothing here raises.
+- `X-App-Usage: {"call_count": 28, "total_time": 25, "total_cputime": 25}`, in percent of the app's quota for an hour.
+- `X-Business-Use-Case-Usage: {"<id>": [{"type": …, "call_count": …, "total_cputime": …, "total_time": …,
+  "estimated_time_to_regain_access": <minutes>}]}`, with up to 32 entries. The specification's own example has two
+  entries under one id, and the second may be the full one. It is open whether the id is that of the WABA or of the
+  business.
+- `reset_time_duration`, where it occurs, and `Retry-After` are in seconds. Meta documents neither for this API.
+- The headers are missing until an app has made enough calls, and may be missing in any response. The guide's printed
+  sample is no valid JSON and repeats a key. So nothing here raises.
 """
 
 import json
@@ -25,55 +25,52 @@ _Json = dict[str, Any] | list[Any] | str | float | None
 
 @attrs.frozen
 class UsageMetric:
-    """How full one budget is, by the server's count.
+    """How full one quota is, by Meta's count.
 
-    Calls and load are kept apart because they answer different questions. Only the count of calls can be
-    compared with a log of our own calls, so it alone calibrates a budget; time and processor time say when
-    sending has to stop although calls are left. Each is the largest of all entries, never that of one entry:
-    of two entries the one that is busier may have the smaller count of calls.
+    Calls and load are separate. Only the calls can be compared with a log of your own calls. The load says when
+    sending has to stop although calls are left. Each number is the largest of all entries in the header, and not that
+    of one entry: the busier of two entries may have the smaller count of calls.
     """
 
     calls_percent: float | None = None
-    """Calls made, in percent of those allowed in an hour; may exceed 100. `None` where it was not said."""
+    """The calls of the last hour, in percent of the quota; may exceed 100. `None` if the header has no count."""
 
     load_percent: float = 0.0
-    """The larger of total time and total processor time, in percent of the hour's; may exceed 100."""
+    """The larger of total time and total processor time, in percent of those for an hour; may exceed 100."""
 
     regain_seconds: float = 0.0
-    """Seconds until calls are allowed again, by the server's estimate; 0 when it gave none."""
+    """Seconds until calls are allowed again, as Meta estimates it; 0 without an estimate."""
 
     @property
     def percent(self) -> float:
-        """The fullest of all that was said, in percent."""
+        """The larger of calls and load, in percent."""
         return max(self.calls_percent or 0.0, self.load_percent)
 
 
 @attrs.frozen
 class Usage:
-    """What one answer said about the budgets it was charged to."""
+    """What one response says of the quotas that its call was charged to."""
 
     waba: UsageMetric | None = None
-    """The budget of the app and this WABA, from ``X-Business-Use-Case-Usage``."""
+    """The quota of this WABA, from `X-Business-Use-Case-Usage`; `None` if the header is missing or invalid."""
 
     app: UsageMetric | None = None
-    """The budget of the app as a whole, from ``X-App-Usage``."""
+    """The quota of the app as a whole, from `X-App-Usage`; `None` if the header is missing or invalid."""
 
     retry_after_seconds: float | None = None
-    """``Retry-After``, in seconds; `None` when absent or unreadable."""
+    """`Retry-After`, in seconds from 0 up; `None` if the header is missing or invalid."""
 
 
 def read_usage(headers: Mapping[str, str], node_id: str) -> Usage | None:
-    """Read the usage headers of one answer; never raises, whatever they hold.
-
-    The same texts give the same object again, from a small memo, since this runs on every answer.
+    """Read the usage headers of one response. Never raises.
 
     Args:
-        headers: The answer's headers. A `dict` is searched whatever the case of its keys; any other mapping
-            is taken to ignore case by itself, as aiohttp's does.
-        node_id: The id of the WABA. Entries under this id are read if there are any, else all entries.
+        headers: The headers of the response. In a `dict` the names may have any case. Any other mapping must ignore
+            case by itself, as aiohttp's does.
+        node_id: The id of the WABA. If there are entries under this id, only those are read, else all.
 
     Returns:
-        What was said, or `None` when nothing readable was.
+        The usage, or `None` if no header has any. The same headers return the same object.
     """
     if isinstance(headers, dict):
         headers = {str(name).lower(): text for name, text in headers.items()}
@@ -88,9 +85,9 @@ _ANY_ID: Final = "the id that was called"
 
 
 def _impersonal(text: str, node_id: str) -> tuple[str, str]:
-    """The text with a word for the id, and this word.
+    """Replace the id in the header by a word; returns the header, and the word to look under.
 
-    The texts of many accounts mostly differ by the id alone, and without it one is read for all of them.
+    The headers of many accounts mostly differ by the id alone. Without it, one is read for all of them.
     """
     name = f'"{node_id}"'
     if name not in text:
@@ -106,10 +103,10 @@ def _read(buc: str | None, app: str | None, retry_after: str | None, date: str |
         None if app is None else _fullest([_parse(app)]),
         None if retry_after is None else _delay(retry_after, date),
     )
-    return None if usage == _NOTHING else usage
+    return None if usage == _EMPTY else usage
 
 
-_NOTHING = Usage()
+_EMPTY = Usage()
 
 
 def _parse(text: str) -> Any:
@@ -120,7 +117,7 @@ def _parse(text: str) -> Any:
 
 
 def _fullest_of_same_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a dict that loses nothing to a repeated key: lists are joined, of two numbers the larger stays."""
+    """Make a dict that loses nothing to a repeated key. Lists are joined, and the larger of two numbers stays."""
     members = dict(pairs)
     if len(members) == len(pairs):
         return members
@@ -130,7 +127,9 @@ def _fullest_of_same_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_fullest_of_same_name)  # `loads` would make one for each answer
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_fullest_of_same_name
+)  # `json.loads` would make one for each response
 
 
 def _fuller(one: _Json, other: _Json) -> _Json:
@@ -140,7 +139,7 @@ def _fuller(one: _Json, other: _Json) -> _Json:
 
 
 def _entries(document: _Json, node_id: str) -> list[Any]:
-    """List the entries under the WABA's own id, or else all of them."""
+    """The entries under the WABA's own id; all of them if there are none."""
     if not isinstance(document, dict):
         return []
     lists: Iterable[Any] = [document[node_id]] if node_id in document else document.values()
@@ -152,24 +151,24 @@ def _listed(entries: _Json) -> list[Any]:
 
 
 def _fullest(entries: Iterable[Any]) -> UsageMetric | None:
-    """Take the largest of each number over all entries, or `None` where no entry says anything."""
-    readings = [reading for reading in map(_reading, entries) if reading != _SILENT]
-    if not readings:
+    """Take the largest of each number over all entries; `None` if no entry has any."""
+    metrics = [metric for metric in map(_read_entry, entries) if metric != _EMPTY_METRIC]
+    if not metrics:
         return None
-    counts = [reading.calls_percent for reading in readings if reading.calls_percent is not None]
+    counts = [metric.calls_percent for metric in metrics if metric.calls_percent is not None]
     return UsageMetric(
         max(counts, default=None),
-        max(reading.load_percent for reading in readings),
-        max(reading.regain_seconds for reading in readings),
+        max(metric.load_percent for metric in metrics),
+        max(metric.regain_seconds for metric in metrics),
     )
 
 
-_SILENT = UsageMetric()
+_EMPTY_METRIC = UsageMetric()
 
 
-def _reading(entry: _Json) -> UsageMetric:
+def _read_entry(entry: _Json) -> UsageMetric:
     if not isinstance(entry, dict):
-        return _SILENT
+        return _EMPTY_METRIC
     minutes = _number(entry.get("estimated_time_to_regain_access")) or 0.0
     return UsageMetric(
         _number(entry.get("call_count")),
@@ -178,12 +177,12 @@ def _reading(entry: _Json) -> UsageMetric:
     )
 
 
-# No percentage is as large, and in seconds it is 30 years: a header that says so is broken, and so says nothing.
+# No percentage is as large, and as seconds it is 30 years. A header with such a number is broken.
 _ABSURD: Final = 1e9
 
 
 def _number(value: Any) -> float | None:
-    """Read a number of 0 or more, also out of a text; `None` for all else, and for what is absurdly large."""
+    """Read a number from 0 up, also from a string; `None` for all else, and for an absurdly large one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -194,9 +193,9 @@ def _number(value: Any) -> float | None:
 
 
 def _delay(text: str, date: str | None) -> float | None:
-    """Read ``Retry-After``: seconds, or a date, which is taken relative to the answer's own ``Date``.
+    """Read `Retry-After`: seconds, or a date. Of a date, `Date` of the same response is subtracted.
 
-    Two dates of one server need no clock of ours, and so cannot be wrong by the difference of two clocks.
+    Both dates are of the server's clock. Our own clock may differ from it.
     """
     seconds = _number(text)
     if seconds is not None or date is None:
@@ -209,11 +208,16 @@ def _delay(text: str, date: str | None) -> float | None:
 
 
 def server_wait(usage: Usage | None, *, is_throttled: bool) -> float | None:
-    """Seconds that a refusal asks to wait: the longest that its headers say, or `None` where they say nothing.
+    """How long the server says to wait after an API error.
 
-    The estimates until access comes back count only where the refusal is one of throttling.
+    Args:
+        usage: What the response says of the quotas.
+        is_throttled: Whether the error is a rate limit. Only then do the estimates of the usage headers count.
+
+    Returns:
+        The longest wait in the headers, in seconds above 0; `None` if they name none.
     """
     if usage is None:
         return None
-    readings = [reading for reading in (usage.waba, usage.app) if reading is not None and is_throttled]
-    return max(usage.retry_after_seconds or 0.0, *(reading.regain_seconds for reading in readings), 0.0) or None
+    metrics = [metric for metric in (usage.waba, usage.app) if metric is not None and is_throttled]
+    return max(usage.retry_after_seconds or 0.0, *(metric.regain_seconds for metric in metrics), 0.0) or None
