@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 
+# A task inherits it from the task that starts it. `unbind_slot` is for those that must not.
 _current: ContextVar[Slot | None] = ContextVar("wa_phone_async_slot", default=None)
 
 

@@ -127,9 +127,7 @@ def _fullest_of_same_name(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_fullest_of_same_name
-)  # `json.loads` would make one for each response
+_decoder = json.JSONDecoder(object_pairs_hook=_fullest_of_same_name)  # `json.loads` would make one for each response
 
 
 def _fuller(one: _Json, other: _Json) -> _Json:

@@ -997,7 +997,7 @@ async def test_without_redis_calls_that_come_later_wait_behind(caplog: pytest.Lo
 
 
 async def test_reports_that_could_not_be_sent_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches_module, "_FLUSH_SECONDS", 60.0)  # so that no report goes by itself
+    monkeypatch.setattr(batches_module, "_FLUSH_SECONDS", 60.0)  # no report goes by itself
     throttle = RedisThrottle("redis://127.0.0.1:1", app_id="555", timeout=10.0)
     throttle.report(RedisLease(B, "t", 0.0, "a-lease"), accepted())
 
@@ -1109,7 +1109,7 @@ async def test_a_late_response_gives_its_lease_back_and_is_no_recovery(
 async def test_closing_reports_to_a_redis_that_was_slow_a_moment_ago(
     server: RedisServer, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches_module, "_FLUSH_SECONDS", 60.0)  # so that no report goes by itself
+    monkeypatch.setattr(batches_module, "_FLUSH_SECONDS", 60.0)  # no report goes by itself
     async with RedisThrottle(server.url, app_id="555") as throttle:
         client.client_pause(500)
         await call(throttle)

@@ -21,14 +21,14 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it responds."""
         options = [text for name, value in self._options.items() for text in (f"--{name}", value)]
         self._process = subprocess.Popen([str(COMMAND), *options], stdout=subprocess.DEVNULL)
-        while not self._answers():
+        while not self._responds():
             assert self._process.poll() is None, "redis-server has ended"
             time.sleep(0.01)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port)) as connection:
                 connection.sendall(b"PING\r\n")
@@ -37,7 +37,7 @@ class RedisServer:
             return False
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it, as a crash would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

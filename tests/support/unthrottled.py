@@ -1,4 +1,4 @@
-"""`Unthrottled`: a keeper of no budget, for tests that want many calls in flight before the first is answered."""
+"""`Unthrottled`: a limiter without limits, for tests with many calls in flight before the first response."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from wa_phone_async.usage import Usage
 
 
 class Unthrottled:
-    """Lets every call go at once: a `RateLimiter` of a user's own."""
+    """Lets every call go at once. It is a `RateLimiter` as a user may write it."""
 
     async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease:
         del max_wait, is_probe
@@ -22,4 +22,4 @@ class Unthrottled:
         return None
 
     async def aclose(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""

@@ -1,4 +1,4 @@
-"""How many calls are left of a quota in the rolling hour. Pure: no clock is read here, and nothing waits.
+"""How many calls an hourly quota has left. This is pure: it reads no clock and waits for nothing.
 
 A budget keeps an exact log of our own calls, and calibrates it by the usage headers of the responses:
 
@@ -41,8 +41,8 @@ APP_QUOTAS: Final = (200,)
 MAX_KEYS: Final = 10_000
 """How many WABAs are remembered before the emptiest are forgotten."""
 
-# Meta forgets a call an hour after it came, and our log has the later time of its end. The minute more is for a server
-# that counts in whole minutes. Calls younger than the minute less are counted for sure.
+# Meta forgets a call an hour after it came. Our log has the time of its end, which is later. The extra minute is for a
+# server that counts in whole minutes. Calls that are a minute younger than an hour are surely counted.
 _KEPT_SECONDS: Final = 3660.0
 _SURE_SECONDS: Final = 3540.0
 # A percentage may lag behind the calls, so a small difference proves nothing while the calls are younger than this. A
@@ -53,17 +53,17 @@ _BURST_LAG_SECONDS: Final = 10.0
 _STALE_SECONDS: Final = 60.0
 # The others may call while our own call is on its way.
 _SHARED_FRACTION: Final = 0.97
-# A quota is disproved when the calls prove so many times as much. The margins are for percentages that are rounded, and
-# for a burst, of which the headers may not count every call yet.
+# A quota is disproved when the calls prove so many times as much. The first margin is for rounded percentages. The
+# second is for a burst: the headers may not count all its calls yet.
 _DISPROOF: Final = 1.05
 _BURST_DISPROOF: Final = 4.0
-# A probe goes so long after the last call: where others left some quota, where they left none, without usage.
+# The time from the last call to a probe: where others left some quota, where they left none, and without usage.
 _PROBE_SECONDS: Final = 60.0
 _PROBE_OTHERS_SECONDS: Final = 300.0
 _PROBE_BLIND_SECONDS: Final = 10.0
 # Without usage, only a throttled probe says that there is no more. It is believed for an hour.
 _PROBE_AGAIN_SECONDS: Final = 3600.0
-# What waits for a call in flight has no time of its own. It is admitted as soon as that call ends.
+# A call that waits for another one's end has no time of its own. This is when to try again without that end.
 _SOON_SECONDS: Final = 1.0
 _COOLDOWN_SECONDS: Final = 60.0
 _COOLDOWN_DOUBLINGS: Final = 5
@@ -97,8 +97,8 @@ class Budget:
 
     _log: CallLog = attrs.field(init=False, factory=CallLog)
     _in_flight: int = attrs.field(init=False, default=0)
-    # One at first: others may have used the quota up, and a whole burst would be throttled. One more for each response
-    # until the first usage says how full the quota is; from then on the count is what limits.
+    # One at first, and one more for each response: others may have used the quota up, and a burst would be throttled
+    # as a whole. The first usage says how full the quota is. From then on the count is what limits.
     _max_in_flight: float = attrs.field(init=False, default=1)
     _last_sent: float = attrs.field(init=False, default=-math.inf)
 
@@ -109,8 +109,8 @@ class Budget:
     # `_proven` has to exceed this to change the quota. It saves counting the log where the result could not matter.
     _proof_needed: float = attrs.field(init=False, default=0.0)
     _others: int = attrs.field(init=False, default=0)
-    # One more call may go while at most so many are ours. Derived from the quota and the others, since it is needed for
-    # each call and they change rarely.
+    # One more call may go while at most so many are ours. Kept and not derived each time: every call needs it, and the
+    # quota and the others change rarely.
     _max_own: float = attrs.field(init=False)
 
     # The last usage, by the time of its request: responses may overtake each other.
@@ -173,11 +173,11 @@ class Budget:
     # Admission
 
     def admit(self, now: float) -> float:
-        """Ask to send one call.
+        """Let one call go, if there is quota for it.
 
         Returns:
-            `now` if the call may go; it is in flight then. Otherwise a later time at which to ask again. Where that
-            depends on a call in flight, it is a second from now, and sooner if you ask when a call ends.
+            `now` if the call may go; it is in flight then. Otherwise a later time at which to try again. Where that
+            depends on a call in flight, it is a second from now; try also as soon as any call ends.
         """
         when = self.peek(now)
         if when <= now:
@@ -295,7 +295,7 @@ class Budget:
         if told:
             self._server_cooldown_until = self._cooldown_until
         if metric is not None and metric.calls_percent is not None:
-            # The count was below the proven quota, so the proof was wrong. This percentage begins it again.
+            # The quota that was proven has allowed this call, so the proof was wrong. This percentage begins it again.
             self._proven = self._proof_needed = 0.0
         self.counted(now, metric, sent)
 
@@ -464,7 +464,7 @@ class BudgetBook:
         return self._usages.get(key)
 
     def admit(self, key: str | None, now: float, token: Hashable = None) -> float:
-        """Ask to send one call: `now` means go. Otherwise it is the time at which to ask again, as of `Budget.admit`.
+        """Let one call go, if all its budgets have quota for it. Returns what `Budget.admit` does.
 
         Args:
             key: The WABA that is called, or `None` where it is none.

@@ -53,8 +53,8 @@ class Report:
 class RateLimiter(Protocol):
     """Decides when each call of a client may be sent.
 
-    A client awaits `admit` before each attempt of a call, and calls `report` exactly once for each lease. The limiter
-    is borrowed: the client never closes it, so that clients of one app can share it.
+    A client awaits `admit` before each attempt of a call, and calls `report` exactly once for each lease. It never
+    closes the limiter. So clients of one app can share it.
     """
 
     async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:

@@ -4,7 +4,7 @@ Calls of one account are sent in the order in which they came. Accounts do not w
 has no slot and no connection. A call that would have to wait longer than `max_wait` learns so at once.
 
 All times are on the clock of the running loop, so a loop with a virtual clock drives the throttle. A cooldown is a time
-on that clock and outlives its loop, since all of asyncio's loops read the same monotonic clock. Queues end with it.
+on that clock and outlives its loop, since all of asyncio's loops read the same monotonic clock. A queue does not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .limiter import Lease, Report
 class FairQueue:
     """The calls of one account that wait in one event loop, in the order in which they came.
 
-    Only the call at the head asks the budget. All others wait behind it for the lock.
+    Only the call at the head polls the budget. All others wait for its lock.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class FairQueue:
         """Wait until another call of the account ends.
 
         Args:
-            since: The value of `responses` when the budget was last asked. A call that ended since then ends the wait.
+            since: The value of `responses` before the budget last decided. If a call ended since, it returns at once.
             before: When to stop waiting, on the clock of the loop.
         """
         if self.responses != since:

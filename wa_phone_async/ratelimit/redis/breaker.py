@@ -58,5 +58,5 @@ class Breaker:
         self._is_trying = False
 
     def release(self) -> None:
-        """Let somebody else try: whoever tried has given up and knows nothing, as where it was cancelled."""
+        """Let another call try. The one that tried was cancelled, and knows nothing."""
         self._is_trying = False

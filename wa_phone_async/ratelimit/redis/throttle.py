@@ -25,10 +25,10 @@ _PROBE_FIRST_SECONDS: Final = 0.01
 
 
 def next_poll(when: float, now: float, wait: float) -> tuple[float, float]:
-    """When to ask Redis next, and how long to wait at most after that.
+    """When to poll Redis next, and the longest wait after that.
 
     Args:
-        when: When Redis said to ask again.
+        when: When Redis said to try again.
         now: The present time.
         wait: The longest wait this time, in seconds; `FIRST_POLL_SECONDS` at first.
     """
