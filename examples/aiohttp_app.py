@@ -82,7 +82,7 @@ async def list_page(request: web.Request) -> web.Response:
     """Give a page, by one call."""
     limit, after = request.query.get("limit", "100"), request.query.get("after")
     if not limit.isdecimal() or len(limit) > 3:
-        raise wa.InvalidArgumentError(f"limit must be a whole number from 1 to 100, not {limit!r}")
+        raise wa.InvalidArgumentError("limit", "a whole number from 1 to 100", limit)
     numbers = request.app[CLIENT].list_phone_numbers(
         request.match_info["waba_id"], fields=FIELDS, limit=int(limit), after=after
     )

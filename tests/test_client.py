@@ -377,7 +377,11 @@ async def no_accounts(client: PhoneNumberClient, *, business_id: Any = BUSINESS_
         ),
         (no_accounts, {"limit": 101}, "limit must be a whole number from 1 to 100"),
         (no_accounts, {"max_items": -1}, "max_items must be a whole number from 0 up"),
-        (no_accounts, {"after": "A", "before": "B"}, "after and before exclude each other"),
+        (
+            no_accounts,
+            {"after": "A", "before": "B"},
+            "after must be left out where before is given: a list goes one way",
+        ),
         (no_accounts, {"follow": "links"}, "follow must be 'next' or 'after'"),
         (no_accounts, {"fields": "id,,name"}, "fields must be names"),
         (no_accounts, {"total_timeout": 0}, "total_timeout must be a number of seconds above 0"),
@@ -391,7 +395,7 @@ async def no_accounts(client: PhoneNumberClient, *, business_id: Any = BUSINESS_
             for limit in (0, 101, -1, True, 2.0, "5")
         ),
         (no_list, {"max_items": -1}, "max_items must be a whole number from 0 up"),
-        (no_list, {"after": "A", "before": "B"}, "after and before exclude each other"),
+        (no_list, {"after": "A", "before": "B"}, "after must be left out where before is given: a list goes one way"),
         (no_list, {"after": ""}, "after must be a cursor"),
         (no_list, {"before": 5}, "before must be a cursor"),
         (no_list, {"follow": "links"}, "follow must be 'next' or 'after'"),
@@ -402,16 +406,16 @@ async def no_accounts(client: PhoneNumberClient, *, business_id: Any = BUSINESS_
         (no_list, {"fields": ["id", 5]}, "fields must be names"),
         (no_list, {"filtering": []}, "filtering must be one Filter or several"),
         (no_list, {"filtering": {"field": "account_mode"}}, "filtering must be one Filter or several"),
-        (no_list, {"sort": ""}, "sort must be a Sort"),
+        (no_list, {"sort": ""}, "sort must be an order such as 'creation_time.desc', not ''"),
         (no_list, {"total_timeout": 0}, "total_timeout must be a number of seconds above 0"),
         (no_create, {"total_timeout": -1}, "total_timeout must be a number of seconds above 0"),
         (no_create, {"phone_number": "+16315551000"}, "phone_number must be 7 to 15 digits"),
         (no_create, {"phone_number": "1 631 555 1000"}, "phone_number must be 7 to 15 digits"),
         (no_create, {"phone_number": "06315551000"}, "phone_number must be 7 to 15 digits"),
         (no_create, {"phone_number": 16315551000}, "phone_number must be 7 to 15 digits"),
-        (no_create, {"verified_name": "A"}, "verified_name must have 2 to 75 characters"),
-        (no_create, {"verified_name": "A" * 76}, "verified_name must have 2 to 75 characters"),
-        (no_create, {"verified_name": None}, "verified_name is missing"),
+        (no_create, {"verified_name": "A"}, "verified_name must be 2 to 75 characters long, not"),
+        (no_create, {"verified_name": "A" * 76}, "verified_name must be 2 to 75 characters long, not"),
+        (no_create, {"verified_name": None}, "verified_name must be 2 to 75 characters long: only a migration"),
         (no_create, {"cc": "+1"}, "cc must be a country's dial code of 1 to 3 digits"),
         (no_create, {"cc": 1}, "cc must be a country's dial code of 1 to 3 digits"),
         (no_create, {"migrate_phone_number": "yes"}, "migrate_phone_number must be True or False"),
@@ -442,36 +446,45 @@ def test_a_bad_list_is_refused_before_it_is_walked() -> None:
         ({"api_version": "v23"}, "api_version must be of the form 'v23.0'"),
         ({"api_version": "v23.0/../me"}, "api_version must be of the form 'v23.0'"),
         ({"api_version": 23.0}, "api_version must be of the form 'v23.0'"),
-        ({"base_url": "graph.facebook.com"}, "base_url must be http:// or https://"),
-        ({"base_url": "ftp://graph.facebook.com"}, "base_url must be http:// or https://"),
-        ({"base_url": "https://"}, "base_url must be http:// or https://"),
+        ({"base_url": "graph.facebook.com"}, "base_url must be an http:// or https:// URL"),
+        ({"base_url": "ftp://graph.facebook.com"}, "base_url must be an http:// or https:// URL"),
+        ({"base_url": "https://"}, "base_url must be an http:// or https:// URL"),
         ({"base_url": "https://user:word@graph.facebook.com"}, "no user"),
-        ({"base_url": "https://graph.facebook.com?x=1"}, "base_url must be http:// or https://"),
-        ({"base_url": "https://graph.facebook.com:port"}, "base_url must be http:// or https://"),
-        ({"base_url": None}, "base_url must be http:// or https://"),
+        ({"base_url": "https://graph.facebook.com?x=1"}, "base_url must be an http:// or https:// URL"),
+        ({"base_url": "https://graph.facebook.com:port"}, "base_url must be an http:// or https:// URL"),
+        ({"base_url": None}, "base_url must be an http:// or https:// URL"),
         (
             {"base_url": "https://graph.facebook.com/v23.0"},
-            "base_url must end before the version, as 'https://graph.facebook.com' does: v23.0 is for api_version",
+            "base_url must be a URL without the API's version, such as 'https://graph.facebook.com': the version v23",
         ),
-        ({"base_url": "http://127.0.0.1:8080/shop/v25.0/"}, "v25.0 is for api_version"),
-        ({"base_url": "http://127.0.0.1/v23"}, "base_url must end before the version"),
-        ({"base_url": "http://graph.facebook.com"}, "base_url must be https:// for facebook.com: http:// would send"),
-        ({"base_url": "HTTP://Graph.Beta.Facebook.COM.:80"}, "base_url must be https:// for facebook.com"),
-        ({"base_url": "http://facebook.com"}, "base_url must be https:// for facebook.com"),
+        ({"base_url": "http://127.0.0.1:8080/shop/v25.0/"}, "the version v25.0 is a setting of its own"),
+        ({"base_url": "http://127.0.0.1/v23"}, "base_url must be a URL without the API's version"),
+        (
+            {"base_url": "http://graph.facebook.com"},
+            "base_url must be an https:// URL for facebook.com: http:// would send",
+        ),
+        ({"base_url": "HTTP://Graph.Beta.Facebook.COM.:80"}, "base_url must be an https:// URL for facebook.com"),
+        ({"base_url": "http://facebook.com"}, "base_url must be an https:// URL for facebook.com"),
         ({"app_secret": ""}, "app_secret must be a string that is not empty"),
-        ({"app_secret": "a b"}, "app_secret has blanks"),
+        ({"app_secret": "a b"}, "app_secret must be printable ASCII without blanks"),
         ({"access_token": ""}, "access_token must be a string that is not empty"),
         ({"access_token": None}, "access_token must be a string that is not empty"),
         ({"access_token": b"bytes"}, "access_token must be a string that is not empty"),
-        ({"access_token": "two words"}, "access_token has blanks"),
-        ({"access_token": "line\n"}, "access_token has blanks, line breaks"),
-        ({"access_token": "line\r\nX-Other: header"}, "access_token has blanks, line breaks"),
-        ({"access_token": "tökén"}, "characters that no token has"),
+        ({"access_token": "two words"}, "access_token must be printable ASCII without blanks"),
+        ({"access_token": "line\n"}, "access_token must be printable ASCII without blanks or line breaks"),
+        (
+            {"access_token": "line\r\nX-Other: header"},
+            "access_token must be printable ASCII without blanks or line breaks",
+        ),
+        ({"access_token": "tökén"}, "access_token must be printable ASCII"),
         ({"session": 5}, "session must be an aiohttp.ClientSession or a GraphSession, not int"),
-        ({"retry": 3}, "retry must be a RetryPolicy, such as RetryPolicy(max_attempts=3), not 3"),
-        ({"retry": RetryPolicy}, "retry must be a RetryPolicy, such as"),
-        ({"throttle": 5}, "throttle must be a Throttle or another RateLimiter, not 5"),
-        ({"throttle": Throttle}, "throttle must be a Throttle or another RateLimiter, not <class"),
+        ({"retry": 3}, "retry must be an instance of RetryPolicy, such as RetryPolicy(max_attempts=3), not 3"),
+        (
+            {"retry": RetryPolicy},
+            "retry must be an instance of RetryPolicy, such as RetryPolicy(max_attempts=3), not RetryPolicy",
+        ),
+        ({"throttle": 5}, "throttle must be an instance of RateLimiter, such as Throttle(), not 5"),
+        ({"throttle": Throttle}, "throttle must be an instance of RateLimiter, such as Throttle(), not Throttle"),
         ({"on_event": 5}, "on_event must be callable with an event, plain or async, not 5"),
         ({"trace_configs": 5}, "trace_configs must be a sequence of aiohttp.TraceConfig, not 5"),
         ({"trace_configs": [5]}, "trace_configs must be a sequence of aiohttp.TraceConfig, not [5]"),
@@ -569,7 +582,9 @@ def test_without_a_token_in_the_environment_the_error_names_it(
 ) -> None:
     if token is not None:
         environment.setenv("WA_ACCESS_TOKEN", token)
-    with pytest.raises(InvalidArgumentError, match="WA_ACCESS_TOKEN is not set"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"^WA_ACCESS_TOKEN must be set in the environment: export your access token$"
+    ):
         PhoneNumberClient.from_env()
 
 
@@ -591,7 +606,7 @@ async def test_a_lent_graph_session_serves_several_clients_and_stays_open() -> N
 
 @pytest.mark.parametrize("more", [{"access_token": TOKEN}, {"api_version": "v24.0"}], ids=str)
 def test_a_lent_graph_session_is_given_alone(more: dict[str, Any]) -> None:
-    with pytest.raises(InvalidArgumentError, match="give it alone"):
+    with pytest.raises(InvalidArgumentError, match=r"^session must be given alone: a GraphSession has its own"):
         PhoneNumberClient(session=GraphSession(TOKEN), **more)
 
 

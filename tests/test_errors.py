@@ -5,6 +5,7 @@ import copy
 import inspect
 import pickle
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -99,7 +100,7 @@ def samples() -> list[WaPhoneError]:
     """A new error of every class."""
     return [
         WaPhoneError("it failed"),
-        InvalidArgumentError("limit must be a whole number"),
+        InvalidArgumentError("limit", "a whole number", 1.5, hint="a page is never cut"),
         TransportError("no response", sent=False),
         RequestTimeoutError("no response in time", sent=False),
         OutcomeUnknownError(
@@ -170,6 +171,46 @@ async def test_errors_pass_through_an_async_context_manager(error: WaPhoneError)
 
 def test_a_new_error_knows_nothing_of_its_call(error: WaPhoneError) -> None:
     assert (error.attempts, error.retryable, error.seconds_left) == (0, False, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (0, "0"),
+        (None, "None"),
+        ("id,,status", "'id,,status'"),
+        ("A" * 58, f"'{'A' * 58}'"),
+        ("A" * 59, "a string of 59 characters"),
+        (["A" * 59], "a long list"),
+        (bytes, "bytes"),
+        (Path("/srv", *"exports" * 10, "numbers.csv"), "/srv/e/x/p/o/r/t/s" + "/e/x/p/o/r/t/s" * 9 + "/numbers.csv"),
+    ],
+    ids=["number", "None", "text", "at most 60", "longer", "list", "class", "path"],
+)
+def test_an_invalid_argument_keeps_its_value_as_a_text(given: object, shown: str) -> None:
+    error = InvalidArgumentError("limit", "a whole number", given)
+    assert str(error) == f"limit must be a whole number, not {shown}"
+    assert (error.argument, error.expected, error.given, error.hint) == ("limit", "a whole number", shown, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InvalidArgumentError("limit", "a whole number"), "limit must be a whole number"),
+        (InvalidArgumentError("limit", "1", 0, hint="no page is empty"), "limit must be 1, not 0: no page is empty"),
+        (InvalidArgumentError("after", "left out", hint="give one"), "after must be left out: give one"),
+    ],
+    ids=["without its value", "all", "with a hint"],
+)
+def test_an_invalid_argument_is_one_sentence(error: InvalidArgumentError, sentence: str) -> None:
+    assert str(error) == sentence
+    assert repr(error) == f"InvalidArgumentError('{sentence}')"
+
+
+def test_an_invalid_argument_can_get_the_name_that_its_user_knows() -> None:
+    error = InvalidArgumentError("limit", "a whole number", 1.5)
+    error.argument = "--limit"
+    assert str(error) == "--limit must be a whole number, not 1.5"
 
 
 def test_by_default_the_request_may_have_been_sent() -> None:

@@ -1,4 +1,4 @@
-"""What is said where an extra is not installed: the same sentence for each, with the line that installs it."""
+"""Where an extra is not installed, the error has the line that installs it. The sentence is the same for each."""
 
 import importlib
 import subprocess
@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from wa_phone_async._optional import Extra
+from wa_phone_async._optional import requires
 from wa_phone_async.errors import InvalidArgumentError
 
-LINE = 'this needs the extra "{0}": python -m pip install "wa_phone_async[{0}]"'
+LINE = 'the extra "{0}" must be installed: python -m pip install "wa_phone_async[{0}]"'
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,16 @@ def test_an_import_without_its_package_says_what_to_install(module: str, package
     assert done.stderr.splitlines()[-1] == f"ImportError: {LINE.format(extra)}"
 
 
-def test_where_a_caller_wants_another_error_it_is_the_same_sentence() -> None:
-    with pytest.raises(InvalidArgumentError) as caught, Extra("otel", error=InvalidArgumentError):
+def test_where_an_argument_needs_it_the_sentence_is_the_same() -> None:
+    with pytest.raises(InvalidArgumentError) as caught, requires("otel", error=InvalidArgumentError):
         importlib.import_module("no_such_package")
     assert str(caught.value) == LINE.format("otel")
+    assert caught.value.argument == 'the extra "otel"'
+    assert isinstance(caught.value.__cause__, ImportError)
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), ImportError("no", name="wa_phone_async.integrations.otel")])
 def test_any_other_error_is_left_as_it_is(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, Extra("otel"):
+    with pytest.raises(type(error)) as caught, requires("otel"):
         raise error
     assert caught.value is error

@@ -581,6 +581,11 @@ def errors_keep_what_is_known(
         assert_type(error.usage, wa.Usage | None)
     elif isinstance(error, wa.TransportError):
         assert_type(error.sent, bool)
+    elif isinstance(error, wa.InvalidArgumentError):
+        assert_type(error.argument, str)
+        assert_type(error.expected, str)
+        assert_type(error.given, str | None)
+        assert_type(error.hint, str | None)
     elif isinstance(error, wa.DecodeError):
         assert_type(error.http_status, int | None)
         assert_type(error.garbled, bool)

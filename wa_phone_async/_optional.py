@@ -1,24 +1,28 @@
-"""One file for each optional package, and `Extra`, which says what to install where one is missing."""
+"""Optional packages. Where one is missing, `requires` says what to install."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 
-class Extra:
-    """An extra, in whose block its packages are imported: `with Extra("otel"): from opentelemetry import trace`.
+from .errors import InvalidArgumentError
+
+
+@contextmanager
+def requires(extra: str, *, error: type[ImportError | InvalidArgumentError] = ImportError) -> Generator[None]:
+    """Import an extra's packages in the block, or say what to install.
+
+    It reads `with requires("otel"): from opentelemetry import trace`.
 
     Args:
-        name: The extra's name.
-        error: The class of the error, whose text is one sentence with the line that installs the extra.
+        extra: The extra's name.
+        error: What to raise where a package is missing. Take `InvalidArgumentError` where an argument needs the extra.
     """
-
-    def __init__(self, name: str, *, error: type[Exception] = ImportError) -> None:
-        self._name = name
-        self._error = error
-
-    def __enter__(self) -> None:
-        """There is nothing to begin."""
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, ImportError) and str(error.name).partition(".")[0] != "wa_phone_async":
-            text = f'this needs the extra "{self._name}": python -m pip install "wa_phone_async[{self._name}]"'
-            raise self._error(text) from error
+    try:
+        yield
+    except ImportError as missing:
+        if str(missing.name).partition(".")[0] == "wa_phone_async":
+            raise  # it is our own mistake, and no installation fixes it
+        install = f'python -m pip install "wa_phone_async[{extra}]"'
+        wrong = InvalidArgumentError(f'the extra "{extra}"', "installed", hint=install)
+        raise (wrong if error is InvalidArgumentError else ImportError(str(wrong))) from missing

@@ -102,8 +102,7 @@ class PhoneNumberClient:
             known = ", ".join(sorted(Settings.__optional_keys__))
             raise TypeError(f"{type(self).__name__} has no setting {', '.join(sorted(unknown))}; it has {known}")
         if not isinstance(session, aiohttp.ClientSession | GraphSession | None):
-            kind = type(session).__name__
-            raise InvalidArgumentError(f"session must be an aiohttp.ClientSession or a GraphSession, not {kind}")
+            raise InvalidArgumentError("session", "an aiohttp.ClientSession or a GraphSession", type(session))
         self._owns_session = not isinstance(session, GraphSession)
         self._is_closed = False
         self._ensuring = Ensuring()
@@ -112,7 +111,7 @@ class PhoneNumberClient:
         elif access_token is None and not settings:
             self.session = session
         else:
-            raise InvalidArgumentError("a borrowed GraphSession has its own token and settings: give it alone")
+            raise InvalidArgumentError("session", "given alone", hint="a GraphSession has its own token and settings")
 
     @classmethod
     def from_env(cls, *, session: aiohttp.ClientSession | None = None, **settings: Unpack[Settings]) -> Self:
@@ -126,7 +125,7 @@ class PhoneNumberClient:
         if settings.get("app_secret") is not None:
             settings["app_secret"] = conceal(settings.get("app_secret"))
         if not os.environ.get("WA_ACCESS_TOKEN"):
-            raise InvalidArgumentError("WA_ACCESS_TOKEN is not set: export the access token under this name")
+            raise InvalidArgumentError("WA_ACCESS_TOKEN", "set in the environment", hint="export your access token")
         found: Settings = {}
         if version := os.environ.get("WA_API_VERSION"):
             found["api_version"] = version

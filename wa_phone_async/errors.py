@@ -29,6 +29,7 @@ You can pickle every error and add notes to it. No error holds a secret.
 from __future__ import annotations
 
 import math
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 CLOSED: Final = "this client is closed: enter it again with 'async with', or make a new one"
 """The text of the `RuntimeError` for a call on a closed client."""
+_NOT_SHOWN: Final = object()  # `None` can be the wrong value
+_LONGEST_SHOWN: Final = 60  # characters; tokens are longer
 
 
 class WaPhoneError(Exception):
@@ -65,7 +68,52 @@ def _rebuild(kind: type[WaPhoneError], args: tuple[Any, ...]) -> WaPhoneError:
 
 
 class InvalidArgumentError(WaPhoneError, ValueError):
-    """An argument was refused before anything was sent; the text says what would be right."""
+    """An argument is wrong, and nothing was sent: "limit must be a whole number from 1 to 100, not 0".
+
+    Args:
+        argument: What has to change, by its name.
+        expected: What would be right, in words that follow "must be".
+        given: The value that is wrong. Pass its class where the value says too little, or must not be shown. Pass
+            nothing for a secret.
+        hint: Why it is wrong, or what to do. It ends the sentence.
+    """
+
+    argument: str
+    """What has to change: an argument, an environment variable such as `WA_ACCESS_TOKEN`, or an extra to install."""
+    expected: str
+    """What would be right, such as `a whole number from 1 to 100`."""
+    given: str | None
+    """The wrong value as the sentence shows it, or `None` where it is not shown. A long string is only described: it
+    could be a token in the wrong place."""
+    hint: str | None
+    """Why it is wrong, or what to do; `None` where `expected` says enough."""
+
+    def __init__(self, argument: str, expected: str, given: object = _NOT_SHOWN, *, hint: str | None = None) -> None:
+        super().__init__(argument, expected)
+        self.argument = argument
+        self.expected = expected
+        self.given = None if given is _NOT_SHOWN else _shown(given)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        given = "" if self.given is None else f", not {self.given}"
+        hint = "" if self.hint is None else f": {self.hint}"
+        return f"{self.argument} must be {self.expected}{given}{hint}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+def _shown(value: object) -> str:
+    """A wrong value for people. The error keeps only this text, since it is logged and pickled."""
+    if isinstance(value, type):
+        return value.__name__
+    if isinstance(value, PurePath):
+        return str(value)
+    text = repr(value)
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"a string of {len(value)} characters" if isinstance(value, str) else f"a long {type(value).__name__}"
 
 
 class TransportError(WaPhoneError):

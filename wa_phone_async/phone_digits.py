@@ -45,7 +45,7 @@ def whole_number(phone_number: str, cc: str | None) -> str:
     digits = phone_number if cc is None or phone_number.startswith(cc) else cc + phone_number
     if len(digits) > _MOST_DIGITS:
         raise InvalidArgumentError(
-            f"phone_number must have at most 15 digits with its country code, not {len(digits)}: does cc belong to it?"
+            "phone_number", "at most 15 digits long together with cc", len(digits), hint="check that cc belongs to it"
         )
     return digits
 

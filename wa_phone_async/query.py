@@ -1,6 +1,5 @@
-"""What the caller asks for, checked before anything is sent, as the parameters that the API takes.
+"""The options of a list and of a create, checked and turned into request parameters. This costs no call.
 
-Each check says in one sentence what was wrong and what would be right, and costs no call.
 Patterns and ranges are those of Meta's v23.0 OpenAPI description of this edge, read on 2026-11-22.
 """
 
@@ -15,33 +14,33 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from .checks import check_match, check_node_id, shown
+from .checks import check_match, check_node_id
 from .errors import InvalidArgumentError
 from .models import ALL_FIELDS
 
 DEFAULT_PAGE_SIZE: Final = 25
-"""Rows of a page where no `limit` is sent."""
+"""Rows of a page, if you send no `limit`."""
 
 
 AccountKind = Literal["owned", "client"]
-"""How an account belongs to a business: it is its own, or another's that is shared with it."""
+"""How an account belongs to a business: the business owns it, or a client shares it."""
 
 
 class Sort(StrEnum):
     """The order of a list, in the spelling of Meta's v23.0 reference, read 2026-11-22.
 
-    The live service refuses these four spellings and takes others (measured by a third party, 2026-09-09), so the
-    client sends the one that works, and remembers which. A plain string is sent as it is.
+    The live service rejects these four spellings and takes others (measured by a third party, 2026-09-09). The
+    client sends the spelling that works, and remembers it. A plain string is sent as it is.
     """
 
     CREATION_TIME_ASC = "creation_time.asc"
-    """The one created first comes first."""
+    """The number that was created first comes first."""
     CREATION_TIME_DESC = "creation_time.desc"
-    """The one created last comes first."""
+    """The number that was created last comes first."""
     LAST_ONBOARDED_TIME_ASC = "last_onboarded_time.asc"
-    """The one onboarded first comes first."""
+    """The number that was onboarded first comes first."""
     LAST_ONBOARDED_TIME_DESC = "last_onboarded_time.desc"
-    """The one onboarded last comes first, as unless told."""
+    """The number that was onboarded last comes first. This is the API's default."""
 
 
 @attrs.frozen
@@ -52,25 +51,26 @@ class Filter:
     the operator `EQUAL` is known to work on this edge.
 
     Raises:
-        InvalidArgumentError: The field is no name, the operator is no word, or a boolean came as text.
+        InvalidArgumentError: The field is not a name, the operator is not a word, the value is not JSON, or a field
+            that needs a boolean has another value.
     """
 
     field: str
     """The field's name."""
     value: bool | int | float | str | list[Any]
-    """What it is compared with. `is_official_business_account` wants a `bool`: as text the API misreads it."""
+    """The value to compare with. A field that begins with `is_` needs a `bool`: the API misreads a text."""
     operator: str = "EQUAL"
-    """How it is compared."""
+    """How to compare."""
 
     def __attrs_post_init__(self) -> None:
         if not (isinstance(self.field, str) and re.fullmatch(r"[a-z_]+", self.field)):
-            raise InvalidArgumentError(f"Filter's field must be a field's name, not {self.field!r}")
+            raise InvalidArgumentError("Filter.field", "the name of a field", self.field)
         if not (isinstance(self.operator, str) and re.fullmatch(r"[A-Z_]+", self.operator)):
-            raise InvalidArgumentError(f"Filter's operator must be a word like 'EQUAL', not {self.operator!r}")
+            raise InvalidArgumentError("Filter.operator", "a word such as 'EQUAL'", self.operator)
         if not (isinstance(self.value, bool | int | float | str | list) and _is_json(self.value)):
-            raise InvalidArgumentError(f"Filter's value must be plain JSON, not {self.value!r}")
+            raise InvalidArgumentError("Filter.value", "plain JSON", self.value)
         if self.field.startswith("is_") and not isinstance(self.value, bool):
-            raise InvalidArgumentError(f"Filter({self.field!r}, …) wants True or False, not {self.value!r}")
+            raise InvalidArgumentError("Filter.value", f"True or False for {self.field}", self.value)
 
 
 def _is_json(value: object) -> bool:
@@ -87,7 +87,7 @@ def list_params(
     filtering: Filter | Iterable[Filter] | None,
     sort: Sort | str | None,
 ) -> dict[str, str]:
-    """The query parameters of a list, without its size and place. A `Sort` stays one, to be spelled later."""
+    """Return a list's query parameters, without limit and cursor. A `Sort` stays a `Sort`, which is spelled later."""
     params: dict[str, str] = {}
     if fields is not None:
         params["fields"] = read_fields(fields)
@@ -95,22 +95,22 @@ def list_params(
         params["filtering"] = _read_filters(filtering)
     if sort is not None:
         if not (isinstance(sort, str) and sort):
-            raise InvalidArgumentError(f"sort must be a Sort or the API's own text for one, not {sort!r}")
+            raise InvalidArgumentError("sort", "an order such as 'creation_time.desc'", sort)
         params["sort"] = sort
     return params
 
 
-# A field of Graph: a name, with modifiers such as `.limit(5)`. Nested `{…}` are taken off before it is applied.
+# A field of Graph: a name, with modifiers such as `.limit(5)`. `read_fields` removes nested `{…}` before it matches.
 _FIELD = r"[A-Za-z_]\w*(?:\.\w+\([^(){}]*\))*"
 _FIELDS = re.compile(rf"{_FIELD}(?:,{_FIELD})*", re.ASCII)
 _NESTED = re.compile(rf"\{{{_FIELD}(?:,{_FIELD})*\}}", re.ASCII)
 
 
 def read_fields(fields: Iterable[str] | str) -> str:
-    """The wire form of `fields`, checked for its shape only: which fields exist is the API's to say."""
+    """Return `fields` as the API takes them. Only the syntax is checked: the API knows which fields exist."""
     names = [fields] if isinstance(fields, str) else list(fields) if isinstance(fields, Iterable) else [fields]
     if names == ["all"]:
-        raise InvalidArgumentError("fields='all' names no field: give fields=ALL_FIELDS for all that a number has")
+        raise InvalidArgumentError("fields", "ALL_FIELDS for all that a number has", "all")
     if names and all(isinstance(name, str) for name in names):
         text = re.sub(r"\s*,\s*", ",", ",".join(names).strip())
         bare, nested = text, 1
@@ -118,32 +118,33 @@ def read_fields(fields: Iterable[str] | str) -> str:
             bare, nested = _NESTED.subn("", bare)
         if _FIELDS.fullmatch(bare):
             return text
-    raise InvalidArgumentError(
-        f"fields must be names such as ['id', 'status'] or 'id,status', not {fields!r}; None asks for the API's default"
-    )
+    raise InvalidArgumentError("fields", "names such as 'id,status'", fields)
 
 
 def fields_with(name: str, fields: Iterable[str] | str) -> str:
-    """The wire form of `fields` with one that is needed among them."""
+    """Return `fields` as the API takes them, with one field added if it is missing."""
     text = read_fields(fields)
     return text if name in split_fields(text) else f"{text},{name}"
 
 
 @functools.lru_cache  # the same for each page of a list, and mostly for each list
 def optional_fields(fields: str | None) -> frozenset[str]:
-    """The fields that the API may lack without harm: those of `ALL_FIELDS`, where all of them are asked for."""
-    asked = frozenset(split_fields(fields)) if fields else frozenset[str]()
-    return frozenset(ALL_FIELDS) - {"id"} if asked.issuperset(ALL_FIELDS) else frozenset()
+    """Return the fields that a request can go without, where the API does not know them.
+
+    They are those of `ALL_FIELDS`, if all of them are requested. A caller who names single fields needs each of them.
+    """
+    requested = frozenset(split_fields(fields)) if fields else frozenset[str]()
+    return frozenset(ALL_FIELDS) - {"id"} if requested.issuperset(ALL_FIELDS) else frozenset()
 
 
 @functools.lru_cache
 def without_fields(fields: str, left_out: frozenset[str]) -> str:
-    """The wire form of the fields without some of them."""
+    """Return `fields` as the API takes them, without some of them."""
     return ",".join(name for name in split_fields(fields) if name not in left_out)
 
 
 def split_fields(fields: str) -> list[str]:
-    """The top-level fields of the wire form: `a,b{c,d}` has two."""
+    """Split `fields` at the top level: `a,b{c,d}` has two."""
     names, depth = [""], 0
     for character in fields:
         depth += (character in "({") - (character in ")}")
@@ -159,7 +160,7 @@ def _read_filters(filtering: Filter | Iterable[Filter]) -> str:
         [filtering] if isinstance(filtering, Filter) else list(filtering) if isinstance(filtering, Iterable) else []
     )
     if not filters or not all(isinstance(condition, Filter) for condition in filters):
-        raise InvalidArgumentError(f"filtering must be one Filter or several, not {filtering!r}")
+        raise InvalidArgumentError("filtering", "one Filter or several", filtering)
     conditions = [{"field": f.field, "operator": f.operator, "value": f.value} for f in filters]
     return json.dumps(conditions, separators=(",", ":"))
 
@@ -171,10 +172,10 @@ _ACCOUNTS_EDGES: Final = {
 
 
 def accounts_edge(kind: object) -> str:
-    """The edge of a business that lists its accounts of one kind."""
+    """Return the edge that lists a business's accounts of one kind."""
     if isinstance(kind, str) and kind in _ACCOUNTS_EDGES:
         return _ACCOUNTS_EDGES[kind]
-    raise InvalidArgumentError(f"kind must be 'owned' or 'client', not {shown(kind)}")
+    raise InvalidArgumentError("kind", "'owned' or 'client'", kind)
 
 
 def create_body(
@@ -185,7 +186,7 @@ def create_body(
     migrate_phone_number: bool | None,
     preverified_id: str | None,
 ) -> dict[str, Any]:
-    """The JSON body of a create, without what was not given."""
+    """Return the JSON body of a create, without the arguments that are `None`."""
     check_match(
         "phone_number",
         phone_number,
@@ -193,13 +194,13 @@ def create_body(
         "7 to 15 digits, the first not 0, without + or blanks",
     )
     if verified_name is None and not migrate_phone_number:
-        raise InvalidArgumentError("verified_name is missing: 2 to 75 characters, unless migrate_phone_number is True")
+        raise InvalidArgumentError("verified_name", "2 to 75 characters long", hint="only a migration can leave it out")
     if verified_name is not None and not (isinstance(verified_name, str) and 2 <= len(verified_name) <= 75):
-        raise InvalidArgumentError(f"verified_name must have 2 to 75 characters, not {verified_name!r}")
+        raise InvalidArgumentError("verified_name", "2 to 75 characters long", verified_name)
     if cc is not None:
         check_match("cc", cc, r"[0-9]{1,3}", "a country's dial code of 1 to 3 digits, without +")
     if migrate_phone_number is not None and not isinstance(migrate_phone_number, bool):
-        raise InvalidArgumentError(f"migrate_phone_number must be True or False, not {migrate_phone_number!r}")
+        raise InvalidArgumentError("migrate_phone_number", "True or False", migrate_phone_number)
     if preverified_id is not None:
         check_node_id("preverified_id", preverified_id)
     body = {

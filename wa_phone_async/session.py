@@ -169,10 +169,10 @@ class GraphSession:
         check_at_least_one("max_body", max_body)
         self._max_body = max_body
         if throttle is not None:
-            check_kind("throttle", throttle, RateLimiter, "a Throttle or another RateLimiter")
+            check_kind("throttle", throttle, RateLimiter, "an instance of RateLimiter, such as Throttle()")
         self._throttle: RateLimiter = Throttle() if throttle is None else throttle
         if retry is not None:
-            check_kind("retry", retry, RetryPolicy, "a RetryPolicy, such as RetryPolicy(max_attempts=3)")
+            check_kind("retry", retry, RetryPolicy, "an instance of RetryPolicy, such as RetryPolicy(max_attempts=3)")
         self._retry = RetryPolicy() if retry is None else retry
         self._persistent_attempt = retrying(self._retry, self._tell_retry)(self._attempt)
         self._events = Announcer()

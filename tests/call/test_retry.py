@@ -123,7 +123,7 @@ def test_a_page_that_is_too_large_is_not_retried() -> None:
         (DecodeError("cut", http_status=200, garbled=True), True, False, "an invalid response (HTTP 200)"),
         (DecodeError("no id", http_status=200), False, False, "an invalid response (HTTP 200)"),
         (DecodeError("a redirect", http_status=302), False, False, "an invalid response (HTTP 302)"),
-        (InvalidArgumentError("limit"), False, False, None),
+        (InvalidArgumentError("limit", "a whole number"), False, False, None),
         (PaginationError("a circle"), False, False, None),
         (OutcomeUnknownError("?", waba_id="1", phone_number="2", reason="a time-out"), False, False, None),
         (WaPhoneError("?"), False, False, None),

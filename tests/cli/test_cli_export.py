@@ -331,20 +331,23 @@ def test_a_full_disk_is_one_sentence_and_no_loss(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--out n.csv", "which accounts? Give one of --wabas FILE and --business ID, or try it with --sandbox"),
-        ("--out n.csv --wabas - --business 7", "--wabas and --business exclude each other: give one of them"),
-        ("--out n.csv --wabas - --business 7 --sandbox", "--wabas and --business exclude each other"),
+        ("--out n.csv", "--wabas FILE or --business ID must be given, or --sandbox to try it"),
+        ("--out n.csv --wabas - --business 7", "--wabas must be left out where --business is given"),
+        ("--out n.csv --wabas - --business 7 --sandbox", "--wabas must be left out where --business is given"),
         ("--wabas wabas.txt", "export needs --out: wa-phone export --help has examples"),
-        ("--wabas wabas.txt --out n.xml", "cannot export to n.xml: the formats are .jsonl, .csv and .parquet"),
-        ("--wabas wabas.txt --out /dev/null", "cannot write to /dev/null: it is no file but a device"),
-        ("--wabas wabas.txt --out n.csv --errors /dev/stderr", "cannot write to /dev/stderr: it is no file but what"),
+        ("--wabas wabas.txt --out n.xml", "--out must be a file that ends in .jsonl, .csv or .parquet, not 'n.xml'"),
+        ("--wabas wabas.txt --out /dev/null", "--out must be a file, not /dev/null: it is a device"),
+        ("--wabas wabas.txt --out n.csv --errors /dev/stderr", "--errors must be a file, not /dev/stderr: it is what"),
         ("--wabas wabas.txt --out n.csv --errors n.csv", "--errors must be another file than"),
         (
             "--wabas wabas.txt --out n.csv --errors wabas.txt",
             "--wabas must be another file than --out and --errors, not wabas.txt",
         ),
-        ("--wabas nowhere.txt --out n.csv", "cannot read nowhere.txt: No such file or directory; --wabas wants a file"),
-        ("--wabas . --out n.csv", "cannot read .: Is a directory; --wabas wants a file"),
+        (
+            "--wabas nowhere.txt --out n.csv",
+            "--wabas must be a file with an id in each line, not nowhere.txt: No such file or directory",
+        ),
+        ("--wabas . --out n.csv", "--wabas must be a file with an id in each line, not .: Is a directory"),
         ("--wabas wabas.txt --out n.csv --limit 0", "--limit must be a whole number from 1 to 100, not 0"),
         ("--wabas wabas.txt --out n.csv --concurrency 0", "--concurrency must be a whole number from 1 up, not 0"),
         ("--wabas wabas.txt --out n.csv --fields a,,b", "--fields must be names such as"),
@@ -377,17 +380,28 @@ def interrupt() -> None:
 def test_an_unfinished_export_is_not_overwritten(run: Run, unfinished: Path) -> None:
     done = run("--wabas", unfinished, "--out", "n.csv")
     assert (done.status, done.err.count("\n")) == (2, 1)
-    assert re.search(r"not finished is in .*n\.csv\.parts: go on with --resume, or remove", done.err)
+    assert re.search(
+        r"--resume must be given: an unfinished export is in .*n\.csv\.parts; remove it to begin again", done.err
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--fields", "id"), "was begun with --fields 'id,display"),
-        (("--filter", "account_mode=LIVE"), r"was begun with --filter \[\], and this one has \['account_mode=LIVE'\]"),
-        (("--api-version", "v24.0"), "was begun with --api-version 'v23.0', and this one has 'v24.0'"),
-        (("--wabas", "-"), "was begun with accounts 'in .*wabas.txt', and this one has 'in standard input'"),
-        (("--base-url", "http://127.0.0.1:1"), "was begun with --base-url"),
+        (("--fields", "id"), "--fields must be 'id,display.*', as when the export began, not 'id': give the same"),
+        (
+            ("--filter", "account_mode=LIVE"),
+            r"--filter must be \[\], as when the export began, not \['account_mode=LIVE'\]",
+        ),
+        (("--api-version", "v24.0"), "--api-version must be 'v23.0', as when the export began, not 'v24.0'"),
+        (
+            ("--wabas", "-"),
+            "--wabas or --business must be 'in .*wabas.txt', as when the export began, not 'in standard input'",
+        ),
+        (
+            ("--base-url", "http://127.0.0.1:1"),
+            "--base-url must be 'http://.*', as when the export began, not 'http://127.0.0.1:1'",
+        ),
     ],
 )
 def test_another_export_is_not_the_same_one(run: Run, unfinished: Path, options: tuple[str, str], said: str) -> None:
@@ -537,7 +551,10 @@ def test_a_pipe_without_lines_is_refused(run: Run, pipe: int, monkeypatch: pytes
     os.write(pipe, b"5" * 300)
     os.close(pipe)
     done = run("--wabas", "-", "--out", "n.csv")
-    assert done == (2, "wa-phone: standard input has a line that is too long for an id: give an id in each line\n")
+    assert done == (
+        2,
+        "wa-phone: --wabas must be a file with an id in each line: a line of standard input is too long for an id\n",
+    )
 
 
 async def test_a_stop_before_the_first_id_reads_nothing(pipe: int, wabas: Path) -> None:
@@ -569,7 +586,7 @@ def test_a_file_on_standard_input(run: Run, sandbox: Sandbox, pipe: int, wabas: 
 def test_no_standard_input_at_all(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     done = run("--wabas", "-", "--out", "n.csv")
-    assert done == (2, "wa-phone: cannot read standard input, since it is closed: give --wabas a file\n")
+    assert done == (2, "wa-phone: --wabas must be a file: standard input is closed\n")
 
 
 # --- progress
@@ -671,7 +688,9 @@ def test_two_exports_to_one_file_at_once(sandbox: Sandbox, wabas: Path) -> None:
         with start("--wabas", wabas, "--out", "n.csv") as second:
             assert second.stderr
             said = second.stderr.read()
-        assert re.fullmatch(r"wa-phone: another export is writing to .*n\.csv\.parts: let it end first\n", said)
+        assert re.fullmatch(
+            r"wa-phone: --out must be free: another export writes to .*n\.csv\.parts; let it end first\n", said
+        )
         assert second.returncode == 2
         first.communicate(SMALL_WABA)
     assert first.returncode == 0

@@ -570,10 +570,10 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            ("", "which number? Give WABA_ID and --phone-number, or try it with --sandbox"),
-            ("1", "which number? Give WABA_ID and --phone-number, or try it with --sandbox"),
+            ("", "WABA_ID and --phone-number must be given, or --sandbox to try it"),
+            ("1", "WABA_ID and --phone-number must be given, or --sandbox to try it"),
             ("1 --phone-number +1", "--phone-number must "),
-            (f"1 --phone-number {DIGITS}", "--verified-name is "),
+            (f"1 --phone-number {DIGITS}", "--verified-name must be 2 to 75 characters long: only a migration"),
             (f"x --phone-number {DIGITS} --verified-name Acme", "WABA_ID must be "),
             (f"1 --phone-number {DIGITS} --language english", 'Invalid value "english" for --language. It is the code'),
             (f"1 --phone-number {DIGITS} --code-method FAX", 'Invalid value "FAX" for --code-method.'),

@@ -205,13 +205,13 @@ created 16315551000 in WABA 100200300400000: id
 300000000000000; unverified, and no code has been sent yet
 300000000000000
 $ wa-phone create 100200300400000 --phone-number 16315551000
-wa-phone: --verified-name is missing: 2 to 75 characters,
-unless --migrate-phone-number is given
+wa-phone: --verified-name must be 2 to 75 characters long:
+only a migration can leave it out
 $ wa-phone export --business 200300400500600 --out numbers.csv
 3 accounts, 254 numbers; 6 calls
 $ wa-phone export --wabas wabas.txt --out numbers.xlsx
-wa-phone: cannot export to numbers.xlsx: the formats are
-.jsonl, .csv and .parquet
+wa-phone: --out must be a file that ends in .jsonl, .csv or
+.parquet, not 'numbers.xlsx'
 $ wa-phone sandbox
 export WA_BASE_URL=http://127.0.0.1:12345
 export WA_ACCESS_TOKEN=any-token
@@ -271,13 +271,13 @@ created 16315551000 in WABA 100200300400000: id 300000000000000; unverified, and
 no code has been sent yet
 300000000000000
 $ wa-phone create 100200300400000 --phone-number 16315551000
-wa-phone: --verified-name is missing: 2 to 75 characters, unless
---migrate-phone-number is given
+wa-phone: --verified-name must be 2 to 75 characters long: only a migration can
+leave it out
 $ wa-phone export --business 200300400500600 --out numbers.csv
 3 accounts, 254 numbers; 6 calls
 $ wa-phone export --wabas wabas.txt --out numbers.xlsx
-wa-phone: cannot export to numbers.xlsx: the formats are .jsonl, .csv and
-.parquet
+wa-phone: --out must be a file that ends in .jsonl, .csv or .parquet, not
+'numbers.xlsx'
 $ wa-phone sandbox
 export WA_BASE_URL=http://127.0.0.1:12345
 export WA_ACCESS_TOKEN=any-token
@@ -328,11 +328,11 @@ $ wa-phone create 100200300400000 --phone-number 16315551000 --verified-name Acm
 created 16315551000 in WABA 100200300400000: id 300000000000000; unverified, and no code has been sent yet
 300000000000000
 $ wa-phone create 100200300400000 --phone-number 16315551000
-wa-phone: --verified-name is missing: 2 to 75 characters, unless --migrate-phone-number is given
+wa-phone: --verified-name must be 2 to 75 characters long: only a migration can leave it out
 $ wa-phone export --business 200300400500600 --out numbers.csv
 3 accounts, 254 numbers; 6 calls
 $ wa-phone export --wabas wabas.txt --out numbers.xlsx
-wa-phone: cannot export to numbers.xlsx: the formats are .jsonl, .csv and .parquet
+wa-phone: --out must be a file that ends in .jsonl, .csv or .parquet, not 'numbers.xlsx'
 $ wa-phone sandbox
 export WA_BASE_URL=http://127.0.0.1:12345
 export WA_ACCESS_TOKEN=any-token

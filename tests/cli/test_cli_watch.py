@@ -409,7 +409,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            ("watch", "which account? Give its WABA_ID, or try it with --sandbox"),
+            ("watch", "WABA_ID must be given, or --sandbox to try it"),
             ("watch x", "WABA_ID must be the id of the account, a string of digits, not 'x'"),
             ("watch 1 --interval 0", "--interval must be a number of seconds above 0, not 0.0"),
             ("watch 1 --interval often", 'Invalid value for --interval: unable to convert "often" into a number.'),

@@ -187,10 +187,10 @@ class Untouched:
 @pytest.mark.parametrize(
     ("name", "form", "problem"),
     [
-        ("numbers.xlsx", None, "cannot export to numbers.xlsx: the formats are .jsonl, .csv and .parquet"),
-        ("numbers", None, "cannot export to numbers: the formats are"),
-        ("numbers.csv", "xml", "cannot export to format 'xml': the formats are"),
-        (".", "csv", "it is no file"),
+        ("numbers.xlsx", None, "path must be a file that ends in .jsonl, .csv or .parquet, not 'numbers.xlsx'"),
+        ("numbers", None, "path must be a file that ends in .jsonl, .csv or .parquet, not 'numbers'"),
+        ("numbers.csv", "xml", "format must be 'jsonl', 'csv' or 'parquet', not 'xml'"),
+        (".", "csv", r"^path must be a file, not .*: it is a directory$"),
     ],
 )
 async def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, form: Any, problem: str) -> None:
@@ -219,12 +219,14 @@ async def test_where_the_header_cannot_be_written_nothing_is_left(
 
 async def test_errors_and_numbers_are_two_files(tmp_path: Path) -> None:
     file = tmp_path / "numbers.jsonl"
+    with pytest.raises(InvalidArgumentError, match=r"^errors must be a file, not .*: it is a directory$"):
+        await write(Untouched(), file, errors=tmp_path)
     with pytest.raises(InvalidArgumentError, match="errors must be another file than"):
         await write(Untouched(), file, errors=str(file))
 
 
 async def test_where_one_file_cannot_be_made_none_is_left(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match="the formats are"):
+    with pytest.raises(InvalidArgumentError, match=r"^path must be a file that ends in .*, not 'numbers.xlsx'$"):
         await write(Untouched(), tmp_path / "numbers.xlsx", errors=tmp_path / "failed.jsonl")
     assert names(tmp_path) == set()
 
@@ -358,7 +360,9 @@ def test_a_writer_that_was_abandoned_or_closed_takes_no_more(path: Path) -> None
         with Writer(path) as writer:
             writer.write(LISTINGS)
             end(writer)
-            with pytest.raises(InvalidArgumentError, match="closed"):
+            with pytest.raises(
+                InvalidArgumentError, match=r"^the file must be open: it was closed, and nothing can be added$"
+            ):
                 writer.write(LISTINGS)
     assert names(path.parent) == {path.name}
 
@@ -405,14 +409,16 @@ async def test_any_texts_survive_a_merge(path: Path) -> None:
 
 
 async def test_a_missing_part_is_said_before_anything_is_written(path: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"cannot merge .*part-9.*: there is no such file"):
+    with pytest.raises(InvalidArgumentError, match=r"^parts must be files that exist, not .*part-9"):
         await merge([path.with_name(f"part-9{path.suffix}")], path)
     assert names(path.parent) == set()
 
 
 async def test_parts_have_one_format(tmp_path: Path) -> None:
     (part,) = await parts_of(tmp_path / "numbers.csv", LISTINGS)
-    with pytest.raises(InvalidArgumentError, match=r"part-0\.csv into .*: they must have the same format"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"^parts must be files of the same format as .*, not .*part-0\.csv$"
+    ):
         await merge([part], tmp_path / "numbers.jsonl")
 
 
@@ -426,7 +432,7 @@ async def test_a_torn_part_is_refused(path: Path) -> None:
     (part,) = await parts_of(path, listings(3))
     part.write_bytes(part.read_bytes()[:-20])
     path.write_text(OLD, encoding="utf-8")
-    with pytest.raises(InvalidArgumentError, match=r"part-0\S+ is no whole "):
+    with pytest.raises(InvalidArgumentError, match=r"^parts must be whole (Parquet )?files, not .*part-0"):
         await merge([part], path)
     assert path.read_text(encoding="utf-8") == OLD
     assert names(path.parent) == {path.name, part.name}
@@ -435,7 +441,9 @@ async def test_a_torn_part_is_refused(path: Path) -> None:
 async def test_a_part_with_other_columns_is_refused(tmp_path: Path) -> None:
     part = tmp_path / "part.csv"
     part.write_bytes(b"waba_id,id\r\n1,2\r\n")
-    with pytest.raises(InvalidArgumentError, match="other columns"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"^parts must be files of the same version, not .*: it has other columns$"
+    ):
         await merge([part], tmp_path / "numbers.csv")
 
 

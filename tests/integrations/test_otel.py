@@ -530,7 +530,10 @@ def test_a_client_is_not_instrumented_twice() -> None:
     async def main() -> None:
         async with watched() as (_, client, telemetry), PhoneNumberClient(session=client.session) as other:
             for again in (client, other, client.session):
-                with pytest.raises(InvalidArgumentError, match="is instrumented already: first call what that"):
+                with pytest.raises(
+                    InvalidArgumentError,
+                    match=r"^client must be one that is not instrumented yet: first call what instrument\(\) returned",
+                ):
                     telemetry.watch(again)
             await client.list_phone_numbers(SMALL_WABA)
         assert len(telemetry.named(CALL)) == 1

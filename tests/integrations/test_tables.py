@@ -20,6 +20,7 @@ from wa_phone_async import (
     Usage,
     UsageMetric,
     WabaListing,
+    WebhookSignatureError,
     from_dict,
 )
 from wa_phone_async.integrations.notebook import MOST_ROWS
@@ -150,8 +151,15 @@ async def test_nothing_secret_is_shown(graph_sandbox: Sandbox) -> None:
 
 
 def test_an_error_without_facts_shows_its_text() -> None:
-    assert texts(InvalidArgumentError("limit must be 1 to 100")) == [
-        *("InvalidArgumentError", "message", "limit must be 1 to 100"),
+    assert texts(WebhookSignatureError("the webhook has no signature")) == [
+        *("WebhookSignatureError", "message", "the webhook has no signature"),
+    ]
+
+
+def test_an_invalid_argument_shows_what_would_be_right() -> None:
+    assert texts(InvalidArgumentError("limit", "a whole number from 1 to 100", 0)) == [
+        *("InvalidArgumentError", "message", "limit must be a whole number from 1 to 100, not 0"),
+        *("argument", "limit", "expected", "a whole number from 1 to 100", "given", "0"),
     ]
 
 

@@ -361,7 +361,7 @@ async def test_with_aiohttp_the_last_caller_who_leaves_ends_a_listing_for_the_ca
 # Errors
 
 ERRORS = [
-    (InvalidArgumentError("such as this"), 422, "such as this"),
+    (InvalidArgumentError("limit", "such as this"), 422, "limit must be such as this"),
     (BadRequestError("such as this", http_status=400), 400, "such as this (HTTP 400)"),
     (NotFoundError("such as this", http_status=404), 404, "such as this (HTTP 404)"),
     (WebhookSignatureError("such as this"), 403, "such as this"),

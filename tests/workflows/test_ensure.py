@@ -518,12 +518,15 @@ async def test_without_a_server_it_is_a_transport_error() -> None:
     ("arguments", "message"),
     [
         ({"phone_number": "+16315551000"}, "phone_number must be 7 to 15 digits"),
-        ({"verified_name": None}, "verified_name is missing"),
+        ({"verified_name": None}, "verified_name must be 2 to 75 characters long: only a migration"),
         ({"cc": "+1"}, "cc must be a country's dial code"),
-        ({"phone_number": "163155510001234", "cc": "44"}, "at most 15 digits with its country code, not 17"),
+        (
+            {"phone_number": "163155510001234", "cc": "44"},
+            "phone_number must be at most 15 digits long together with cc, not 17",
+        ),
         ({"fields": "a b"}, "fields must be names"),
         ({"follow": "before"}, "follow must be 'next' or 'after'"),
-        ({"recheck_delays": 3}, r"recheck_delays must be the seconds between looks, such as \(1, 2, 4\), not 3"),
+        ({"recheck_delays": 3}, r"recheck_delays must be seconds to wait, such as \(1, 2, 4\), not 3"),
         ({"recheck_delays": "123"}, "recheck_delays must be"),
         ({"recheck_delays": [True]}, "recheck_delays must be"),
         ({"recheck_delays": [-1]}, "recheck_delays must be"),

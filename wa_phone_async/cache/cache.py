@@ -224,7 +224,7 @@ class PhoneNumberCache:
         if others := options.keys() - ListOptions.__annotations__.keys():
             names = ", ".join(ListOptions.__annotations__)
             raise InvalidArgumentError(
-                f"{min(others)}= is no option of a cache, which keeps whole listings: it takes {names}"
+                min(others), "left out", hint=f"a cache keeps whole listings, so its options are only {names}"
             )
         check_node_id("waba_id", waba_id)
         check_page(limit=options.get("limit"), after=None, before=None, max_items=None)

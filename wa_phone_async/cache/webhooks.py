@@ -75,7 +75,7 @@ def check_signature(body: bytes, signature: str | None, app_secret: str) -> None
     """
     app_secret, signature = conceal(app_secret), conceal(signature)  # no traceback shows them
     if not isinstance(body, bytes | bytearray | memoryview):
-        raise InvalidArgumentError(f"body must be the webhook's raw bytes, as they came, not {type(body).__name__}")
+        raise InvalidArgumentError("body", "the webhook's raw bytes, as they came", type(body))
     check_secret("app_secret", app_secret)
     if not signature:
         raise WebhookSignatureError("the webhook has no signature: X-Hub-Signature-256 is missing, or is no text")

@@ -74,7 +74,7 @@ class TokenSource:
             answer = self._access_token(node_id, rejected)
             token = conceal(await answer if inspect.isawaitable(answer) else answer)
             del answer  # it may be the token, and no traceback shows that
-            check_secret("the token that access_token() gave", token)
+            check_secret("access_token()", token)
             if rejected is not None:
                 _remember(self._successors, node_id, (rejected, token))
             elif token == known:

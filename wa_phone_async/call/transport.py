@@ -268,7 +268,7 @@ def read_trace_configs(trace_configs: Iterable[aiohttp.TraceConfig]) -> tuple[ai
         configs = tuple(trace_configs)
         if all(isinstance(config, aiohttp.TraceConfig) for config in configs):
             return configs
-    raise InvalidArgumentError(f"trace_configs must be a sequence of aiohttp.TraceConfig, not {trace_configs!r}")
+    raise InvalidArgumentError("trace_configs", "a sequence of aiohttp.TraceConfig", trace_configs)
 
 
 def _before(deadline: float | None, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
@@ -291,8 +291,8 @@ def check_borrowed(session: object, trace_configs: Sequence[aiohttp.TraceConfig]
     if session is None:
         return
     if not isinstance(session, aiohttp.ClientSession):
-        raise InvalidArgumentError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
+        raise InvalidArgumentError("session", "an aiohttp.ClientSession", type(session))
     if session.auth is not None:
-        raise InvalidArgumentError("the borrowed session has auth=, which would replace the token: borrow one without")
+        raise InvalidArgumentError("session", "one without auth=", hint="that would replace the access token")
     if trace_configs:
-        raise InvalidArgumentError("trace_configs are of no use with a borrowed session: give them to that session")
+        raise InvalidArgumentError("trace_configs", "left out where session is given", hint="give them to the session")

@@ -11,7 +11,6 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from wa_phone_async.checks import shown
 from wa_phone_async.errors import InvalidArgumentError, OutcomeUnknownError
 from wa_phone_async.redaction import Secret
 
@@ -95,16 +94,16 @@ SET_PIN: Final = Step(
 def code_request_body(*, code_method: CodeMethod, language: str) -> dict[str, Any]:
     """The JSON body that asks for a code."""
     if code_method not in ("SMS", "VOICE"):
-        raise InvalidArgumentError(f"code_method must be 'SMS' or 'VOICE', not {shown(code_method)}")
+        raise InvalidArgumentError("code_method", "'SMS' or 'VOICE'", code_method)
     if not (isinstance(language, str) and re.fullmatch(r"[a-z]{2,3}(?:_[A-Z]{2})?", language)):
-        raise InvalidArgumentError(f"language must be a language's code such as 'en' or 'en_US', not {shown(language)}")
+        raise InvalidArgumentError("language", "a language's code such as 'en' or 'en_US'", language)
     return {"code_method": code_method, "language": language}
 
 
 def code_body(code: Secret) -> dict[str, Any]:
     """The JSON body that shows a code, without the hyphen of the message."""
     if not re.fullmatch(r"[0-9]{3}-?[0-9]{3}", code):
-        raise InvalidArgumentError("code must be a string of the 6 digits that came, such as '123830' or '123-830'")
+        raise InvalidArgumentError("code", "a string of the 6 digits that came, such as '123830' or '123-830'")
     return {"code": Secret(code.replace("-", ""))}
 
 
@@ -115,8 +114,7 @@ def registration_body(pin: Secret, *, data_localization_region: str | None) -> d
         return body
     if not (isinstance(data_localization_region, str) and re.fullmatch(r"[A-Z]{2}", data_localization_region)):
         raise InvalidArgumentError(
-            "data_localization_region must be a country's two capital letters, such as 'DE', "
-            f"not {shown(data_localization_region)}"
+            "data_localization_region", "a country's two capital letters, such as 'DE'", data_localization_region
         )
     return {**body, "data_localization_region": data_localization_region}
 
@@ -124,5 +122,5 @@ def registration_body(pin: Secret, *, data_localization_region: str | None) -> d
 def pin_body(pin: Secret) -> dict[str, Any]:
     """The JSON body that sets a PIN."""
     if not re.fullmatch(r"[0-9]{6}", pin):
-        raise InvalidArgumentError("pin must be a string of 6 digits: the PIN of two-step verification")
+        raise InvalidArgumentError("pin", "a string of 6 digits", hint="it is the PIN of two-step verification")
     return {"pin": pin}

@@ -95,7 +95,7 @@ async def connect(
         app_secret, business_id, sandbox = None, "", None
         if connection.sandbox:
             if connection.base_url is not None:
-                raise InvalidArgumentError("--sandbox and --base-url exclude each other: give one of them")
+                raise InvalidArgumentError("--base-url", "left out where --sandbox is given")
             from wa_phone_async.sandbox import Sandbox  # noqa: PLC0415 - a web server, which few commands need
 
             sandbox = await stack.enter_async_context(Sandbox())
@@ -106,7 +106,7 @@ async def connect(
             base_url = connection.base_url or os.environ.get("WA_BASE_URL", "")
         given = {"api_version": connection.api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
         settings: Any = {name: value for name, value in given.items() if value}  # the others are the client's to choose
-        with _said_of(connection):
+        with _named_by_source(connection):
             client = PhoneNumberClient(token, app_secret=app_secret, retry=retry, **settings)
         link = Link(await stack.enter_async_context(client), business_id=business_id, sandbox=sandbox)
         client.subscribe(link.hear)
@@ -116,21 +116,19 @@ async def connect(
 
 
 @contextmanager
-def _said_of(connection: Connection) -> Generator[None]:
-    """Say of a setting that is wrong where it came from, instead of what the client calls it."""
+def _named_by_source(connection: Connection) -> Generator[None]:
+    """Name a wrong setting by the option or the environment variable that it came from."""
     try:
         yield
     except InvalidArgumentError as error:
-        name, _, problem = str(error).partition(" ")
-    else:
-        return
-    sources = {
-        "access_token": _file_option("--token-file", connection.token_file) or "WA_ACCESS_TOKEN",
-        "app_secret": _file_option("--app-secret-file", connection.app_secret_file) or "WA_APP_SECRET",
-        "api_version": "--api-version" if connection.api_version else "WA_API_VERSION",
-        "base_url": "--base-url" if connection.base_url else "WA_BASE_URL",
-    }
-    raise InvalidArgumentError(f"{sources.get(name, name)} {problem}")
+        sources = {
+            "access_token": _file_option("--token-file", connection.token_file) or "WA_ACCESS_TOKEN",
+            "app_secret": _file_option("--app-secret-file", connection.app_secret_file) or "WA_APP_SECRET",
+            "api_version": "--api-version" if connection.api_version else "WA_API_VERSION",
+            "base_url": "--base-url" if connection.base_url else "WA_BASE_URL",
+        }
+        error.argument = sources.get(error.argument, error.argument)
+        raise
 
 
 def _read_token(connection: Connection) -> str:
@@ -142,9 +140,10 @@ def _read_token(connection: Connection) -> str:
 
 
 def _no_token(*_: object) -> NoReturn:
-    problem = "no access token" if os.environ.get("WA_ACCESS_TOKEN") is None else "WA_ACCESS_TOKEN is empty"
     raise InvalidArgumentError(
-        f"{problem}: export the token as WA_ACCESS_TOKEN, or give --token-file FILE, or try it with --sandbox"
+        "WA_ACCESS_TOKEN",
+        "set" if os.environ.get("WA_ACCESS_TOKEN") is None else "set, and not empty",
+        hint="export your access token, or give --token-file FILE, or --sandbox to try it",
     )
 
 
@@ -156,16 +155,17 @@ def _read_app_secret(connection: Connection) -> str | None:
 
 def _read_secret(option: str, file: Path) -> str:
     """What the file holds, without the line break at its end."""
-    named, secret = _file_option(option, file), ""
+    secret = ""
     try:
         secret = file.read_text(encoding="utf-8").strip()
-        problem = f"{named} is empty: it should hold what Meta issued, and nothing else"
+        problem = "it is empty"
     except OSError as error:
-        problem = f"cannot read {named}: {reason(error)}; it wants the name of a file"
+        problem = reason(error)
     except ValueError:
-        problem = f"cannot read {named}: it is no text"
+        problem = "it is not text"
     if not secret:
-        raise InvalidArgumentError(problem)
+        expected = "a file that holds what Meta issued, and nothing else"
+        raise InvalidArgumentError(_file_option(option, file), expected, hint=problem)
     return secret
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from copy import copy
 from typing import Final
 
 from cyclopts import CycloptsError, MissingArgumentError, UnknownCommandError, UnknownOptionError
@@ -21,24 +21,15 @@ INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 """A kill (SIGTERM) that left time to end in order."""
 
-_OPTIONS: Final = re.compile(
-    r"\b(?:fields|sort|limit|max_items|phone_number|verified_name|cc|migrate_phone_number|preverified_id|concurrency"
-    r"|errors|business_id|interval|total_timeout|waba_id)(?= (?:must|is|has)\b)"
-    r"|(?<=was begun with )(?:base_url|api_version|fields|filter)\b"
-)
-_NAMES: Final = {"business_id": "--business", "waba_id": "WABA_ID"}
-
-_WORDS: Final[Sequence[tuple[str, str]]] = (
-    (r"--migrate-phone-number is True", "--migrate-phone-number is given"),
-    (r"such as \['id', 'status'\] or 'id,status'", "such as id,status"),
-    (r"; None asks for the API's default$", ""),
-    (r"a Sort or the API's own text for one", "an order such as creation_time.desc"),
-    (r"^Filter's field must be a field's name", "--filter must begin with a field's name"),
-    (r"^Filter\('(\w+)', …\) wants True or False", r"--filter \1 must be true or false"),
-    (r" \(resume=True\)", ""),
-    (r" is for api_version$", " is for --api-version"),
-)
-"""What the library says to programs, and how it is said to people."""
+_OPTIONS: Final = {
+    "Filter.field": "the FIELD of --filter",
+    "Filter.value": "the VALUE of --filter",
+    "accounts": "--wabas or --business",
+    "business_id": "--business",
+    "path": "--out",
+    "waba_id": "WABA_ID",
+}
+"""The option of an argument, where the argument's name does not say it."""
 
 
 def exit_status(error: Exception) -> int:
@@ -57,10 +48,9 @@ def sentence(error: Exception) -> str:
         case MissingArgumentError():
             text = _missing(error)
         case InvalidArgumentError():
-            text = _in_options(str(error))
+            text = _in_options(error)
         case OutcomeUnknownError():
-            text = str(error).replace("call ensure_phone_number", "give --ensure")
-            text = f"{text}: wa-phone list {error.waba_id} shows them"
+            text = _unknown(error)
         case AuthenticationError():
             text = f"{error}; give another token, as WA_ACCESS_TOKEN or by --token-file"
         case CycloptsError():
@@ -74,12 +64,26 @@ def sentence(error: Exception) -> str:
     return text
 
 
-def _in_options(text: str) -> str:
-    """The same in the words of the command line."""
-    text = _OPTIONS.sub(lambda name: _NAMES.get(name[0], f"--{name[0].replace('_', '-')}"), text)
-    for python, words in _WORDS:
-        text = re.sub(python, words, text)
-    return text
+def _in_options(error: InvalidArgumentError) -> str:
+    """The error's sentence with an option in place of the argument."""
+    said = copy(error)
+    if error.argument in _OPTIONS:
+        said.argument = _OPTIONS[error.argument]
+    elif re.fullmatch("[a-z_]+", error.argument):
+        said.argument = f"--{error.argument.replace('_', '-')}"
+    if error.expected == "True":  # options without a value are given or left out
+        said.expected = "given"
+    return str(said)
+
+
+def _unknown(error: OutcomeUnknownError) -> str:
+    """What may have happened when a response was lost, and which command shows it."""
+    lost = f"since the response to {error.operation} was lost ({error.reason})"
+    shows = f"wa-phone list {error.waba_id} shows it"
+    if error.phone_number is None:
+        return f"{error.phone_number_id} may have changed, {lost}: {shows}"
+    ensure = "wa-phone create --ensure creates it only if it is missing"
+    return f"{error.phone_number} may have been created, {lost}: {shows}; {ensure}"
 
 
 def _missing(error: MissingArgumentError) -> str:

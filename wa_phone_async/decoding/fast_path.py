@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import attrs
 
-from wa_phone_async._optional import Extra
+from wa_phone_async._optional import requires
 from wa_phone_async.models import NO_EXTRA
 
 from .builders import (
@@ -35,7 +35,7 @@ from .builders import (
 )
 from .plain_page import PageReader, PlainPage
 
-with Extra("speed"):
+with requires("speed"):
     import msgspec
     from msgspec import UNSET, UnsetType
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-from wa_phone_async._optional import Extra
+from wa_phone_async._optional import requires
 
-with Extra("arrow"):
+with requires("arrow"):
     from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
 
 Columns: TypeAlias = Mapping[str, type[Any]]

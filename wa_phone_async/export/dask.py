@@ -26,7 +26,7 @@ from typing import Any, Final, Unpack
 import attrs
 
 from wa_phone_async import InvalidArgumentError, PhoneNumberClient, RateLimiter, RetryPolicy, WabaListing
-from wa_phone_async._optional import Extra
+from wa_phone_async._optional import requires
 from wa_phone_async.cache.cache import ListOptions
 from wa_phone_async.checks import check_at_least_one
 
@@ -35,7 +35,7 @@ from .ids import IdSet
 from .rows import error_rows_of
 from .writer import RowFile
 
-with Extra("dask"):
+with requires("dask"):
     import distributed
 
 _dask: Any = distributed  # most of it has no types
@@ -103,7 +103,7 @@ def export(
     """
     check_at_least_one("chunk", chunk)
     if not callable(client_factory):
-        raise InvalidArgumentError("client_factory must be a function that makes a client, on the worker")
+        raise InvalidArgumentError("client_factory", "a function that makes a client on the worker")
     work = Work(client_factory=client_factory, out_dir=Path(out_dir), list_options=list_options)
     cluster: Any = dask_client
     return cluster.sync(_export, cluster, in_chunks(_each_once(waba_ids), chunk), work)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias, cast, get_args
 
 from wa_phone_async import InvalidArgumentError
-from wa_phone_async._optional import Extra
+from wa_phone_async._optional import requires
 
 from .rows import COLUMNS, Row
 
@@ -117,8 +117,9 @@ def read_format(path: Path, given: FileFormat | None) -> FileFormat:
     """
     form: Any = given or path.suffix.lower().removeprefix(".")
     if form not in get_args(FileFormat):
-        what = f"format {given!r}" if given else f"{path.name}"
-        raise InvalidArgumentError(f"cannot export to {what}: the formats are .jsonl, .csv and .parquet")
+        if given:
+            raise InvalidArgumentError("format", "'jsonl', 'csv' or 'parquet'", given)
+        raise InvalidArgumentError("path", "a file that ends in .jsonl, .csv or .parquet", path.name)
     return cast("FileFormat", form)
 
 
@@ -132,7 +133,7 @@ def make_encoder(form: FileFormat) -> Callable[[Sink], Encoder]:
         return JsonLines
     if form == "csv":
         return Csv
-    with Extra("parquet", error=InvalidArgumentError):
+    with requires("parquet", error=InvalidArgumentError):
         from .parquet import Parquet  # noqa: PLC0415 - an optional package
 
         return lambda sink: Parquet(sink, COLUMNS)
@@ -164,11 +165,11 @@ _HEADER: Final = f"{','.join(COLUMNS)}\r\n".encode()
 def _copy_lines(part: Path, header: bytes, sink: Sink) -> Iterator[None]:
     with part.open("rb") as file:
         if file.read(len(header)) != header:
-            raise InvalidArgumentError(f"{part} has other columns: every part must come from the same version")
+            raise InvalidArgumentError("parts", "files of the same version", part, hint="it has other columns")
         chunk = b"\n"
         while more := file.read(_CHUNK_BYTES):
             chunk = more
             sink(chunk)
             yield
     if not chunk.endswith(b"\n"):
-        raise InvalidArgumentError(f"{part} is no whole file: its last line has no end")
+        raise InvalidArgumentError("parts", "whole files", part, hint="its last line has no end")

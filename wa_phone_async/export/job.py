@@ -64,16 +64,16 @@ class Job:
         part_numbers: int = 20_000,
         part_seconds: float = 15.0,
     ) -> None:
-        for file in (path, errors):
+        for name, file in (("path", path), ("errors", errors)):
             if file is not None:
-                check_is_file(Path(file))
+                check_is_file(Path(file), name)
         self._path = Path(os.path.realpath(path))
         self._errors = None if errors is None else Path(os.path.realpath(errors))
         self.format: FileFormat = read_format(self._path, format)
         """The format of the file, and of its parts."""
         make_encoder(self.format)  # whether its extra is there
         if self._errors == self._path:
-            raise InvalidArgumentError(f"errors must be another file than {path}")
+            raise InvalidArgumentError("errors", f"another file than {path}")
         files = [whole for whole in (self._path, self._errors) if whole is not None]
         for whole in files:
             WholeFile(whole).drop()  # whether it can be written is better known now than after hours
@@ -124,7 +124,7 @@ class Job:
             ExportError: The disk is full, or fails. Nothing more is written then: resume it with another `Job`.
         """
         if self._is_done:
-            raise InvalidArgumentError("this job has ended: nothing can be added to it")
+            raise InvalidArgumentError("the job", "open", hint="it has ended, and nothing can be added")
         now = asyncio.get_running_loop().time()
         self._batch_began = self._batch_began if self._batch else now
         self._batch.append(listing)

@@ -82,7 +82,9 @@ class Journal:
             except (BlockingIOError, FileNotFoundError):
                 is_ours = False
             if not is_ours:
-                raise InvalidArgumentError(f"another export is writing to {self._directory}: let it end first")
+                raise InvalidArgumentError(
+                    "path", "free", hint=f"another export writes to {self._directory}; let it end first"
+                )
 
     def _open(self, asked: Options, *, resume: bool) -> None:
         """Go on, or begin; nothing is changed before it is known that it may be."""
@@ -101,7 +103,7 @@ class Journal:
     def _check_strangers(self) -> None:
         for file in self._directory.iterdir():
             if not _OURS.fullmatch(file.name):
-                raise InvalidArgumentError(f"{file} is not of an export: move it, since the directory will be removed")
+                raise InvalidArgumentError("path", "free", hint=f"move {file}, since its directory will be removed")
 
     def _read(self) -> tuple[Options, int]:
         """Read what is complete; gives the options, and the bytes before a line that is not whole."""
@@ -120,8 +122,10 @@ class Journal:
     def _options_of(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         if entry.get("version") != _VERSION:
             raise InvalidArgumentError(
-                f"the export in {self._directory} was begun by another version of this library: go on with that one, "
-                "or remove the directory to begin anew"
+                "path",
+                "free",
+                hint=f"another version of this library began the export in {self._directory}; go on with that version, "
+                "or remove the directory to begin again",
             )
         options: dict[str, Any] = entry["options"]
         return options
@@ -130,18 +134,23 @@ class Journal:
         for name in {**begun, **asked}:
             if begun.get(name) != asked.get(name):
                 raise InvalidArgumentError(
-                    f"the export in {self._directory} was begun with {name} {_shown(begun.get(name))}, and this one "
-                    f"has {_shown(asked.get(name))}: give the same, or remove the directory to begin anew"
+                    name,
+                    f"{begun.get(name)!r}, as when the export began",
+                    asked.get(name),
+                    hint=f"give the same, or remove {self._directory} to begin again",
                 )
         for part in self.parts:
             if not part.is_file():
-                raise InvalidArgumentError(f"cannot go on without {part}: remove the directory to begin anew")
+                raise InvalidArgumentError(
+                    "path",
+                    "an export with all its parts",
+                    hint=f"{part} is missing; remove its directory to begin again",
+                )
 
     def _check_finished(self) -> None:
         if len(self.complete) and not self._is_finished:
             raise InvalidArgumentError(
-                f"an export that was not finished is in {self._directory}: go on with --resume (resume=True), "
-                "or remove the directory to begin anew"
+                "resume", "True", hint=f"an unfinished export is in {self._directory}; remove it to begin again"
             )
 
     def _tidy(self) -> None:
@@ -226,7 +235,7 @@ def _as_json(options: Options) -> Options:
     try:
         plain: Options = json.loads(json.dumps(options))
     except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"options must be plain JSON, not {options!r}") from error
+        raise InvalidArgumentError("options", "plain JSON", options) from error
     return plain
 
 
@@ -239,7 +248,3 @@ def _read_line(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return cast("dict[str, Any]", entry) if isinstance(entry, dict) else None
-
-
-def _shown(value: Any) -> str:
-    return "unset" if value is None else repr(value)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from wa_phone_async import InvalidArgumentError
-from wa_phone_async._optional import Extra
+from wa_phone_async._optional import requires
 
-with Extra("parquet"):
+with requires("parquet"):
     from arro3.core import RecordBatch, RecordBatchReader
     from arro3.io import read_parquet, write_parquet
 
@@ -55,10 +55,10 @@ class Parquet:
         with part.open("rb") as file:
             ends = (file.read(4), file.seek(max(0, part.stat().st_size - 4)) and file.read(4))
         if ends != (_MAGIC, _MAGIC):
-            raise InvalidArgumentError(f"{part} is no whole Parquet file")
+            raise InvalidArgumentError("parts", "whole Parquet files", part)
         batches = read_parquet(part, batch_size=_BATCH_ROWS)
         if batches.schema != schema_of(self._columns):
-            raise InvalidArgumentError(f"{part} has other columns: every part must come from the same version")
+            raise InvalidArgumentError("parts", "files of the same version", part, hint="it has other columns")
         for batch in batches:
             self._hand_over(batch)
             yield

@@ -74,7 +74,7 @@ def rows_of(item: Exportable) -> Iterator[Row]:
         return (row_of(item.waba_id, number) for number in numbers)
     if isinstance(item, PhoneNumber):
         return iter((row_of(None, item),))
-    raise InvalidArgumentError(f"only WabaListing and PhoneNumber can be exported, not {type(item).__name__}")
+    raise InvalidArgumentError("items", "WabaListing or PhoneNumber objects", type(item))
 
 
 def errors_row(listing: WabaListing) -> Row:
@@ -87,7 +87,7 @@ def errors_row(listing: WabaListing) -> Row:
         InvalidArgumentError: The listing has no error.
     """
     if listing.error is None:
-        raise InvalidArgumentError(f"the listing of {listing.waba_id} has no error: look at listing.error first")
+        raise InvalidArgumentError("listing", "one that failed", hint=f"listing.error of {listing.waba_id} is None")
     return {
         "waba_id": listing.waba_id,
         "error": type(listing.error).__name__,

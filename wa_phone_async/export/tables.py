@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Protocol
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber
-from wa_phone_async._optional import Extra
+from wa_phone_async._optional import requires
 from wa_phone_async.workflows.bulk import WabaListing
 
 from .rows import COLUMNS, batches, offer, rows_of
@@ -45,12 +45,11 @@ def to_arrow(items: Iterable[WabaListing | PhoneNumber]) -> ArrowTable:
     Raises:
         InvalidArgumentError: Something else is among the items, or the extra is not installed.
     """
-    with Extra("arrow", error=InvalidArgumentError):
+    with requires("arrow", error=InvalidArgumentError):
         from .arrow import batch_of, table_of  # noqa: PLC0415 - an optional package
 
     if not isinstance(items, Iterable):
-        given = type(items).__name__
-        raise InvalidArgumentError(f"items must be an iterable of listings or phone numbers, not {given}")
+        raise InvalidArgumentError("items", "an iterable of listings or phone numbers", type(items))
 
     rows = batches(chain.from_iterable(map(rows_of, items)))
     return table_of(COLUMNS, [offer(batch, partial(batch_of, COLUMNS)) for batch in rows])

@@ -34,7 +34,7 @@ _OPEN_FILES: Final = re.compile(r"/dev/fd|/proc/\d+/(?:task/\d+/)?fd")
 _MOST_LINKS: Final = 40  # in a row; with more of them, Linux opens no file
 
 
-def check_is_file(path: Path) -> None:
+def check_is_file(path: Path, argument: str = "path") -> None:
     """Refuse a name under which no file can appear when it is whole.
 
     Raises:
@@ -48,7 +48,7 @@ def check_is_file(path: Path) -> None:
             if kind in {"a directory", "a link in a circle"}
             else "; for standard output there is wa-phone list --format csv"
         )
-        raise InvalidArgumentError(f"cannot write to {path}: it is no file but {kind}: give the name of a file{hint}")
+        raise InvalidArgumentError(argument, "a file", path, hint=f"it is {kind}{hint}")
 
 
 def _kind(path: Path) -> str | None:

@@ -68,7 +68,7 @@ class RowFile:
     def write(self, items: Iterable[Exportable]) -> int:
         """Add the rows of items, and say how many they are."""
         if not self._is_open:
-            raise InvalidArgumentError("the file is closed: nothing can be added to it")
+            raise InvalidArgumentError("the file", "open", hint="it was closed, and nothing can be added")
         count = 0
         for batch in batches(chain.from_iterable(map(self._read_rows, items))):
             offer(batch, self._encoder.write)
@@ -126,8 +126,10 @@ class Writer:
         errors: AnyPath | None = None,
         format: FileFormat | None = None,  # noqa: A002 - what everybody calls it
     ) -> None:
-        if errors is not None and realpath(errors) == realpath(path):
-            raise InvalidArgumentError(f"errors must be another file than {path}")
+        if errors is not None:
+            check_is_file(Path(errors), "errors")
+            if realpath(errors) == realpath(path):
+                raise InvalidArgumentError("errors", f"another file than {path}")
         with ExitStack() as stack:
             self._errors = None if errors is None else stack.enter_context(RowFile(errors, "jsonl", error_rows_of))
             self._numbers = stack.enter_context(RowFile(path, format))

@@ -47,7 +47,7 @@ async def write(
         ExportError: The disk is full, or fails. It is an `OSError` as well.
     """
     if not isinstance(listings, AsyncIterable | Iterable):
-        raise InvalidArgumentError(f"listings must be iterable, not {type(listings).__name__}")
+        raise InvalidArgumentError("listings", "iterable", type(listings))
     items = listings if isinstance(listings, AsyncIterable) else _Each(listings)
     with Writer(path, errors=errors, format=format) as writer, _thread() as run:
         batch: list[Exportable] = []
@@ -82,9 +82,9 @@ async def merge(parts: Iterable[AnyPath], path: AnyPath, *, format: FileFormat |
     form = read_format(Path(path), format)
     for file in files:
         if not file.is_file():
-            raise InvalidArgumentError(f"cannot merge {file}: there is no such file")
+            raise InvalidArgumentError("parts", "files that exist", file)
         if read_format(file, format) != form:
-            raise InvalidArgumentError(f"cannot merge {file} into {path}: they must have the same format")
+            raise InvalidArgumentError("parts", f"files of the same format as {path}", file)
     with RowFile(path, format) as whole, _thread() as run:
         for file in files:
             pieces = whole.copy(file)

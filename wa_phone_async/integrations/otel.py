@@ -52,9 +52,9 @@ from wa_phone_async import (
     UsageMetric,
     __version__,
 )
-from wa_phone_async._optional import Extra
+from wa_phone_async._optional import requires
 
-with Extra("otel"):
+with requires("otel"):
     from opentelemetry import metrics, trace
     from opentelemetry.context import Context
     from opentelemetry.trace import SpanKind, StatusCode
@@ -101,8 +101,9 @@ def instrument(
     session = client if isinstance(client, GraphSession) else client.session
     if session in _instrumented:
         raise InvalidArgumentError(
-            "this client, or one with the same GraphSession, is instrumented already: "
-            "first call what that instrument() returned, which ends it"
+            "client",
+            "one that is not instrumented yet",
+            hint="first call what instrument() returned for it, or for another client of its GraphSession",
         )
     target = _Target(session, attributes or {})
     spans = _Spans(trace.get_tracer(_SCOPE, __version__, tracer_provider), target)

@@ -148,7 +148,7 @@ class PageCursor(Generic[T]):
         is_filtered: bool = False,
     ) -> None:
         if follow not in ("next", "after"):
-            raise InvalidArgumentError(f"follow must be 'next' or 'after', not {follow!r}")
+            raise InvalidArgumentError("follow", "'next' or 'after'", follow)
         self.cursor = before or after
         self.limit = limit
         self._backwards = before is not None

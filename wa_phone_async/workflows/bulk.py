@@ -71,7 +71,7 @@ class Listings:
     ) -> None:
         check_at_least_one("concurrency", concurrency)
         if isinstance(waba_ids, str) or not isinstance(waba_ids, Iterable | AsyncIterable):
-            raise InvalidArgumentError(f"waba_ids must be an iterable of ids, not {type(waba_ids).__name__}")
+            raise InvalidArgumentError("waba_ids", "an iterable of ids", type(waba_ids))
         self._lister = lister
         self._ids = waba_ids
         self._ordered = ordered

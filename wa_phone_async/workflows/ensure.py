@@ -79,9 +79,7 @@ def read_recheck_delays(recheck_delays: Iterable[float]) -> tuple[float, ...]:
     waits = tuple(recheck_delays) if isinstance(recheck_delays, Iterable) else (math.nan,)
     for wait in waits:
         if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait < math.inf:
-            raise InvalidArgumentError(
-                f"recheck_delays must be the seconds between looks, such as (1, 2, 4), not {recheck_delays!r}"
-            )
+            raise InvalidArgumentError("recheck_delays", "seconds to wait, such as (1, 2, 4)", recheck_delays)
     return waits
 
 

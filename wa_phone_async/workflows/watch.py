@@ -322,7 +322,7 @@ def _check_numbers(known: Iterable[object]) -> list[PhoneNumber]:
         if len(numbers) == len(given):
             return numbers
         wrong = next(number for number in given if not isinstance(number, PhoneNumber))
-    raise InvalidArgumentError(f"known must be phone numbers, as of an earlier list, not {type(wrong).__name__}")
+    raise InvalidArgumentError("known", "phone numbers of an earlier list", type(wrong))
 
 
 async def wait_until(
@@ -366,7 +366,7 @@ async def wait_until(
 
 def _check_predicate(name: str, predicate: object) -> None:
     if not callable(predicate) or inspect.iscoroutinefunction(predicate):
-        raise InvalidArgumentError(f"{name} must be a plain function of a PhoneNumber, such as is_ready")
+        raise InvalidArgumentError(name, "a plain function of a PhoneNumber, such as is_ready")
 
 
 def _why_never(number: PhoneNumber, predicate: Predicate, unless: Predicate | None) -> str:

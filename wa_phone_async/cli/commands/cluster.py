@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from wa_phone_async import InvalidArgumentError
-from wa_phone_async._optional import Extra
+from wa_phone_async._optional import requires
 from wa_phone_async.cli.terminal.progress import Progress, showing
 from wa_phone_async.cli.terminal.stopping import Stop, stopping, until_a_moment_after
 from wa_phone_async.export import Job
@@ -31,7 +31,7 @@ async def list_on_cluster(
         InvalidArgumentError: The extra is not installed.
         OSError: There is no scheduler.
     """
-    with Extra("dask", error=InvalidArgumentError):
+    with requires("dask", error=InvalidArgumentError):
         from distributed import Client  # noqa: PLC0415 - an optional package
 
         from wa_phone_async.export.dask import Work, client_from_env, in_chunks, list_chunks  # noqa: PLC0415 - it too

@@ -88,11 +88,9 @@ async def export_numbers(
     """
     asked, conditions = asked_fields(fields), [read_filter(text) for text in filters]
     if wabas is not None and business is not None:
-        raise InvalidArgumentError("--wabas and --business exclude each other: give one of them")
+        raise InvalidArgumentError("--wabas", "left out where --business is given")
     if wabas is None and business is None and not connection.sandbox:
-        raise InvalidArgumentError(
-            "which accounts? Give one of --wabas FILE and --business ID, or try it with --sandbox"
-        )
+        raise InvalidArgumentError("--wabas FILE or --business ID", "given, or --sandbox to try it")
     _check_others(wabas, (out, errors))
     others_call = dask is not None and wabas is not None
     async with connect(connection, RetryPolicy.batch(), others_call=others_call, shows_waits=True) as link:
@@ -130,7 +128,7 @@ async def export_numbers(
 
 def _check_others(wabas: Path | None, written: Iterable[Path | None]) -> None:
     if wabas is not None and os.path.realpath(wabas) in {os.path.realpath(file) for file in written if file}:
-        raise InvalidArgumentError(f"--wabas must be another file than --out and --errors, not {wabas}")
+        raise InvalidArgumentError("--wabas", "another file than --out and --errors", wabas)
 
 
 @attrs.frozen

@@ -121,7 +121,7 @@ async def list_numbers(
 
 def _default_accounts(connection: Connection) -> tuple[str, ...]:
     if not connection.sandbox:
-        raise InvalidArgumentError("which account? Give its WABA_ID, or try it with --sandbox")
+        raise InvalidArgumentError("WABA_ID", "given, or --sandbox to try it")
     from wa_phone_async.sandbox import LARGE_WABA  # noqa: PLC0415 - a web server, which few commands need
 
     return (LARGE_WABA,)
@@ -136,7 +136,7 @@ def read_filter(text: str) -> Filter:
     """A condition, from `FIELD=VALUE`."""
     field, equals, value = text.partition("=")
     if not equals:
-        raise InvalidArgumentError(f"--filter must be FIELD=VALUE, such as account_mode=LIVE, not {text!r}")
+        raise InvalidArgumentError("--filter", "FIELD=VALUE, such as account_mode=LIVE", text)
     return Filter(field, {"true": True, "false": False}.get(value.lower(), value))
 
 

@@ -81,7 +81,7 @@ async def onboard_number(
         waba_id, verified_name = waba_id or EMPTY_WABA, verified_name or "Acme Shoes"
         phone_number, cc = (phone_number, cc) if phone_number else ("16315551000", cc or "1")
     if waba_id is None or phone_number is None:
-        raise InvalidArgumentError("which number? Give WABA_ID and --phone-number, or try it with --sandbox")
+        raise InvalidArgumentError("WABA_ID and --phone-number", "given, or --sandbox to try it")
     wanted = Wanted(
         waba_id=waba_id,
         phone_number=phone_number,

@@ -85,7 +85,7 @@ async def watch_numbers(
 
 def _default_accounts(connection: Connection) -> tuple[str, ...]:
     if not connection.sandbox:
-        raise InvalidArgumentError("which account? Give its WABA_ID, or try it with --sandbox")
+        raise InvalidArgumentError("WABA_ID", "given, or --sandbox to try it")
     from wa_phone_async.sandbox import SMALL_WABA  # noqa: PLC0415 - a web server, which few commands need
 
     return (SMALL_WABA,)

@@ -52,13 +52,13 @@ async def read_ids(file: Path, stop: Stop) -> AsyncGenerator[str]:
 def _open(file: Path) -> AbstractContextManager[IO[bytes]]:
     if file == STDIN:
         if sys.stdin is None:  # what else has its number then is no file of ids
-            raise InvalidArgumentError("cannot read standard input, since it is closed: give --wabas a file")
+            raise InvalidArgumentError("--wabas", "a file", hint="standard input is closed")
         return os.fdopen(os.dup(0), "rb")
     try:
         return file.open("rb")
     except OSError as error:
         problem = reason(error)
-    raise InvalidArgumentError(f"cannot read {file}: {problem}; --wabas wants a file with an id in each line")
+    raise InvalidArgumentError("--wabas", "a file with an id in each line", file, hint=problem)
 
 
 def _id_in(line: bytes) -> str:
@@ -85,7 +85,9 @@ async def _as_they_come(pipe: int, stop: Stop) -> AsyncGenerator[bytes]:
         for line in lines:
             yield line
         if len(rest) > _PIECE_BYTES:
-            raise InvalidArgumentError("standard input has a line that is too long for an id: give an id in each line")
+            raise InvalidArgumentError(
+                "--wabas", "a file with an id in each line", hint="a line of standard input is too long for an id"
+            )
     yield rest
 
 

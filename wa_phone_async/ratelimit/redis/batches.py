@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 import attrs
 
-from wa_phone_async._optional import Extra
+from wa_phone_async._optional import requires
 from wa_phone_async.ratelimit.limiter import Lease, Report
 from wa_phone_async.ratelimit.throttle import FairQueue
 from wa_phone_async.redaction import Secret
@@ -26,7 +26,7 @@ from wa_phone_async.usage import UsageMetric
 
 from .breaker import Breaker
 
-with Extra("redis"):
+with requires("redis"):
     from redis.asyncio import ConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff

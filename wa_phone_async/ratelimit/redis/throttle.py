@@ -66,16 +66,14 @@ class RedisThrottle:
     ) -> None:
         self._url = url = conceal(url)
         if not _is_address(url):
-            raise InvalidArgumentError("url must be the address of a Redis, such as 'redis://127.0.0.1:6379/0'")
+            raise InvalidArgumentError("url", "the address of a Redis, such as 'redis://127.0.0.1:6379/0'")
         check_node_id("app_id", app_id)
         for name, value in (("quota", quota), ("app_quota", app_quota)):
             if value is not None:
                 check_at_least_one(name, value)
         check_seconds("timeout", timeout)
         if not isinstance(prefix, str) or not re.fullmatch(r"[^\s{}]+", prefix):
-            raise InvalidArgumentError(
-                f"prefix must be a word without braces, such as 'wa_phone_async', not {prefix!r}"
-            )
+            raise InvalidArgumentError("prefix", "a word without braces, such as 'wa_phone_async'", prefix)
         self._app_id, self._timeout = app_id, timeout
         self._encoder = BatchEncoder(f"{prefix}:{{{app_id}}}:", quota, app_quota)
         self._book = BudgetBook(quota, app_quota)

@@ -1,0 +1,268 @@
+"""Checks of arguments: a valid one passes, and an invalid one says what would be right."""
+
+import pickle
+import string
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wa_phone_async.checks import (
+    check_api_version,
+    check_at_least_one,
+    check_kind,
+    check_listener,
+    check_node_id,
+    check_page,
+    check_params,
+    check_path,
+    check_read_ahead,
+    check_seconds,
+    check_secret,
+    read_base_url,
+)
+from wa_phone_async.errors import InvalidArgumentError
+from wa_phone_async.redaction import conceal
+
+page = partial(check_page, limit=100, after=None, before=None, max_items=None)
+
+URL = "an http:// or https:// URL with a host and no user, query or fragment, such as 'https://graph.facebook.com'"
+NOT_EMPTY = "access_token must be a string that is not empty: give the one that Meta issued"
+ONE_WORD = "access_token must be printable ASCII without blanks or line breaks: was it read whole?"
+
+Call = Callable[[Any], object]
+INVALID: dict[str, tuple[Call, str, list[Any]]] = {
+    "waba_id": (
+        partial(check_node_id, "waba_id"),
+        "the id of the account, a string of digits",
+        ["../me", "1?x=1", "", 5, None, "1 ", "1\n", "+1", "-1", "1.0", "\u0661", "\u00b2", b"1", "1/2"],
+    ),
+    "limit": (
+        lambda value: page(limit=value),
+        "a whole number from 1 to 100",
+        [0, 101, -1, True, "10", 10.0],
+    ),
+    "max_items": (
+        lambda value: page(max_items=value),
+        "a whole number from 0 up",
+        [-1, True, "10", 1.0],
+    ),
+    "read_ahead": (check_read_ahead, "a whole number from 0 to 100", [-1, 101, None]),
+    "after": (
+        lambda value: page(after=value),
+        "a cursor of an earlier page, a string",
+        ["", 5, b"QVFI"],
+    ),
+    "before": (
+        lambda value: page(before=value),
+        "a cursor of an earlier page, a string",
+        ["", 5, b"QVFI"],
+    ),
+    "api_version": (
+        check_api_version,
+        "of the form 'v23.0'",
+        ["23.0", "v23", "v23.0.1", "V23.0", "", 23.0, "v23.0/", "v.0", "v23.0\n", None, "v\u0662.0"],
+    ),
+    "path": (
+        check_path,
+        "relative and without a query, such as '1234/phone_numbers'",
+        ["", "/1", "1/", "1//2", "../me", "1?x=1", "1#x", "https://x", "1/%2e", 5, "1 2", "1\n"],
+    ),
+    "timeout": (
+        partial(check_seconds, "timeout"),
+        "a number of seconds above 0",
+        [0, -1, 0.0, float("inf"), float("nan"), "1", None, True],
+    ),
+    "max_attempts": (
+        partial(check_at_least_one, "max_attempts"),
+        "a whole number from 1 up",
+        [0, -1, 1.0, "1", True, None],
+    ),
+    "listener": (partial(check_listener, "listener"), "callable with an event, plain or async", [5, None]),
+    "throttle": (lambda value: check_kind("throttle", value, dict, "a mapping"), "a mapping", [5, None, []]),
+}
+EACH_INVALID = [
+    pytest.param(name, call, expected, value, id=f"{name}={value!r:.30}")
+    for name, (call, expected, values) in INVALID.items()
+    for value in values
+]
+
+
+@pytest.mark.parametrize(("name", "call", "expected", "value"), EACH_INVALID)
+def test_an_invalid_argument_says_what_would_be_right(name: str, call: Call, expected: str, value: object) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        call(value)
+    assert str(caught.value) == f"{name} must be {expected}, not {value!r}"
+    assert (caught.value.argument, caught.value.expected, caught.value.given) == (name, expected, repr(value))
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_class_is_not_taken_for_its_instance() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^retry must be an instance of dict, not dict$"):
+        check_kind("retry", dict, dict, "an instance of dict")
+
+
+def test_a_list_goes_one_way() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^after must be left out where before is given: a list goes one"):
+        page(after="a", before="b")
+
+
+@pytest.mark.parametrize("name", ["access_token", "appsecret_proof"])
+def test_a_url_holds_no_secret(name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=rf"^params must be without {name}: the session sends its own with"):
+        check_params({"fields": "id", name: "a-secret"})
+
+
+def test_a_token_in_the_place_of_an_id_is_not_shown() -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        check_node_id("waba_id", "EAAG" + "x" * 180)
+    assert str(caught.value).endswith("not a string of 184 characters")
+    assert "EAAG" not in repr(vars(caught.value))
+    assert b"EAAG" not in pickle.dumps(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "graph.facebook.com",
+        "ftp://graph.facebook.com",
+        "file:///etc",
+        "http://",
+        "https:///v23.0",
+        "",
+        None,
+        5,
+        "https://user:pass@graph.facebook.com",
+        "https://graph.facebook.com?a=1",
+        "https://graph.facebook.com#a",
+        "https://graph.facebook.com/?",
+        "https://graph.facebook.com/#",
+        "https://graph. facebook.com",
+        "https://a.com\n",
+        "https://[::1",
+        "http://localhost:99999",
+        "http://localhost:port",
+        "//graph.facebook.com",
+    ],
+)
+def test_an_invalid_base_url_is_not_shown(url: object) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        read_base_url(url)
+    assert str(caught.value) == f"base_url must be {URL}"
+    assert caught.value.given is None
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        (
+            "https://graph.facebook.com/v23.0",
+            (
+                "base_url must be a URL without the API's version, such as 'https://graph.facebook.com': "
+                "the version v23.0 is a setting of its own"
+            ),
+        ),
+        (
+            "http://graph.facebook.com",
+            "base_url must be an https:// URL for facebook.com: http:// would send the token unencrypted",
+        ),
+    ],
+    ids=["with a version", "unencrypted"],
+)
+def test_a_base_url_that_cannot_be_the_apis_says_why(url: str, sentence: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        read_base_url(url)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("token", "sentence"),
+    [
+        ("", NOT_EMPTY),
+        (None, NOT_EMPTY),
+        (5, NOT_EMPTY),
+        (b"EAAG", NOT_EMPTY),
+        ("EAAG secret", ONE_WORD),
+        ("EAAGsecret\n", ONE_WORD),
+        ("EAAGsecret\r\nHost: evil", ONE_WORD),
+        ("EAAG\u00e9", ONE_WORD),
+        ("EAAG\x7f", ONE_WORD),
+        ("EAAG\x00", ONE_WORD),
+    ],
+    ids=repr,
+)
+def test_an_invalid_token_is_never_shown(token: object, sentence: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        check_secret("access_token", conceal(token))
+    assert str(caught.value) == sentence
+    assert caught.value.given is None
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
+def test_printable_ascii_can_be_a_token(token: str) -> None:
+    check_secret("access_token", conceal(token))
+
+
+@pytest.mark.parametrize("waba_id", ["1", "0", "102290129340398", "1" * 40])
+def test_ids_are_digits(waba_id: str) -> None:
+    check_node_id("waba_id", waba_id)
+
+
+@given(st.text())
+def test_an_id_that_passes_changes_no_url(waba_id: str) -> None:
+    try:
+        check_node_id("waba_id", waba_id)
+    except InvalidArgumentError:
+        assert not waba_id or set(waba_id) - set(string.digits)
+    else:
+        assert urlsplit(f"https://host/v23.0/{waba_id}/phone_numbers").path.split("/")[2] == waba_id
+
+
+@pytest.mark.parametrize("path", ["1", "1234/phone_numbers", "me", "1/a-b_c/2"])
+def test_paths_are_relative(path: str) -> None:
+    check_path(path)
+
+
+@pytest.mark.parametrize("version", ["v23.0", "v2.12", "v100.0"])
+def test_versions_look_like_metas(version: str) -> None:
+    check_api_version(version)
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("https://graph.facebook.com", "https://graph.facebook.com"),
+        ("https://graph.facebook.com/", "https://graph.facebook.com"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://[::1]:80/proxy//", "http://[::1]:80/proxy"),
+        ("HTTPS://proxy/graph", "HTTPS://proxy/graph"),
+    ],
+)
+def test_a_base_url_loses_only_the_slash_at_its_end(url: str, read: str) -> None:
+    assert read_base_url(url) == read
+
+
+@pytest.mark.parametrize("seconds", [1, 0.001, 10**400, 1e300], ids=["1", "0.001", "huge int", "huge float"])
+def test_seconds_are_numbers_above_0(seconds: float) -> None:
+    check_seconds("timeout", seconds)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"limit": 1},
+        {"limit": 100},
+        {"limit": None},
+        {"max_items": 0},
+        {"max_items": 10**6},
+        {"after": "a"},
+        {"before": "b"},
+    ],
+    ids=str,
+)
+def test_the_ends_of_each_range_are_valid(options: dict[str, Any]) -> None:
+    page(**options)
