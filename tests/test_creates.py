@@ -88,8 +88,11 @@ async def test_a_lost_answer_is_an_unknown_outcome_and_is_not_sent_again(fault: 
     assert (error.waba_id, error.phone_number, error.attempts) == (EMPTY_WABA, "16315551000", 1)
     assert error.reason
     assert error.reason in str(error)
-    assert f"list the numbers of {EMPTY_WABA} and look for its digits" in str(error)
-    assert str(error).endswith("before you create it again, or call ensure_phone_number, which does that")
+    assert str(error) == (
+        f"The outcome of create_phone_number is unknown: {error.reason}. 16315551000 may have been created. "
+        f"List the numbers of {EMPTY_WABA} and look for its digits before you create it again, "
+        "or call ensure_phone_number, which does that."
+    )
     assert (error.__cause__, error.__context__) == (None, None)
     assert pickle.loads(pickle.dumps(error)).reason == error.reason
 

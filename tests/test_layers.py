@@ -27,7 +27,7 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"__main__"},
 )
 HOMES = {
-    "aiohttp": {"call.transport", "session", "client", "sandbox"},  # session and client only use its types
+    "aiohttp": {"call.transport", "call.writes", "session", "client", "sandbox"},  # the middle three only use its types
     "arro3": {"export"},
     "backoff": {"call.retry"},
     "cattrs": {"decoding.converter"},

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wa_phone_async.call.writes import create_phone_number
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.models import ALL_FIELDS, AccountMode, MessagingLimitTier
 from wa_phone_async.query import (
     Filter,
     Sort,
     accounts_edge,
-    create_body,
     fields_with,
     list_params,
     optional_fields,
@@ -24,7 +24,8 @@ from wa_phone_async.query import (
 )
 
 new_number = partial(
-    create_body,
+    create_phone_number,
+    "102290129340398",
     phone_number="16315551000",
     verified_name="Acme",
     cc="1",
@@ -304,13 +305,13 @@ def test_a_sort_stays_what_it_is_to_be_spelled_later(sort: str) -> None:
 
 
 def test_a_create_sends_what_was_given_and_no_more() -> None:
-    assert new_number() == {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
-    assert new_number(cc=None, verified_name=None, migrate_phone_number=True, preverified_id="12") == {
+    assert new_number().body == {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
+    assert new_number(cc=None, verified_name=None, migrate_phone_number=True, preverified_id="12").body == {
         "phone_number": "16315551000",
         "migrate_phone_number": True,
         "preverified_id": "12",
     }
-    assert new_number(migrate_phone_number=False)["migrate_phone_number"] is False
+    assert new_number(migrate_phone_number=False).body["migrate_phone_number"] is False
 
 
 @pytest.mark.parametrize(
@@ -326,7 +327,7 @@ def test_a_create_sends_what_was_given_and_no_more() -> None:
     ids=str,
 )
 def test_the_ends_of_each_range_are_right(right: dict[str, Any]) -> None:
-    assert new_number(**right).items() >= right.items()
+    assert new_number(**right).body.items() >= right.items()
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,6 @@ from wa_phone_async import (
     GraphAPIError,
     GraphSession,
     InvalidArgumentError,
-    OutcomeUnknownError,
     PermissionDeniedError,
     PhoneNumber,
     PhoneNumberClient,
@@ -48,6 +47,7 @@ from wa_phone_async import (
     Usage,
     UsageMetric,
     WaPhoneError,
+    Write,
 )
 from wa_phone_async.call.request import Request
 from wa_phone_async.redaction import Secret
@@ -494,10 +494,6 @@ async def test_any_list_can_be_walked_as_plain_json() -> None:
         assert len(sandbox.requests) == 2
 
 
-def unwritten(_: str) -> OutcomeUnknownError:
-    raise AssertionError("nothing was sent")
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -525,7 +521,7 @@ async def test_a_path_is_checked_before_anything_is_sent(path: Any) -> None:
         calls: tuple[Callable[[], Awaitable[Any]], ...] = (
             lambda: client.session.paginate(path),
             lambda: client.session.get(path),
-            lambda: client.session.post(path, {}, dict, unknown=unwritten),
+            lambda: client.session.post(Write(path=path, body={}), dict),
         )
         for call in calls:
             with pytest.raises(InvalidArgumentError, match="path must be relative and without a query"):
@@ -614,12 +610,11 @@ async def test_a_write_takes_the_budget_that_it_is_told() -> None:
     async with serving(throttle=Throttle(quota=1)) as (sandbox, client):
         for number in range(3):
             body = {"phone_number": f"1631555100{number}", "verified_name": "Acme"}
-            await client.session.post(
-                f"{EMPTY_WABA}/phone_numbers", body, dict, unknown=unwritten, waba_id=(None, SMALL_WABA)[number % 2]
-            )
+            write = Write(path=f"{EMPTY_WABA}/phone_numbers", body=body)
+            await client.session.post(write, dict, waba_id=(None, SMALL_WABA)[number % 2])
         assert len(sandbox.created) == 3
         with pytest.raises(InvalidArgumentError, match="waba_id must be the id of the account"):
-            await client.session.post("1234", {}, dict, unknown=unwritten, waba_id="me")
+            await client.session.post(Write(path="1234", body={}), dict, waba_id="me")
 
 
 async def test_what_has_no_room_says_whose_budget_it_is() -> None:

@@ -155,7 +155,19 @@ async def edges_are_read(client: wa.PhoneNumberClient) -> None:
     assert_type(await session.paginate("1/edge"), list[dict[str, Any]])
     assert_type(await session.paginate("1/edge", model=PN), list[PN])
     assert_type(await session.paginate("1/edge", model=PN).first_page(), wa.Page[PN])
-    assert_type(await session.post("1", {}, wa.SuccessResponse, unknown=lost), wa.SuccessResponse)
+    write = wa.Write(path="1/edge", body={"name": "x"}, timeout=aiohttp.ClientTimeout(total=3), is_counted=True)
+    assert_type(await session.post(write, wa.SuccessResponse), wa.SuccessResponse)
+    assert_type(await session.post(write, dict[str, Any], waba_id=None, total_timeout=1), dict[str, Any])
+    assert_type(write.path, str)
+    assert_type(write.body, Mapping[str, Any])
+    assert_type(write.operation, str)
+    assert_type(write.advice, str)
+    assert_type(write.field, str | None)
+    assert_type(write.is_counted, bool)
+    assert_type(write.timeout, float | aiohttp.ClientTimeout | None)
+    assert_type(write.phone_number, str | None)
+    assert_type(write.phone_number_id, str | None)
+    assert_type(write.outcome_unknown("no response", waba_id=None), wa.OutcomeUnknownError)
     assert_type(session.api_version, str)
     assert_type(session.base_url, str)
     assert_type(session.last_usage("1"), wa.Usage | None)
@@ -165,12 +177,11 @@ async def edges_are_read(client: wa.PhoneNumberClient) -> None:
     await session.get("1", waba_id=3)  # type: ignore[call-overload]  # an id is text
     session.paginate("1/edge", limit="3")  # type: ignore[call-overload]  # a number
     session.paginate("1/edge", model="PhoneNumber")  # type: ignore[call-overload]  # a model is a class
-    await session.post("1", {}, wa.SuccessResponse)  # type: ignore[call-arg]  # what a lost answer is must be said
-    await session.post("1", [], wa.SuccessResponse, unknown=lost)  # type: ignore[arg-type]  # an object
-
-
-def lost(reason: str) -> wa.OutcomeUnknownError:
-    return wa.OutcomeUnknownError("unknown", reason=reason)
+    await session.post(write)  # type: ignore[call-arg]  # a model is needed
+    await session.post("1/edge", wa.SuccessResponse)  # type: ignore[arg-type]  # a Write
+    wa.Write(path="1/edge")  # type: ignore[call-arg]  # an empty body is {}
+    wa.Write(path="1/edge", body=[])  # type: ignore[arg-type]  # an object
+    write.path = "2"  # type: ignore[misc]  # a value
 
 
 async def many_accounts_are_listed(client: wa.PhoneNumberClient, ids: AsyncIterator[str]) -> None:

@@ -18,6 +18,7 @@ from ._version import __version__
 from .cache.cache import PhoneNumberCache
 from .call.retry import RetryPolicy
 from .call.tokens import TokenProvider
+from .call.writes import Write
 from .client import PhoneNumberClient
 from .decoding.converter import from_dict, to_dict
 from .errors import (
@@ -158,6 +159,7 @@ __all__ = [
     "WaitTimeoutError",
     "Watch",
     "WebhookSignatureError",
+    "Write",
     "__version__",
     "from_dict",
     "is_ready",

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, Self, TypedDict, Unpack
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn, Self, TypedDict, Unpack
 
 import aiohttp
 
+from .call import writes
 from .call.retry import RetryPolicy
 from .call.tokens import TokenProvider
-from .call.writes import (
-    DEREGISTER,
-    REGISTER,
-    REGISTER_SECONDS,
-    REQUEST_CODE,
-    SET_PIN,
-    VERIFY_CODE,
-    CodeMethod,
-    Step,
-    code_body,
-    code_request_body,
-    pin_body,
-    registration_body,
-)
+from .call.writes import REGISTER_SECONDS, CodeMethod
 from .checks import MAX_PAGE_SIZE, check_node_id, check_seconds
-from .errors import CLOSED, InvalidArgumentError, OutcomeUnknownError
+from .errors import CLOSED, InvalidArgumentError
 from .hooks import Listener
 from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
 from .pagination.page import Follow
 from .pagination.paginator import AsyncPaginator
 from .phone_digits import whole_number
-from .query import AccountKind, Filter, Sort, accounts_edge, create_body, fields_with, list_params, read_fields
+from .query import AccountKind, Filter, Sort, accounts_edge, fields_with, list_params, read_fields
 from .ratelimit.limiter import RateLimiter
 from .redaction import conceal
 from .session import GraphSession
@@ -517,28 +505,15 @@ class PhoneNumberClient:
             WaPhoneError: It was refused, or could not be sent.
         """
         self._check_open()
-        check_node_id("waba_id", waba_id)
-        body = create_body(
+        write = writes.create_phone_number(
+            waba_id,
             phone_number=phone_number,
             verified_name=verified_name,
             cc=cc,
             migrate_phone_number=migrate_phone_number,
             preverified_id=preverified_id,
         )
-
-        def unknown(reason: str) -> OutcomeUnknownError:
-            return OutcomeUnknownError(
-                f"whether {phone_number} was created is unknown ({reason}): list the numbers of {waba_id} "
-                "and look for its digits before you create it again, or call ensure_phone_number, which does that",
-                operation="create_phone_number",
-                waba_id=waba_id,
-                phone_number=phone_number,
-                reason=reason,
-            )
-
-        return await self.session.post(
-            f"{waba_id}/phone_numbers", body, CreatedPhoneNumber, unknown=unknown, total_timeout=total_timeout
-        )
+        return await self.session.post(write, CreatedPhoneNumber, total_timeout=total_timeout)
 
     async def request_code(
         self,
@@ -570,8 +545,9 @@ class PhoneNumberClient:
             WaPhoneError: It was refused, or could not be sent. Of code 136024 `retry_after` is the wait, where Meta
                 says one.
         """
-        body = code_request_body(code_method=code_method, language=language)
-        return await self._write(REQUEST_CODE, phone_number_id, body, waba_id=waba_id, total_timeout=total_timeout)
+        self._check_open()
+        write = writes.request_code(phone_number_id, code_method=code_method, language=language)
+        return await self.session.post(write, SuccessResponse, waba_id=waba_id, total_timeout=total_timeout)
 
     async def verify_code(
         self,
@@ -599,9 +575,9 @@ class PhoneNumberClient:
             WaPhoneError: It was refused, with code 136025 where the code is wrong, or could not be sent.
         """
         code = conceal(code)
-        return await self._write(
-            VERIFY_CODE, phone_number_id, code_body(code), waba_id=waba_id, total_timeout=total_timeout
-        )
+        self._check_open()
+        write = writes.verify_code(phone_number_id, code)
+        return await self.session.post(write, SuccessResponse, waba_id=waba_id, total_timeout=total_timeout)
 
     async def register(
         self,
@@ -636,11 +612,11 @@ class PhoneNumberClient:
                 verified; of 133008, 133009, 133015 and 133016 `retry_after` is the wait, where Meta says one.
         """
         pin = conceal(pin)
-        check_seconds("timeout", timeout)
-        body = registration_body(pin, data_localization_region=data_localization_region)
-        return await self._write(
-            REGISTER, phone_number_id, body, waba_id=waba_id, total_timeout=total_timeout, attempt_seconds=timeout
+        self._check_open()
+        write = writes.register(
+            phone_number_id, pin=pin, data_localization_region=data_localization_region, timeout=timeout
         )
+        return await self.session.post(write, SuccessResponse, waba_id=waba_id, total_timeout=total_timeout)
 
     async def deregister(
         self, phone_number_id: str, *, waba_id: str | None = None, total_timeout: float | None = None
@@ -662,7 +638,9 @@ class PhoneNumberClient:
             WaPhoneError: It was refused, with code 100/2207051 where it is not registered, or could not be sent. Of
                 133016 `retry_after` is the wait.
         """
-        return await self._write(DEREGISTER, phone_number_id, {}, waba_id=waba_id, total_timeout=total_timeout)
+        self._check_open()
+        write = writes.deregister(phone_number_id)
+        return await self.session.post(write, SuccessResponse, waba_id=waba_id, total_timeout=total_timeout)
 
     async def set_two_step_verification_pin(
         self, phone_number_id: str, pin: str, *, waba_id: str | None = None, total_timeout: float | None = None
@@ -685,31 +663,9 @@ class PhoneNumberClient:
             WaPhoneError: It was refused, or could not be sent.
         """
         pin = conceal(pin)
-        return await self._write(SET_PIN, phone_number_id, pin_body(pin), waba_id=waba_id, total_timeout=total_timeout)
-
-    async def _write(
-        self,
-        step: Step,
-        phone_number_id: str,
-        body: Mapping[str, Any],
-        *,
-        waba_id: str | None,
-        total_timeout: float | None,
-        attempt_seconds: float | None = None,
-    ) -> SuccessResponse:
-        """Write to a number once, with the seconds of an attempt where they are not the client's."""
         self._check_open()
-        check_node_id("phone_number_id", phone_number_id)
-        return await self.session.post(
-            step.path(phone_number_id),
-            body,
-            SuccessResponse,
-            unknown=lambda reason: step.unknown(phone_number_id, waba_id, reason),
-            waba_id=waba_id,
-            counted=True,
-            timeout=attempt_seconds,
-            total_timeout=total_timeout,
-        )
+        write = writes.set_two_step_verification_pin(phone_number_id, pin)
+        return await self.session.post(write, SuccessResponse, waba_id=waba_id, total_timeout=total_timeout)
 
     async def ensure_phone_number(
         self,
@@ -763,8 +719,8 @@ class PhoneNumberClient:
             WaPhoneError: The list could not be had, or the create was refused or could not be sent: nothing was done.
         """
         self._check_open()
-        check_node_id("waba_id", waba_id)
-        create_body(
+        write = writes.create_phone_number(
+            waba_id,
             phone_number=phone_number,
             verified_name=verified_name,
             cc=cc,
@@ -778,16 +734,9 @@ class PhoneNumberClient:
         def list_numbers(seconds: float | None) -> AsyncPaginator[PhoneNumber]:
             return self.list_phone_numbers(waba_id, fields=asked, follow=follow, total_timeout=seconds)
 
-        def create(seconds: float | None) -> Awaitable[CreatedPhoneNumber]:
-            return self.create_phone_number(
-                waba_id,
-                phone_number=phone_number,
-                verified_name=verified_name,
-                cc=cc,
-                migrate_phone_number=migrate_phone_number,
-                preverified_id=preverified_id,
-                total_timeout=seconds,
-            )
+        async def create(seconds: float | None) -> CreatedPhoneNumber:
+            self._check_open()
+            return await self.session.post(write, CreatedPhoneNumber, total_timeout=seconds)
 
         list_numbers(None)  # whatever is wrong with the options is said here
         wanted = Wanted(
@@ -795,6 +744,7 @@ class PhoneNumberClient:
             phone_number=phone_number,
             digits=whole_number(phone_number, cc),
             has_code=cc is not None,
+            write=write,
             list_numbers=list_numbers,
             create=create,
             recheck_delays=read_recheck_delays(recheck_delays),

@@ -1,4 +1,4 @@
-"""The options of a list and of a create, checked and turned into request parameters. This costs no call.
+"""The options of a list, checked and turned into request parameters. This costs no call.
 
 Patterns and ranges are those of Meta's v23.0 OpenAPI description of this edge, read on 2026-11-22.
 """
@@ -14,7 +14,6 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from .checks import check_match, check_node_id
 from .errors import InvalidArgumentError
 from .models import ALL_FIELDS
 
@@ -176,38 +175,3 @@ def accounts_edge(kind: object) -> str:
     if isinstance(kind, str) and kind in _ACCOUNTS_EDGES:
         return _ACCOUNTS_EDGES[kind]
     raise InvalidArgumentError("kind", "'owned' or 'client'", kind)
-
-
-def create_body(
-    *,
-    phone_number: str,
-    verified_name: str | None,
-    cc: str | None,
-    migrate_phone_number: bool | None,
-    preverified_id: str | None,
-) -> dict[str, Any]:
-    """Return the JSON body of a create, without the arguments that are `None`."""
-    check_match(
-        "phone_number",
-        phone_number,
-        r"[1-9][0-9]{6,14}",
-        "7 to 15 digits, the first not 0, without + or blanks",
-    )
-    if verified_name is None and not migrate_phone_number:
-        raise InvalidArgumentError("verified_name", "2 to 75 characters long", hint="only a migration can leave it out")
-    if verified_name is not None and not (isinstance(verified_name, str) and 2 <= len(verified_name) <= 75):
-        raise InvalidArgumentError("verified_name", "2 to 75 characters long", verified_name)
-    if cc is not None:
-        check_match("cc", cc, r"[0-9]{1,3}", "a country's dial code of 1 to 3 digits, without +")
-    if migrate_phone_number is not None and not isinstance(migrate_phone_number, bool):
-        raise InvalidArgumentError("migrate_phone_number", "True or False", migrate_phone_number)
-    if preverified_id is not None:
-        check_node_id("preverified_id", preverified_id)
-    body = {
-        "phone_number": phone_number,
-        "verified_name": verified_name,
-        "cc": cc,
-        "migrate_phone_number": migrate_phone_number,
-        "preverified_id": preverified_id,
-    }
-    return {name: value for name, value in body.items() if value is not None}

@@ -28,6 +28,7 @@ from .call.response import check_success, not_json_error, read_response
 from .call.retry import RetryPolicy, is_retryable, retrying, unknown_outcome
 from .call.tokens import TokenProvider, TokenSource, appsecret_proof, token_digest
 from .call.transport import Answer, Wire, check_borrowed, out_of_time, read_timeout, read_trace_configs
+from .call.writes import Write
 from .checks import (
     check_api_version,
     check_at_least_one,
@@ -49,7 +50,6 @@ from .errors import (
     AuthenticationError,
     DecodeError,
     GraphAPIError,
-    OutcomeUnknownError,
     RateLimitError,
     WaPhoneError,
 )
@@ -87,7 +87,6 @@ class _Call(Generic[T]):
     rejections_before: int
     now: Callable[[], float]  # the loop's clock
     began: float
-    unknown: Callable[[str], OutcomeUnknownError] | None = None
     limits: aiohttp.ClientTimeout | None = None
     read_bytes: Callable[[bytes, int], T | None] | None = None
     attempts: int = 0
@@ -428,48 +427,41 @@ class GraphSession:
 
     async def post(
         self,
-        path: str,
-        body: Mapping[str, Any],
+        write: Write,
         model: type[T],
         *,
-        unknown: Callable[[str], OutcomeUnknownError],
         waba_id: str | EllipsisType | None = ...,
-        counted: bool = False,
-        timeout: float | aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - of each attempt, as the session's own
         total_timeout: float | None = None,
     ) -> T:
-        """Write once. It is repeated only when it has provably not happened.
+        """Write to any node or edge: `await session.post(Write(path="1234/edge", body={"name": "x"}), dict)`.
 
-        A value of the body that is a `redaction.Secret` is hidden in every text of an error.
+        A retry follows only if the write provably did not happen.
 
         Args:
-            path: Below the API's version, relative and without a query.
-            body: What to send as JSON.
-            model: What the answer is read as.
-            unknown: Makes the error to raise when the answer is lost, from the reason in a few words.
-            waba_id: The account whose token and budget the call takes; see `get`.
-            counted: Whether the API counts how often it is asked, as it counts guesses. Then it is not repeated after a
-                refusal as throttled that does not name a limit of calls, such as a bare HTTP 429.
-            timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`, where it is not the session's.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's, but not less than `timeout`.
+            write: What to send, and what the error says if the response is lost.
+            model: What the response is read as: `dict`, or an attrs class.
+            waba_id: The account whose token and quota the call takes; see `get`.
+            total_timeout: Seconds for all attempts and waits; `None` takes the policy's, but not less than the
+                write's `timeout`.
 
         Raises:
-            OutcomeUnknownError: It was sent, and its answer was lost.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            OutcomeUnknownError: The response was lost: the write may have happened.
+            WaPhoneError: The API rejected the write, or it could not be sent.
         """
-        check_path(path)
+        check_kind("write", write, Write, "an instance of Write, such as Write(path='1234/edge', body={})")
+        check_path(write.path)
         _check_budget(waba_id)
 
         def read(payload: Any, http_status: int) -> T:
             check_success(payload, http_status=http_status)
             return read_model(payload, model, http_status=http_status)
 
-        request = Request(
-            method="POST", path=path, body=body, is_counted=counted, dialect=self._dialect, waba_id=waba_id
-        )
-        limits = None if timeout is None else read_timeout(timeout)
+        request = Request(path=write.path, write=write, dialect=self._dialect, waba_id=waba_id)
+        limits = None if write.timeout is None else read_timeout(write.timeout)
         if total_timeout is None and self._retry.total_timeout and limits and limits.total:
             total_timeout = max(limits.total, self._retry.total_timeout)
-        call = self._question(request, read, total_timeout, unknown)
+        call = self._question(request, read, total_timeout)
         call.limits = limits
         return await self._call(call)
 
@@ -478,7 +470,6 @@ class GraphSession:
         request: Request,
         read: Callable[[Any, int], T],
         total_timeout: float | None,
-        unknown: Callable[[str], OutcomeUnknownError] | None = None,
     ) -> _Call[T]:
         """A call that begins now."""
         _check_total_timeout(total_timeout)
@@ -486,7 +477,7 @@ class GraphSession:
         now = asyncio.get_running_loop().time
         began = now()
         deadline = None if limit is None else began + limit
-        return _Call(request, read, deadline, self._tokens.rejections_so_far, now, began, unknown)
+        return _Call(request, read, deadline, self._tokens.rejections_so_far, now, began)
 
     async def _call(self, call: _Call[T]) -> T:
         """Ask until there is an answer or an error, and tell how it ended."""
@@ -584,11 +575,11 @@ class GraphSession:
         if not isinstance(result, WaPhoneError):
             return result
         call.was_throttled = isinstance(result, RateLimitError) and result.sent
-        is_write = call.request.is_write
-        reason = unknown_outcome(result) if is_write else None
-        error = call.unknown(reason) if reason and call.unknown else result
+        request, error = call.request, result
+        if request.write is not None and (reason := unknown_outcome(result)):
+            error = request.write.outcome_unknown(reason, waba_id=request.budget_id)
         error.attempts = call.attempts
-        error.retryable = is_retryable(error, is_write=is_write, is_counted=call.request.is_counted)
+        error.retryable = is_retryable(error, is_write=request.is_write, is_counted=request.is_counted)
         error.seconds_left = call.seconds_left()
         raise error
 

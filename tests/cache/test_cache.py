@@ -36,6 +36,7 @@ from wa_phone_async import (
     Throttle,
     TransportError,
     WebhookSignatureError,
+    Write,
 )
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 
@@ -111,11 +112,7 @@ async def names(asked: Any) -> list[str | None]:
 
 async def write_to(client: PhoneNumberClient, number_id: str, **options: Any) -> None:
     """A write on a number's node, such as registering it."""
-
-    def unknown(reason: str) -> OutcomeUnknownError:
-        return OutcomeUnknownError("unknown", waba_id="", phone_number=number_id, reason=reason)
-
-    await client.session.post(f"{number_id}/register", {"pin": "123456"}, dict, unknown=unknown, **options)
+    await client.session.post(Write(path=f"{number_id}/register", body={"pin": "123456"}), dict, **options)
 
 
 # --- reading

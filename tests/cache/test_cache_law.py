@@ -25,13 +25,13 @@ from unthrottled import Unthrottled
 from wa_phone_async import (
     CallFinished,
     Event,
-    OutcomeUnknownError,
     PhoneNumber,
     PhoneNumberCache,
     PhoneNumberClient,
     RetryPolicy,
     Throttle,
     WaPhoneError,
+    Write,
 )
 from wa_phone_async.readiness import is_pending
 from wa_phone_async.sandbox import Fault, Sandbox, VirtualTimeLoop
@@ -321,13 +321,10 @@ class Law(RuleBasedStateMachine):
     def write_to_number(self, number: str, *, says_whose: bool, lost: bool, warm: bool) -> None:
         """The change is made when the write is sent: it is there when the write has ended, whatever came of it."""
 
-        def unknown(reason: str) -> OutcomeUnknownError:
-            return OutcomeUnknownError("unknown", waba_id="", phone_number=number, reason=reason)
-
         async def write() -> None:
             waba_id = HOME[number] if says_whose else None
             with suppress(WaPhoneError):
-                await self.client.session.post(f"{number}/register", {}, dict, unknown=unknown, waba_id=waba_id)
+                await self.client.session.post(Write(path=f"{number}/register", body={}), dict, waba_id=waba_id)
             await self.read(HOME[number], {"fields": FIELDS})
 
         self.touch(number, warm=warm)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async.call.request import Dialect, Request, amend
+from wa_phone_async.call.writes import Write
 from wa_phone_async.errors import AuthenticationError, BadRequestError, GraphAPIError, RateLimitError, ServerError
 from wa_phone_async.models import ALL_FIELDS
 from wa_phone_async.query import Sort, optional_fields
@@ -19,7 +20,7 @@ SORTED = Request(path=PATH, params={"sort": Sort.LAST_ONBOARDED_TIME_DESC})
 FULL = Request(
     path=PATH, params={"fields": ",".join(ALL_FIELDS)}, optional_fields=optional_fields(",".join(ALL_FIELDS))
 )
-CREATE = Request(method="POST", path=PATH, body={"phone_number": "16315551000"})
+CREATE = Request(path=PATH, write=Write(path=PATH, body={"phone_number": "16315551000"}))
 
 TOKEN_REFUSED = AuthenticationError("Error validating access token", http_status=401, code=190)
 SORT_REFUSED = BadRequestError("(#100) Cannot sort by last_onboarded_time.desc_ascending", http_status=400, code=100)
@@ -183,7 +184,7 @@ def test_without_a_limit_the_apis_own_is_halved() -> None:
 def test_a_token_is_asked_for_anew_once_a_create_too() -> None:
     for request in (LIST, CREATE):
         other = amended(request, TOKEN_REFUSED)
-        assert (other.query_string(), other.body) == (request.query_string(), request.body)
+        assert (other.query_string(), other.write) == (request.query_string(), request.write)
         assert not other.has_reduced_limit
         assert amend(other, TOKEN_REFUSED) is None
 

@@ -29,8 +29,9 @@ from wa_phone_async import (
     SuccessResponse,
     Throttle,
     TransportError,
+    Write,
 )
-from wa_phone_async.call.writes import DEREGISTER, REGISTER, REQUEST_CODE, SET_PIN, VERIFY_CODE, Step, code_body
+from wa_phone_async.call.writes import verify_code
 from wa_phone_async.events import CallFinished
 from wa_phone_async.redaction import HIDDEN, Secret
 from wa_phone_async.sandbox import EMPTY_WABA, SEEDED_PIN, SMALL_WABA, Fault, Sandbox
@@ -46,44 +47,62 @@ both_tempers = pytest.mark.parametrize("mode", ["reference", "live"])
 
 
 @attrs.frozen
-class Write:
-    """One of the writes, as it is called and as it arrives."""
+class Case:
+    """One of the writes: how it is called, what arrives, and what its error says."""
 
-    step: Step
+    name: str
     call: Callable[..., Awaitable[SuccessResponse]]
+    path: str
     body: dict[str, Any]
-    tells: str | None
-
-    @property
-    def name(self) -> str:
-        return self.step.operation
+    field: str | None
+    advice: str
 
 
 WRITES = [
-    Write(
-        REQUEST_CODE,
+    Case(
+        "request_code",
         lambda client, **options: client.request_code(ID, **options),
+        f"{ID}/request_code",
         {"code_method": "SMS", "language": "en_US"},
         None,
+        f"A code may have been sent to {ID}, and no field shows it. Wait for the code before you request another: "
+        "Meta counts requests.",
     ),
-    Write(
-        VERIFY_CODE,
+    Case(
+        "verify_code",
         lambda client, **options: client.verify_code(ID, CODE, **options),
+        f"{ID}/verify_code",
         {"code": CODE},
         "code_verification_status",
+        f"The code may have been accepted. Then code_verification_status of {ID} is VERIFIED: read it before you send "
+        "a code again. Meta counts wrong codes.",
     ),
-    Write(
-        REGISTER,
+    Case(
+        "register",
         lambda client, **options: client.register(ID, pin=PIN, **options),
+        f"{ID}/register",
         {"messaging_product": "whatsapp", "pin": PIN},
         "host_platform",
+        f"{ID} may be registered, or may be so soon. Then its host_platform (or platform_type) is CLOUD_API and "
+        "is_pin_enabled is true: read them before you register it again.",
     ),
-    Write(DEREGISTER, lambda client, **options: client.deregister(ID, **options), {}, "host_platform"),
-    Write(
-        SET_PIN,
+    Case(
+        "deregister",
+        lambda client, **options: client.deregister(ID, **options),
+        f"{ID}/deregister",
+        {},
+        "host_platform",
+        f"{ID} may be deregistered. Then its host_platform (or platform_type) is NOT_APPLICABLE: read it before you "
+        "deregister it again.",
+    ),
+    Case(
+        "set_two_step_verification_pin",
         lambda client, **options: client.set_two_step_verification_pin(ID, PIN, **options),
+        ID,
         {"pin": PIN},
         "is_pin_enabled",
+        f"The new PIN of {ID} may be set. Then is_pin_enabled is true, but if there was a PIN before, no field shows "
+        "which one is valid. It is safe to set the same PIN again.",
     ),
 ]
 each_write = pytest.mark.parametrize("write", WRITES, ids=[write.name for write in WRITES])
@@ -128,12 +147,12 @@ async def test_the_reference_names_the_number_that_was_verified() -> None:
 
 
 @each_write
-async def test_what_is_sent(write: Write) -> None:
+async def test_what_is_sent(write: Case) -> None:
     async with against(answer('{"success":true,"more":1}')) as (server, client):
         assert await write.call(client) == SuccessResponse(success=True, extra=Extra({"more": 1}))
     [request] = server.requests
     assert (request.method, json.loads(request.body)) == ("POST", write.body)
-    assert request.target == f"/v23.0/{ID}" + (f"/{write.step.edge}" if write.step.edge else "")
+    assert request.target == f"/v23.0/{write.path}"
 
 
 @pytest.mark.parametrize("code", ["123-830", "123830"])
@@ -213,7 +232,7 @@ async def test_a_wrong_argument_is_said_before_anything_is_sent(call: Callable[.
 
 
 @each_write
-async def test_a_closed_client_says_so(write: Write) -> None:
+async def test_a_closed_client_says_so(write: Case) -> None:
     client = PhoneNumberClient(TOKEN)
     await client.aclose()
     with pytest.raises(RuntimeError, match="this client is closed"):
@@ -224,7 +243,7 @@ async def test_a_closed_client_says_so(write: Write) -> None:
 
 
 @each_write
-async def test_with_the_account_the_token_and_the_budget_are_the_accounts(write: Write) -> None:
+async def test_with_the_account_the_token_and_the_budget_are_the_accounts(write: Case) -> None:
     asked = list[str]()
 
     def provide(node_id: str, _: str | None) -> str:
@@ -270,24 +289,22 @@ LOST: dict[str, Play] = {
 
 @each_write
 @pytest.mark.parametrize("play", LOST.values(), ids=LOST)
-async def test_a_lost_answer_is_an_unknown_outcome_that_says_what_tells(write: Write, play: Play) -> None:
+async def test_a_lost_answer_is_an_unknown_outcome_that_says_what_tells(write: Case, play: Play) -> None:
     async with against(play, timeout=0.1) as (server, client):
-        options = {"timeout": 0.1} if write.step is REGISTER else {}
+        options = {"timeout": 0.1} if write.name == "register" else {}
         with pytest.raises(OutcomeUnknownError) as caught:
             await write.call(client, **options)
         assert len(server.requests) == 1
     error = caught.value
     assert (error.operation, error.phone_number_id, error.phone_number) == (write.name, ID, None)
-    assert (error.waba_id, error.field, error.attempts, error.retryable) == (None, write.tells, 1, False)
-    assert ID in str(error)
-    assert error.reason in str(error)
-    assert (error.field or "no field tells") in str(error)
+    assert (error.waba_id, error.field, error.attempts, error.retryable) == (None, write.field, 1, False)
+    assert str(error) == f"The outcome of {write.name} is unknown: {error.reason}. {write.advice}"
     assert (error.__cause__, error.__context__) == (None, None)
     assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
 
 
 @each_write
-async def test_an_unknown_outcome_names_the_account_if_it_was_named(write: Write) -> None:
+async def test_an_unknown_outcome_names_the_account_if_it_was_named(write: Case) -> None:
     async with against(hang_up) as (_, client):
         with pytest.raises(OutcomeUnknownError) as caught:
             await write.call(client, waba_id=SMALL_WABA)
@@ -365,7 +382,7 @@ async def test_the_field_that_is_named_does_tell(fault: Fault, *, is_done: bool)
 @pytest.mark.parametrize("status", [400, 429])
 @pytest.mark.parametrize("is_transient", [None, True])
 async def test_a_refusal_is_never_repeated_and_holds_nobody_else(  # noqa: PLR0917 - a table
-    write: Write,
+    write: Case,
     code: int,
     subcode: int | None,
     retry_after: float | None,
@@ -387,7 +404,7 @@ async def test_a_refusal_is_never_repeated_and_holds_nobody_else(  # noqa: PLR09
 @each_write
 @pytest.mark.parametrize(("code", "subcode", "status"), [(100, 2207051, 400), (131045, None, 500), (133000, None, 500)])
 async def test_a_refusal_that_no_wait_helps_is_not_repeated(
-    write: Write, code: int, subcode: int | None, status: int
+    write: Case, code: int, subcode: int | None, status: int
 ) -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(Fault.error(code, status=status, subcode=subcode), times=3)
@@ -397,7 +414,7 @@ async def test_a_refusal_that_no_wait_helps_is_not_repeated(
 
 
 @each_write
-async def test_a_bare_429_may_have_been_counted_and_is_not_repeated(write: Write) -> None:
+async def test_a_bare_429_may_have_been_counted_and_is_not_repeated(write: Case) -> None:
     async with against(answer("", status="429 Too Many", headers="Retry-After: 7\r\n")) as (server, client):
         with pytest.raises(RateLimitError) as caught:
             await write.call(client)
@@ -406,7 +423,7 @@ async def test_a_bare_429_may_have_been_counted_and_is_not_repeated(write: Write
 
 @each_write
 @pytest.mark.parametrize("code", [4, 17, 80007, 80008])
-def test_refused_for_a_limit_of_calls_it_is_sent_again(write: Write, code: int, virtual_time: asyncio.Runner) -> None:
+def test_refused_for_a_limit_of_calls_it_is_sent_again(write: Case, code: int, virtual_time: asyncio.Runner) -> None:
     async def main() -> None:
         async with serving(retry=RetryPolicy(max_wait=120)) as (sandbox, client):
             sandbox.plan(Fault.error(code), times=2)
@@ -418,7 +435,7 @@ def test_refused_for_a_limit_of_calls_it_is_sent_again(write: Write, code: int, 
 
 
 @each_write
-async def test_refused_for_its_token_it_is_sent_again_with_another_one(write: Write) -> None:
+async def test_refused_for_its_token_it_is_sent_again_with_another_one(write: Case) -> None:
     def provide(_: str, rejected: str | None) -> str:
         return "a-new-token" if rejected else "an-old-token"
 
@@ -430,7 +447,7 @@ async def test_refused_for_its_token_it_is_sent_again_with_another_one(write: Wr
 
 
 @each_write
-async def test_refused_for_its_only_token_it_is_not_sent_again(write: Write) -> None:
+async def test_refused_for_its_only_token_it_is_not_sent_again(write: Case) -> None:
     async with Sandbox(tokens=[]) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         with pytest.raises(AuthenticationError):
             await write.call(client)
@@ -438,7 +455,7 @@ async def test_refused_for_its_only_token_it_is_not_sent_again(write: Write) -> 
 
 
 @each_write
-async def test_without_a_connection_it_is_tried_again_and_was_not_sent(write: Write) -> None:
+async def test_without_a_connection_it_is_tried_again_and_was_not_sent(write: Case) -> None:
     async with RawServer([hang]) as server:
         url = server.url
     async with PhoneNumberClient(TOKEN, base_url=url, retry=QUICK) as client:
@@ -524,7 +541,7 @@ def test_a_shorter_total_time_out_of_the_policy_does_not_cut_a_registration(
 
 @each_write
 async def test_cancelled_after_it_was_sent_it_says_that_it_may_have_happened(
-    write: Write, caplog: pytest.LogCaptureFixture
+    write: Case, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with against(hang) as (server, client):
         writing = asyncio.ensure_future(write.call(client))
@@ -541,15 +558,38 @@ async def test_cancelled_after_it_was_sent_it_says_that_it_may_have_happened(
 
 
 async def test_any_write_of_a_session_may_have_a_time_out_of_its_own() -> None:
-    def unknown(reason: str) -> OutcomeUnknownError:
-        return OutcomeUnknownError("lost", operation="move", reason=reason)
-
     async with against(hang, timeout=60) as (_, client):
-        limits = aiohttp.ClientTimeout(sock_read=0.05)
-        with pytest.raises(OutcomeUnknownError, match="lost") as caught:
-            await client.session.post("1", {}, dict, unknown=unknown, timeout=limits)
-        assert (caught.value.operation, caught.value.reason) == ("move", "no response in time")
+        write = Write(path="1", body={}, timeout=aiohttp.ClientTimeout(sock_read=0.05))
+        with pytest.raises(OutcomeUnknownError, match="no response in time"):
+            await client.session.post(write, dict)
 
 
-def test_a_body_keeps_its_code_hidden() -> None:
-    assert repr(code_body(Secret("471-830"))) == f"{{'code': '{HIDDEN}'}}"
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({}, "POST 1/edge is unknown: {reason}. It may have happened: check before you send it again."),
+        ({"operation": "move", "advice": "Read is_moved."}, "move is unknown: {reason}. Read is_moved."),
+    ],
+    ids=["not named", "named"],
+)
+async def test_any_write_of_a_session_says_that_its_outcome_is_unknown(named: dict[str, Any], said: str) -> None:
+    async with against(hang_up) as (_, client):
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await client.session.post(Write(path="1/edge", body={}, **named), dict, waba_id="2")
+    error = caught.value
+    assert str(error) == f"The outcome of {said.format(reason=error.reason)}"
+    assert (error.operation, error.waba_id) == (named.get("operation", "POST 1/edge"), "2")
+
+
+async def test_what_is_no_write_is_not_posted() -> None:
+    wrong: Any = "1/edge"
+    async with serving() as (sandbox, client):
+        with pytest.raises(InvalidArgumentError, match=r"write must be an instance of Write, such as Write\(path="):
+            await client.session.post(wrong, dict)
+        assert sandbox.requests == []
+
+
+def test_a_write_keeps_its_code_hidden() -> None:
+    write = verify_code(ID, Secret("471-830"))
+    assert repr(write.body) == f"{{'code': '{HIDDEN}'}}"
+    assert "body" not in repr(write)

@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from types import EllipsisType
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import quote
 
 import attrs
@@ -20,6 +20,7 @@ from wa_phone_async.query import DEFAULT_PAGE_SIZE, Sort, without_fields
 from wa_phone_async.redaction import Secret
 
 from .error_codes import INVALID_PARAMETER, needs_smaller_page
+from .writes import Write
 
 
 @attrs.frozen
@@ -48,15 +49,12 @@ class Dialect:
 class Request:
     """One question to the API, independent of token, host and version."""
 
-    method: Literal["GET", "POST"] = "GET"
     path: str
     """Below the version: `1234/phone_numbers`."""
     params: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Query parameters; a `Sort` among them is spelled in the dialect."""
-    body: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
-    """The JSON of a write. It can hold codes and PINs, so no `repr` shows it."""
-    is_counted: bool = False
-    """Whether the API counts how often it is asked, as it counts guesses."""
+    write: Write | None = None
+    """What it writes; `None` reads."""
     waba_id: str | EllipsisType | None = ...
     """The account whose token and budget it takes: `...` is the id at the head of the path; with `None` the token is
     that of this id, and no account's budget counts."""
@@ -65,6 +63,11 @@ class Request:
     """Those of the fields asked for that may be left out where the API does not have them."""
     amended: frozenset[str] = frozenset()
     """The causes that were remedied already."""
+
+    @property
+    def method(self) -> Literal["GET", "POST"]:
+        """The HTTP method."""
+        return "GET" if self.write is None else "POST"
 
     @property
     def node_id(self) -> str:
@@ -84,12 +87,17 @@ class Request:
     @property
     def is_write(self) -> bool:
         """Whether it changes something, so that repeating it may do it twice."""
-        return self.method != "GET"
+        return self.write is not None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the API counts each try, as it counts guesses."""
+        return self.write is not None and self.write.is_counted
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """What stands in its body and must stand in no error, should the API echo it."""
-        return tuple(value for value in (self.body or {}).values() if isinstance(value, Secret))
+        return () if self.write is None else tuple(v for v in self.write.body.values() if isinstance(v, Secret))
 
     @property
     def has_reduced_limit(self) -> bool:

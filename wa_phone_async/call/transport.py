@@ -159,7 +159,8 @@ class Wire:
     async def _exchange(
         self, request: Request, url: URL, token: Secret, limits: aiohttp.ClientTimeout
     ) -> Answer | WaPhoneError:
-        body = None if request.body is None else _Body(SecretBytes(json.dumps(request.body).encode()))
+        write = request.write
+        body = None if write is None else _Body(SecretBytes(json.dumps(write.body).encode()))
         try:
             response = await self._http(for_write=request.is_write).request(
                 request.method,

@@ -1,126 +1,223 @@
-"""The writes on a number, from its code to its PIN: what each sends, and what tells whether a lost one happened.
+"""The six writes as values: what each sends, and what to do after a lost response.
 
-Codes and PINs come in as a `Secret` and leave as one, so that no text and no traceback shows them. Meta's guides to
-registering numbers and to two-step verification, and its v23.0 OpenAPI description, read 2026-11-22.
+A code or PIN stays a `Secret` from the argument to the body. No log, error text or traceback shows it.
+
+Sources: Meta's v23.0 reference of `phone_numbers`, its guides to registration and to two-step verification, and its
+v23.0 OpenAPI description, read 2026-11-22.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from wa_phone_async.checks import check_match, check_node_id, check_seconds
 from wa_phone_async.errors import InvalidArgumentError, OutcomeUnknownError
 from wa_phone_async.redaction import Secret
 
+if TYPE_CHECKING:
+    import aiohttp
+
 CodeMethod = Literal["SMS", "VOICE"]
-"""How a code comes: by message or by call. Landlines and VoIP numbers want `VOICE`."""
+"""How a code is sent: by message or by call. Landlines and VoIP numbers need `VOICE`."""
 
 REGISTER_SECONDS: Final = 120.0
-"""How long one attempt to register may take: it is slow, and clients have been seen to wait for more than 15 s."""
+"""Default seconds of one attempt to register. It is slow: clients have been seen to wait for more than 15 s."""
 
 
 @attrs.frozen(kw_only=True)
-class Step:
-    """One kind of write on a number."""
+class Write:
+    """One write as a value, for `GraphSession.post`: what to send, and what to say if the response is lost.
 
-    operation: str
-    """The name of the client's method."""
-    edge: str
-    """Below the number; empty for the number itself."""
-    question: str
-    """What is not known when its answer is lost."""
-    field: str | None
-    """The field of the number that tells; `None` where none does."""
-    advice: str
-    """What to do before it is sent again."""
+        write = Write(path="1234/message_templates", body={"name": "hello", "language": "en"})
+        created = await client.session.post(write, dict)
 
-    def path(self, phone_number_id: str) -> str:
-        """Where it is posted."""
-        return f"{phone_number_id}/{self.edge}" if self.edge else phone_number_id
+    The client's own writes are such values too. For any other edge, `path` and `body` are enough.
+    """
 
-    def unknown(self, phone_number_id: str, waba_id: str | None, reason: str) -> OutcomeUnknownError:
-        """The error that says that its answer was lost."""
+    path: str
+    """The path below the API's version, relative and without a query: `1234/phone_numbers`."""
+    body: Mapping[str, Any] = attrs.field(repr=False)
+    """The JSON to send. Errors hide each value that is a `redaction.Secret`, and no `repr` shows the body."""
+    operation: str = attrs.Factory(lambda write: f"POST {write.path}", takes_self=True)
+    """The name of the write in errors, such as the client's method; default: `POST` and the path."""
+    advice: str = "It may have happened: check before you send it again."
+    """What to do after a lost response, in full sentences. The text of the `OutcomeUnknownError` ends with it."""
+    field: str | None = None
+    """The field of the number that shows whether the write happened; `None` if no field does."""
+    is_counted: bool = False
+    """Whether the API counts each try, as it counts guesses of a code. Such a write is retried only after an error
+    that names a limit of calls: after a bare HTTP 429 the try may have been counted."""
+    timeout: float | aiohttp.ClientTimeout | None = None
+    """Seconds of one attempt, or an `aiohttp.ClientTimeout`; `None` takes the session's."""
+    phone_number: str | None = None
+    """The number that it creates, as it was passed; `None` for another write."""
+    phone_number_id: str | None = None
+    """Meta's id of the number that it changes; `None` for another write."""
+
+    def outcome_unknown(self, reason: str, *, waba_id: str | None) -> OutcomeUnknownError:
+        """Make the error for a lost response.
+
+        Args:
+            reason: Why there is no response, in a few words.
+            waba_id: The account that was written to, if it is known.
+        """
         return OutcomeUnknownError(
-            f"whether {self.question.format(phone_number_id)} is unknown ({reason}): {self.advice}",
+            f"The outcome of {self.operation} is unknown: {reason}. {self.advice}",
             operation=self.operation,
             waba_id=waba_id,
-            phone_number_id=phone_number_id,
+            phone_number=self.phone_number,
+            phone_number_id=self.phone_number_id,
             field=self.field,
             reason=reason,
         )
 
 
-REQUEST_CODE: Final = Step(
-    operation="request_code",
-    edge="request_code",
-    question="a code was sent to {}",
-    field=None,
-    advice="no field tells; wait for the code before you ask for another, since Meta counts them",
-)
-VERIFY_CODE: Final = Step(
-    operation="verify_code",
-    edge="verify_code",
-    question="the code of {} was accepted",
-    field="code_verification_status",
-    advice="read code_verification_status, which is VERIFIED then, before you send a code again: guesses are counted",
-)
-REGISTER: Final = Step(
-    operation="register",
-    edge="register",
-    question="{} was registered",
-    field="host_platform",
-    advice="it may still be under way; read host_platform (also platform_type) and is_pin_enabled, which are CLOUD_API "
-    "and true then, before you register again",
-)
-DEREGISTER: Final = Step(
-    operation="deregister",
-    edge="deregister",
-    question="{} was deregistered",
-    field="host_platform",
-    advice="read host_platform (also platform_type), which is NOT_APPLICABLE then, before you deregister again",
-)
-SET_PIN: Final = Step(
-    operation="set_two_step_verification_pin",
-    edge="",
-    question="the PIN of {} was set",
-    field="is_pin_enabled",
-    advice="is_pin_enabled is true then, but where there was a PIN before nothing tells which one holds; to set the "
-    "same one again does no harm",
-)
+def create_phone_number(
+    waba_id: str,
+    *,
+    phone_number: str,
+    verified_name: str | None,
+    cc: str | None,
+    migrate_phone_number: bool | None,
+    preverified_id: str | None,
+) -> Write:
+    """Add a phone number to an account. The body has only the arguments that are not `None`."""
+    check_node_id("waba_id", waba_id)
+    check_match(
+        "phone_number",
+        phone_number,
+        r"[1-9][0-9]{6,14}",
+        "7 to 15 digits, the first not 0, without + or blanks",
+    )
+    if verified_name is None and not migrate_phone_number:
+        raise InvalidArgumentError("verified_name", "2 to 75 characters long", hint="only a migration can leave it out")
+    if verified_name is not None and not (isinstance(verified_name, str) and 2 <= len(verified_name) <= 75):
+        raise InvalidArgumentError("verified_name", "2 to 75 characters long", verified_name)
+    if cc is not None:
+        check_match("cc", cc, r"[0-9]{1,3}", "a country's dial code of 1 to 3 digits, without +")
+    if migrate_phone_number is not None and not isinstance(migrate_phone_number, bool):
+        raise InvalidArgumentError("migrate_phone_number", "True or False", migrate_phone_number)
+    if preverified_id is not None:
+        check_node_id("preverified_id", preverified_id)
+    body = {
+        "phone_number": phone_number,
+        "verified_name": verified_name,
+        "cc": cc,
+        "migrate_phone_number": migrate_phone_number,
+        "preverified_id": preverified_id,
+    }
+    return Write(
+        path=f"{waba_id}/phone_numbers",
+        body={name: value for name, value in body.items() if value is not None},
+        operation="create_phone_number",
+        advice=f"{phone_number} may have been created. List the numbers of {waba_id} and look for its digits before "
+        "you create it again, or call ensure_phone_number, which does that.",
+        phone_number=phone_number,
+    )
 
 
-def code_request_body(*, code_method: CodeMethod, language: str) -> dict[str, Any]:
-    """The JSON body that asks for a code."""
+def request_code(phone_number_id: str, *, code_method: CodeMethod, language: str) -> Write:
+    """Have a code sent to a number."""
+    check_node_id("phone_number_id", phone_number_id)
     if code_method not in ("SMS", "VOICE"):
         raise InvalidArgumentError("code_method", "'SMS' or 'VOICE'", code_method)
     if not (isinstance(language, str) and re.fullmatch(r"[a-z]{2,3}(?:_[A-Z]{2})?", language)):
         raise InvalidArgumentError("language", "a language's code such as 'en' or 'en_US'", language)
-    return {"code_method": code_method, "language": language}
+    return Write(
+        path=f"{phone_number_id}/request_code",
+        body={"code_method": code_method, "language": language},
+        operation="request_code",
+        advice=f"A code may have been sent to {phone_number_id}, and no field shows it. Wait for the code before you "
+        "request another: Meta counts requests.",
+        is_counted=True,
+        phone_number_id=phone_number_id,
+    )
 
 
-def code_body(code: Secret) -> dict[str, Any]:
-    """The JSON body that shows a code, without the hyphen of the message."""
+def verify_code(phone_number_id: str, code: Secret) -> Write:
+    """Send back the code that a number got. The body has it without the hyphen of the message."""
+    check_node_id("phone_number_id", phone_number_id)
     if not re.fullmatch(r"[0-9]{3}-?[0-9]{3}", code):
         raise InvalidArgumentError("code", "a string of the 6 digits that came, such as '123830' or '123-830'")
-    return {"code": Secret(code.replace("-", ""))}
+    return Write(
+        path=f"{phone_number_id}/verify_code",
+        body={"code": Secret(code.replace("-", ""))},
+        operation="verify_code",
+        advice=f"The code may have been accepted. Then code_verification_status of {phone_number_id} is VERIFIED: "
+        "read it before you send a code again. Meta counts wrong codes.",
+        field="code_verification_status",
+        is_counted=True,
+        phone_number_id=phone_number_id,
+    )
 
 
-def registration_body(pin: Secret, *, data_localization_region: str | None) -> dict[str, Any]:
-    """The JSON body of a registration, without what was not given."""
-    body = {"messaging_product": "whatsapp", **pin_body(pin)}
-    if data_localization_region is None:
-        return body
-    if not (isinstance(data_localization_region, str) and re.fullmatch(r"[A-Z]{2}", data_localization_region)):
-        raise InvalidArgumentError(
-            "data_localization_region", "a country's two capital letters, such as 'DE'", data_localization_region
-        )
-    return {**body, "data_localization_region": data_localization_region}
+def register(phone_number_id: str, *, pin: Secret, data_localization_region: str | None, timeout: float) -> Write:
+    """Register a verified number.
+
+    Args:
+        phone_number_id: Meta's id of the number, digits.
+        pin: The 6 digits of two-step verification.
+        data_localization_region: The country to keep data in, two capital letters; `None` leaves it out.
+        timeout: Seconds of one attempt.
+    """
+    check_node_id("phone_number_id", phone_number_id)
+    check_seconds("timeout", timeout)
+    _check_pin(pin)
+    body = {"messaging_product": "whatsapp", "pin": pin}
+    if data_localization_region is not None:
+        if not (isinstance(data_localization_region, str) and re.fullmatch(r"[A-Z]{2}", data_localization_region)):
+            raise InvalidArgumentError(
+                "data_localization_region", "a country's two capital letters, such as 'DE'", data_localization_region
+            )
+        body["data_localization_region"] = data_localization_region
+    return Write(
+        path=f"{phone_number_id}/register",
+        body=body,
+        operation="register",
+        advice=f"{phone_number_id} may be registered, or may be so soon. Then its host_platform (or platform_type) is "
+        "CLOUD_API and is_pin_enabled is true: read them before you register it again.",
+        field="host_platform",
+        is_counted=True,
+        timeout=timeout,
+        phone_number_id=phone_number_id,
+    )
 
 
-def pin_body(pin: Secret) -> dict[str, Any]:
-    """The JSON body that sets a PIN."""
+def deregister(phone_number_id: str) -> Write:
+    """End the registration of a number."""
+    check_node_id("phone_number_id", phone_number_id)
+    return Write(
+        path=f"{phone_number_id}/deregister",
+        body={},
+        operation="deregister",
+        advice=f"{phone_number_id} may be deregistered. Then its host_platform (or platform_type) is NOT_APPLICABLE: "
+        "read it before you deregister it again.",
+        field="host_platform",
+        is_counted=True,
+        phone_number_id=phone_number_id,
+    )
+
+
+def set_two_step_verification_pin(phone_number_id: str, pin: Secret) -> Write:
+    """Set the PIN of a registered number."""
+    check_node_id("phone_number_id", phone_number_id)
+    _check_pin(pin)
+    return Write(
+        path=phone_number_id,
+        body={"pin": pin},
+        operation="set_two_step_verification_pin",
+        advice=f"The new PIN of {phone_number_id} may be set. Then is_pin_enabled is true, but if there was a PIN "
+        "before, no field shows which one is valid. It is safe to set the same PIN again.",
+        field="is_pin_enabled",
+        is_counted=True,
+        phone_number_id=phone_number_id,
+    )
+
+
+def _check_pin(pin: Secret) -> None:
     if not re.fullmatch(r"[0-9]{6}", pin):
         raise InvalidArgumentError("pin", "a string of 6 digits", hint="it is the PIN of two-step verification")
-    return {"pin": pin}

@@ -24,6 +24,7 @@ from typing import Final, Literal, TypeVar
 import attrs
 
 from wa_phone_async.call.transport import out_of_time
+from wa_phone_async.call.writes import Write
 from wa_phone_async.errors import (
     CLOSED,
     AmbiguousNumberError,
@@ -68,6 +69,8 @@ class Wanted:
     """All its digits, country code first."""
     has_code: bool = True
     """Whether the country code is known to be among them."""
+    write: Write
+    """What `create` sends."""
     list_numbers: Callable[[float | None], Awaitable[list[PhoneNumber]]]
     create: Callable[[float | None], Awaitable[CreatedPhoneNumber]]
     recheck_delays: tuple[float, ...] = RECHECK_DELAYS
@@ -277,14 +280,7 @@ class _Errand:
                     raise
 
     def _unknown(self) -> OutcomeUnknownError:
-        wanted = self._wanted
-        return OutcomeUnknownError(
-            f"whether {wanted.phone_number} was created is unknown ({self._doubt}), and looking did not tell: "
-            f"ensure it again, or list the numbers of {wanted.waba_id} and look for its digits",
-            waba_id=wanted.waba_id,
-            phone_number=wanted.phone_number,
-            reason=self._doubt,
-        )
+        return self._wanted.write.outcome_unknown(self._doubt, waba_id=self._wanted.waba_id)
 
     def _check_code(self, numbers: list[PhoneNumber]) -> None:
         """Refuse to go on where a number is listed that this one would be with a country code."""
