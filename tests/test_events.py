@@ -28,7 +28,7 @@ from wa_phone_async import (
     session,
 )
 from wa_phone_async.client import Settings
-from wa_phone_async.hooks import Announcer, Listener
+from wa_phone_async.hooks import EventDispatcher, Listener
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 from wa_phone_async.usage import Usage, UsageMetric
 
@@ -376,34 +376,34 @@ def test_a_listener_that_fails_is_logged_and_harms_nobody(listener: Listener, ca
     assert (record.name, record.levelno, record.getMessage()) == (
         "wa_phone_async",
         logging.ERROR,
-        "a listener has failed",
+        "an event listener failed",
     )
 
 
 async def test_a_listener_may_close_what_tells_it() -> None:
-    announcer, closed = Announcer(), asyncio.Event()
+    dispatcher, closed = EventDispatcher(), asyncio.Event()
 
     async def close(_: Event) -> None:
-        await announcer.aclose()
+        await dispatcher.aclose()
         closed.set()
 
-    announcer.subscribe(close)
-    announcer.tell(ENDED)
+    dispatcher.subscribe(close)
+    dispatcher.dispatch(ENDED)
     await asyncio.wait_for(closed.wait(), 5)
-    await announcer.aclose()
+    await dispatcher.aclose()
 
 
 def test_what_a_loop_left_undone_is_not_waited_for_in_another() -> None:
-    announcer, ended = Announcer(), asyncio.new_event_loop()
-    announcer.subscribe(lambda _: asyncio.sleep(0))
+    dispatcher, ended = EventDispatcher(), asyncio.new_event_loop()
+    dispatcher.subscribe(lambda _: asyncio.sleep(0))
 
     async def tell() -> None:
-        announcer.tell(ENDED)
+        dispatcher.dispatch(ENDED)
 
     ended.run_until_complete(tell())
-    asyncio.run(announcer.aclose())
-    ended.run_until_complete(announcer.aclose())
-    assert not announcer._tasks
+    asyncio.run(dispatcher.aclose())
+    ended.run_until_complete(dispatcher.aclose())
+    assert not dispatcher._tasks
     ended.close()
 
 

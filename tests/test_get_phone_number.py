@@ -125,7 +125,7 @@ async def test_with_the_account_the_token_and_the_budget_are_the_accounts() -> N
         number = sandbox.numbers(SMALL_WABA)[0]["id"]
         async with PhoneNumberClient(provide, base_url=sandbox.url, retry=QUICK, throttle=Throttle(quota=1)) as client:
             await client.get_phone_number(number, waba_id=SMALL_WABA)
-            with pytest.raises(RateLimitError, match=f"the budget of {SMALL_WABA} has no room"):
+            with pytest.raises(RateLimitError, match=f"WABA {SMALL_WABA} or the app has used its hourly quota"):
                 await client.get_phone_number(number, waba_id=SMALL_WABA)
             for _ in range(3):
                 await client.get_phone_number(number)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import re
 import warnings
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -49,7 +50,7 @@ from wa_phone_async import (
     WaPhoneError,
     Write,
 )
-from wa_phone_async.call.request import Request
+from wa_phone_async.call.request import GraphRequest
 from wa_phone_async.redaction import Secret
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
@@ -459,7 +460,9 @@ async def test_another_version_than_asked_for_is_logged_once_a_client(caplog: py
             await client.list_phone_numbers("1234")
     [record] = caplog.records
     assert (record.name, record.levelno) == ("wa_phone_async", logging.WARNING)
-    assert record.getMessage() == "asked for Graph API v3.0 and was served v21.0: is it still supported?"
+    assert record.getMessage() == (
+        "requested Graph API v3.0, and the server used v21.0: check whether v3.0 is still supported"
+    )
 
 
 async def test_the_version_asked_for_is_not_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -617,14 +620,24 @@ async def test_a_write_takes_the_budget_that_it_is_told() -> None:
             await client.session.post(Write(path="1234", body={}), dict, waba_id="me")
 
 
-async def test_what_has_no_room_says_whose_budget_it_is() -> None:
+@pytest.mark.parametrize(
+    ("waba_id", "total_timeout", "owner", "limit"),
+    [
+        (None, None, "the app", "max_wait=60 s"),
+        (..., None, f"WABA {SMALL_WABA} or the app", "max_wait=60 s"),
+        (..., 5, f"WABA {SMALL_WABA} or the app", "the 5.0 s left of total_timeout"),
+    ],
+    ids=["the app", "an account", "total_timeout"],
+)
+async def test_a_call_beyond_the_quota_says_whose_it_is_and_what_limits_the_wait(
+    waba_id: str | EllipsisType | None, total_timeout: float | None, owner: str, limit: str
+) -> None:
+    path = f"{SMALL_WABA}/phone_numbers"
     async with serving(throttle=Throttle(app_quota=1)) as (_, client):
-        await client.session.get(f"{SMALL_WABA}/phone_numbers", waba_id=None)
-        room = r"has no room in the 60.0 s that it may wait \(retry after 36\d\d s\)$"
-        with pytest.raises(RateLimitError, match=f"was not sent: the budget of the app {room}"):
-            await client.session.get(f"{SMALL_WABA}/phone_numbers", waba_id=None)
-        with pytest.raises(RateLimitError, match=f"was not sent: the budget of {SMALL_WABA} {room}"):
-            await client.session.get(f"{SMALL_WABA}/phone_numbers")
+        await client.session.get(path, waba_id=None)
+        text = f"Rate limit: {owner} has used its hourly quota. GET {path} was not sent: the wait exceeds {limit}"
+        with pytest.raises(RateLimitError, match=rf"^{re.escape(text)} \(retry after 36\d\d s\)$"):
+            await client.session.get(path, waba_id=waba_id, total_timeout=total_timeout)
 
 
 async def test_the_usage_of_a_call_is_that_of_its_budget() -> None:
@@ -775,8 +788,8 @@ async def test_a_client_that_is_forgotten_is_closed_with_a_warning(
         clients = [PhoneNumberClient(TOKEN, base_url=sandbox.url)]
         await clients[0].list_phone_numbers(SMALL_WABA)
         await clients[0].create_phone_number(SMALL_WABA, phone_number="16315551001", verified_name="Acme", cc="1")
-        assert clients[0].session._wire is not None
-        opened = list(clients[0].session._wire._own.values())
+        assert clients[0].session._transport is not None
+        opened = list(clients[0].session._transport._own.values())
         with pytest.warns(ResourceWarning, match="a client was not closed: use 'async with', or await its aclose"):
             await forget(clients, in_a_thread=in_a_thread)
         assert len(opened) == 2
@@ -845,7 +858,7 @@ async def test_a_server_that_went_away_is_a_transport_error_after_all_attempts()
 def test_the_address_is_that_of_its_text(base_url: str) -> None:
     session = GraphSession(TOKEN, base_url=base_url)
     for params, query in (({}, ""), ({"after": "a=/ü,"}, "?after=a%3D%2F%C3%BC%2C")):
-        url = session._url(Request(path="1234/phone_numbers", params=params), Secret(TOKEN))
+        url = session._url(GraphRequest(path="1234/phone_numbers", params=params), Secret(TOKEN))
         expected = URL(f"{session.base_url}/v23.0/1234/phone_numbers{query}", encoded=True)
         assert (url, str(url), url.raw_path_qs) == (expected, str(expected), expected.raw_path_qs)
         assert (url.raw_host, url.port) == (expected.raw_host, expected.port)

@@ -1,6 +1,6 @@
-"""What happens to calls, as frozen values, for whoever listens: `on_event=` of a client, or `client.subscribe`.
+"""The events of calls, as frozen values. `on_event=` of a client, or `client.subscribe`, gives them to a listener.
 
-Each names the account or number that it concerns, and none holds a token, a query or a body.
+Each event names the account or number that it concerns. None holds a token, a query or a body.
 """
 
 from __future__ import annotations
@@ -16,127 +16,127 @@ _UNKNOWN: Final = ("OutcomeUnknownError", "CancelledError")
 
 @attrs.frozen(kw_only=True)
 class CallFinished:
-    """A call has its answer, or has failed for good. For a list, each page is a call."""
+    """A call has ended, with a response or with an error. Each page of a list is a call."""
 
     method: str
     """`GET` or `POST`."""
     path: str
-    """What was called, below the API's version and without a query."""
+    """The path below the API's version, without the query."""
     node_id: str
     """The id at the head of the path: an account, or a number."""
     list_id: int | None = None
-    """The list of which it is a page, as its `ListFinished` names it; `None` where nobody is told of lists."""
+    """The list of the page, as in its `ListFinished`; `None` if no listener subscribed with `lists=True`."""
     error: str | None
-    """The name of the error's class, or `None` where it went well."""
+    """The name of the error's class; `None` after a success."""
     code: int | None = None
-    """Meta's code of the error, where the API refused and named one."""
+    """Meta's code of the error; `None` if the error has none."""
     http_status: int | None
-    """The status of the last answer; `None` where there was none."""
+    """The HTTP status of the last response; `None` if there was none."""
     trace_id: str | None
-    """The id that Meta's support asks for, where the API refused."""
+    """The id of an API error that Meta's support needs; `None` if there is none."""
     attempts: int
-    """How many times it was sent."""
+    """Number of attempts: how often the request was sent."""
     seconds: float
-    """How long it took in all."""
+    """Seconds from the start of the call to its end."""
     seconds_waited: float
-    """How much of that was waiting: for the budgets, and before it was made again."""
+    """Seconds of that in which the call waited for the quota and before retries."""
     usage: Usage | None
-    """What the last answer for this node said about the budgets."""
+    """The usage of the quotas in the last response for this account; `None` if there is none."""
     waba_id: str | None = None
-    """The account whose budget it took; `None` where only the app's counted."""
+    """The account whose quota the call used; `None` if only the app's counted."""
 
     @property
     def may_have_written(self) -> bool:
-        """Whether it changed something, or may have: an unknown outcome, or a cancelled one, counts as a write."""
+        """Whether the call changed something or may have: it was sent, and succeeded, was lost or was cancelled."""
         return self.method != "GET" and self.attempts > 0 and self.error in {None, *_UNKNOWN}
 
 
 @attrs.frozen(kw_only=True)
 class RetryPlanned:
-    """An attempt has failed, and the call will be made again."""
+    """An attempt has failed, and a retry follows."""
 
     method: str
     """`GET` or `POST`."""
     path: str
-    """What was called."""
+    """The path below the API's version, without the query."""
     node_id: str
     """The id at the head of the path."""
     error: str
-    """The name of the error's class: why."""
+    """The name of the error's class."""
     code: int | None = None
-    """Meta's code of the error, where the API refused and named one."""
+    """Meta's code of the error; `None` if the error has none."""
     attempt: int
-    """Which attempt failed, from 1."""
+    """The number of the failed attempt, from 1."""
     seconds: float
-    """How long it waits first."""
+    """Seconds until the retry."""
 
 
 @attrs.frozen(kw_only=True)
 class ThrottleStarted:
-    """The API has throttled a call, and calls wait."""
+    """The API has throttled a call, and the cooldown has started: calls wait."""
 
     node_id: str
-    """The account whose call was refused, or the id that was called where no account's budget counts."""
+    """The account of the throttled call. If no account's quota counts, the id at the head of the path."""
     code: int | None
-    """Why: 4 holds the app, 17 the token, 80007 and 80008 the account."""
+    """Meta's error code: 4 throttles the app, 17 the token, 80007 and 80008 the account."""
     seconds: float
-    """How long, as far as is known."""
+    """Expected seconds of the cooldown."""
 
 
 @attrs.frozen(kw_only=True)
 class ThrottleEnded:
-    """A call for a node that was held has been answered again."""
+    """The API has accepted a call again after a cooldown."""
 
     node_id: str
-    """The id whose calls go on."""
+    """The id of the `ThrottleStarted`."""
 
 
 @attrs.frozen(kw_only=True)
 class QuotaWaitStarted:
-    """A call has waited for a second for room in its budgets, before the API refuses any, and waits on.
+    """A call has waited for its quota for one second, and waits on. The API has not throttled it.
 
-    It is told of the first of the calls that wait so at the same time. Those that wait for the end of their account's
-    hold were told of by its `ThrottleStarted`.
+    Only the first call that waits has this event, until no call waits any more. Calls that wait for the end of a
+    cooldown have a `ThrottleStarted` instead.
     """
 
     node_id: str
-    """The id that is called."""
+    """The id at the head of the path of the call."""
     seconds: float
-    """How long that call waits at most, from now on. Where there will be no room by then, it ends at once."""
+    """Maximum seconds that it waits from now on. If the quota will not be free by then, the call fails at once."""
 
 
 @attrs.frozen(kw_only=True)
 class QuotaWaitEnded:
-    """No call waits for room in its budgets any more."""
+    """No call waits for the quota any more."""
 
     node_id: str
-    """The id that is called by the one that waited last."""
+    """The id at the head of the path of the last call that waited."""
 
 
 @attrs.frozen(kw_only=True)
 class ListFinished:
-    """A list is over: it has come to its end, a page of it could not be had, or nobody has its paginator any more.
+    """A list has ended: after its last page, with an error, or when its paginator was garbage-collected.
 
-    One that goes on after an error is told of again, when what came after the error is over.
+    If you go on with a list after an error, its next end is another event.
     """
 
     list_id: int
-    """A number that no other list of this process has."""
+    """A number that is unique in this process."""
     path: str
-    """What was listed, below the API's version and without a query."""
+    """The path below the API's version, without the query."""
     node_id: str
     """The id at the head of the path."""
     error: str | None
-    """The name of the error's class, where one ended it."""
+    """The name of the error's class; `None` if no error ended the list."""
     complete: bool
-    """Whether its last page has come, or all of `max_items`; `False` also where it was left early."""
+    """Whether its last page came, or all of `max_items`. `False` after an error, and if you stopped early."""
     pages: int
-    """How many pages came."""
+    """Number of pages."""
     rows: int
-    """How many rows they had."""
+    """Number of rows on these pages."""
     seconds: float
-    """From the beginning of its first call to the end of its last one."""
+    """Seconds from the start of its first call to the end of its last one."""
 
 
 Event = CallFinished | RetryPlanned | ThrottleStarted | ThrottleEnded | QuotaWaitStarted | QuotaWaitEnded | ListFinished
-"""Anything that a listener is told."""
+"""Any event that a listener gets."""

@@ -13,11 +13,14 @@ from .events import CallFinished, Event, ListFinished
 _log: Final = logging.getLogger("wa_phone_async")
 
 Listener = Callable[[Event], Awaitable[None] | None]
-"""Takes an `Event`; plain or async. What it raises is logged and never reaches a call."""
+"""A function that gets each `Event`; plain or async. An error that it raises is logged, and never reaches a call."""
 
 
-class Announcer:
-    """Tells events to all who listen, at once and in order; what an async listener does goes on beside the calls."""
+class EventDispatcher:
+    """Gives each event to all listeners, in order.
+
+    Plain listeners run at once. Async listeners run as tasks of their own, and no call waits for them.
+    """
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
@@ -25,51 +28,52 @@ class Announcer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def is_heard(self) -> bool:
-        """Whether it is worth making an event."""
+    def has_listeners(self) -> bool:
+        """Whether anybody gets events: a listener, or the log. If not, callers need not make any."""
         return bool(self._listeners) or _log.isEnabledFor(logging.INFO)
 
     @property
-    def hears_lists(self) -> bool:
-        """Whether anybody wants to know when lists are over."""
+    def has_list_listeners(self) -> bool:
+        """Whether any listener gets `ListFinished`."""
         return bool(self._list_listeners)
 
     def subscribe(self, listener: Listener, *, lists: bool = False) -> Callable[[], None]:
-        """Add a listener, of `ListFinished` too if it wants `lists`; gives what removes it."""
+        """Add a listener, with `lists` for `ListFinished` too. Returns a function that unsubscribes it."""
         audiences = [self._listeners, self._list_listeners] if lists else [self._listeners]
         for audience in audiences:
             audience.append(listener)
 
         def unsubscribe() -> None:
-            while audiences:
+            while audiences:  # empty at a second call, which then does nothing
                 audiences.pop().remove(listener)
 
         return unsubscribe
 
-    def tell(self, event: Event) -> None:
-        """Tell an event to everybody that it concerns. Plain listeners have heard it when this returns."""
+    def dispatch(self, event: Event) -> None:
+        """Log an event, and give it to its listeners. Plain listeners are done when this returns."""
         level = logging.DEBUG if isinstance(event, CallFinished | ListFinished) else logging.INFO
         _log.log(level, "%s", event)
+        # A copy, since a listener may unsubscribe itself.
         for listener in tuple(self._list_listeners if isinstance(event, ListFinished) else self._listeners):
             try:
-                answer = listener(event)
-            except Exception:  # noqa: BLE001 - a listener may raise anything, and nothing of it may reach a call
-                _log.exception("a listener has failed")
+                pending = listener(event)
+            except Exception:  # noqa: BLE001 - a listener may raise anything, and no call may fail for it
+                _log.exception("an event listener failed")
             else:
-                if inspect.isawaitable(answer):
-                    task = asyncio.ensure_future(_await(answer))
-                    self._tasks.add(task)
+                if inspect.isawaitable(pending):
+                    task = asyncio.ensure_future(_await(pending))
+                    self._tasks.add(task)  # asyncio itself keeps no reference to a task
                     task.add_done_callback(self._tasks.discard)
 
     async def aclose(self) -> None:
-        """Wait for what async listeners have begun in this loop; one of them may be who closes."""
+        """Wait for the async listeners of this event loop. One of them may call this: it does not wait for itself."""
         loop, closing = asyncio.get_running_loop(), asyncio.current_task()
         while tasks := {task for task in self._tasks if task.get_loop() is loop and task is not closing}:
             await asyncio.wait(tasks)
 
 
-async def _await(answer: Awaitable[None]) -> None:
+async def _await(pending: Awaitable[None]) -> None:
     try:
-        await answer
-    except Exception:  # noqa: BLE001 - the same
-        _log.exception("a listener has failed")
+        await pending
+    except Exception:  # noqa: BLE001 - as for a plain listener
+        _log.exception("an event listener failed")

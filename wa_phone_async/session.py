@@ -1,11 +1,12 @@
-"""`GraphSession`: the async session wrapper, and the one way from a question to its answer.
+"""`GraphSession`: the async session wrapper, and the way of each call from its request to its response.
 
-A call is one question of the caller's; an attempt is one time that it is put. From outside in:
+A call is one request of the caller's, with all its attempts. From the outside in:
 
-    _call           asks, and asks differently where a refusal says how (`request.amend`)
-    _attempt        one attempt and its verdict; the backoff decorator stands around it
-    _try            the token, room in the budgets, and the request on the wire (`wire.Wire.exchange`)
-    _judge          the value of the answer, or the error that it is (`response.read_response`)
+    _run            notifies the listeners when the call has ended
+    _request        requests again, amended, where an API error says what to change (`call.request.amend`)
+    _attempt        makes one attempt and raises its error; the backoff decorator around it retries
+    _send           waits for the token and the quota, then sends (`call.transport.Transport.exchange`)
+    _judge          turns a response into its value, or into its error (`call.response.read_response`)
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ import attrs
 from yarl import URL
 
 from .call.error_codes import throttled_scope
-from .call.request import Dialect, Request, amend
+from .call.request import Dialect, GraphRequest, amend
 from .call.response import check_success, not_json_error, read_response
 from .call.retry import RetryPolicy, is_retryable, retrying, unknown_outcome
 from .call.tokens import TokenProvider, TokenSource, appsecret_proof, token_digest
-from .call.transport import Answer, Wire, check_borrowed, out_of_time, read_timeout, read_trace_configs
+from .call.transport import HttpResponse, Transport, check_borrowed, out_of_time, read_timeout, read_trace_configs
 from .call.writes import Write
 from .checks import (
     check_api_version,
@@ -54,7 +55,7 @@ from .errors import (
     WaPhoneError,
 )
 from .events import CallFinished, RetryPlanned, ThrottleEnded, ThrottleStarted
-from .hooks import Announcer, Listener
+from .hooks import EventDispatcher, Listener
 from .pagination.list_events import ListObserver
 from .pagination.page import Follow, PageCursor, RawPage, read_page, read_page_bytes
 from .pagination.paginator import AsyncPaginator
@@ -77,17 +78,17 @@ _LOST: Final = Report("lost")
 _log = logging.getLogger("wa_phone_async")
 
 
-@attrs.define(on_setattr=attrs.setters.NO_OP)  # nothing is checked, and that takes time too
+@attrs.define(on_setattr=attrs.setters.NO_OP)  # even running no validator on each assignment takes time
 class _Call(Generic[T]):
-    """One question on its way: what is asked, how its answer is read, and what happened so far."""
+    """One call on its way: its request, how its response is read, and what happened so far."""
 
-    request: Request
+    request: GraphRequest
     read: Callable[[Any, int], T]
     deadline: float | None
     rejections_before: int
     now: Callable[[], float]  # the loop's clock
-    began: float
-    limits: aiohttp.ClientTimeout | None = None
+    started: float
+    timeouts: aiohttp.ClientTimeout | None = None
     read_bytes: Callable[[bytes, int], T | None] | None = None
     attempts: int = 0
     token: Secret | None = None
@@ -103,34 +104,37 @@ class _Call(Generic[T]):
 
 
 class GraphSession:
-    """An async session for the Graph API: the token, the retries and the limits of every call.
+    """An async session for the Graph API: it gives every call its token, its retries and its quota waits.
 
-    It opens on first use. Made by `PhoneNumberClient`, it is there as `client.session`; made by hand, it can be lent to
-    several clients, and reads any other edge of the Graph API under the same rules.
+    It opens on first use. A `PhoneNumberClient` makes one, as `client.session`. You can also make one yourself and lend
+    it to several clients. It reads and writes any edge of the Graph API under the same rules.
 
     Args:
-        access_token: The token, or a callable that gives it; see `TokenProvider`.
-        api_version: The version of the Graph API, such as `v23.0`.
-        base_url: Where the API lives, without the version. With `http://`, which is for tests and refused for
-            facebook.com, the token goes in clear.
-        app_secret: The app's secret: with it every call carries `appsecret_proof`.
-        retry: How patiently a call is made again.
-        timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`. On a borrowed aiohttp session the wait for one
-            of its connections counts as well.
-        session: An aiohttp session to borrow. It stays open, and its connections are reused for writes too.
-        trace_configs: Passed on to aiohttp for the sessions that are opened here.
-        max_body: Bytes that an answer may have after decompression.
-        throttle: The app's budgets. Clients of one app may share one; without it, a client has its own.
-        on_event: Told what happens to calls, as values of `wa_phone_async.events`; plain or async.
+        access_token: The token, or a function that returns it for each attempt: `provider(node_id, rejected)`, plain
+            or async. `node_id` is the id at the head of the path. `rejected` is the token that the API has just
+            rejected in this call, or `None`.
+        api_version: The version of the Graph API; default: `v23.0`.
+        base_url: The address of the API without the version; default: `https://graph.facebook.com`. With `http://` the
+            token travels unencrypted: that is for tests, and not allowed for facebook.com.
+        app_secret: The app's secret. With it, every request carries `appsecret_proof`.
+        retry: When calls are retried, and how long they wait; default: `RetryPolicy()`.
+        timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`; default: 30 s. On a borrowed aiohttp session,
+            the wait for one of its connections counts too.
+        session: An `aiohttp.ClientSession` to borrow. It stays open when this one closes.
+        trace_configs: The `aiohttp.TraceConfig`s of the sessions that are opened here.
+        max_body: The bytes that a response may have after decompression; default: 64 MiB.
+        throttle: What keeps calls within the quotas of the app and its accounts; default: a `Throttle` of its own.
+            Clients of one app should share one.
+        on_event: A function that gets each event of `wa_phone_async.events`; plain or async.
 
     Raises:
-        InvalidArgumentError: A setting is wrong; the text says which, and what would be right.
+        InvalidArgumentError: A setting is invalid. The text says which one, and what is allowed.
     """
 
     api_version: str = DEFAULT_API_VERSION
-    """The version of the Graph API that is asked for."""
+    """The version of the Graph API in every path."""
     base_url: str = DEFAULT_BASE_URL
-    """Where the API lives, without a slash at its end."""
+    """The address of the API, without a slash at its end."""
 
     def __init__(
         self,
@@ -157,7 +161,7 @@ class GraphSession:
         self.api_version = api_version
         self.base_url = read_base_url(base_url)
         root = URL(self.base_url, encoded=True)
-        # Of its parts, an address is made in a third of the time that reading its text takes.
+        # Building a URL from its parts takes a third of the time of parsing its text.
         self._address = partial(URL.build, scheme=root.scheme, authority=root.raw_authority, encoded=True)
         self._root = root.raw_path.rstrip("/")
         self._host = root.raw_authority
@@ -173,16 +177,16 @@ class GraphSession:
         if retry is not None:
             check_kind("retry", retry, RetryPolicy, "an instance of RetryPolicy, such as RetryPolicy(max_attempts=3)")
         self._retry = RetryPolicy() if retry is None else retry
-        self._persistent_attempt = retrying(self._retry, self._tell_retry)(self._attempt)
-        self._events = Announcer()
+        self._attempt_with_retries = retrying(self._retry, self._notify_retry)(self._attempt)
+        self._events = EventDispatcher()
         if on_event is not None:
             check_listener("on_event", on_event)
             self._events.subscribe(on_event)
-        self._held: set[str] = set()
-        self._quota_waits = QuotaWaitNotifier(self._events.tell, self._held.__contains__)
+        self._throttled_ids: set[str] = set()
+        self._quota_waits = QuotaWaitNotifier(self._events.dispatch, self._throttled_ids.__contains__)
         self._waiting: set[tuple[Secret, asyncio.Timeout]] = set()
         self._dialect = Dialect()
-        self._wire: Wire | None = None
+        self._transport: Transport | None = None
         self._is_closed = False
         self._has_warned_of_version = False
 
@@ -200,31 +204,31 @@ class GraphSession:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close what was opened here, and refuse calls until it is entered again."""
+        """Close what was opened here. Calls raise a `RuntimeError` until you enter the session again."""
         self._is_closed = True
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            await wire.close()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
         await self._events.aclose()
 
     def subscribe(self, listener: Listener, *, lists: bool = False) -> Callable[[], None]:
-        """Add a listener to what happens to calls; gives what removes it.
+        """Subscribe a listener to the events of calls. Returns a function that unsubscribes it.
 
         Args:
-            listener: Plain or async.
-            lists: Whether it is told of the end of each list too, as `ListFinished`; pages then name their list.
+            listener: A function that gets each event of `wa_phone_async.events`; plain or async.
+            lists: Whether it also gets a `ListFinished` when a list ends. The event of each page then has a `list_id`.
 
         Raises:
-            InvalidArgumentError: It is not callable.
+            InvalidArgumentError: The listener is not callable.
         """
         check_listener("listener", listener)
         return self._events.subscribe(listener, lists=lists)
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
-        """What the last answer for an account said about its budget and the app's, or `None`.
+        """The usage of an account's quota and the app's, in percent, from the last response; `None` if none had any.
 
         Args:
-            waba_id: The account; `None` for the calls that belong to none, such as those on a business.
+            waba_id: The account. `None`: the calls that belong to no account, such as those on a business.
         """
         return self._throttle.last_usage(waba_id)
 
@@ -266,39 +270,40 @@ class GraphSession:
         waba_id: str | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> Any:
-        """Read any node or edge once: `await session.get("1234", {"fields": "id,name"})`.
+        """Read any node or edge: `await session.get("1234", {"fields": "id,name"})`.
 
         Args:
-            path: Below the API's version, relative and without a query.
-            params: Query parameters.
-            model: What the answer is read as: `dict`, or an attrs class.
-            waba_id: The account whose token and budget the call takes. Unless told, it is the id at the head of the
-                path; `None` where that is no account, such as a business: then only the app's budget counts.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+            path: The path below the API's version, relative and without a query.
+            params: The query parameters; `None` sends none.
+            model: The class of the result: `dict`, or an attrs class.
+            waba_id: The account whose token and quota the call uses; default: the id at the head of the path. `None`:
+                no account, as for a path of a business. Then the token is that of the id at the head of the path, and
+                only the app's quota counts.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
 
         Returns:
-            The JSON of the answer, without the links of lists in it, or the value of it.
+            The JSON of the response, without the links of the lists in it, or an instance of `model`.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
-            WaPhoneError: It was refused, or could not be had.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            WaPhoneError: The API rejected the request, or no valid response came.
         """
         check_path(path)
-        _check_budget(waba_id)
+        _check_waba_id(waba_id)
 
         def read(payload: Any, http_status: int) -> Any:
             return read_model(payload, model, http_status=http_status)
 
         own_params = dict(params or {})
         check_params(own_params)
-        request = Request(
+        request = GraphRequest(
             path=path,
             params=own_params,
             dialect=self._dialect,
             waba_id=waba_id,
             optional_fields=optional_fields(own_params.get("fields")),
         )
-        return await self._call(self._question(request, read, total_timeout))
+        return await self._run(self._new_call(request, read, total_timeout))
 
     @overload
     def paginate(
@@ -362,26 +367,31 @@ class GraphSession:
         waba_id: str | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[Any]:
-        """Walk any edge that is a list: `session.paginate(f"{waba_id}/message_templates")`.
+        """List any edge, page by page: `session.paginate(f"{waba_id}/message_templates")`.
 
         Args:
-            path: Below the API's version, relative and without a query.
-            params: Query parameters without `limit`, `after` and `before`.
-            model: What a row is read as: `dict`, or an attrs class.
-            limit: Rows in a page, 1 to 100; `None` leaves it to the API.
-            after: The cursor to begin after.
-            before: The cursor to go back from.
-            max_items: Rows wanted in all; `None` for all.
-            follow: `"next"` goes on while there is a `next` link, `"after"` while pages have rows and a cursor.
-            read_ahead: Pages to ask for before they are wanted, 0 to 100; with any, use the list in `async with`.
-            waba_id: The account whose token and budget each page takes; see `get`.
-            total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
+            path: The path below the API's version, relative and without a query.
+            params: The query parameters without `limit`, `after` and `before`; `None` sends none.
+            model: The class of a row: `dict`, or an attrs class.
+            limit: Rows of a page, 1 to 100; `None` leaves it to the API.
+            after: The cursor to begin after; `None` begins at the first page.
+            before: The cursor to go back from; `None` goes forward.
+            max_items: Rows in all; `None` for all.
+            follow: When the list goes on: `"next"` while there is a `next` link, `"after"` while pages have rows and a
+                cursor.
+            read_ahead: Pages to request before you need them, 0 to 100. With any, use the list in `async with`.
+                Stopping early may waste up to `read_ahead` requests.
+            waba_id: The account whose token and quota each page uses; see `get`.
+            total_timeout: Seconds for all attempts and waits of each page; `None` takes that of the retry policy.
+
+        Returns:
+            The rows. Iterate over them, or await them all as a list. The first request is sent then.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
         """
         check_path(path)
-        _check_budget(waba_id)
+        _check_waba_id(waba_id)
         check_page(limit=limit, after=after, before=before, max_items=max_items)
         check_read_ahead(read_ahead)
         _check_total_timeout(total_timeout)
@@ -395,7 +405,7 @@ class GraphSession:
             follow=follow,
             is_filtered="filtering" in own_params,
         )
-        observer = ListObserver(self._events, path, cursor) if self._events.hears_lists else None
+        observer = ListObserver(self._events, path, cursor) if self._events.has_list_listeners else None
 
         def read(payload: Any, http_status: int) -> RawPage[T]:
             return read_page(payload, model, http_status=http_status)
@@ -404,19 +414,19 @@ class GraphSession:
             return read_page_bytes(body, model, http_status=http_status)
 
         async def fetch(page_params: dict[str, str]) -> RawPage[T]:
-            request = Request(
+            request = GraphRequest(
                 path=path,
                 params={**own_params, **page_params},
                 dialect=self._dialect,
                 waba_id=waba_id,
                 optional_fields=optional_fields(own_params.get("fields")),
             )
-            call = self._question(request, read, total_timeout)
+            call = self._new_call(request, read, total_timeout)
             call.read_bytes = read_bytes
             call.list_id = None if observer is None else observer.list_id
             try:
-                return await self._call(call)
-            finally:  # a page size that was rejected is not used again in this list, nor after another error
+                return await self._run(call)
+            finally:  # the next pages begin with the limit that the API accepts, even if this page failed
                 if call.request.has_reduced_limit:
                     cursor.limit = int(call.request.params["limit"])
 
@@ -435,14 +445,17 @@ class GraphSession:
     ) -> T:
         """Write to any node or edge: `await session.post(Write(path="1234/edge", body={"name": "x"}), dict)`.
 
-        A retry follows only if the write provably did not happen.
+        A write is retried only if it has provably not happened.
 
         Args:
-            write: What to send, and what the error says if the response is lost.
-            model: What the response is read as: `dict`, or an attrs class.
-            waba_id: The account whose token and quota the call takes; see `get`.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's, but not less than the
-                write's `timeout`.
+            write: What to send, and what the error says after a lost response.
+            model: The class of the result: `dict`, or an attrs class.
+            waba_id: The account whose token and quota the call uses; see `get`.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy, but not less than
+                the write's own `timeout`.
+
+        Returns:
+            The JSON of the response, or an instance of `model`.
 
         Raises:
             InvalidArgumentError: An argument is invalid; nothing was sent.
@@ -451,79 +464,80 @@ class GraphSession:
         """
         check_kind("write", write, Write, "an instance of Write, such as Write(path='1234/edge', body={})")
         check_path(write.path)
-        _check_budget(waba_id)
+        _check_waba_id(waba_id)
 
         def read(payload: Any, http_status: int) -> T:
             check_success(payload, http_status=http_status)
             return read_model(payload, model, http_status=http_status)
 
-        request = Request(path=write.path, write=write, dialect=self._dialect, waba_id=waba_id)
-        limits = None if write.timeout is None else read_timeout(write.timeout)
-        if total_timeout is None and self._retry.total_timeout and limits and limits.total:
-            total_timeout = max(limits.total, self._retry.total_timeout)
-        call = self._question(request, read, total_timeout)
-        call.limits = limits
-        return await self._call(call)
+        request = GraphRequest(path=write.path, write=write, dialect=self._dialect, waba_id=waba_id)
+        timeouts = None if write.timeout is None else read_timeout(write.timeout)
+        if total_timeout is None and self._retry.total_timeout and timeouts and timeouts.total:
+            total_timeout = max(timeouts.total, self._retry.total_timeout)
+        call = self._new_call(request, read, total_timeout)
+        call.timeouts = timeouts
+        return await self._run(call)
 
-    def _question(
+    def _new_call(
         self,
-        request: Request,
+        request: GraphRequest,
         read: Callable[[Any, int], T],
         total_timeout: float | None,
     ) -> _Call[T]:
-        """A call that begins now."""
+        """A call that starts now."""
         _check_total_timeout(total_timeout)
         limit = self._retry.total_timeout if total_timeout is None else total_timeout
         now = asyncio.get_running_loop().time
-        began = now()
-        deadline = None if limit is None else began + limit
-        return _Call(request, read, deadline, self._tokens.rejections_so_far, now, began)
+        started = now()
+        deadline = None if limit is None else started + limit
+        return _Call(request, read, deadline, self._tokens.rejections_so_far, now, started)
 
-    async def _call(self, call: _Call[T]) -> T:
-        """Ask until there is an answer or an error, and tell how it ended."""
+    async def _run(self, call: _Call[T]) -> T:
+        """Make a call, and notify the listeners when it has ended."""
         try:
-            value = await self._ask(call)
+            value = await self._request(call)
         except BaseException as error:
-            self._tell_end(call, error)
+            self._notify_end(call, error)
             raise
-        self._tell_end(call, None)
+        self._notify_end(call, None)
         return value
 
-    async def _ask(self, call: _Call[T]) -> T:
-        """Ask until there is an answer, or a refusal that asking differently does not remedy."""
+    async def _request(self, call: _Call[T]) -> T:
+        """Request until there is a response, or an error that no amended request avoids."""
         while True:
             try:
-                value: T = await self._persistent_attempt(call)
+                value: T = await self._attempt_with_retries(call)
             except GraphAPIError as error:
                 if isinstance(error, AuthenticationError):
-                    self._reject(call, error)
+                    self._reject_token(call, error)
                 amended = amend(call.request, error)
                 if amended is None:
                     raise
                 call.request = amended
             else:
                 if call.request.amended:
+                    # Only a success proves that the change was right: later requests begin with it.
                     self._dialect = self._dialect.learn(call.request)
                 return value
 
-    def _reject(self, call: _Call[Any], error: AuthenticationError) -> None:
-        """A rejected token is of no use to the calls that wait with it either: they end their waiting now."""
+    def _reject_token(self, call: _Call[Any], error: AuthenticationError) -> None:
+        """Note that the API rejected a call's token, and end the waits of other calls that have the same token."""
         call.rejected = call.token
         error.is_shared = self._tokens.is_shared(call.token, call.request.token_id)
-        if call.token is None or self._rejection(call) is not None:  # which is where this one came from
-            return
+        if call.token is None or self._rejection(call) is not None:
+            return  # another call was first to note it
         self._tokens.reject(call.token, error, call.request.token_id)
         for token, waiting in self._waiting:
             if token == call.token and not waiting.expired():
                 waiting.reschedule(asyncio.get_running_loop().time())
 
     def _rejection(self, call: _Call[Any]) -> AuthenticationError | None:
-        """Why a call's token is of no use any more, if it was rejected since the call began."""
+        """The error of a call's token, if the API rejected it since the call started."""
         return None if call.token is None else self._tokens.rejection(call.token, after=call.rejections_before)
 
-    def _tell_end(self, call: _Call[Any], error: BaseException | None) -> None:
-        if self._events.is_heard:
-            self._events.tell(
+    def _notify_end(self, call: _Call[Any], error: BaseException | None) -> None:
+        if self._events.has_listeners:
+            self._events.dispatch(
                 CallFinished(
                     method=call.request.method,
                     path=call.request.path,
@@ -534,18 +548,18 @@ class GraphSession:
                     http_status=call.http_status,
                     trace_id=getattr(error, "fbtrace_id", None),
                     attempts=call.attempts,
-                    seconds=call.now() - call.began,
+                    seconds=call.now() - call.started,
                     seconds_waited=call.seconds_waited,
-                    usage=self._throttle.last_usage(call.request.budget_id),
-                    waba_id=call.request.budget_id,
+                    usage=self._throttle.last_usage(call.request.quota_id),
+                    waba_id=call.request.quota_id,
                 )
             )
 
-    def _tell_retry(self, call: _Call[Any], *, error: WaPhoneError, seconds: float) -> None:
+    def _notify_retry(self, call: _Call[Any], *, error: WaPhoneError, seconds: float) -> None:
         call.seconds_waited += seconds
         release_slot()
-        if self._events.is_heard:
-            self._events.tell(
+        if self._events.has_listeners:
+            self._events.dispatch(
                 RetryPlanned(
                     method=call.request.method,
                     path=call.request.path,
@@ -557,36 +571,37 @@ class GraphSession:
                 )
             )
 
-    def _tell_hold(self, node_id: str, report: Report, seconds: float, code: int | None) -> None:
-        """A hold begins with a refusal, and has ended when a call for the same id is answered again."""
-        if report.result == "throttled" and node_id not in self._held:
-            self._held.add(node_id)
-            if self._events.is_heard:
-                self._events.tell(ThrottleStarted(node_id=node_id, code=code, seconds=seconds))
-        elif report.result == "accepted" and node_id in self._held:
-            self._held.discard(node_id)
-            if self._events.is_heard:
-                self._events.tell(ThrottleEnded(node_id=node_id))
+    def _notify_throttling(self, node_id: str, report: Report, seconds: float, code: int | None) -> None:
+        """Notify that calls for an id wait: from the first throttled one until the API accepts one again."""
+        if report.result == "throttled" and node_id not in self._throttled_ids:
+            self._throttled_ids.add(node_id)
+            if self._events.has_listeners:
+                self._events.dispatch(ThrottleStarted(node_id=node_id, code=code, seconds=seconds))
+        elif report.result == "accepted" and node_id in self._throttled_ids:
+            self._throttled_ids.discard(node_id)
+            if self._events.has_listeners:
+                self._events.dispatch(ThrottleEnded(node_id=node_id))
 
     async def _attempt(self, call: _Call[T]) -> T:
-        """Send the request once, and give its value or raise what went wrong with all that is known of it."""
-        wire = await self._open()
-        result = await self._try(wire, call)
+        """Make one attempt. Raise its error with the facts by which the backoff decorator decides about a retry."""
+        transport = await self._open()
+        result = await self._send(transport, call)
         if not isinstance(result, WaPhoneError):
             return result
         call.was_throttled = isinstance(result, RateLimitError) and result.sent
         request, error = call.request, result
         if request.write is not None and (reason := unknown_outcome(result)):
-            error = request.write.outcome_unknown(reason, waba_id=request.budget_id)
+            error = request.write.outcome_unknown(reason, waba_id=request.quota_id)
         error.attempts = call.attempts
         error.retryable = is_retryable(error, is_write=request.is_write, is_counted=request.is_counted)
         error.seconds_left = call.seconds_left()
         raise error
 
-    async def _try(self, wire: Wire, call: _Call[T]) -> T | WaPhoneError:
-        """Wait for what an attempt needs, a token and room in the budgets, and make it."""
+    async def _send(self, transport: Transport, call: _Call[T]) -> T | WaPhoneError:
+        """Wait for the token and the quota, send the request once, and report its result to the throttle."""
         if (left := call.seconds_left()) is not None and left <= 0:
             return out_of_time()
+        # `_reject_token` reschedules this time-out to now when another call finds out that the token is rejected.
         waiting = asyncio.timeout_at(call.deadline)
         try:
             async with waiting:
@@ -596,38 +611,37 @@ class GraphSession:
                 lease = await self._admit(call, call.token, waiting)
         except TimeoutError:
             if not waiting.expired():
-                raise  # the provider's own
+                raise  # the token provider's own
             return (self._rejection(call) if call.token != call.rejected else None) or out_of_time()
         if isinstance(lease, RateLimitError):
             return lease
         call.attempts += 1
-        report, code = _LOST, None  # where it is cancelled
+        report, code = _LOST, None  # stay so if the call is cancelled
         try:
-            url = self._url(call.request, call.token)
-            answer = await wire.exchange(
+            response = await transport.exchange(
                 call.request,
-                url,
+                self._url(call.request, call.token),
                 call.token,
                 deadline=call.deadline,
-                limits=call.limits,
+                timeouts=call.timeouts,
                 veto=lambda: self._rejection(call),
             )
-            verdict = self._judge(answer, call, call.token)
-            result, report = verdict
+            judged = self._judge(response, call, call.token)
+            result, report = judged
             code = getattr(result, "code", None)
         finally:
-            hold = self._throttle.report(lease, report)
-            self._tell_hold(lease.waba_id or call.request.node_id, report, hold, code)
+            cooldown = self._throttle.report(lease, report)
+            self._notify_throttling(lease.waba_id or call.request.node_id, report, cooldown, code)
         if report.result == "throttled" and isinstance(result, RateLimitError):
-            result.retry_after = max(hold, result.retry_after or 0.0)
+            result.retry_after = max(cooldown, result.retry_after or 0.0)
         return result
 
     async def _admit(self, call: _Call[T], token: Secret, waiting: asyncio.Timeout) -> Lease | RateLimitError:
-        """Wait until the budgets have room for the call, or say at once that this would take too long."""
-        waba_id, left, began = call.request.budget_id, call.seconds_left(), call.now()
+        """Wait for the quota. If that would take longer than the call may wait, return the error at once."""
+        waba_id, left, started = call.request.quota_id, call.seconds_left(), call.now()
         max_wait = self._retry.max_wait if left is None else min(self._retry.max_wait, left)
         self._waiting.add((token, waiting))
-        wait = self._quota_waits.begin(call.request.node_id, max_wait) if self._events.is_heard else None
+        wait = self._quota_waits.begin(call.request.node_id, max_wait) if self._events.has_listeners else None
         try:
             lease = await self._throttle.admit(
                 waba_id, token_digest(token), max_wait=max_wait, is_probe=call.was_throttled
@@ -636,92 +650,103 @@ class GraphSession:
             self._waiting.discard((token, waiting))
             if wait is not None:
                 self._quota_waits.end(wait)
-            call.seconds_waited += call.now() - began
+            call.seconds_waited += call.now() - started
         if isinstance(lease, Lease):
             return lease
-        budget = f"the budget of {waba_id or 'the app'}"
-        text = f"{call.request} was not sent: {budget} has no room in the {max_wait:,.1f} s that it may wait"
+        owner = "the app" if waba_id is None else f"WABA {waba_id} or the app"
+        limit = f"max_wait={max_wait:g} s" if left != max_wait else f"the {max_wait:.1f} s left of total_timeout"
+        text = f"Rate limit: {owner} has used its hourly quota. {call.request} was not sent: the wait exceeds {limit}"
         error = RateLimitError(text, http_status=None, retry_after=lease)
         error.sent = False
         error.usage = self._throttle.last_usage(waba_id)
         return error
 
-    def _judge(self, answer: Answer | WaPhoneError, call: _Call[T], token: Secret) -> tuple[T | WaPhoneError, Report]:
-        """The value of an answer, or the error that it is, and what the budgets should know of it."""
-        if isinstance(answer, WaPhoneError):
-            is_vetoed = isinstance(answer, GraphAPIError)
-            was_sent = not is_vetoed and getattr(answer, "sent", True)
-            return answer, Report("lost" if was_sent else "unsent")
-        call.http_status = answer.http_status
-        self._check_version(answer)
-        usage = read_usage(answer.headers, call.request.budget_id or call.request.node_id)
+    def _judge(
+        self, response: HttpResponse | WaPhoneError, call: _Call[T], token: Secret
+    ) -> tuple[T | WaPhoneError, Report]:
+        """Turn a response into its value or its error, and into the report to the throttle."""
+        if isinstance(response, WaPhoneError):
+            # The veto's error is an API error of another call: this request was not sent.
+            was_sent = not isinstance(response, GraphAPIError) and getattr(response, "sent", True)
+            return response, Report("lost" if was_sent else "unsent")
+        call.http_status = response.http_status
+        self._check_version(response)
+        usage = read_usage(response.headers, call.request.quota_id or call.request.node_id)
         try:
-            if call.read_bytes is not None and 200 <= answer.http_status < 300:
-                value = call.read_bytes(answer.body, answer.http_status)
+            if call.read_bytes is not None and 200 <= response.http_status < 300:
+                value = call.read_bytes(response.body, response.http_status)
                 if value is not None:
                     return value, Report("accepted", usage)
             secrets = self._secrets(call, token)
-            payload = read_response(answer.body, http_status=answer.http_status, usage=usage, secrets=secrets)
-            return call.read(payload, answer.http_status), Report("accepted", usage)
+            payload = read_response(response.body, http_status=response.http_status, usage=usage, secrets=secrets)
+            return call.read(payload, response.http_status), Report("accepted", usage)
         except WaPhoneError as error:
-            result = error.with_traceback(None)  # its frames hold the answer as it came, with any token in it
+            # Its frames hold the response as it came, and the response may echo the token.
+            result = error.with_traceback(None)
         if isinstance(result, DecodeError) and result.garbled:
             result = not_json_error(
-                answer.body,
-                http_status=answer.http_status,
-                content_type=answer.headers.get("Content-Type", ""),
+                response.body,
+                http_status=response.http_status,
+                content_type=response.headers.get("Content-Type", ""),
                 request=f"{call.request.method} {self._path(call.request)}",
                 host=self._host,
                 secrets=self._secrets(call, token),
             )
         is_write, is_counted = call.request.is_write, call.request.is_counted
         if isinstance(result, RateLimitError) and is_retryable(result, is_write=is_write, is_counted=is_counted):
-            return result, Report("throttled", usage, throttled_scope(result))  # a block for hours holds nobody else
+            return result, Report("throttled", usage, throttled_scope(result))
+        # A block for hours or days concerns this number or this content alone: no other call waits for it.
         return result, Report("accepted", usage)
 
-    def _url(self, request: Request, token: Secret) -> URL:
+    def _url(self, request: GraphRequest, token: Secret) -> URL:
         query = request.query_string()
         if proof := self._proof(token):
             query = f"{query}&appsecret_proof={proof}" if query else f"appsecret_proof={proof}"
         return self._address(path=self._path(request), query_string=query)
 
-    def _path(self, request: Request) -> str:
+    def _path(self, request: GraphRequest) -> str:
         return f"{self._root}/{self.api_version}/{request.path}"
 
     def _secrets(self, call: _Call[Any], token: Secret) -> tuple[Secret, ...]:
-        """What must stand in no text of an error, should the answer echo it."""
+        """What no text of an error may show, even if the response echoes it."""
         return tuple(filter(None, (token, self._app_secret, self._proof(token), *call.request.secrets)))
 
     def _proof(self, token: Secret) -> Secret | None:
         return None if self._app_secret is None else appsecret_proof(token, self._app_secret)
 
-    def _check_version(self, answer: Answer) -> None:
-        served = answer.headers.get("facebook-api-version", "")
+    def _check_version(self, response: HttpResponse) -> None:
+        """Warn once if the server uses another version than the requested one."""
+        served = response.headers.get("facebook-api-version", "")
         if served == self.api_version or self._has_warned_of_version:
             return
-        if _VERSION.fullmatch(served):  # no other text of the server's is logged: it may echo the token
+        if _VERSION.fullmatch(served):  # any other text may echo the token, so it is not logged
             self._has_warned_of_version = True
-            _log.warning("asked for Graph API %s and was served %s: is it still supported?", self.api_version, served)
+            _log.warning(
+                "requested Graph API %s, and the server used %s: check whether %s is still supported",
+                self.api_version,
+                served,
+                self.api_version,
+            )
 
-    async def _open(self) -> Wire:
-        """What belongs to the running loop, opened if need be."""
+    async def _open(self) -> Transport:
+        """The transport of the running event loop. Open it if there is none."""
         if self._is_closed:
             raise RuntimeError(CLOSED)
         ended = None
-        if self._wire is not None and self._wire.loop is not asyncio.get_running_loop():
+        if self._transport is not None and self._transport.loop is not asyncio.get_running_loop():
             if self._borrowed is not None:
                 raise RuntimeError("the borrowed aiohttp session belongs to another event loop: give each loop its own")
-            if self._wire.loop.is_running():
+            if self._transport.loop.is_running():
                 raise RuntimeError("this client is in use by another running event loop: give each loop its own client")
-            ended, self._wire = self._wire, None
-        if self._wire is None:
-            self._wire = Wire(self._borrowed, self._trace_configs, self._timeout, self._max_body)
+            ended, self._transport = self._transport, None
+        if self._transport is None:
+            self._transport = Transport(self._borrowed, self._trace_configs, self._timeout, self._max_body)
         if ended is not None:
             await ended.close()
-        return self._wire
+        return self._transport
 
 
-def _check_budget(waba_id: object) -> None:
+def _check_waba_id(waba_id: object) -> None:
     if waba_id is not None and waba_id is not ...:
         check_node_id("waba_id", waba_id)
 

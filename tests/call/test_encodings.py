@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 
-from wa_phone_async.call.encodings import readable
+from wa_phone_async.call.encodings import readable_encodings
 
 ALL = "gzip, deflate, br, zstd"
 WITHOUT = "gzip, deflate, zstd"
@@ -58,20 +58,20 @@ def test_br_is_asked_for_where_its_library_can_bound_what_it_reads(
 ) -> None:
     for name, decompressor in (("brotlicffi", brotlicffi), ("brotli", brotli)):
         monkeypatch.setitem(sys.modules, name, decompressor and SimpleNamespace(Decompressor=decompressor))
-    assert readable(ALL) == expected
+    assert readable_encodings(ALL) == expected
 
 
 @pytest.mark.parametrize("encodings", ["gzip, deflate", "gzip, deflate, zstd", "gzip"])
 def test_whatever_is_not_br_is_asked_for_as_it_is(encodings: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "brotlicffi", None)
     monkeypatch.setitem(sys.modules, "brotli", None)
-    assert readable(encodings) == encodings
+    assert readable_encodings(encodings) == encodings
 
 
 def test_what_aiohttp_asks_for_here_can_be_read() -> None:
     asked = aiohttp.ClientRequest.DEFAULT_HEADERS[aiohttp.hdrs.ACCEPT_ENCODING]
     assert asked.startswith("gzip, deflate")
-    assert readable(asked) == asked
+    assert readable_encodings(asked) == asked
 
 
 PROGRAM = """

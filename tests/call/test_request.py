@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.call.request import Dialect, Request, amend
+from wa_phone_async.call.request import Dialect, GraphRequest, amend
 from wa_phone_async.call.writes import Write
 from wa_phone_async.errors import AuthenticationError, BadRequestError, GraphAPIError, RateLimitError, ServerError
 from wa_phone_async.models import ALL_FIELDS
 from wa_phone_async.query import Sort, optional_fields
 
 PATH = "102290129340398/phone_numbers"
-LIST = Request(path=PATH, params={"limit": "100"})
-SORTED = Request(path=PATH, params={"sort": Sort.LAST_ONBOARDED_TIME_DESC})
-FULL = Request(
+LIST = GraphRequest(path=PATH, params={"limit": "100"})
+SORTED = GraphRequest(path=PATH, params={"sort": Sort.LAST_ONBOARDED_TIME_DESC})
+FULL = GraphRequest(
     path=PATH, params={"fields": ",".join(ALL_FIELDS)}, optional_fields=optional_fields(",".join(ALL_FIELDS))
 )
-CREATE = Request(path=PATH, write=Write(path=PATH, body={"phone_number": "16315551000"}))
+CREATE = GraphRequest(path=PATH, write=Write(path=PATH, body={"phone_number": "16315551000"}))
 
 TOKEN_REFUSED = AuthenticationError("Error validating access token", http_status=401, code=190)
 SORT_REFUSED = BadRequestError("(#100) Cannot sort by last_onboarded_time.desc_ascending", http_status=400, code=100)
@@ -34,13 +34,13 @@ def nonexisting(field: str, *, code: int = 100) -> BadRequestError:
     return BadRequestError(text, http_status=400, code=code)
 
 
-def amended(request: Request, error: GraphAPIError) -> Request:
+def amended(request: GraphRequest, error: GraphAPIError) -> GraphRequest:
     other = amend(request, error)
     assert other is not None
     return other
 
 
-def fields_of(request: Request) -> list[str]:
+def fields_of(request: GraphRequest) -> list[str]:
     return parse_qs(request.query_string())["fields"][0].split(",")
 
 
@@ -50,21 +50,21 @@ def fields_of(request: Request) -> list[str]:
 def test_a_request_knows_its_node_and_whether_it_writes() -> None:
     assert (LIST.node_id, LIST.is_write, str(LIST)) == ("102290129340398", False, f"GET {PATH}")
     assert (CREATE.node_id, CREATE.is_write, str(CREATE)) == ("102290129340398", True, f"POST {PATH}")
-    assert Request(path="1234").node_id == "1234"
+    assert GraphRequest(path="1234").node_id == "1234"
 
 
 @pytest.mark.parametrize(
-    ("request_", "budget_id"),
+    ("request_", "quota_id"),
     [
         (LIST, "102290129340398"),
-        (Request(path="1234", waba_id="5678"), "5678"),
-        (Request(path="1234", waba_id=None), None),
+        (GraphRequest(path="1234", waba_id="5678"), "5678"),
+        (GraphRequest(path="1234", waba_id=None), None),
     ],
     ids=["head of the path", "told", "no account"],
 )
-def test_a_request_knows_whose_budget_it_takes(request_: Request, budget_id: str | None) -> None:
-    assert request_.budget_id == budget_id
-    assert attrs.evolve(request_, params={"limit": "1"}).budget_id == budget_id
+def test_a_request_knows_whose_budget_it_takes(request_: GraphRequest, quota_id: str | None) -> None:
+    assert request_.quota_id == quota_id
+    assert attrs.evolve(request_, params={"limit": "1"}).quota_id == quota_id
 
 
 def test_no_repr_shows_the_body_of_a_write() -> None:
@@ -82,20 +82,20 @@ def test_no_repr_shows_the_body_of_a_write() -> None:
     ids=["none", "cursor", "fields", "filter"],
 )
 def test_parameters_are_percent_encoded(params: dict[str, str], query: str) -> None:
-    assert Request(path=PATH, params=params).query_string() == query
+    assert GraphRequest(path=PATH, params=params).query_string() == query
 
 
 @given(st.dictionaries(st.text(), st.text(min_size=1)))
 def test_parameters_arrive_as_they_are(params: dict[str, str]) -> None:
     params.pop("sort", None)
-    query = Request(path=PATH, params=params).query_string()
+    query = GraphRequest(path=PATH, params=params).query_string()
     assert dict(parse_qsl(query, keep_blank_values=True)) == params
     assert query.isascii()
 
 
 @given(st.lists(st.characters(exclude_categories=["Cs"]) | st.just("\ud800"), max_size=20).map("".join))
 def test_any_cursor_that_json_can_hold_can_be_sent(cursor: str) -> None:
-    query = Request(path=PATH, params={"after": cursor}).query_string()
+    query = GraphRequest(path=PATH, params={"after": cursor}).query_string()
     assert parse_qs(query, keep_blank_values=True, errors="surrogatepass") == {"after": [cursor]}
 
 
@@ -115,7 +115,7 @@ def test_any_cursor_that_json_can_hold_can_be_sent(cursor: str) -> None:
 def test_a_sort_has_two_spellings(sort: Sort, live: str) -> None:
     assert Dialect().spell(sort) == live
     assert Dialect(sort_spelling="reference").spell(sort) == sort.value
-    assert Request(path=PATH, params={"sort": sort}).query_string() == f"sort={live}"
+    assert GraphRequest(path=PATH, params={"sort": sort}).query_string() == f"sort={live}"
 
 
 @pytest.mark.parametrize("spelling", ["live", "reference"])
@@ -132,7 +132,7 @@ def test_missing_fields_are_left_out_where_all_were_asked_for() -> None:
 
 
 def test_a_missing_field_is_not_left_out_where_it_was_asked_for_by_name() -> None:
-    request = Request(
+    request = GraphRequest(
         path=PATH, params={"fields": "id,username"}, dialect=Dialect(missing_fields=frozenset({"username"}))
     )
     assert fields_of(request) == ["id", "username"]
@@ -178,7 +178,7 @@ def test_too_much_data_halves_the_limit_down_to_1() -> None:
 
 
 def test_without_a_limit_the_apis_own_is_halved() -> None:
-    assert amended(Request(path=PATH), TOO_MUCH).params == {"limit": "12"}
+    assert amended(GraphRequest(path=PATH), TOO_MUCH).params == {"limit": "12"}
 
 
 def test_a_token_is_asked_for_anew_once_a_create_too() -> None:
@@ -230,7 +230,7 @@ def test_a_token_is_asked_for_anew_once_a_create_too() -> None:
         "throttled",
     ],
 )
-def test_what_asking_differently_cannot_remedy_is_left_alone(request_: Request, error: GraphAPIError) -> None:
+def test_what_asking_differently_cannot_remedy_is_left_alone(request_: GraphRequest, error: GraphAPIError) -> None:
     assert amend(request_, error) is None
 
 
@@ -247,7 +247,9 @@ refusals = st.sampled_from([TOKEN_REFUSED, SORT_REFUSED, TOO_MUCH, *map(nonexist
 
 @given(st.data())
 def test_any_sequence_of_refusals_ends_and_never_asks_the_same_twice(data: st.DataObject) -> None:
-    request: Request | None = attrs.evolve(FULL, params={**FULL.params, "sort": Sort.CREATION_TIME_ASC, "limit": "100"})
+    request: GraphRequest | None = attrs.evolve(
+        FULL, params={**FULL.params, "sort": Sort.CREATION_TIME_ASC, "limit": "100"}
+    )
     asked = list[tuple[str, bool]]()
     for _ in range(1 + 1 + len(ALL_FIELDS) + 7):
         if request is None:

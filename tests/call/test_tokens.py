@@ -132,7 +132,7 @@ async def test_it_is_asked_one_question_at_a_time_for_each_id() -> None:
     assert vault.most == 1
 
 
-async def test_questions_for_different_ids_do_not_wait_for_each_other() -> None:
+async def test_locks_for_different_ids_do_not_wait_for_each_other() -> None:
     vault = Vault()
     source = TokenSource(vault)
     tasks = [asyncio.ensure_future(source.token(node_id, None)) for node_id in (WABA, OTHER_WABA)]
@@ -324,7 +324,7 @@ async def test_nothing_is_kept_of_an_id_that_nobody_asks_about() -> None:
     source = TokenSource(slow)
     await asyncio.gather(*(source.token(str(number), None) for number in range(100)))
     gc.collect()
-    assert len(source._questions) == 0
+    assert len(source._locks) == 0
 
 
 def test_a_source_outlives_its_event_loop() -> None:

@@ -106,11 +106,11 @@ DEEP = "[" * 50_000
     [
         pytest.param(hang_up, TransportError, "the server closed the connection", id="closed"),
         pytest.param(reset, TransportError, "Connection reset by peer", id="reset"),
-        pytest.param(CUT, TransportError, "the answer was cut", id="cut"),
-        pytest.param(raw(b"\0garbage\r\n\r\n"), TransportError, "no valid HTTP", id="garbage"),
-        pytest.param(raw(b"HTTP/2 200\r\n\r\n"), TransportError, "no valid HTTP", id="another protocol"),
-        pytest.param(answer(headers="X: a\r\n" * 9000), TransportError, "no valid HTTP", id="too many headers"),
-        pytest.param(answer(headers=f"X: {DEEP}\r\n"), TransportError, "no valid HTTP", id="too long a header"),
+        pytest.param(CUT, TransportError, "the response was cut off", id="cut"),
+        pytest.param(raw(b"\0garbage\r\n\r\n"), TransportError, "not valid HTTP", id="garbage"),
+        pytest.param(raw(b"HTTP/2 200\r\n\r\n"), TransportError, "not valid HTTP", id="another protocol"),
+        pytest.param(answer(headers="X: a\r\n" * 9000), TransportError, "not valid HTTP", id="too many headers"),
+        pytest.param(answer(headers=f"X: {DEEP}\r\n"), TransportError, "not valid HTTP", id="too long a header"),
         pytest.param(
             answer(EMPTY_LIST, headers="Content-Encoding: gzip\r\n"), TransportError, "damaged", id="no gzip at all"
         ),
@@ -193,7 +193,7 @@ async def test_closing_breaks_what_is_in_flight() -> None:
         call = asyncio.create_task(client.list_phone_numbers("1234").collect())
         await server.heard.wait()
         await client.aclose()
-        with pytest.raises(TransportError, match="no answer to GET 1234/phone_numbers"):
+        with pytest.raises(TransportError, match="no response to GET 1234/phone_numbers"):
             await call
 
 
@@ -205,7 +205,7 @@ async def test_closing_breaks_what_is_in_flight() -> None:
 )
 async def test_a_time_out_is_a_time_out_error_too(limit: float | aiohttp.ClientTimeout) -> None:
     async with serving(hang, timeout=limit) as (_, client):
-        with pytest.raises(TimeoutError, match="no answer to GET 1234/phone_numbers in time") as caught:
+        with pytest.raises(TimeoutError, match="no response to GET 1234/phone_numbers in time") as caught:
             await client.list_phone_numbers("1234")
     assert isinstance(caught.value, RequestTimeoutError)
 

@@ -259,7 +259,7 @@ async def test_with_the_account_the_token_and_the_budget_are_the_accounts(write:
         for _ in range(3):
             await write.call(client)
         await write.call(client, waba_id=SMALL_WABA)
-        with pytest.raises(RateLimitError, match=f"the budget of {SMALL_WABA} has no room"):
+        with pytest.raises(RateLimitError, match=f"WABA {SMALL_WABA} or the app has used its hourly quota"):
             await write.call(client, waba_id=SMALL_WABA)
     assert asked == [ID, ID, ID, SMALL_WABA, SMALL_WABA]
     assert set(admitted) == {ID}

@@ -193,7 +193,7 @@ class TestRefusals:
             url = gone.url
         done = run("list", SMALL_WABA, "--base-url", url)
         assert done.status == 1
-        assert done.err.startswith("wa-phone: no answer to GET")
+        assert done.err.startswith("wa-phone: no response to GET")
 
     def test_debug_adds_a_traceback(self, run: Run) -> None:
         assert "Traceback" not in run("list", OTHER_WABA).err
@@ -221,7 +221,9 @@ class TestRefusals:
         graph_sandbox.plan(Fault.raw(body, headers={"facebook-api-version": "v99.0"}))
         done = run("list", SMALL_WABA, "--format", "json")
         assert (done.status, done.out) == (0, "[]\n")
-        assert done.err == "wa-phone: asked for Graph API v23.0 and was served v99.0: is it still supported?\n"
+        assert done.err == (
+            "wa-phone: requested Graph API v23.0, and the server used v99.0: check whether v23.0 is still supported\n"
+        )
 
 
 NEW = ("--phone-number", "16315551000", "--verified-name", "Acme Shoes", "--cc", "1")

@@ -576,7 +576,7 @@ def test_a_wait_that_is_too_long_is_not_begun(how: Settings) -> None:
             assert error.usage == throttled.value.usage == client.last_usage(SMALL_WABA)
             assert error.usage is not None
             assert error.usage.app == UsageMetric(100)
-            assert str(error).startswith(f"GET {SMALL_WABA}/phone_numbers was not sent: ")
+            assert error.message.startswith(f"Rate limit: WABA {SMALL_WABA} or the app has used its hourly quota. ")
 
     run(main())
 

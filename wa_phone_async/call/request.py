@@ -1,7 +1,7 @@
-"""A request as a value, and the one function that says how a refused one may be asked differently.
+"""A request as a value, and `amend`: the request to send instead after an API error that says what to change.
 
-The reference and the live service part in places (`Dialect`), and some refusals name their own remedy. `amend`
-knows those; it is no retry: what it returns is another request, and each cause is remedied once.
+The live service differs from Meta's reference in a few places (`Dialect`), and some API errors name their own remedy.
+Sending an amended request is no retry: the request is another one. Each cause is remedied once.
 """
 
 from __future__ import annotations
@@ -25,44 +25,45 @@ from .writes import Write
 
 @attrs.frozen
 class Dialect:
-    """What a client has learned about the server that it talks to."""
+    """What a session has learned about its server."""
 
     sort_spelling: Literal["live", "reference"] = "live"
-    """How a `Sort` is spelled: live `creation_time_descending`, in the reference `creation_time.desc`."""
+    """How the server spells a `Sort`: live `creation_time_descending`, in the reference `creation_time.desc`."""
     missing_fields: frozenset[str] = frozenset()
-    """Fields of `ALL_FIELDS` that it does not have."""
+    """Fields of `ALL_FIELDS` that the server does not have."""
 
     def spell(self, sort: str) -> str:
-        """The wire form of a sort order. Only a `Sort` is spelled; any other text is the caller's own."""
+        """A sort order as the server spells it. A text that is no `Sort` is the caller's own, and stays as it is."""
         if self.sort_spelling == "reference" or not isinstance(sort, Sort):
             return str(sort)
         field, _, direction = sort.partition(".")
         return f"{field}_{direction}ending"
 
-    def learn(self, request: Request) -> Dialect:
-        """The dialect after a request that was amended has succeeded."""
+    def learn(self, request: GraphRequest) -> Dialect:
+        """The dialect that an amended request has proved, once it has succeeded."""
         spelling = request.dialect.sort_spelling if "sort" in request.amended else self.sort_spelling
         return Dialect(spelling, self.missing_fields | request.dialect.missing_fields)
 
 
 @attrs.define(kw_only=True, on_setattr=attrs.setters.NO_OP)  # made for each page; frozen takes three times as long
-class Request:
-    """One question to the API, independent of token, host and version."""
+class GraphRequest:
+    """One request to the API, without its token, host and version."""
 
     path: str
-    """Below the version: `1234/phone_numbers`."""
+    """The path below the version: `1234/phone_numbers`."""
     params: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """Query parameters; a `Sort` among them is spelled in the dialect."""
+    """The query parameters. The dialect spells a `Sort` among them."""
     write: Write | None = None
-    """What it writes; `None` reads."""
+    """What it writes; `None` for a read."""
     waba_id: str | EllipsisType | None = ...
-    """The account whose token and budget it takes: `...` is the id at the head of the path; with `None` the token is
-    that of this id, and no account's budget counts."""
+    """The account whose token and quota it uses; default: the id at the head of the path. `None`: no account. Then the
+    token is that of the id at the head of the path, and only the app's quota counts."""
     dialect: Dialect = Dialect()
+    """How it is spelled."""
     optional_fields: frozenset[str] = frozenset()
-    """Those of the fields asked for that may be left out where the API does not have them."""
+    """The fields that may be left out if the server does not have them."""
     amended: frozenset[str] = frozenset()
-    """The causes that were remedied already."""
+    """The causes that are remedied already."""
 
     @property
     def method(self) -> Literal["GET", "POST"]:
@@ -76,39 +77,39 @@ class Request:
 
     @property
     def token_id(self) -> str:
-        """The id whose token it carries: that of the account, where one was named."""
+        """The id whose token it carries: that of the account, if one is named."""
         return self.waba_id if isinstance(self.waba_id, str) else self.node_id
 
     @property
-    def budget_id(self) -> str | None:
-        """The account whose budget it takes beside the app's; `None` where only the app's counts."""
+    def quota_id(self) -> str | None:
+        """The account whose quota it uses beside the app's; `None` if only the app's counts."""
         return self.node_id if self.waba_id is ... else self.waba_id
 
     @property
     def is_write(self) -> bool:
-        """Whether it changes something, so that repeating it may do it twice."""
+        """Whether it changes something: then a retry might do it twice."""
         return self.write is not None
 
     @property
     def is_counted(self) -> bool:
-        """Whether the API counts each try, as it counts guesses."""
+        """Whether the API counts each attempt, as it counts guesses of a code."""
         return self.write is not None and self.write.is_counted
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """What stands in its body and must stand in no error, should the API echo it."""
+        """The secrets in its body. No error may show them, even if the API echoes them."""
         return () if self.write is None else tuple(v for v in self.write.body.values() if isinstance(v, Secret))
 
     @property
     def has_reduced_limit(self) -> bool:
-        """Whether the API refused the page size that was asked for first."""
+        """Whether the API wanted a smaller page than the first request did."""
         return any(cause.startswith("limit") for cause in self.amended)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
     def query_string(self) -> str:
-        """The parameters as they stand in the URL, percent-encoded."""
+        """The parameters for the URL, percent-encoded."""
         params = self.params
         if "sort" in params:
             params = {**params, "sort": self.dialect.spell(params["sort"])}
@@ -119,57 +120,71 @@ class Request:
 
 @functools.lru_cache
 def _encoded(text: str) -> str:
-    """A name or a value, percent-encoded. From page to page only the cursor is new, which takes a third of the time."""
-    return quote(text, safe="", errors="surrogatepass")  # JSON allows half a character in a cursor
+    """Percent-encode a name or a value. The cache saves two thirds of the time: only the cursor of a page is new."""
+    return quote(text, safe="", errors="surrogatepass")  # JSON allows a lone surrogate in a cursor
 
 
-def amend(request: Request, error: GraphAPIError) -> Request | None:
-    """The request that would be refused for another reason than this one, or `None` where there is none."""
+def amend(request: GraphRequest, error: GraphAPIError) -> GraphRequest | None:
+    """The request to send instead after an API error, or `None` if no change would avoid the error."""
     for rule in _RULES:
         if remedy := rule(request, error):
             cause, amended = remedy
+            # The same cause again shows that its remedy did not help. Without this check, a rule could go on for ever,
+            # as between the two spellings of a sort order.
             if cause not in request.amended:
                 return attrs.evolve(amended, amended=request.amended | {cause})
     return None
 
 
-_Remedy = tuple[str, Request] | None
+_Remedy = tuple[str, GraphRequest] | None
+"""The cause of an API error, and the request without it; `None` if a rule does not know the error."""
 
 
-def _renew_token(request: Request, error: GraphAPIError) -> _Remedy:
-    """A rejected token is asked for anew; the same one again is an error, which the session sees."""
+def _renew_token(request: GraphRequest, error: GraphAPIError) -> _Remedy:
+    """A rejected token: the same request, for which the token provider gives a new one.
+
+    If the provider gives the rejected token again, the session raises its error without sending it.
+    """
     return ("token", request) if isinstance(error, AuthenticationError) else None
 
 
-def _respell_sort(request: Request, error: GraphAPIError) -> _Remedy:
-    """`Cannot sort by last_onboarded_time.desc_ascending`: the other spelling is meant (measured 2026-09-09)."""
-    refused = error.code == INVALID_PARAMETER and "sort" in error.message.lower()
-    if not (refused and isinstance(request.params.get("sort"), Sort)):
+def _respell_sort(request: GraphRequest, error: GraphAPIError) -> _Remedy:
+    """`Cannot sort by last_onboarded_time.desc_ascending`: use the other spelling (measured 2026-09-09)."""
+    names_sort = error.code == INVALID_PARAMETER and "sort" in error.message.lower()
+    # A text that is no `Sort` is the caller's own, and not ours to change.
+    if not (names_sort and isinstance(request.params.get("sort"), Sort)):
         return None
     other: Literal["live", "reference"] = "reference" if request.dialect.sort_spelling == "live" else "live"
     return "sort", attrs.evolve(request, dialect=attrs.evolve(request.dialect, sort_spelling=other))
 
 
-def _leave_out_field(request: Request, error: GraphAPIError) -> _Remedy:
-    """`Tried accessing nonexisting field (X)`: one unknown field fails the whole request (measured 2026-09-09)."""
+def _leave_out_field(request: GraphRequest, error: GraphAPIError) -> _Remedy:
+    """`Tried accessing nonexisting field (X)`: leave out X. One unknown field fails the request (measured 2026-09-09).
+
+    The API names one field at a time, so each field is a cause of its own.
+    """
     named = re.search(r"nonexisting field \((\w+)\)", error.message)
+    # A field that the caller chose is not optional, and not ours to leave out.
     if error.code != INVALID_PARAMETER or not named or named[1] not in request.optional_fields:
         return None
     missing = request.dialect.missing_fields | {named[1]}
     return f"field {named[1]}", attrs.evolve(request, dialect=attrs.evolve(request.dialect, missing_fields=missing))
 
 
-def _ask_for_less(request: Request, error: GraphAPIError) -> _Remedy:
-    """`Please reduce the amount of data`: only a smaller page helps."""
+def _halve_limit(request: GraphRequest, error: GraphAPIError) -> _Remedy:
+    """`Please reduce the amount of data`: request half as many rows. Only a smaller page helps.
+
+    Half may still be too much, so each limit is a cause of its own.
+    """
     limit = str(request.params.get("limit", DEFAULT_PAGE_SIZE))
     if request.is_write or not needs_smaller_page(error) or not limit.isdecimal() or int(limit) < 2:
         return None
     return f"limit {limit}", attrs.evolve(request, params={**request.params, "limit": str(int(limit) // 2)})
 
 
-_RULES: Final[tuple[Callable[[Request, GraphAPIError], _Remedy], ...]] = (
+_RULES: Final[tuple[Callable[[GraphRequest, GraphAPIError], _Remedy], ...]] = (
     _renew_token,
     _respell_sort,
     _leave_out_field,
-    _ask_for_less,
+    _halve_limit,
 )

@@ -1,7 +1,8 @@
-"""The wire: one request and its answer over aiohttp, whose errors and texts never get further than this file.
+"""The transport: send one request over aiohttp, and read its response whole.
 
-aiohttp's errors hold the request's headers, and so the access token. `Wire.exchange` therefore *returns* an answer or
-an error of our own; nothing is raised from inside an `except`, so that no chain of exceptions leads back to aiohttp's.
+aiohttp's errors hold the headers of the request, and so the access token. They stop in this file: `Transport.exchange`
+*returns* a response or an error of ours. It raises nothing inside an `except`, for then Python would chain our error
+to aiohttp's.
 """
 
 from __future__ import annotations
@@ -38,26 +39,25 @@ from wa_phone_async.errors import (
 )
 from wa_phone_async.redaction import Secret, SecretBytes
 
-from .encodings import readable
-from .request import Request
+from .encodings import readable_encodings
+from .request import GraphRequest
 
 _USER_AGENT: Final = re.sub(r"^(\d+\.\d+\.\d+).*", r"wa_phone_async/\1", __version__)  # no suffix of a pre-release
 _MAX_IN_FLIGHT: Final = 100
 
-_ASKED_FOR: Final = aiohttp.ClientRequest.DEFAULT_HEADERS[aiohttp.hdrs.ACCEPT_ENCODING]
-_READABLE: Final = readable(_ASKED_FOR)
-_ENCODINGS: Final = (
-    {} if _READABLE == _ASKED_FOR else {"Accept-Encoding": _READABLE}
-)  # {}: a lent session may ask for less
+_DEFAULT_ENCODINGS: Final = aiohttp.ClientRequest.DEFAULT_HEADERS[aiohttp.hdrs.ACCEPT_ENCODING]
+_READABLE_ENCODINGS: Final = readable_encodings(_DEFAULT_ENCODINGS)
+# No header where aiohttp's default is right: a borrowed session may accept fewer encodings.
+_ENCODINGS: Final = {} if _READABLE_ENCODINGS == _DEFAULT_ENCODINGS else {"Accept-Encoding": _READABLE_ENCODINGS}
 
 _FORGOTTEN: Final = "a client was not closed: use 'async with', or await its aclose() when done"
 
 _log = logging.getLogger("wa_phone_async")
 
 
-@attrs.define(on_setattr=attrs.setters.NO_OP)  # made for each page, in a third of the time of a frozen one
-class Answer:
-    """What came back over the wire, read whole."""
+@attrs.define(on_setattr=attrs.setters.NO_OP)  # made for each page; frozen takes three times as long
+class HttpResponse:
+    """A response, read whole."""
 
     http_status: int
     headers: CIMultiDictProxy[str] = attrs.field(repr=False)
@@ -65,7 +65,7 @@ class Answer:
 
 
 class _Body(BytesPayload):
-    """The body of a write, which knows whether it began to be sent: without it the API has done nothing."""
+    """The body of a write. It notes when aiohttp begins to send it: until then, the API can have done nothing."""
 
     was_sent = False
 
@@ -74,12 +74,13 @@ class _Body(BytesPayload):
         await super().write_with_length(writer, content_length)
 
 
-class Wire:
-    """What belongs to one event loop: the aiohttp sessions, and the bound on calls in flight.
+class Transport:
+    """The aiohttp sessions of one event loop, and its limit of requests in flight.
 
-    Writes have a session of their own, whose connections are used once: a kept-alive connection that the server has
-    closed meanwhile would leave a write with an unknown outcome. Our pools are unbounded and the calls are not, so
-    that no call waits for a connection while its time runs.
+    Writes have a session of their own, and use each connection once. A write over a kept-alive connection that the
+    server has just closed would have an unknown outcome.
+
+    The limit is on requests, not on connections: a request waits for its slot before its time-out starts.
     """
 
     def __init__(
@@ -96,13 +97,13 @@ class Wire:
         self._max_body = max_body
         self._trace_configs = list(trace_configs)
         self._own: dict[bool, aiohttp.ClientSession] = {}
-        self._headers = functools.lru_cache(_headers)  # each token's are made once, and forgotten with the wire
+        self._headers = functools.lru_cache(_headers)  # made once for each token, and forgotten with this object
         self._is_closed = False
         weakref.finalize(self, _close_forgotten, self.loop, self._own).atexit = False
 
     def _http(self, *, for_write: bool) -> aiohttp.ClientSession:
-        """The aiohttp session for a read or a write, opened on first use."""
-        if self._is_closed:  # while the call waited for its token or its slot
+        """The aiohttp session for reads or for writes, opened on first use."""
+        if self._is_closed:  # it was closed while the call waited for its token or its slot
             raise RuntimeError(CLOSED)
         if self._borrowed is not None:
             return self._borrowed
@@ -115,35 +116,35 @@ class Wire:
         return self._own[for_write]
 
     async def close(self) -> None:
-        """Close what was opened here, and open no more."""
+        """Close the sessions that were opened here, and open no more."""
         self._is_closed = True
         own = list(self._own.values())
         self._own.clear()
-        with contextlib.suppress(RuntimeError):  # nobody can wait for what belongs to a loop that stopped unclosed
+        with contextlib.suppress(RuntimeError):  # if their loop has stopped, nothing can close them
             await _close(own)
 
     async def exchange(
         self,
-        request: Request,
+        request: GraphRequest,
         url: URL,
         token: Secret,
         *,
         deadline: float | None,
-        limits: aiohttp.ClientTimeout | None = None,
+        timeouts: aiohttp.ClientTimeout | None = None,
         veto: Callable[[], WaPhoneError | None],
-    ) -> Answer | WaPhoneError:
-        """Wait for a free slot, send a request once, and read its answer whole.
+    ) -> HttpResponse | WaPhoneError:
+        """Wait for a free slot, send a request once, and read its response whole.
 
         Args:
-            request: What is asked.
-            url: Where, with the query.
+            request: The request.
+            url: Its address, with the query.
             token: The access token.
-            deadline: When the whole call ends, on the loop's clock; `None` is never.
-            limits: The time-outs of this call's attempts, where they are its own.
-            veto: Asked when the slot is there: the error that makes sending pointless by now, or `None`.
+            deadline: When the whole call ends, in seconds on the loop's clock; `None` for never.
+            timeouts: The time-outs of this attempt; `None` takes those of the session.
+            veto: Called when the slot is free. If it returns an error, nothing is sent, and that error is the result.
 
         Returns:
-            The answer, or the error that took its place.
+            The response, or the error that came instead.
         """
         slot = current_slot() or self._slots
         try:
@@ -152,13 +153,13 @@ class Wire:
         except TimeoutError:
             return out_of_time()
         try:
-            return veto() or await self._exchange(request, url, token, _before(deadline, limits or self._timeout))
+            return veto() or await self._exchange(request, url, token, _before(deadline, timeouts or self._timeout))
         finally:
             slot.release()
 
     async def _exchange(
-        self, request: Request, url: URL, token: Secret, limits: aiohttp.ClientTimeout
-    ) -> Answer | WaPhoneError:
+        self, request: GraphRequest, url: URL, token: Secret, timeouts: aiohttp.ClientTimeout
+    ) -> HttpResponse | WaPhoneError:
         write = request.write
         body = None if write is None else _Body(SecretBytes(json.dumps(write.body).encode()))
         try:
@@ -167,7 +168,7 @@ class Wire:
                 url,
                 data=body,
                 headers=self._headers(token, has_body=body is not None),
-                timeout=limits,
+                timeout=timeouts,
                 allow_redirects=False,
                 raise_for_status=False,
                 auto_decompress=True,
@@ -177,13 +178,13 @@ class Wire:
             finally:
                 response.release()
             if content is None:
-                text = f"the answer is larger than max_body ({self._max_body} bytes)"
+                text = f"the response is larger than max_body ({self._max_body} bytes)"
                 return DecodeError(text, http_status=response.status)
-            return Answer(response.status, response.headers, content)
+            return HttpResponse(response.status, response.headers, content)
         except TimeoutError:
-            failure: TransportError = RequestTimeoutError(f"no answer to {request} in time{_seconds(limits)}")
+            failure: TransportError = RequestTimeoutError(f"no response to {request} in time{_seconds(timeouts)}")
         except (aiohttp.ClientError, OSError) as error:
-            failure = TransportError(f"no answer to {request}: {_describe(error)}")
+            failure = TransportError(f"no response to {request}: {_describe(error)}")
             failure.sent = not isinstance(error, aiohttp.ClientConnectorError)
         except asyncio.CancelledError:
             if body is not None and body.was_sent:
@@ -201,10 +202,10 @@ async def _close(sessions: Iterable[aiohttp.ClientSession]) -> None:
 
 
 def _close_forgotten(loop: asyncio.AbstractEventLoop, own: dict[bool, aiohttp.ClientSession]) -> None:
-    """Close what a client has left open that is gone, as where a notebook's cell that made it is run again.
+    """Close the sessions of a client that was garbage-collected unclosed, as when a notebook's cell runs again.
 
-    It may be told in any thread, by the garbage collector. Where the loop has stopped, nobody can wait for the closing,
-    and aiohttp says so in the log.
+    The garbage collector may call this in any thread. If the loop has stopped, nothing can close them, and aiohttp
+    logs that.
     """
     if own and loop.is_running():
         asyncio.run_coroutine_threadsafe(_close(own.values()), loop)
@@ -212,7 +213,7 @@ def _close_forgotten(loop: asyncio.AbstractEventLoop, own: dict[bool, aiohttp.Cl
 
 
 def _headers(token: Secret, *, has_body: bool) -> CIMultiDict[str]:
-    """All headers that matter, so that the defaults of a borrowed session do no harm."""
+    """All headers that matter: they replace the defaults of a borrowed session."""
     headers = {
         "Authorization": Secret(f"Bearer {token}"),
         "User-Agent": _USER_AGENT,
@@ -222,29 +223,29 @@ def _headers(token: Secret, *, has_body: bool) -> CIMultiDict[str]:
     return CIMultiDict({**headers, "Content-Type": "application/json"} if has_body else headers)
 
 
-async def _read_body(response: aiohttp.ClientResponse, most: int) -> bytes | None:
-    """The body, or `None` if it is longer than `most` bytes."""
+async def _read_body(response: aiohttp.ClientResponse, max_body: int) -> bytes | None:
+    """The body, or `None` if it is longer than `max_body` bytes."""
     chunks, size = list[bytes](), 0
     while not response.content.at_eof():
         chunk = await response.content.readany()
         size += len(chunk)
-        if size > most:
+        if size > max_body:
             return None
         chunks.append(chunk)
     return b"".join(chunks)
 
 
 def _describe(error: Exception) -> str:
-    """What happened, in words of our own: the texts of aiohttp's errors can hold the URL with its query."""
+    """What happened, in our own words: the text of an aiohttp error can hold the URL with its query."""
     match error:
         case aiohttp.ClientConnectorError():
             return f"cannot connect to {error.host}:{error.port} ({error.strerror or type(error.os_error).__name__})"
         case aiohttp.ServerDisconnectedError():
             return "the server closed the connection"
         case aiohttp.ClientPayloadError():
-            return "the answer was cut, or its encoding is damaged"
+            return "the response was cut off, or its encoding is damaged"
         case aiohttp.ClientResponseError():
-            return "the answer is no valid HTTP, or its encoding is damaged"
+            return "the response is not valid HTTP, or its encoding is damaged"
         case OSError(errno=int(number)):
             return os.strerror(number)
         case _:
@@ -256,7 +257,7 @@ def _seconds(timeout: aiohttp.ClientTimeout) -> str:
 
 
 def read_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-    """The time-outs of one attempt: a number is the seconds that it may take in all."""
+    """The time-outs of one attempt. A number is the seconds of the whole attempt."""
     if isinstance(timeout, aiohttp.ClientTimeout):
         return timeout
     check_seconds("timeout", timeout)
@@ -264,7 +265,7 @@ def read_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeou
 
 
 def read_trace_configs(trace_configs: Iterable[aiohttp.TraceConfig]) -> tuple[aiohttp.TraceConfig, ...]:
-    """What aiohttp is to trace with, kept for each session that is opened."""
+    """The trace configs as a tuple, checked: each session that is opened needs them."""
     if isinstance(trace_configs, Iterable):
         configs = tuple(trace_configs)
         if all(isinstance(config, aiohttp.TraceConfig) for config in configs):
@@ -273,22 +274,22 @@ def read_trace_configs(trace_configs: Iterable[aiohttp.TraceConfig]) -> tuple[ai
 
 
 def _before(deadline: float | None, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-    """The time-outs of an attempt that may not take longer than the whole call still has."""
+    """The time-outs of an attempt, cut at the deadline of the whole call."""
     if deadline is None:
         return timeout
     left = deadline - asyncio.get_running_loop().time()
     if timeout.total and timeout.total <= left:
         return timeout
-    return attrs.evolve(timeout, total=max(left, 0.001))  # 0 would mean for ever
+    return attrs.evolve(timeout, total=max(left, 0.001))  # aiohttp takes 0 for no time-out at all
 
 
 def out_of_time() -> RequestTimeoutError:
-    """The error of a call whose time ran out before it could be sent."""
+    """The error of a call that used up its `total_timeout` before its request could be sent."""
     return RequestTimeoutError("total_timeout ran out before the call could be sent", sent=False)
 
 
 def check_borrowed(session: object, trace_configs: Sequence[aiohttp.TraceConfig]) -> None:
-    """Whether a session can be borrowed: it is aiohttp's, and nothing in it would replace the token."""
+    """Check that a borrowed session is aiohttp's, and that nothing in it would replace the token."""
     if session is None:
         return
     if not isinstance(session, aiohttp.ClientSession):

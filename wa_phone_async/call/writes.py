@@ -49,8 +49,8 @@ class Write:
     field: str | None = None
     """The field of the number that shows whether the write happened; `None` if no field does."""
     is_counted: bool = False
-    """Whether the API counts each try, as it counts guesses of a code. Such a write is retried only after an error
-    that names a limit of calls: after a bare HTTP 429 the try may have been counted."""
+    """Whether the API counts each attempt, as it counts guesses of a code. Then a retry follows only an error that
+    names a limit of calls. After a bare HTTP 429, the attempt may have been counted."""
     timeout: float | aiohttp.ClientTimeout | None = None
     """Seconds of one attempt, or an `aiohttp.ClientTimeout`; `None` takes the session's."""
     phone_number: str | None = None

@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 
 from wa_phone_async.errors import PaginationError
 from wa_phone_async.events import ListFinished
-from wa_phone_async.hooks import Announcer
+from wa_phone_async.hooks import EventDispatcher
 
 from .page import PageCursor, RawPage
 from .paginator import AsyncPaginator
@@ -29,15 +29,15 @@ class ListObserver(Generic[T]):
     """Counts the pages and rows of one list, and reports its end.
 
     Args:
-        announcer: Receives the event.
+        dispatcher: Receives the event.
         path: What is listed.
         cursor: Knows which page is the last.
     """
 
-    def __init__(self, announcer: Announcer, path: str, cursor: PageCursor[T]) -> None:
+    def __init__(self, dispatcher: EventDispatcher, path: str, cursor: PageCursor[T]) -> None:
         self.list_id: int = next(_serial_numbers)
         """A number that no other list of this process has."""
-        self._announcer = announcer
+        self._dispatcher = dispatcher
         self._path = path
         self._cursor = cursor
         # Set from the first request to the reported end. A list that goes on after an error starts a second time, and
@@ -94,7 +94,7 @@ class ListObserver(Generic[T]):
 
     def _end(self, error: str | None, *, complete: bool = False) -> None:
         self._loop = None
-        self._announcer.tell(
+        self._dispatcher.dispatch(
             ListFinished(
                 list_id=self.list_id,
                 path=self._path,
