@@ -8,10 +8,10 @@
     GET  /wabas/{waba_id}/phone_numbers.jsonl?after=    all numbers, a line each
     GET  /wabas/{waba_id}/phone_numbers/cached          all numbers, at most 30 s old and never older than a webhook
     GET  /webhook and POST /webhook                     for Meta
-    GET  /health?waba_id=                               what the account's last answer said about the budgets
+    GET  /health?waba_id=                               the usage of the account's and the app's quota
 
-When a page fails after the first, the stream's last line is `{"error": …, "after": …}`: go on from that cursor. The end
-of the service cuts it, which HTTP clients take for the error that it is.
+If a page after the first one fails, the last line of the stream is `{"error": …, "after": …}`: go on from that cursor.
+If the service stops, the stream is cut off, and an HTTP client reports an error.
 """
 
 import hmac
@@ -31,13 +31,13 @@ import wa_phone_async as wa
 FIELDS = "display_phone_number,verified_name,status,quality_rating"
 STATUSES = {
     wa.InvalidArgumentError: 422,
-    wa.BadRequestError: 400,  # such as a cursor that is none
+    wa.BadRequestError: 400,  # such as an invalid cursor
     wa.NotFoundError: 404,
     wa.WebhookSignatureError: 403,
-    wa.RateLimitError: 503,  # not 429: the budget is used up by all callers together
+    wa.RateLimitError: 503,  # not 429: all callers together have used the quota
     wa.StaleListingError: 503,
     wa.RequestTimeoutError: 504,
-}  # all else is 502, a rejected token too: it is ours, and 401 would send the caller to log in
+}  # all else is 502, and so is a rejected token: it is ours, and a 401 would tell the caller to log in
 
 log = logging.getLogger("aiohttp_app")
 routes = web.RouteTableDef()
@@ -49,37 +49,37 @@ VERIFY_TOKEN = web.AppKey("verify_token", str)
 
 
 async def lifetime(app: web.Application) -> AsyncIterator[None]:
-    """Keep one client, with its connections, budgets and cache, as long as the application lives."""
+    """Keep one client, with its connections, quotas and cache, as long as the application lives."""
     app[APP_SECRET], app[VERIFY_TOKEN] = os.environ["WA_APP_SECRET"], os.environ["WA_VERIFY_TOKEN"]
     app[CLIENT] = wa.PhoneNumberClient.from_env(retry=wa.RetryPolicy.interactive())
     async with app[CLIENT], wa.PhoneNumberCache(app[CLIENT]) as app[CACHE]:
         yield
 
 
-def read_refusal(error: wa.WaPhoneError) -> tuple[int, dict[str, Any]]:
-    """The status of an error and what a caller is told: the whole sentence only where it is theirs to mend."""
+def response_to(error: wa.WaPhoneError) -> tuple[int, dict[str, Any]]:
+    """The status and the JSON for an error. They have the error's text only if the caller can fix it."""
     status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 502)
-    refusal: dict[str, Any] = {"error": str(error) if status < 500 else type(error).__name__}
+    body: dict[str, Any] = {"error": str(error) if status < 500 else type(error).__name__}
     if error.retry_after is not None:
-        refusal["retry_after"] = math.ceil(error.retry_after)
+        body["retry_after"] = math.ceil(error.retry_after)
     log.log(logging.ERROR if status >= 500 else logging.INFO, "%s: %s: %s", status, type(error).__name__, error)
-    return status, refusal
+    return status, body
 
 
 @web.middleware
-async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a call that failed."""
+async def handle_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Respond to a request whose call failed."""
     try:
         return await handler(request)
     except wa.WaPhoneError as error:
-        status, refusal = read_refusal(error)
-    headers = {"Retry-After": str(refusal["retry_after"])} if "retry_after" in refusal else None
-    return web.json_response(refusal, status=status, headers=headers)
+        status, body = response_to(error)
+    headers = {"Retry-After": str(body["retry_after"])} if "retry_after" in body else None
+    return web.json_response(body, status=status, headers=headers)
 
 
 @routes.get("/wabas/{waba_id}/phone_numbers")
 async def list_page(request: web.Request) -> web.Response:
-    """Give a page, by one call."""
+    """Respond with one page, which costs one call."""
     limit, after = request.query.get("limit", "100"), request.query.get("after")
     if not limit.isdecimal() or len(limit) > 3:
         raise wa.InvalidArgumentError("limit", "a whole number from 1 to 100", limit)
@@ -93,11 +93,11 @@ async def list_page(request: web.Request) -> web.Response:
 
 @routes.get("/wabas/{waba_id}/phone_numbers.jsonl")
 async def stream_all(request: web.Request) -> web.StreamResponse:
-    """Give a whole account, page by page, as fast as the caller reads. Whoever leaves ends it."""
+    """Stream a whole account, page by page, as fast as the caller reads. It ends when the caller leaves."""
     numbers = request.app[CLIENT].list_phone_numbers(
         request.match_info["waba_id"], fields=FIELDS, after=request.query.get("after")
     )
-    page = await numbers.next_page()  # as long as nothing was sent, a refusal has its own status
+    page = await numbers.next_page()  # an error of the first page still has its own status
     response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
     await response.prepare(request)
     try:
@@ -105,20 +105,20 @@ async def stream_all(request: web.Request) -> web.StreamResponse:
             await response.write("".join(f"{json.dumps(wa.to_dict(number))}\n" for number in page).encode())
             page = await numbers.next_page()
     except wa.WaPhoneError as error:
-        await response.write(f"{json.dumps({**read_refusal(error)[1], 'after': numbers.cursor})}\n".encode())
+        await response.write(f"{json.dumps({**response_to(error)[1], 'after': numbers.cursor})}\n".encode())
     return response
 
 
 @routes.get("/wabas/{waba_id}/phone_numbers/cached")
 async def list_cached(request: web.Request) -> web.Response:
-    """Give a whole account from the cache: one listing for all who ask, which ends when all of them leave."""
+    """Respond with a whole account from the cache. Concurrent requests share one listing, which ends when all leave."""
     numbers = await request.app[CACHE].phone_numbers(request.match_info["waba_id"], fields=FIELDS)
     return web.json_response({"data": list(map(wa.to_dict, numbers))})
 
 
 @routes.get("/webhook")
 async def agree_to_webhooks(request: web.Request) -> web.Response:
-    """Agree to get webhooks, which Meta asks once."""
+    """Confirm the subscription to webhooks. Meta requests this once."""
     token = request.query.get("hub.verify_token", "")
     if not hmac.compare_digest(token.encode(), request.app[VERIFY_TOKEN].encode()):
         raise web.HTTPForbidden
@@ -126,12 +126,12 @@ async def agree_to_webhooks(request: web.Request) -> web.Response:
 
 
 @routes.post("/webhook")
-async def hear_webhook(request: web.Request) -> web.Response:
-    """Forget what a webhook says has changed."""
+async def receive_webhook(request: web.Request) -> web.Response:
+    """Invalidate the accounts that a webhook names."""
     body, signature = await request.read(), request.headers.get("X-Hub-Signature-256")
     try:
         waba_ids = request.app[CACHE].invalidate_from_webhook(body, signature, request.app[APP_SECRET])
-    except wa.DecodeError as error:  # signed, and all was forgotten: any other status than 200 brings it again for days
+    except wa.DecodeError as error:  # signed, and all is invalidated: for any status but 200, Meta would send it again
         log.warning("%s", error)
         waba_ids = ()
     return web.json_response(waba_ids)
@@ -139,14 +139,16 @@ async def hear_webhook(request: web.Request) -> web.Response:
 
 @routes.get("/health")
 async def check_health(request: web.Request) -> web.Response:
-    """Say that it is up, and what the last answer for an account said about its budget and the app's."""
+    """Respond that the service is up, with the usage of an account's quota and the app's."""
     usage = request.app[CLIENT].last_usage(request.query.get("waba_id"))
     return web.json_response({"usage": usage and attrs.asdict(usage)})
 
 
 def make_app() -> web.Application:
-    """The application, which opens its client when it starts."""
-    app = web.Application(middlewares=[refuse], client_max_size=4 * 2**20)  # bytes: a webhook can have 1000 entries
+    """Make the application. It opens its client when it starts."""
+    app = web.Application(
+        middlewares=[handle_errors], client_max_size=4 * 2**20
+    )  # bytes: a webhook can have 1000 entries
     app.cleanup_ctx.append(lifetime)
     app.add_routes(routes)
     return app
@@ -155,8 +157,8 @@ def make_app() -> web.Application:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     port = int(os.environ.get("PORT", "8000"))
-    # The access log would show `hub.verify_token`. Nothing here writes, so whoever leaves ends what was asked for.
-    # Calls in flight have 5 s to end when the service has to: aiohttp waits twice for the time-out.
+    # The access log would show `hub.verify_token`. Nothing here writes, so a request may end when its caller leaves.
+    # Calls in flight have 5 s to end when the service stops: aiohttp waits twice for the time-out.
     web.run_app(
         make_app(), host="127.0.0.1", port=port, access_log=None, handler_cancellation=True, shutdown_timeout=2.5
     )

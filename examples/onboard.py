@@ -1,8 +1,9 @@
-"""From a new number to an approved one, in a program: `python examples/onboard.py`.
+"""Bring a new number to its approval, in a program: `python examples/onboard.py`.
 
-Without WA_ACCESS_TOKEN it runs against the embedded Graph API. With it, and with WABA_ID, PHONE_NUMBER, CC (its
-country's dial code) and VERIFIED_NAME in the environment, it runs against Meta's, and asks for the code and the PIN.
-Whatever ends it, the next run goes on from the state that the API reports.
+Without WA_ACCESS_TOKEN, it runs against the sandbox, a Graph API in this process. With it, it runs against Meta's. Then
+set WABA_ID, PHONE_NUMBER, CC (the country's dial code) and VERIFIED_NAME too, and type the code and the PIN.
+
+You can stop it at any time. The next run goes on from the state that the API reports.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ async def onboard(
     verified_name: str,
     interval: float = 60.0,
 ) -> PhoneNumber:
-    """Bring a number all the way. `ask` gives what only a person knows: the code that came, and the PIN."""
+    """Create, verify and register a number, and wait for its approval. `ask` gets the code and the PIN."""
     ensured = await client.ensure_phone_number(waba_id, phone_number=phone_number, cc=cc, verified_name=verified_name)
     number_id = ensured.phone_number.id
     print(f"{number_id}: {ensured.outcome}")
@@ -38,15 +39,15 @@ async def onboard(
             await client.verify_code(number_id, await ask("Code"), waba_id=waba_id)
         if not read_readiness(number).registered:
             await client.register(number_id, pin=await ask("PIN"), waba_id=waba_id)
-    except OutcomeUnknownError as error:  # a code or a PIN is never sent twice by itself, since Meta counts them
-        raise SystemExit(f"{error}; then run this again") from error
+    except OutcomeUnknownError as error:  # not retried: Meta counts codes and PINs
+        raise SystemExit(f"{error} Then run this again.") from error
 
     print(f"{number_id}: verified and registered; waiting for the name")
     return await client.wait_until(number_id, is_ready, interval=interval, waba_id=waba_id)
 
 
 async def main() -> None:
-    """Onboard one number, here or there."""
+    """Onboard one number, in the sandbox or at Meta."""
     if "WA_ACCESS_TOKEN" in os.environ:
         waba_id, digits, cc, name = (os.environ[name] for name in ("WABA_ID", "PHONE_NUMBER", "CC", "VERIFIED_NAME"))
         async with PhoneNumberClient.from_env() as client:
@@ -64,7 +65,7 @@ async def main() -> None:
 
 
 async def ask_the_person(what: str) -> str:
-    """Ask at the terminal, which shows nothing of the answer. Nothing else goes on meanwhile."""
+    """Read a secret from the terminal without showing it. This blocks the event loop, where nothing else runs."""
     return getpass(f"{what}: ")
 
 

@@ -30,7 +30,7 @@ from .workflows.watch import Predicate, Watch, wait_until
 
 
 class Settings(TypedDict, total=False):
-    """The settings that a client passes on to the `GraphSession` that it makes."""
+    """The settings that a client passes on to its `GraphSession`."""
 
     api_version: str
     base_url: str
@@ -44,36 +44,39 @@ class Settings(TypedDict, total=False):
 
 
 class PhoneNumberClient:
-    """A client for the phone numbers of WhatsApp Business Accounts (WABA).
+    """A client for the phone numbers of WhatsApp Business Accounts (WABAs).
 
         async with PhoneNumberClient(access_token) as client:
             async for number in client.list_phone_numbers(waba_id):
                 print(number.display_phone_number, number.verified_name)
 
-    It opens on first use, also without `async with`; then call `aclose()` when done. Entered again, it opens again.
+    It opens on first use. Without `async with`, call `aclose()` when done. You can enter it again after closing.
 
     Args:
-        access_token: The token, or a callable that gives it for each attempt: `provider(node_id, rejected)`, plain or
-            async, where `node_id` is the id at the head of the path and `rejected` the token that the API has just
-            rejected in this call, or `None`. Left out with a `GraphSession`, which has its own.
-        api_version: The version of the Graph API; `v23.0` unless told.
-        base_url: Where the API lives, without the version; `https://graph.facebook.com` unless told. With `http://`,
-            which is for tests and refused for facebook.com, the token goes in clear.
-        app_secret: The app's secret: with it every call carries `appsecret_proof`.
-        retry: How patiently a call is made again.
-        timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`; 30 s unless told.
+        access_token: The token, or a function that returns it for each attempt: `provider(node_id, rejected)`, plain
+            or async. `node_id` is the id at the head of the path, or the account that the call names. `rejected` is
+            the token that the API has just rejected in this call, or `None`.
+            Leave it out with a `GraphSession`, which has its own.
+        api_version: The version of the Graph API; default: `v23.0`.
+        base_url: The address of the API without the version; default: `https://graph.facebook.com`. With `http://` the
+            token travels unencrypted: that is for tests, and not allowed for facebook.com.
+        app_secret: The app's secret. With it, every request carries `appsecret_proof`; `None` sends none.
+        retry: When calls are retried, and how long they wait; default: `RetryPolicy()`.
+        timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`; default: 30 s. On a borrowed aiohttp session,
+            the wait for one of its connections counts too.
         session: An `aiohttp.ClientSession` or a `GraphSession` to borrow. It stays open when the client closes.
-        trace_configs: Passed on to aiohttp for the sessions that are opened here.
-        max_body: Bytes that an answer may have after decompression; 64 MiB unless told.
-        throttle: The app's budgets, such as a `Throttle` that clients of one app share; unless told, one of its own.
-        on_event: Told what happens to calls, as values of `wa_phone_async.events`; plain or async.
+        trace_configs: The `aiohttp.TraceConfig`s of the sessions that are opened here.
+        max_body: The bytes that a response may have after decompression; default: 64 MiB.
+        throttle: What keeps calls within the quotas of the app and its accounts; default: a `Throttle` of its own.
+            Clients of one app should share one.
+        on_event: A function that gets each event of `wa_phone_async.events`; plain or async.
 
     Raises:
-        InvalidArgumentError: A setting is wrong; the text says which, and what would be right.
+        InvalidArgumentError: A setting is invalid. The text says which one, and what is allowed.
     """
 
     session: GraphSession
-    """The session wrapper that carries every call, to read other edges of the Graph API under the same rules."""
+    """The session that sends every request. It reads and writes any edge of the Graph API under the same rules."""
 
     def __init__(
         self,
@@ -82,7 +85,7 @@ class PhoneNumberClient:
         session: aiohttp.ClientSession | GraphSession | None = None,
         **settings: Unpack[Settings],
     ) -> None:
-        # Replaced before anything can fail: no traceback shows a secret among the local variables.
+        # Replaced before anything can fail: a traceback would show the bare secrets among the local variables.
         access_token = access_token if callable(access_token) or access_token is None else conceal(access_token)
         if settings.get("app_secret") is not None:
             settings["app_secret"] = conceal(settings.get("app_secret"))
@@ -103,12 +106,17 @@ class PhoneNumberClient:
 
     @classmethod
     def from_env(cls, *, session: aiohttp.ClientSession | None = None, **settings: Unpack[Settings]) -> Self:
-        """A client with the settings of the environment; those given here come first.
+        """Make a client with the settings of the environment. The settings that you pass come first.
 
-        It reads `WA_ACCESS_TOKEN`, `WA_API_VERSION`, `WA_BASE_URL` and `WA_APP_SECRET`; an empty one counts as not set.
+        It reads `WA_ACCESS_TOKEN`, `WA_API_VERSION`, `WA_BASE_URL` and `WA_APP_SECRET`. An empty variable counts as not
+        set.
+
+        Args:
+            session: An `aiohttp.ClientSession` to borrow.
+            **settings: Any other setting of the client.
 
         Raises:
-            InvalidArgumentError: `WA_ACCESS_TOKEN` is not set, or a setting is wrong.
+            InvalidArgumentError: `WA_ACCESS_TOKEN` is not set, or a setting is invalid.
         """
         if settings.get("app_secret") is not None:
             settings["app_secret"] = conceal(settings.get("app_secret"))
@@ -125,11 +133,13 @@ class PhoneNumberClient:
         return cls(conceal(os.environ["WA_ACCESS_TOKEN"]), session=session, **found)
 
     def __repr__(self) -> str:
-        session = vars(self).get("session")  # a traceback shows one half made
+        session = vars(self).get("session")  # missing if a traceback shows the client while it is made
         return f"{type(self).__name__}(session={session!r})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a client has a token and is not pickled: send a function that makes one where it is needed")
+        raise TypeError(
+            "a client holds a token and cannot be pickled: send a function that makes a client where it is needed"
+        )
 
     async def __aenter__(self) -> Self:
         self._is_closed = False
@@ -141,7 +151,7 @@ class PhoneNumberClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close what was opened here. Calls say that the client is closed, until it is entered again."""
+        """Close what the client has opened. Calls raise a `RuntimeError` until you enter the client again."""
         self._is_closed = True
         try:
             await self._ensuring.aclose()
@@ -150,19 +160,22 @@ class PhoneNumberClient:
                 await self.session.aclose()
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
-        """What the last answer for an account said about its budget and the app's, in percent, or `None`.
+        """The usage of an account's quota and the app's, in percent, from the last response; `None` if none had any.
 
         Args:
-            waba_id: The account; `None` for the calls that belong to none, such as those on a business.
+            waba_id: The account. `None`: the calls that belong to no account, such as those on a business.
         """
         return self.session.last_usage(waba_id)
 
     def subscribe(self, listener: Listener, *, lists: bool = False) -> Callable[[], None]:
-        """Add a listener to what happens to calls, as `on_event=` does; gives what removes it.
+        """Subscribe a listener to the events of calls, as `on_event=` does. Returns a function that unsubscribes it.
 
         Args:
-            listener: Plain or async.
-            lists: Whether it is told of the end of each list too, as `ListFinished`; pages then name their list.
+            listener: A function that gets each event of `wa_phone_async.events`; plain or async.
+            lists: Whether it also gets a `ListFinished` when a list ends. The event of each page then has a `list_id`.
+
+        Raises:
+            InvalidArgumentError: The listener is not callable.
         """
         return self.session.subscribe(listener, lists=lists)
 
@@ -181,28 +194,33 @@ class PhoneNumberClient:
         read_ahead: int = 0,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[PhoneNumber]:
-        """The phone numbers of an account: iterate over them, or await them all as a list.
+        """List the phone numbers of an account: iterate over them, or await them all as a list.
 
         `GET /{waba_id}/phone_numbers`, Meta's v23.0 reference, read 2026-11-22.
 
         Args:
             waba_id: Meta's id of the account, digits.
-            fields: The fields to ask for: names, or one comma-separated text. `None` gives the API's default answer,
-                which lacks `status` on the live service; `ALL_FIELDS` asks for all that `PhoneNumber` knows.
-            filtering: Conditions that a number must meet.
-            sort: The order; unless told, the one onboarded last comes first.
-            limit: Numbers in a page, 1 to 100. A page is a call, and calls are what the quota counts.
-            after: A cursor to begin after, such as an earlier paginator's `cursor`.
-            before: A cursor to go back from.
-            max_items: Numbers wanted in all; `None` for all.
-            follow: `"next"` goes on while there is a `next` link; `"after"` is for servers that never send one.
-            read_ahead: Pages to ask for while you work on one, 0 to 100. With any, the list is used inside its block,
-                `async with client.list_phone_numbers(…) as paginator:`. Left early, so many calls may be in vain.
-            total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
+            fields: The fields of each number: names, or one comma-separated text. `None` gives the API's default
+                fields, which lack `status` on the live service. `ALL_FIELDS` gives all that `PhoneNumber` knows.
+            filtering: The conditions that a number must meet; `None` for all numbers.
+            sort: The order; default: the number that was onboarded last comes first.
+            limit: Numbers of a page, 1 to 100. Each page is a call, and the quota counts calls.
+            after: The cursor to begin after, such as an earlier paginator's `cursor`; `None` begins at the first page.
+            before: The cursor to go back from; `None` goes forward.
+            max_items: Numbers in all; `None` for all.
+            follow: When the list goes on: `"next"` while there is a `next` link. `"after"` is for servers that never
+                send one.
+            read_ahead: Pages to request while you work on one, 0 to 100. With any, use the list in its block,
+                `async with client.list_phone_numbers(…) as paginator:`. Stopping early may waste up to `read_ahead`
+                requests.
+            total_timeout: Seconds for all attempts and waits of each page; `None` takes that of the retry policy.
+
+        Returns:
+            The numbers. The first request is sent when you iterate or await.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
-            WaPhoneError: While iterating, a page could not be had; the same paginator can go on with it.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            WaPhoneError: While iterating, no page came. The same paginator can go on with that page.
         """
         self._check_open()
         check_node_id("waba_id", waba_id)
@@ -234,31 +252,31 @@ class PhoneNumberClient:
         follow: Follow = "next",
         total_timeout: float | None = None,
     ) -> Listings:
-        """The phone numbers of many accounts at once, each account with its own error if it has one.
+        """List the phone numbers of many accounts at once. The error of an account is part of its listing.
 
             async with client.list_many(waba_ids) as listings:
                 async for listing in listings:
                     print(listing.waba_id, len(listing.phone_numbers), listing.error)
 
-        An account that is held, or that has many pages, lets the others go first. While ten times `concurrency` of
-        them wait, or `concurrency` listings are unread, no more ids are read: memory is bounded, whatever their number.
+        A throttled account, or one with many pages, lets other accounts go first. Memory is bounded for any number of
+        ids: reading them pauses while ten times `concurrency` accounts wait, or `concurrency` listings are unread.
 
         Args:
-            waba_ids: The ids, or the accounts of `list_business_accounts`, of any number: an iterable, or an async one,
-                read as needed. One that is given twice is listed twice.
-            concurrency: Requests on the wire at once.
-            ordered: Whether listings come in the order of the ids. Then an account that is held at the head lets up to
-                ten times `concurrency` listings behind it wait, and nothing goes on beyond these.
-            fields: As for `list_phone_numbers`, and so are the arguments after it.
-            filtering: Conditions that a number must meet.
-            sort: The order of the numbers of an account.
-            limit: Numbers in a page, 1 to 100.
-            max_items: Numbers wanted of each account.
-            follow: What says that a list goes on.
-            total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
+            waba_ids: The ids, or the accounts of `list_business_accounts`: an iterable or an async iterable of any
+                length, read as needed. An id that comes twice is listed twice.
+            concurrency: The number of requests that may be in flight at once.
+            ordered: Whether listings come in the order of the ids. Then a throttled account delays all listings after
+                it, and at most ten times `concurrency` of these are listed meanwhile.
+            fields: The fields of each number, as for `list_phone_numbers`.
+            filtering: The conditions that a number must meet; `None` for all numbers.
+            sort: The order of the numbers of an account, as for `list_phone_numbers`.
+            limit: Numbers of a page, 1 to 100.
+            max_items: Numbers of each account; `None` for all.
+            follow: When a list goes on, as for `list_phone_numbers`.
+            total_timeout: Seconds for all attempts and waits of each page; `None` takes that of the retry policy.
 
         Raises:
-            InvalidArgumentError: An option is wrong; nothing was sent. A wrong id is the error of its own listing.
+            InvalidArgumentError: An option is invalid; nothing was sent. An invalid id is the error of its own listing.
         """
         self._check_open()
         params = list_params(fields=fields, filtering=filtering, sort=sort)
@@ -275,7 +293,7 @@ class PhoneNumberClient:
                 total_timeout=total_timeout,
             )
 
-        lister("0")  # whatever is wrong with the options is said here, and not in each listing
+        lister("0")  # checks the options now: an invalid one is an error here, and not in each listing
         return Listings(lister, waba_ids, concurrency=concurrency, ordered=ordered)
 
     def watch(
@@ -289,44 +307,44 @@ class PhoneNumberClient:
         filtering: Filter | Iterable[Filter] | None = None,
         follow: Follow = "next",
     ) -> Watch:
-        """What changes about the numbers of an account, as it is seen by looking again and again.
+        """Watch the numbers of an account: poll the list, and yield each change.
 
             async for change in client.watch(waba_id):
                 print(change.display_phone_number, change.field, change.old, change.new)
 
-        The first list is what later ones are compared with. A number that comes or goes is a change of its `id`, from
-        or to `None`. It looks a quarter of `interval` after a change, up to four times `interval` apart while nothing
-        changes, and less often where more than a quarter of the account's or the app's hour is used. Refusals as
-        throttled and outages change nothing: it goes on when they have passed.
+        The first list is the base of the comparison. A number that comes or goes is a change of its `id`, from or to
+        `None`. The next poll comes after a quarter of `interval` when something changed, and after up to four times
+        `interval` while nothing changes. It comes later if more than a quarter of the account's or the app's quota is
+        used. Throttling and outages do not end the iteration.
 
         Args:
             waba_id: Meta's id of the account, digits.
-            interval: Seconds between two looks; a look costs a call for each 100 numbers.
-            total_timeout: Seconds after the first step at which the iteration ends; `None` for never.
-            known: The list to begin with, such as an earlier watch's `known`, so that what changed since is seen. It
-                should have been read with the same `fields` and `filtering`.
-            fields: The fields to ask for, as for `list_phone_numbers`; unless told, all that `PhoneNumber` knows.
-            filtering: Conditions that a number must meet; one that no longer does is gone.
-            follow: What says that the list goes on.
+            interval: Seconds between two polls. A poll costs one call for each 100 numbers.
+            total_timeout: Seconds from the first step to the end of the iteration; `None` never ends it.
+            known: The list to compare with first, such as an earlier watch's `known`. Then you also get the changes
+                since that list. Read it with the same `fields` and `filtering`.
+            fields: The fields to compare, as for `list_phone_numbers`; default: all that `PhoneNumber` knows.
+            filtering: The conditions that a number must meet. A number that stops meeting them is gone.
+            follow: When the list goes on, as for `list_phone_numbers`.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
-            WaPhoneError: While iterating, the account may not be read; see `Watch`.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            WaPhoneError: While iterating, the API does not let you read the account; see `Watch`.
         """
         self._check_open()
         check_node_id("waba_id", waba_id)
         params = list_params(fields=fields, filtering=filtering, sort=None)
 
-        def look() -> AsyncPaginator[PhoneNumber]:
+        def read_list() -> AsyncPaginator[PhoneNumber]:
             self._check_open()
             return self.session.paginate(
                 f"{waba_id}/phone_numbers", params, PhoneNumber, limit=MAX_PAGE_SIZE, follow=follow
             )
 
-        look()  # whatever is wrong with the options is said here, and not at the first step
+        read_list()  # checks the options now: an invalid one is an error here, and not at the first step
         return Watch(
             waba_id,
-            look,
+            read_list,
             interval=interval,
             total_timeout=total_timeout,
             known=known,
@@ -344,42 +362,43 @@ class PhoneNumberClient:
         waba_id: str | None = None,
         fields: Iterable[str] | str | None = ALL_FIELDS,
     ) -> PhoneNumber:
-        """Read a number again and again until it is as it is wanted: `await client.wait_until(number.id, is_ready)`.
+        """Poll a number until a predicate is true: `await client.wait_until(number.id, is_ready)`.
 
-        It looks as often as `watch` does, and goes on after the same refusals and outages.
+        It polls as often as `watch` does. Throttling and outages do not end it.
 
         Args:
             phone_number_id: Meta's id of the number, digits.
-            predicate: Says whether the number is as it is wanted, such as `is_ready`; plain, not async.
-            interval: Seconds between two looks; a look is a call.
-            total_timeout: Seconds for it all; `None` sets no bound.
-            unless: Says that it never will be so, which ends the waiting. `None` ends `is_ready` at states that are
-                final, such as a name that was declined, and no other predicate.
-            waba_id: The account of the number, whose token and budget is used; see `get_phone_number`.
-            fields: The fields to ask for; unless told, all that `PhoneNumber` knows.
+            predicate: A plain function of the number, such as `is_ready`. It returns whether the wait is over.
+            interval: Seconds between two polls. A poll is a call.
+            total_timeout: Seconds for the whole wait; `None` for no limit.
+            unless: A predicate for numbers that can never get there: it ends the wait with a `WaitError`. `None`: with
+                `is_ready`, states that are final end the wait, such as a declined name. With any other predicate,
+                nothing does.
+            waba_id: The account of the number; see `get_phone_number`.
+            fields: The fields to read, as for `list_phone_numbers`; default: all that `PhoneNumber` knows.
 
         Returns:
-            The number as it was when the predicate was true.
+            The number for which the predicate was true.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
-            WaitError: It will not be so by waiting: the text says why, and `last_seen` is the number.
-            WaitTimeoutError: It was not so within `total_timeout`.
-            WaPhoneError: The number may not be read.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            WaitError: The number cannot get there by waiting. The text says why, and `last_seen` is the number.
+            WaitTimeoutError: The predicate was not true within `total_timeout`.
+            WaPhoneError: The API does not let you read the number.
         """
         self._check_open()
         check_node_id("phone_number_id", phone_number_id)
         if waba_id is not None:
             check_node_id("waba_id", waba_id)
-        asked = None if fields is None else read_fields(fields)
+        checked_fields = None if fields is None else read_fields(fields)
 
-        async def look() -> PhoneNumber:
-            return await self.get_phone_number(phone_number_id, fields=asked, waba_id=waba_id)
+        async def read_number() -> PhoneNumber:
+            return await self.get_phone_number(phone_number_id, fields=checked_fields, waba_id=waba_id)
 
         return await wait_until(
             phone_number_id,
             predicate,
-            look,
+            read_number,
             interval=interval,
             total_timeout=total_timeout,
             unless=unless,
@@ -400,29 +419,34 @@ class PhoneNumberClient:
         read_ahead: int = 0,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[BusinessAccount]:
-        """The WhatsApp Business Accounts of a business: iterate over them, or await them all as a list.
+        """List the WhatsApp Business Accounts of a business: iterate over them, or await them all as a list.
 
         `GET /{business_id}/owned_whatsapp_business_accounts` or `GET /{business_id}/client_whatsapp_business_accounts`,
-        Meta's references of these edges, read 2026-11-22: the token needs `whatsapp_business_management`, and for owned
-        accounts `business_management` too. A business is no account, so that only the app's budget counts.
+        Meta's references of these edges, read 2026-11-22. The token needs the permission `whatsapp_business_management`
+        and, for owned accounts, `business_management`. A business is no account, so only the app's quota counts.
 
         Args:
             business_id: Meta's id of the business, digits.
-            kind: `"owned"` for its own accounts, `"client"` for those of others that are shared with it.
-            fields: The fields to ask for: names, or one comma-separated text. `None` gives the API's default answer.
-                Whatever comes beside `id` and `name` is in `extra`.
-            limit: Accounts in a page, 1 to 100. A page is a call.
-            after: A cursor to begin after, such as an earlier paginator's `cursor`.
-            before: A cursor to go back from.
-            max_items: Accounts wanted in all; `None` for all.
-            follow: `"next"` goes on while there is a `next` link; `"after"` is for servers that never send one.
-            read_ahead: Pages to ask for while you work on one, 0 to 100. With any, the list is used inside its block,
-                `async with client.list_business_accounts(…) as paginator:`. Left early, so many calls may be in vain.
-            total_timeout: Seconds for all attempts and waits of each page; `None` takes the policy's.
+            kind: `"owned"` for its own accounts, `"client"` for accounts of others that are shared with it.
+            fields: The fields of each account: names, or one comma-separated text. `None` gives the API's default
+                fields. All fields but `id` and `name` are in `extra`.
+            limit: Accounts of a page, 1 to 100. Each page is a call, and the quota counts calls.
+            after: The cursor to begin after, such as an earlier paginator's `cursor`; `None` begins at the first page.
+            before: The cursor to go back from; `None` goes forward.
+            max_items: Accounts in all; `None` for all.
+            follow: When the list goes on: `"next"` while there is a `next` link. `"after"` is for servers that never
+                send one.
+            read_ahead: Pages to request while you work on one, 0 to 100. With any, use the list in its block,
+                `async with client.list_business_accounts(…) as paginator:`. Stopping early may waste up to `read_ahead`
+                requests.
+            total_timeout: Seconds for all attempts and waits of each page; `None` takes that of the retry policy.
+
+        Returns:
+            The accounts. The first request is sent when you iterate or await.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
-            WaPhoneError: While iterating, a page could not be had; the same paginator can go on with it.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            WaPhoneError: While iterating, no page came. The same paginator can go on with that page.
         """
         self._check_open()
         check_node_id("business_id", business_id)
@@ -449,22 +473,23 @@ class PhoneNumberClient:
         waba_id: str | None = None,
         total_timeout: float | None = None,
     ) -> PhoneNumber:
-        """One phone number, by its id.
+        """Get one phone number by its id.
 
-        `GET /{phone_number_id}`, Meta's guide to phone numbers, read 2026-11-22. It counts as a call on its account.
+        `GET /{phone_number_id}`, Meta's guide to phone numbers, read 2026-11-22. The API counts it as a call on the
+        account of the number.
 
         Args:
-            phone_number_id: Meta's id of the number, digits; not the number itself.
-            fields: The fields to ask for: names, or one comma-separated text. `None` gives the API's default answer,
-                which lacks `status` on the live service; `ALL_FIELDS` asks for all that `PhoneNumber` knows.
-            waba_id: The account of the number: its token is used, and its budget is kept. `None` asks for the token by
-                the number's id, and keeps only the app's budget.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+            phone_number_id: Meta's id of the number, digits. It is not the phone number itself.
+            fields: The fields of the number: names, or one comma-separated text. `None` gives the API's default
+                fields, which lack `status` on the live service. `ALL_FIELDS` gives all that `PhoneNumber` knows.
+            waba_id: The account of the number. Its token is used, and its quota counts. `None`: the token is that of
+                the number's id, and only the app's quota counts.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
             NotFoundError: There is no such number, or the token may not see it.
-            WaPhoneError: It was refused, or could not be had.
+            WaPhoneError: The API rejected the request, or no valid response came.
         """
         self._check_open()
         check_node_id("phone_number_id", phone_number_id)
@@ -484,25 +509,26 @@ class PhoneNumberClient:
         preverified_id: str | None = None,
         total_timeout: float | None = None,
     ) -> CreatedPhoneNumber:
-        """Add a phone number to an account. It is unverified then, and no code has been sent.
+        """Create a phone number in an account. The number is unverified, and no code is sent yet.
 
-        `POST /{waba_id}/phone_numbers`, Meta's v23.0 reference, read 2026-11-22. It is sent again only when it has
-        provably not been done: no connection was made, or the API refused it as throttled or for its token.
+        `POST /{waba_id}/phone_numbers`, Meta's v23.0 reference, read 2026-11-22. A create is retried only if it has
+        provably not happened: there was no connection, or the API throttled it or rejected its token.
 
         Args:
             waba_id: Meta's id of the account, digits.
-            phone_number: 7 to 15 digits, without `+`; with or without the country code.
-            verified_name: The business's name to be shown, 2 to 75 characters; required unless migrating.
-            cc: The country's dial code, 1 to 3 digits. Give it: some of Meta's guides require it.
+            phone_number: 7 to 15 digits without `+`, with or without the country code.
+            verified_name: The display name of the business, 2 to 75 characters. Only a migration may leave it out.
+            cc: The country's dial code, 1 to 3 digits. Some of Meta's guides require it, so give it.
             migrate_phone_number: Whether the number moves here from another account.
             preverified_id: Meta's id of a number that was verified beforehand.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
-            OutcomeUnknownError: It was sent and its answer was lost: list the numbers before you send it again.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            OutcomeUnknownError: The response was lost, so the number may have been created. List the numbers before
+                you create it again.
             ConflictError: The account has the number already.
-            WaPhoneError: It was refused, or could not be sent.
+            WaPhoneError: The API rejected the create, or it could not be sent.
         """
         self._check_open()
         write = writes.create_phone_number(
@@ -524,26 +550,26 @@ class PhoneNumberClient:
         waba_id: str | None = None,
         total_timeout: float | None = None,
     ) -> SuccessResponse:
-        """Have a code sent to a number, to prove that it is yours.
+        """Have a code sent to a number, to prove that the number is yours.
 
         `POST /{phone_number_id}/request_code`, Meta's guide to registering numbers and its v23.0 OpenAPI description,
-        read 2026-11-22. It is sent again only where no code can have been sent and none was counted: no connection was
-        made, or the API refused it for a limit of calls or for its token. So are the writes after it.
+        read 2026-11-22. Like all writes on a number, it is retried only if no code can have been sent and no attempt
+        was counted: there was no connection, or the API named a limit of calls or rejected the token.
 
         Args:
-            phone_number_id: Meta's id of the number, digits; not the number itself.
-            code_method: `"SMS"` for a message, `"VOICE"` for a call, which landlines and VoIP numbers want.
-            language: The language of the message, such as `en_US`; the live service takes `en` too.
-            waba_id: The account of the number: its token is used, and its budget is kept. `None` asks for the token by
-                the number's id, and keeps only the app's budget.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+            phone_number_id: Meta's id of the number, digits. It is not the phone number itself.
+            code_method: `"SMS"` for a message, `"VOICE"` for a call. Landlines and VoIP numbers need a call.
+            language: The language of the message, such as `en_US`. The live service takes `en` too.
+            waba_id: The account of the number. Its token is used, and its quota counts. `None`: the token is that of
+                the number's id, and only the app's quota counts.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
-            OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why. No field
-                tells: wait for the code before you ask for another, since Meta counts them.
-            WaPhoneError: It was refused, or could not be sent. Of code 136024 `retry_after` is the wait, where Meta
-                says one.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            OutcomeUnknownError: The response was lost, or does not say whether the write happened. No field shows
+                it: wait for the code before you request another, since Meta counts requests.
+            WaPhoneError: The API rejected the request, or it could not be sent. After code 136024, `retry_after` is the
+                wait, if Meta names one.
         """
         self._check_open()
         write = writes.request_code(phone_number_id, code_method=code_method, language=language)
@@ -557,22 +583,23 @@ class PhoneNumberClient:
         waba_id: str | None = None,
         total_timeout: float | None = None,
     ) -> SuccessResponse:
-        """Prove that a number is yours by the code that came. It is verified then, and not yet registered.
+        """Verify a number with the code that it got. It can be registered then.
 
         `POST /{phone_number_id}/verify_code`, Meta's guide to registering numbers and its v23.0 OpenAPI description,
-        read 2026-11-22. Meta counts wrong codes, so none is sent twice by itself.
+        read 2026-11-22. Meta counts wrong codes, so a retry follows only an attempt that was not counted; see
+        `request_code`.
 
         Args:
             phone_number_id: Meta's id of the number, digits.
-            code: The 6 digits that came, with the hyphen of the message or without: `123-830` or `123830`.
+            code: The 6 digits, with the hyphen of the message or without: `123-830` or `123830`.
             waba_id: The account of the number; see `request_code`.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent. The text does not hold the code.
-            OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why:
-                `code_verification_status` is `VERIFIED` if it happened.
-            WaPhoneError: It was refused, with code 136025 where the code is wrong, or could not be sent.
+            InvalidArgumentError: An argument is invalid; nothing was sent. The text does not show the code.
+            OutcomeUnknownError: The response was lost, or does not say whether the write happened. If it
+                did, `code_verification_status` is `VERIFIED`.
+            WaPhoneError: The API rejected the code, with error code 136025 if it is wrong, or it could not be sent.
         """
         code = conceal(code)
         self._check_open()
@@ -589,27 +616,30 @@ class PhoneNumberClient:
         timeout: float = REGISTER_SECONDS,  # noqa: ASYNC109 - of each attempt: a caller's own would hide what was sent
         total_timeout: float | None = None,
     ) -> SuccessResponse:
-        """Register a verified number, so that it can send; also again after a new name was approved.
+        """Register a verified number, and so let it send messages. Register it again after a new name was approved.
 
         `POST /{phone_number_id}/register`, Meta's guides to registration and its v23.0 OpenAPI description, read
-        2026-11-22. It is slow, and may be done after a client has stopped waiting. Meta counts wrong PINs, and allows
-        10 registrations and deregistrations of a number in 72 hours, so none is sent twice by itself.
+        2026-11-22. It is slow, and may succeed after a client has stopped waiting. Meta counts wrong PINs, and allows
+        10 registrations and deregistrations of a number in 72 hours. So a retry follows only an attempt that was not
+        counted; see `request_code`.
 
         Args:
             phone_number_id: Meta's id of the number, digits.
-            pin: The 6 digits of two-step verification: those that the number has, or new ones where it has none.
+            pin: The 6 digits of two-step verification: the number's PIN or, if it has none, a new one.
             data_localization_region: The country to keep data in, two capital letters. Meta's changelog of October 2024
-                calls it removed, its guide of November 2025 still lists it.
+                calls it removed, and its guide of November 2025 still lists it.
             waba_id: The account of the number; see `request_code`.
-            timeout: Seconds of one attempt, in the place of the client's time-out.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's, but not less than `timeout`.
+            timeout: Seconds of one attempt, instead of the client's `timeout`.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy, but not less than
+                `timeout`.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent. The text does not hold the PIN.
-            OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why:
-                `host_platform` (or `platform_type`) is `CLOUD_API` and `is_pin_enabled` true if it happened.
-            WaPhoneError: It was refused, or could not be sent. The code says why: 133005 a wrong PIN, 133006 not
-                verified; of 133008, 133009, 133015 and 133016 `retry_after` is the wait, where Meta says one.
+            InvalidArgumentError: An argument is invalid; nothing was sent. The text does not show the PIN.
+            OutcomeUnknownError: The response was lost, or does not say whether the write happened. If it
+                did, `host_platform` (or `platform_type`) is `CLOUD_API` and `is_pin_enabled` is true.
+            WaPhoneError: The API rejected the registration, or it could not be sent. Code 133005 means a wrong PIN,
+                133006 a number that is not verified. After 133008, 133009, 133015 and 133016, `retry_after` is the
+                wait, if Meta names one.
         """
         pin = conceal(pin)
         self._check_open()
@@ -621,22 +651,23 @@ class PhoneNumberClient:
     async def deregister(
         self, phone_number_id: str, *, waba_id: str | None = None, total_timeout: float | None = None
     ) -> SuccessResponse:
-        """End the registration of a number: it cannot send until it is registered again, 5 minutes later or after.
+        """Deregister a number. It cannot send messages until you register it again, at the earliest 5 minutes later.
 
-        `POST /{phone_number_id}/deregister`, Meta's guide to registration, read 2026-11-22; not for numbers that the
-        Business app uses too. Meta allows 10 registrations and deregistrations of a number in 72 hours.
+        `POST /{phone_number_id}/deregister`, Meta's guide to registration, read 2026-11-22. It does not work for a
+        number that the WhatsApp Business app uses too. Meta allows 10 registrations and deregistrations of a number in
+        72 hours.
 
         Args:
             phone_number_id: Meta's id of the number, digits.
             waba_id: The account of the number; see `request_code`.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
-            OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why:
-                `host_platform` (or `platform_type`) is `NOT_APPLICABLE` if it happened.
-            WaPhoneError: It was refused, with code 100/2207051 where it is not registered, or could not be sent. Of
-                133016 `retry_after` is the wait.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            OutcomeUnknownError: The response was lost, or does not say whether the write happened. If it
+                did, `host_platform` (or `platform_type`) is `NOT_APPLICABLE`.
+            WaPhoneError: The API rejected it, with code 100/2207051 if the number is not registered, or it could not be
+                sent. After 133016, `retry_after` is the wait.
         """
         self._check_open()
         write = writes.deregister(phone_number_id)
@@ -645,7 +676,7 @@ class PhoneNumberClient:
     async def set_two_step_verification_pin(
         self, phone_number_id: str, pin: str, *, waba_id: str | None = None, total_timeout: float | None = None
     ) -> SuccessResponse:
-        """Give a registered number another PIN of two-step verification. The old one is not asked for.
+        """Set a new PIN of two-step verification for a registered number. The API does not need the old one.
 
         `POST /{phone_number_id}`, Meta's guide to two-step verification, read 2026-11-22.
 
@@ -653,14 +684,14 @@ class PhoneNumberClient:
             phone_number_id: Meta's id of the number, digits.
             pin: The new PIN, 6 digits.
             waba_id: The account of the number; see `request_code`.
-            total_timeout: Seconds for all attempts and waits; `None` takes the policy's.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent. The text does not hold the PIN.
-            OutcomeUnknownError: It was sent and its answer was lost, or says that it failed and not why:
-                `is_pin_enabled` is true if it happened, but where there was a PIN before nothing tells which one holds.
-                To set the same one again does no harm.
-            WaPhoneError: It was refused, or could not be sent.
+            InvalidArgumentError: An argument is invalid; nothing was sent. The text does not show the PIN.
+            OutcomeUnknownError: The response was lost, or does not say whether the write happened. If it
+                did, `is_pin_enabled` is true. If there was a PIN before, no field shows which one is valid. It is safe
+                to set the same PIN again.
+            WaPhoneError: The API rejected the PIN, or it could not be sent.
         """
         pin = conceal(pin)
         self._check_open()
@@ -681,42 +712,43 @@ class PhoneNumberClient:
         recheck_delays: Iterable[float] = RECHECK_DELAYS,
         total_timeout: float | None = None,
     ) -> EnsuredPhoneNumber:
-        """The phone number of an account, created if it is not there: call it again until it returns.
+        """Get a phone number of an account, and create it if it is missing. You can call it again until it returns.
 
-        It lists the account and compares digits, the country code included. A number that is absent is created. If the
-        answer is lost, it looks again, and creates once more what is still absent; then a refusal as there already
-        counts as there. That this makes no two rests on the API, which refuses a number that the account has.
+        It lists the account and compares all digits with the country code. If the number is missing, it creates it.
+        After a lost response it lists the account again, and creates the number once more if it is still missing. The
+        API rejects duplicates, so this never creates two.
 
-        Calls for one number that one client makes at once share this work: the arguments of the first count, and of
-        those that return only one says `created` or `recovered`. A call that is cancelled or out of time leaves the
-        others alone; the last one to leave ends the work.
+        Concurrent calls of one client for one number share this work: the arguments of the first call count. Only one
+        of these calls returns `created` or `recovered`. A call that is cancelled or out of time leaves the others
+        alone; the last one to leave ends the work.
 
         Args:
             waba_id: Meta's id of the account, digits.
-            phone_number: 7 to 15 digits, without `+`. Without `cc` it must have its country code; with `cc` it need
-                not, and one that begins with `cc` is taken to have it.
-            verified_name: The business's name to be shown, 2 to 75 characters; required unless migrating. A number that
-                is there keeps the name that it has.
-            cc: The country's dial code, 1 to 3 digits. Give it: some of Meta's guides require it.
+            phone_number: 7 to 15 digits without `+`. Without `cc`, it must include the country code. With `cc`, digits
+                that begin with `cc` are taken to include it.
+            verified_name: The display name of the business, 2 to 75 characters. Only a migration may leave it out. A
+                number that exists keeps its name.
+            cc: The country's dial code, 1 to 3 digits. Some of Meta's guides require it, so give it.
             migrate_phone_number: Whether the number moves here from another account.
             preverified_id: Meta's id of a number that was verified beforehand.
             fields: The fields of the number that is returned, as for `list_phone_numbers`.
-            follow: What says that the list goes on.
-            recheck_delays: Seconds between two checks after a lost response, or after the API said that the number is
-                there already. The first check is at once.
-            total_timeout: Seconds for it all; `None` sets no bound, and each call has the policy's.
+            follow: When the list goes on, as for `list_phone_numbers`.
+            recheck_delays: Seconds before each further check after a lost response, or after the API said that the
+                number exists. The first check is at once.
+            total_timeout: Seconds for all of it. `None`: no limit, but each call has that of the retry policy.
 
         Returns:
-            The number as it is listed, whatever its status; a new one is unverified. `outcome` says how it came.
+            The number as the list shows it, in any status; a new one is unverified. `outcome` says how it came.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
-            AmbiguousNumberError: Several numbers of the account may be this one, or one may be it with a country code
-                and no `cc` was given; none was created by guess.
-            OutcomeUnknownError: It was sent and its answer was lost, and looking did not settle it in time. `__cause__`
-                is what stood in the way, if anything did.
-            ConflictError: It was refused as there already, and the account does not show it: it may be elsewhere.
-            WaPhoneError: The list could not be had, or the create was refused or could not be sent: nothing was done.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            AmbiguousNumberError: Several numbers of the account may be this one, or one may be if you left out its
+                country code. Nothing was created.
+            OutcomeUnknownError: The response to a create was lost, and the checks did not find the number in time.
+                `__cause__` is the error that stopped the checks, if there was one.
+            ConflictError: The API says that the number exists, but the account does not list it. It may be in another
+                account.
+            WaPhoneError: The list could not be read, or the API rejected the create. Nothing was created.
         """
         self._check_open()
         write = writes.create_phone_number(
@@ -729,16 +761,16 @@ class PhoneNumberClient:
         )
         if total_timeout is not None:
             check_seconds("total_timeout", total_timeout)
-        asked = None if fields is None else fields_with("display_phone_number", fields)
+        needed_fields = None if fields is None else fields_with("display_phone_number", fields)
 
         def list_numbers(seconds: float | None) -> AsyncPaginator[PhoneNumber]:
-            return self.list_phone_numbers(waba_id, fields=asked, follow=follow, total_timeout=seconds)
+            return self.list_phone_numbers(waba_id, fields=needed_fields, follow=follow, total_timeout=seconds)
 
         async def create(seconds: float | None) -> CreatedPhoneNumber:
             self._check_open()
             return await self.session.post(write, CreatedPhoneNumber, total_timeout=seconds)
 
-        list_numbers(None)  # whatever is wrong with the options is said here
+        list_numbers(None)  # checks the options now
         wanted = Wanted(
             waba_id=waba_id,
             phone_number=phone_number,

@@ -111,12 +111,12 @@ class GraphSession:
 
     Args:
         access_token: The token, or a function that returns it for each attempt: `provider(node_id, rejected)`, plain
-            or async. `node_id` is the id at the head of the path. `rejected` is the token that the API has just
-            rejected in this call, or `None`.
+            or async. `node_id` is the id at the head of the path, or the account that the call names. `rejected` is
+            the token that the API has just rejected in this call, or `None`.
         api_version: The version of the Graph API; default: `v23.0`.
         base_url: The address of the API without the version; default: `https://graph.facebook.com`. With `http://` the
             token travels unencrypted: that is for tests, and not allowed for facebook.com.
-        app_secret: The app's secret. With it, every request carries `appsecret_proof`.
+        app_secret: The app's secret. With it, every request carries `appsecret_proof`; `None` sends none.
         retry: When calls are retried, and how long they wait; default: `RetryPolicy()`.
         timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`; default: 30 s. On a borrowed aiohttp session,
             the wait for one of its connections counts too.
@@ -194,7 +194,9 @@ class GraphSession:
         return f"{type(self).__name__}(base_url={self.base_url!r}, api_version={self.api_version!r})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a client has a token and is not pickled: send a function that makes one where it is needed")
+        raise TypeError(
+            "a client holds a token and cannot be pickled: send a function that makes a client where it is needed"
+        )
 
     async def __aenter__(self) -> Self:
         self._is_closed = False

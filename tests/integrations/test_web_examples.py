@@ -380,7 +380,7 @@ ERRORS = [
 @pytest.mark.parametrize(("error", "status", "text"), ERRORS)
 def test_each_error_has_its_status(example: str, error: WaPhoneError, status: int, text: str) -> None:
     waits = {"retry_after": 2} if error.retry_after else {}
-    assert load_example(example).read_refusal(error) == (status, {"error": text, **waits})
+    assert load_example(example).response_to(error) == (status, {"error": text, **waits})
 
 
 @EXAMPLE
