@@ -12,7 +12,7 @@ import aiohttp
 import clients
 import pytest
 from clients import QUICK, TOKEN
-from misbehaving import Connection, Play, RawServer, answer, hang, raw
+from misbehaving import Connection, Play, RawServer, hang, raw, respond
 from unthrottled import Unthrottled
 
 from wa_phone_async import PhoneNumberClient, RetryPolicy, WaPhoneError
@@ -20,12 +20,12 @@ from wa_phone_async.client import Settings
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
-PATIENT = RetryPolicy(first_wait=60)
+LONG_WAIT = RetryPolicy(first_wait=60)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_collections() -> Iterator[None]:
-    """What was there before is no business of these tests, and need not be looked through each time."""
+    """Exclude the objects of earlier tests from garbage collection: that makes each collection quick."""
     gc.collect()
     gc.freeze()
     yield
@@ -34,14 +34,14 @@ def quick_collections() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_unclosed(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """No resource warning of anybody, and no complaint of aiohttp's or asyncio's in the log."""
+    """No resource warning, and no warning of aiohttp's or asyncio's in the log."""
     gc.collect()
-    with warnings.catch_warnings(record=True, action="always") as said:
+    with warnings.catch_warnings(record=True, action="always") as raised:
         yield
         gc.collect()
-    assert [str(warning.message) for warning in said] == []
-    complaints = [record for record in caplog.records if record.name.startswith(("asyncio", "aiohttp"))]
-    assert [record.getMessage() for record in complaints if record.levelno >= logging.WARNING] == []
+    assert [str(warning.message) for warning in raised] == []
+    warned = [record for record in caplog.records if record.name.startswith(("asyncio", "aiohttp"))]
+    assert [record.getMessage() for record in warned if record.levelno >= logging.WARNING] == []
 
 
 @asynccontextmanager
@@ -120,11 +120,11 @@ async def test_a_paginator_that_is_never_used_leaves_nothing() -> None:
 
 
 @reads_and_writes
-@pytest.mark.parametrize("play", [hang, half_of_a_body], ids=["before the answer", "within the answer"])
+@pytest.mark.parametrize("play", [hang, half_of_a_body], ids=["before the response", "within the response"])
 async def test_cancelling_a_call_in_flight_leaves_nothing_and_the_client_goes_on(play: Play, call: Call) -> None:
-    async with against(play, answer('{"id":"7","data":[]}')) as (server, client):
+    async with against(play, respond('{"id":"7","data":[]}')) as (server, client):
         task = asyncio.ensure_future(call(client))
-        await server.heard.wait()
+        await server.received.wait()
         await asyncio.sleep(0.02)
         await end(task)
         await call(client)
@@ -132,9 +132,9 @@ async def test_cancelling_a_call_in_flight_leaves_nothing_and_the_client_goes_on
 
 
 @reads_and_writes
-async def test_cancelling_a_wait_for_the_next_try_leaves_nothing(call: Call) -> None:
-    async with serving(retry=PATIENT) as (sandbox, client):
-        sandbox.plan(Fault.error(80008, headers={"Retry-After": "0"}))  # which holds no other call
+async def test_cancelling_a_wait_for_a_retry_leaves_nothing(call: Call) -> None:
+    async with serving(retry=LONG_WAIT) as (sandbox, client):
+        sandbox.plan(Fault.error(80008, headers={"Retry-After": "0"}))  # no cooldown for other calls
         task = asyncio.ensure_future(call(client))
         while not sandbox.requests or sandbox.requests[0].status is None:
             await asyncio.sleep(0.005)
@@ -155,7 +155,7 @@ async def test_cancelling_the_wait_for_a_token_leaves_nothing(call: Call) -> Non
         async with nothing_left(), PhoneNumberClient(provide, base_url=sandbox.url) as client:
             first, second = (asyncio.ensure_future(call(client)) for _ in range(2))
             await asyncio.sleep(0.01)
-            await end(first)  # it asks; the second waits to ask
+            await end(first)  # it waits for the provider; the second waits for it
             gate.set()
             await second
             assert len(sandbox.requests) == 1
@@ -199,7 +199,7 @@ async def test_a_time_out_of_the_client_leaves_nothing(call: Call) -> None:
 
 async def test_a_task_group_that_fails_takes_its_calls_with_it() -> None:
     async def fail(server: RawServer) -> None:
-        await server.heard.wait()
+        await server.received.wait()
         raise KeyError
 
     async with against(hang) as (server, client):
@@ -212,10 +212,10 @@ async def test_a_task_group_that_fails_takes_its_calls_with_it() -> None:
 
 
 async def test_after_a_cancellation_the_same_iterator_goes_on() -> None:
-    async with serving(retry=PATIENT) as (sandbox, client):
+    async with serving(retry=LONG_WAIT) as (sandbox, client):
         paginator = client.list_phone_numbers(LARGE_WABA)
         begun = [await anext(paginator) for _ in range(100)]
-        sandbox.plan(Fault.error(80008, headers={"Retry-After": "0"}))  # which holds no other call
+        sandbox.plan(Fault.error(80008, headers={"Retry-After": "0"}))  # no cooldown for other calls
         sandbox.requests.clear()
         task = asyncio.ensure_future(anext(paginator))
         while not sandbox.requests or sandbox.requests[0].status is None:
@@ -234,7 +234,7 @@ async def test_a_borrowed_session_is_left_clean_too(call: Call) -> None:
         PhoneNumberClient(TOKEN, base_url=server.url, session=http) as client,
     ):
         task = asyncio.ensure_future(call(client))
-        await server.heard.wait()
+        await server.received.wait()
         await end(task)
 
 

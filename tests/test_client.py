@@ -41,11 +41,11 @@ from wa_phone_async.sandbox.modes import ModeName
 NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
 
 serving = partial(clients.serving, quota=None)
-both_tempers = pytest.mark.parametrize("mode", ["reference", "live"])
+both_modes = pytest.mark.parametrize("mode", ["reference", "live"])
 
 
 def ample() -> Throttle:
-    """Budgets that need not be found out, which takes some seconds at the 201st call."""
+    """Known quotas. To find out unknown ones takes some seconds at the 201st call."""
     return Throttle(quota=5_000, app_quota=5_000)
 
 
@@ -56,7 +56,7 @@ def ids(rows: list[PhoneNumber]) -> list[str]:
 # Lists
 
 
-@both_tempers
+@both_modes
 @pytest.mark.parametrize(("waba_id", "size"), [(EMPTY_WABA, 0), (SMALL_WABA, 3), (LARGE_WABA, 250)])
 async def test_the_list_of_every_account_is_exact_for_each_page_size(waba_id: str, size: int, mode: ModeName) -> None:
     async with serving(mode, throttle=ample()) as (sandbox, client):
@@ -68,14 +68,14 @@ async def test_the_list_of_every_account_is_exact_for_each_page_size(waba_id: st
         ]
         assert len(expected) == size
 
-        async def walk(limit: int) -> None:
+        async def check(limit: int) -> None:
             assert ids(await client.list_phone_numbers(waba_id, fields="id", limit=limit)) == expected
 
-        await asyncio.gather(*map(walk, range(1, 101)))
+        await asyncio.gather(*map(check, range(1, 101)))
         assert len(sandbox.requests) == sum(max(1, -(-size // limit)) for limit in range(1, 101))
 
 
-@both_tempers
+@both_modes
 @pytest.mark.parametrize(("waba_id", "size"), [(SMALL_WABA, 3), (LARGE_WABA, 250)])
 async def test_going_back_the_list_is_exact_for_any_page_size(waba_id: str, size: int, mode: ModeName) -> None:
     sizes = range(1, 101)
@@ -85,22 +85,22 @@ async def test_going_back_the_list_is_exact_for_any_page_size(waba_id: str, size
         assert len([*expected, last]) == size
         sandbox.requests.clear()
 
-        async def walk(limit: int) -> None:
+        async def check(limit: int) -> None:
             paginator = client.list_phone_numbers(waba_id, fields="id", limit=limit, before=forwards.cursor)
             pages = [ids(list(page)) async for page in paginator.pages()]
             assert [row for page in reversed(pages) for row in page] == expected
 
-        await asyncio.gather(*map(walk, sizes))
+        await asyncio.gather(*map(check, sizes))
         assert len(sandbox.requests) == sum(-(-(size - 1) // limit) for limit in sizes)
 
 
-async def test_a_page_has_100_rows_unless_told() -> None:
+async def test_a_page_has_100_rows_by_default() -> None:
     async with serving() as (sandbox, client):
         assert len(await client.list_phone_numbers(LARGE_WABA)) == 250
     assert [request.query["limit"] for request in sandbox.requests] == ["100", "100", "100"]
 
 
-async def test_the_ways_to_ask_for_a_list_agree() -> None:
+async def test_all_ways_to_list_agree() -> None:
     async with serving() as (sandbox, client):
         paginator = client.list_phone_numbers(LARGE_WABA, fields=["display_phone_number", "status"])
         assert isinstance(paginator, AsyncPaginator)
@@ -114,23 +114,23 @@ async def test_the_ways_to_ask_for_a_list_agree() -> None:
         assert (list(page), page.has_next, len(sandbox.requests)) == (rows[:100], True, 1)
 
 
-async def test_fields_unless_told_are_the_apis_own_default() -> None:
+async def test_fields_are_the_apis_own_by_default() -> None:
     async with serving() as (sandbox, client):
         [number, *_] = await client.list_phone_numbers(SMALL_WABA)
         assert number.status is None
     assert "fields" not in sandbox.requests[0].query
 
 
-@both_tempers
-async def test_all_fields_asks_for_every_one_that_the_api_has(mode: ModeName) -> None:
+@both_modes
+async def test_all_fields_requests_every_field_that_the_api_has(mode: ModeName) -> None:
     async with serving(mode) as (sandbox, client):
         numbers = await client.list_phone_numbers(LARGE_WABA, fields=ALL_FIELDS)
-        *refused, _, _, _ = sandbox.requests
-        assert all(request.status == 400 for request in refused)
+        *rejected, _, _, _ = sandbox.requests
+        assert all(request.status == 400 for request in rejected)
         assert all(number.status for number in numbers)
         sandbox.requests.clear()
         assert await client.list_phone_numbers(LARGE_WABA, fields=ALL_FIELDS) == numbers
-        assert [request.status for request in sandbox.requests] == [200, 200, 200]  # what it lacks is remembered
+        assert [request.status for request in sandbox.requests] == [200, 200, 200]  # the missing fields are known now
 
 
 async def test_a_field_that_the_caller_named_is_not_left_out() -> None:
@@ -140,17 +140,17 @@ async def test_a_field_that_the_caller_named_is_not_left_out() -> None:
         assert len(sandbox.requests) == 1
 
 
-@both_tempers
+@both_modes
 @pytest.mark.parametrize("sort", Sort)
 async def test_a_sort_works_in_both_spellings_and_the_right_one_is_remembered(sort: Sort, mode: ModeName) -> None:
     async with serving(mode) as (sandbox, client):
         field, _, way = sort.partition(".")
         rows = sandbox.numbers(LARGE_WABA)
         rows.sort(key=lambda row: (row.get(field) or "", row["id"]), reverse=way == "desc")
-        for refused in (1 if mode == "reference" else 0, 0):
+        for rejected in (1 if mode == "reference" else 0, 0):
             sandbox.requests.clear()
             assert ids(await client.list_phone_numbers(LARGE_WABA, sort=sort)) == [row["id"] for row in rows]
-            assert [request.status for request in sandbox.requests] == [400] * refused + [200] * 3
+            assert [request.status for request in sandbox.requests] == [400] * rejected + [200] * 3
 
 
 async def test_a_plain_string_for_sort_goes_out_as_it_is() -> None:
@@ -160,7 +160,7 @@ async def test_a_plain_string_for_sort_goes_out_as_it_is() -> None:
         assert [request.query["sort"] for request in sandbox.requests] == ["creation_time.asc"]
 
 
-@both_tempers
+@both_modes
 async def test_filters_are_applied_and_filtered_pages_end_nothing(mode: ModeName) -> None:
     async with serving(mode) as (sandbox, client):
         numbers = await client.list_phone_numbers(
@@ -179,7 +179,7 @@ async def test_filters_are_applied_and_filtered_pages_end_nothing(mode: ModeName
         assert len(sandbox.requests) == 50
 
 
-@both_tempers
+@both_modes
 @pytest.mark.parametrize("max_items", [1, 10, 100])
 async def test_a_filtered_list_that_is_cut_costs_no_more_calls_than_a_whole_one(max_items: int, mode: ModeName) -> None:
     async with serving(mode) as (sandbox, client):
@@ -192,9 +192,9 @@ async def test_a_filtered_list_that_is_cut_costs_no_more_calls_than_a_whole_one(
         assert len(sandbox.requests) <= 9
 
 
-@both_tempers
+@both_modes
 @pytest.mark.parametrize("cut", [1, 99, 100, 101, 249])
-async def test_a_later_run_goes_on_at_the_cursor(cut: int, mode: ModeName) -> None:
+async def test_a_later_list_goes_on_at_the_cursor(cut: int, mode: ModeName) -> None:
     async with serving(mode) as (_, client):
         everything = ids(await client.list_phone_numbers(LARGE_WABA))
         first = client.list_phone_numbers(LARGE_WABA)
@@ -204,7 +204,7 @@ async def test_a_later_run_goes_on_at_the_cursor(cut: int, mode: ModeName) -> No
     assert everything[(cut - 1) // 100 * 100 :] == rest
 
 
-async def test_a_server_without_links_is_walked_by_cursors_alone() -> None:
+async def test_a_server_without_links_is_listed_by_cursors_alone() -> None:
     async with Sandbox(links=False) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         assert len(await client.list_phone_numbers(LARGE_WABA)) == 100  # only `next` says that there is more
         assert len(await client.list_phone_numbers(LARGE_WABA, follow="after")) == 250
@@ -236,7 +236,7 @@ async def test_the_app_secret_proves_the_token() -> None:
 # Accounts of a business
 
 
-@both_tempers
+@both_modes
 async def test_the_accounts_of_a_business_are_listed_by_kind(mode: ModeName) -> None:
     async with (
         Sandbox(mode=mode, accounts=250) as sandbox,
@@ -257,22 +257,22 @@ async def test_the_accounts_of_a_business_are_listed_by_kind(mode: ModeName) -> 
     assert paths == ["owned_whatsapp_business_accounts"] * 6 + ["client_whatsapp_business_accounts"]
 
 
-async def test_the_list_of_accounts_is_walked_like_any_other() -> None:
+async def test_accounts_are_listed_like_numbers() -> None:
     async with serving() as (sandbox, client):
         sandbox.add_waba("77", 1)
         everything = list(sandbox.waba_ids)
-        walk = client.list_business_accounts(BUSINESS_ID, fields=["name"], limit=1)
-        assert [(await anext(walk)).id, (await anext(walk)).id] == everything[:2]
-        assert [dict(account.extra) for account in await walk] == [{}, {}]
-        rest = client.list_business_accounts(BUSINESS_ID, limit=2, after=walk.cursor)
+        paginator = client.list_business_accounts(BUSINESS_ID, fields=["name"], limit=1)
+        assert [(await anext(paginator)).id, (await anext(paginator)).id] == everything[:2]
+        assert [dict(account.extra) for account in await paginator] == [{}, {}]
+        rest = client.list_business_accounts(BUSINESS_ID, limit=2, after=paginator.cursor)
         assert await rest == []
-        back = client.list_business_accounts(BUSINESS_ID, limit=1, before=walk.cursor, max_items=2)
+        back = client.list_business_accounts(BUSINESS_ID, limit=1, before=paginator.cursor, max_items=2)
         assert [account.id for account in await back] == everything[-2:-4:-1]
         sandbox.plan(Fault.status(503))
         assert len(await client.list_business_accounts(BUSINESS_ID, total_timeout=30)) == 4
 
 
-async def test_accounts_of_a_server_without_links_are_walked_by_cursors() -> None:
+async def test_accounts_of_a_server_without_links_are_listed_by_cursors() -> None:
     async with Sandbox(links=False, accounts=150) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         assert len(await client.list_business_accounts(BUSINESS_ID, follow="after")) == 150
 
@@ -288,8 +288,8 @@ async def test_the_accounts_of_a_business_and_all_their_numbers() -> None:
         assert len(set(numbers)) == len(numbers) == 600
 
 
-async def test_a_list_of_accounts_takes_only_the_budget_of_the_app() -> None:
-    # given: more pages than the 200 calls an hour that an account of which nothing is known has
+async def test_a_list_of_accounts_uses_only_the_apps_quota() -> None:
+    # given: more pages than 200, the hourly quota of an account without usage
     async with Sandbox(accounts=300) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         # when
         accounts = await client.list_business_accounts(BUSINESS_ID, limit=1)
@@ -308,22 +308,22 @@ async def test_a_full_app_ends_a_list_of_accounts_and_the_same_list_goes_on() ->
     async with Sandbox(accounts=3) as sandbox:
         retry = RetryPolicy(max_wait=0.5)
         async with PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=retry) as client:
-            walk = client.list_business_accounts(BUSINESS_ID, limit=1)
-            assert (await anext(walk)).id == sandbox.waba_ids[0]
+            paginator = client.list_business_accounts(BUSINESS_ID, limit=1)
+            assert (await anext(paginator)).id == sandbox.waba_ids[0]
             sandbox.plan(Fault.error(4, headers={"Retry-After": "1"}))
             with pytest.raises(RateLimitError):
-                await anext(walk)
-            with pytest.raises(RateLimitError) as held:
+                await anext(paginator)
+            with pytest.raises(RateLimitError) as throttled:
                 await client.list_phone_numbers(SMALL_WABA)
-            assert not held.value.sent
-            await asyncio.sleep(held.value.retry_after or 0)
-            assert [account.id for account in await walk] == list(sandbox.waba_ids[1:])
+            assert not throttled.value.sent
+            await asyncio.sleep(throttled.value.retry_after or 0)
+            assert [account.id for account in await paginator] == list(sandbox.waba_ids[1:])
 
 
 # Creates
 
 
-@both_tempers
+@both_modes
 async def test_what_was_created_is_in_the_list(mode: ModeName) -> None:
     async with serving(mode) as (_, client):
         created = await client.create_phone_number(EMPTY_WABA, **NUMBER)
@@ -345,7 +345,7 @@ async def test_a_migration_needs_no_name() -> None:
         }
 
 
-# Bad calls cost nothing
+# Invalid calls cost nothing
 
 
 async def no_list(client: PhoneNumberClient, *, waba_id: Any = SMALL_WABA, **arguments: Any) -> None:
@@ -423,7 +423,7 @@ async def no_accounts(client: PhoneNumberClient, *, business_id: Any = BUSINESS_
     ],
     ids=lambda value: value.__name__ if callable(value) else ascii(value) if isinstance(value, dict) else "",
 )
-async def test_a_bad_call_says_what_would_be_right_and_sends_nothing(
+async def test_an_invalid_call_says_what_is_allowed_and_sends_nothing(
     call: Callable[..., Any], arguments: dict[str, Any], text: str
 ) -> None:
     async with serving() as (sandbox, client):
@@ -434,7 +434,7 @@ async def test_a_bad_call_says_what_would_be_right_and_sends_nothing(
         assert sandbox.requests == []
 
 
-def test_a_bad_list_is_refused_before_it_is_walked() -> None:
+def test_an_invalid_list_raises_before_the_first_page() -> None:
     with pytest.raises(InvalidArgumentError):
         PhoneNumberClient(TOKEN).list_phone_numbers("../me")
 
@@ -496,7 +496,7 @@ def test_a_bad_list_is_refused_before_it_is_walked() -> None:
     ],
     ids=str,
 )
-def test_a_bad_setting_says_what_would_be_right(settings: dict[str, Any], text: str) -> None:
+def test_an_invalid_setting_says_what_is_allowed(settings: dict[str, Any], text: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         PhoneNumberClient(**{"access_token": TOKEN, **settings})
     assert text in str(caught.value)
@@ -516,7 +516,7 @@ def test_an_unknown_setting_is_a_type_error() -> None:
         PhoneNumberClient(TOKEN, colour="blue")  # type: ignore[call-arg]  # what is tested
 
 
-def test_a_listener_that_cannot_be_called_is_refused_when_it_is_added() -> None:
+def test_a_listener_that_cannot_be_called_raises_when_it_subscribes() -> None:
     listener: Any = 5
     with pytest.raises(InvalidArgumentError, match=r"^listener must be callable with an event, plain or async, not 5$"):
         PhoneNumberClient(TOKEN).subscribe(listener)
@@ -533,12 +533,12 @@ def test_trace_configs_may_be_read_once_only() -> None:
 @pytest.mark.parametrize("node", [SMALL_WABA, BUSINESS_ID])
 async def test_any_node_is_read_by_the_session(node: str) -> None:
     async with serving() as (_, client):
-        told = await client.session.get(node, {"fields": "id,name"})
-    assert told["id"] == node
-    assert told["name"]
+        response = await client.session.get(node, {"fields": "id,name"})
+    assert response["id"] == node
+    assert response["name"]
 
 
-async def test_an_edge_that_only_the_sandbox_lacks_is_told_so() -> None:
+async def test_the_error_says_that_only_the_sandbox_lacks_an_edge() -> None:
     async with serving() as (_, client):
         with pytest.raises(BadRequestError, match=r"\(message_templates\) .*; the sandbox does not serve it"):
             await client.session.paginate(f"{SMALL_WABA}/message_templates")
@@ -588,10 +588,10 @@ def test_without_a_token_in_the_environment_the_error_names_it(
         PhoneNumberClient.from_env()
 
 
-# Lending
+# Borrowed sessions
 
 
-async def test_a_lent_graph_session_serves_several_clients_and_stays_open() -> None:
+async def test_a_borrowed_graph_session_serves_several_clients_and_stays_open() -> None:
     async with Sandbox() as sandbox, GraphSession(TOKEN, base_url=sandbox.url) as session:
         for _ in range(2):
             async with PhoneNumberClient(session=session) as client:
@@ -605,12 +605,12 @@ async def test_a_lent_graph_session_serves_several_clients_and_stays_open() -> N
 
 
 @pytest.mark.parametrize("more", [{"access_token": TOKEN}, {"api_version": "v24.0"}], ids=str)
-def test_a_lent_graph_session_is_given_alone(more: dict[str, Any]) -> None:
+def test_a_borrowed_graph_session_is_given_alone(more: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^session must be given alone: a GraphSession has its own"):
         PhoneNumberClient(session=GraphSession(TOKEN), **more)
 
 
-def test_a_repr_says_where_and_hides_who() -> None:
+def test_a_repr_shows_the_address_and_hides_the_token() -> None:
     client = PhoneNumberClient(TOKEN, app_secret="shh")
     assert repr(client) == (
         "PhoneNumberClient(session=GraphSession(base_url='https://graph.facebook.com', api_version='v23.0'))"

@@ -10,7 +10,7 @@ import aiohttp
 import clients
 import pytest
 from clients import TOKEN
-from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
+from misbehaving import Play, RawServer, hang, hang_up, raw, reset, respond
 
 from wa_phone_async import (
     AuthenticationError,
@@ -31,7 +31,7 @@ from wa_phone_async import (
 from wa_phone_async.sandbox import EMPTY_WABA, Fault, Sandbox
 
 NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
-CREATED = answer('{"id":"7"}')
+CREATED = respond('{"id":"7"}')
 
 QUICK = RetryPolicy(first_wait=0.001, max_attempts=3)
 serving, against = partial(clients.serving, retry=QUICK), partial(clients.against, retry=QUICK)
@@ -43,7 +43,7 @@ def graph_error(code: int | None, *, status: int, **facts: Any) -> Any:
     )
 
 
-# When its answer was lost
+# After a lost response
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def graph_error(code: int | None, *, status: int, **facts: Any) -> Any:
         pytest.param(Fault.raw("{}", takes_effect=True), id="a 200 without id"),
         pytest.param(Fault.raw('{"id":7}', takes_effect=True), id="a 200 with a number for id"),
         pytest.param(Fault.raw('{"id":null}', takes_effect=True), id="a 200 with null for id"),
-        pytest.param(Fault.raw("[]", takes_effect=True), id="a 200 of another shape"),
+        pytest.param(Fault.raw("[]", takes_effect=True), id="a 200 with an array"),
         pytest.param(Fault.raw(b"\xff", takes_effect=True), id="a 200 that is no UTF-8"),
         pytest.param(Fault.raw("", takes_effect=True), id="an empty 200"),
         pytest.param(Fault.raw("[" * 50_000, takes_effect=True), id="a 200 nested too deep"),
@@ -76,7 +76,7 @@ def graph_error(code: int | None, *, status: int, **facts: Any) -> Any:
         graph_error(100, status=200, is_transient=True),
     ],
 )
-async def test_a_lost_answer_is_an_unknown_outcome_and_is_not_sent_again(fault: Fault) -> None:
+async def test_a_lost_response_is_an_unknown_outcome_and_is_not_retried(fault: Fault) -> None:
     async with serving(max_body=1000) as (sandbox, client):
         sandbox.plan(fault, times=3)
         with pytest.raises(OutcomeUnknownError) as caught:
@@ -120,10 +120,10 @@ async def test_total_timeout_after_sending_is_an_unknown_outcome_too() -> None:
         pytest.param(hang_up, id="closed"),
         pytest.param(reset, id="reset"),
         pytest.param(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), id="cut"),
-        pytest.param(raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 9\r\n\r\n{"), id="a cut refusal"),
+        pytest.param(raw(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 9\r\n\r\n{"), id="a cut API error"),
         pytest.param(raw(b"\0garbage\r\n\r\n"), id="garbage"),
-        pytest.param(answer('{"id":"7"}', headers="Content-Encoding: gzip\r\n"), id="damaged gzip"),
-        pytest.param(answer(status="101 Switching Protocols"), id="another protocol"),
+        pytest.param(respond('{"id":"7"}', headers="Content-Encoding: gzip\r\n"), id="damaged gzip"),
+        pytest.param(respond(status="101 Switching Protocols"), id="another protocol"),
     ],
 )
 async def test_a_connection_that_breaks_after_sending_is_an_unknown_outcome(play: Play) -> None:
@@ -136,14 +136,14 @@ async def test_a_connection_that_breaks_after_sending_is_an_unknown_outcome(play
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
 async def test_a_redirect_is_an_unknown_outcome_and_leads_nowhere(status: str) -> None:
     async with RawServer([CREATED]) as other:
-        async with against(answer(status=status, headers=f"Location: {other.url}/\r\n")) as (server, client):
+        async with against(respond(status=status, headers=f"Location: {other.url}/\r\n")) as (server, client):
             with pytest.raises(OutcomeUnknownError, match=f"HTTP {status[:3]}"):
                 await client.create_phone_number("1234", **NUMBER)
             assert len(server.requests) == 1
         assert other.connections == 0
 
 
-# When it was refused
+# After an API error
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ async def test_a_redirect_is_an_unknown_outcome_and_leads_nowhere(status: str) -
     ],
     ids=str,
 )
-async def test_a_refusal_stays_that_refusal_and_is_not_sent_again(fault: Fault, expected: type[GraphAPIError]) -> None:
+async def test_an_api_error_comes_through_and_is_not_retried(fault: Fault, expected: type[GraphAPIError]) -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(fault, times=3)
         with pytest.raises(GraphAPIError) as caught:
@@ -176,7 +176,7 @@ async def test_a_refusal_stays_that_refusal_and_is_not_sent_again(fault: Fault, 
 
 
 @pytest.mark.parametrize("mode", ["reference", "live"])
-async def test_a_number_that_is_there_already_is_a_conflict(mode: Any) -> None:
+async def test_a_number_that_exists_is_a_conflict(mode: Any) -> None:
     async with Sandbox(mode=mode) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         await client.create_phone_number(EMPTY_WABA, **NUMBER)
         with pytest.raises(ConflictError):
@@ -184,7 +184,7 @@ async def test_a_number_that_is_there_already_is_a_conflict(mode: Any) -> None:
         assert len(sandbox.created) == 1
 
 
-# When it was provably not done
+# When it has provably not happened
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ async def test_a_number_that_is_there_already_is_a_conflict(mode: Any) -> None:
     ],
     ids=str,
 )
-def test_throttled_it_is_sent_again(fault: Fault, virtual_time: asyncio.Runner) -> None:
+def test_throttled_it_is_retried(fault: Fault, virtual_time: asyncio.Runner) -> None:
     async def main() -> None:
         async with serving(retry=RetryPolicy(max_wait=120)) as (sandbox, client):
             sandbox.plan(fault, times=2)
@@ -210,7 +210,7 @@ def test_throttled_it_is_sent_again(fault: Fault, virtual_time: asyncio.Runner) 
     virtual_time.run(main())
 
 
-async def test_refused_for_its_token_it_is_sent_again_with_another() -> None:
+async def test_with_a_rejected_token_it_is_sent_again_with_another_one() -> None:
     def provide(_: str, rejected: str | None) -> str:
         return "a-new-token" if rejected else "an-old-token"
 
@@ -220,14 +220,14 @@ async def test_refused_for_its_token_it_is_sent_again_with_another() -> None:
         assert (len(sandbox.requests), len(sandbox.created)) == (2, 1)
 
 
-async def test_refused_for_its_only_token_it_is_not_sent_again() -> None:
+async def test_with_its_only_token_rejected_it_is_not_sent_again() -> None:
     async with Sandbox(tokens=[]) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         with pytest.raises(AuthenticationError):
             await client.create_phone_number(EMPTY_WABA, **NUMBER)
         assert len(sandbox.requests) == 1
 
 
-async def test_without_a_connection_it_is_tried_again() -> None:
+async def test_without_a_connection_it_is_retried() -> None:
     async with RawServer([CREATED]) as server:
         url = server.url
     port = int(url.rpartition(":")[2])
@@ -268,7 +268,7 @@ async def test_each_create_has_a_connection_of_its_own() -> None:
 
 
 async def test_idle_connections_that_the_server_closed_do_not_matter() -> None:
-    async with against(answer('{"data":[]}'), CREATED, answer('{"data":[]}'), CREATED) as (server, client):
+    async with against(respond('{"data":[]}'), CREATED, respond('{"data":[]}'), CREATED) as (server, client):
         for _ in range(2):
             await client.list_phone_numbers("1234")
             server.close_connections()
@@ -277,7 +277,7 @@ async def test_idle_connections_that_the_server_closed_do_not_matter() -> None:
 
 
 async def test_a_create_is_not_sent_over_the_connection_of_a_read() -> None:
-    async with against(answer('{"data":[]}'), CREATED) as (server, client):
+    async with against(respond('{"data":[]}'), CREATED) as (server, client):
         await client.list_phone_numbers("1234")
         await client.create_phone_number("1234", **NUMBER)
         assert [request.connection for request in server.requests] == [0, 1]
@@ -291,7 +291,7 @@ async def test_cancelling_a_create_that_was_sent_is_a_cancellation_and_one_warni
 ) -> None:
     async with against(hang) as (server, client):
         creating = asyncio.create_task(client.create_phone_number("1234", **NUMBER))
-        await server.heard.wait()
+        await server.received.wait()
         creating.cancel()
         with pytest.raises(asyncio.CancelledError):
             await creating
@@ -309,21 +309,21 @@ async def test_a_callers_own_time_out_is_a_cancellation_too(caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("stage", ["token", "wait"])
-async def test_cancelling_a_create_that_was_not_sent_says_nothing(stage: str, caplog: pytest.LogCaptureFixture) -> None:
-    asked, answered = asyncio.Event(), asyncio.Event()
+async def test_cancelling_a_create_that_was_not_sent_logs_nothing(stage: str, caplog: pytest.LogCaptureFixture) -> None:
+    called, responded = asyncio.Event(), asyncio.Event()
 
     async def provide(*_: object) -> str:
-        asked.set()
+        called.set()
         if stage == "token":
             await asyncio.sleep(60)
         return TOKEN
 
     async def note(*_: object) -> None:
-        answered.set()
+        responded.set()
 
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(note)
-    throttled = answer('{"error":{"message":"slow","code":80008}}', status="400 Bad Request")
+    throttled = respond('{"error":{"message":"slow","code":80008}}', status="400 Bad Request")
     async with (
         RawServer([throttled]) as server,
         PhoneNumberClient(
@@ -331,7 +331,7 @@ async def test_cancelling_a_create_that_was_not_sent_says_nothing(stage: str, ca
         ) as client,
     ):
         creating = asyncio.create_task(client.create_phone_number("1234", **NUMBER))
-        await (asked if stage == "token" else answered).wait()
+        await (called if stage == "token" else responded).wait()
         for _ in range(50):
             await asyncio.sleep(0)
         creating.cancel()
@@ -340,7 +340,7 @@ async def test_cancelling_a_create_that_was_not_sent_says_nothing(stage: str, ca
     assert caplog.records == []
 
 
-async def test_at_whatever_step_it_is_cancelled_there_is_a_warning_if_and_only_if_it_was_sent(
+async def test_cancelled_at_any_step_it_logs_a_warning_if_and_only_if_it_was_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with against(hang) as (server, client):
@@ -351,15 +351,15 @@ async def test_at_whatever_step_it_is_cancelled_there_is_a_warning_if_and_only_i
             creating.cancel()
             await asyncio.gather(creating, return_exceptions=True)
             assert creating.cancelled()
-        await asyncio.sleep(0.1)  # in which the server hears the rest
+        await asyncio.sleep(0.1)  # in which the server receives the rest
         assert 0 < len(server.requests) < 40
         assert len(caplog.records) == len(server.requests)
 
 
-async def test_cancelling_a_read_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_cancelling_a_read_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with against(hang) as (server, client):
         reading = asyncio.create_task(client.list_phone_numbers("1234").collect())
-        await server.heard.wait()
+        await server.received.wait()
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading

@@ -1,4 +1,4 @@
-"""Events: what happens to calls, told in order to whoever listens, and harmless whatever a listener does."""
+"""Events: all listeners get them in order, and no listener can harm a call."""
 
 import asyncio
 import base64
@@ -37,7 +37,7 @@ T = TypeVar("T")
 TOKEN = "EAAG+invented/token="
 PATH = f"{SMALL_WABA}/phone_numbers"
 ENDED = ThrottleEnded(node_id=SMALL_WABA)
-TOLD = Fault.error(80008, headers={"Retry-After": "90"})
+THROTTLED = Fault.error(80008, headers={"Retry-After": "90"})
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -60,10 +60,10 @@ async def create(client: PhoneNumberClient) -> None:
     await client.create_phone_number(SMALL_WABA, phone_number="16315551000", verified_name="Acme")
 
 
-# What is told
+# Which events there are
 
 
-def test_a_call_that_went_well() -> None:
+def test_a_call_that_succeeded() -> None:
     async def main() -> None:
         events = list[Event]()
         async with serving(events.append) as (_, client):
@@ -87,7 +87,7 @@ def test_a_call_that_went_well() -> None:
     run(main())
 
 
-async def budget_of(waba_id: str | EllipsisType | None) -> str | None:
+async def account_of(waba_id: str | EllipsisType | None) -> str | None:
     """The account that the event of a read of a number's node names."""
     events = list[Event]()
     with Sandbox() as sandbox:
@@ -99,10 +99,10 @@ async def budget_of(waba_id: str | EllipsisType | None) -> str | None:
     return finished.waba_id
 
 
-async def test_a_call_names_the_account_whose_budget_it_took() -> None:
-    assert await budget_of(SMALL_WABA) == SMALL_WABA
-    assert await budget_of(...) == "300000000000001"
-    assert await budget_of(None) is None
+async def test_a_call_names_the_account_whose_quota_it_used() -> None:
+    assert await account_of(SMALL_WABA) == SMALL_WABA
+    assert await account_of(...) == "300000000000001"
+    assert await account_of(None) is None
 
 
 def test_each_page_of_a_list_is_a_call() -> None:
@@ -115,7 +115,7 @@ def test_each_page_of_a_list_is_a_call() -> None:
     run(main())
 
 
-def test_calls_that_wait_for_room_in_the_budget_are_told_of_once() -> None:
+def test_calls_that_wait_for_the_quota_have_one_event_together() -> None:
     async def main() -> None:
         events = list[Event]()
         retry, throttle = RetryPolicy.batch(), Throttle(quota=2)
@@ -137,7 +137,7 @@ def test_calls_that_wait_for_room_in_the_budget_are_told_of_once() -> None:
     run(main())
 
 
-def test_a_wait_that_is_given_up_has_ended() -> None:
+def test_a_cancelled_wait_has_ended() -> None:
     async def main() -> None:
         events = list[Event]()
         async with serving(events.append, retry=RetryPolicy.batch(), throttle=Throttle(quota=1)) as (_, client):
@@ -156,11 +156,11 @@ def test_a_wait_that_is_given_up_has_ended() -> None:
     run(main())
 
 
-def test_a_wait_for_the_end_of_a_hold_is_told_of_by_the_hold() -> None:
+def test_a_wait_for_the_end_of_a_cooldown_is_no_quota_wait() -> None:
     async def main() -> None:
         events = list[Event]()
         async with serving(events.append) as (sandbox, client):
-            sandbox.plan(TOLD)
+            sandbox.plan(THROTTLED)
             first = asyncio.create_task(anext(client.list_phone_numbers(SMALL_WABA)))
             await asyncio.sleep(1)
             await client.list_phone_numbers(SMALL_WABA)
@@ -171,11 +171,11 @@ def test_a_wait_for_the_end_of_a_hold_is_told_of_by_the_hold() -> None:
     run(main())
 
 
-def test_a_throttled_call_is_a_hold_and_a_retry() -> None:
+def test_a_throttled_call_starts_a_cooldown_and_is_retried() -> None:
     async def main() -> None:
         events = list[Event]()
         async with serving(events.append) as (sandbox, client):
-            sandbox.plan(TOLD)
+            sandbox.plan(THROTTLED)
             await client.list_phone_numbers(SMALL_WABA)
         assert events[:3] == [
             ThrottleStarted(node_id=SMALL_WABA, code=80008, seconds=90.0),
@@ -197,7 +197,7 @@ def test_a_throttled_call_is_a_hold_and_a_retry() -> None:
     run(main())
 
 
-def test_a_call_that_was_refused_for_good() -> None:
+def test_a_call_with_an_api_error() -> None:
     async def main() -> None:
         events = list[Event]()
         async with serving(events.append) as (sandbox, client):
@@ -217,7 +217,7 @@ def test_a_call_that_was_not_sent() -> None:
     async def main() -> None:
         events = list[Event]()
         async with serving(events.append, retry=RetryPolicy.interactive()) as (sandbox, client):
-            sandbox.plan(TOLD)
+            sandbox.plan(THROTTLED)
             for _ in range(2):
                 with pytest.raises(RateLimitError):
                     await create(client)
@@ -277,14 +277,14 @@ def test_a_call_that_was_cancelled_has_finished_too() -> None:
     async def main() -> None:
         events = list[Event]()
         async with serving(events.append) as (sandbox, client):
-            sandbox.plan(TOLD)
-            refused = asyncio.create_task(client.list_phone_numbers(SMALL_WABA).collect())
+            sandbox.plan(THROTTLED)
+            throttled = asyncio.create_task(client.list_phone_numbers(SMALL_WABA).collect())
             await asyncio.sleep(1)
             waiting = asyncio.create_task(client.list_phone_numbers(SMALL_WABA).collect())
             await asyncio.sleep(9)
-            for call in (waiting, refused):
+            for call in (waiting, throttled):
                 call.cancel()
-            await asyncio.gather(refused, waiting, return_exceptions=True)
+            await asyncio.gather(throttled, waiting, return_exceptions=True)
         ends = [event for event in events if isinstance(event, CallFinished)]
         assert {event.error for event in ends} == {"CancelledError"}
         assert {(event.attempts, event.seconds) for event in ends} == {(0, 9.0), (1, 10.0)}
@@ -293,12 +293,12 @@ def test_a_call_that_was_cancelled_has_finished_too() -> None:
     run(main())
 
 
-def test_a_hold_is_told_once_however_many_calls_it_refuses() -> None:
+def test_a_cooldown_has_one_event_for_any_number_of_throttled_calls() -> None:
     async def main() -> None:
         events = list[Event]()
         async with serving(events.append) as (sandbox, client):
             await client.list_phone_numbers(SMALL_WABA)
-            sandbox.plan(TOLD, times=5)
+            sandbox.plan(THROTTLED, times=5)
             await asyncio.gather(*(client.list_phone_numbers(SMALL_WABA).collect() for _ in range(5)))
         kinds = [type(event) for event in events]
         assert (kinds.count(ThrottleStarted), kinds.count(ThrottleEnded), kinds.count(RetryPlanned)) == (1, 1, 5)
@@ -306,10 +306,10 @@ def test_a_hold_is_told_once_however_many_calls_it_refuses() -> None:
     run(main())
 
 
-# Who listens
+# Listeners
 
 
-def test_a_listener_is_added_and_removed() -> None:
+def test_a_listener_subscribes_and_unsubscribes() -> None:
     async def main() -> None:
         first, second = list[Event](), list[Event]()
         async with serving(first.append) as (_, client):
@@ -323,32 +323,32 @@ def test_a_listener_is_added_and_removed() -> None:
     run(main())
 
 
-def test_all_hear_the_same_in_the_same_order() -> None:
+def test_all_listeners_get_the_same_events_in_the_same_order() -> None:
     async def main() -> None:
-        heard = list[tuple[str, type[Event]]]()
+        received = list[tuple[str, type[Event]]]()
         async with serving() as (sandbox, client):
-            client.subscribe(lambda event: heard.append(("first", type(event))))
-            client.subscribe(lambda event: heard.append(("second", type(event))))
-            sandbox.plan(TOLD)
+            client.subscribe(lambda event: received.append(("first", type(event))))
+            client.subscribe(lambda event: received.append(("second", type(event))))
+            sandbox.plan(THROTTLED)
             await client.list_phone_numbers(SMALL_WABA)
         kinds = (ThrottleStarted, RetryPlanned, ThrottleEnded, CallFinished)
-        assert heard == [(who, kind) for kind in kinds for who in ("first", "second")]
+        assert received == [(who, kind) for kind in kinds for who in ("first", "second")]
 
     run(main())
 
 
-def test_closing_waits_for_what_async_listeners_do_and_calls_do_not() -> None:
+def test_closing_waits_for_async_listeners_and_calls_do_not() -> None:
     async def main() -> None:
-        heard = list[Event]()
+        received = list[Event]()
 
         async def listen(event: Event) -> None:
             await asyncio.sleep(60)
-            heard.append(event)
+            received.append(event)
 
         async with serving(listen) as (_, client):
             await client.list_phone_numbers(SMALL_WABA)
-            assert (heard, asyncio.get_running_loop().time()) == ([], 0.25)
-        assert len(heard) == 1
+            assert (received, asyncio.get_running_loop().time()) == ([], 0.25)
+        assert len(received) == 1
 
     run(main())
 
@@ -363,7 +363,7 @@ async def failing_later(_: Event) -> None:
 
 
 @pytest.mark.parametrize("listener", [failing, failing_later])
-def test_a_listener_that_fails_is_logged_and_harms_nobody(listener: Listener, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_listener_is_logged_and_harms_no_call(listener: Listener, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         events = list[Event]()
         async with serving(listener) as (_, client):
@@ -380,7 +380,7 @@ def test_a_listener_that_fails_is_logged_and_harms_nobody(listener: Listener, ca
     )
 
 
-async def test_a_listener_may_close_what_tells_it() -> None:
+async def test_a_listener_may_close_its_dispatcher() -> None:
     dispatcher, closed = EventDispatcher(), asyncio.Event()
 
     async def close(_: Event) -> None:
@@ -393,30 +393,30 @@ async def test_a_listener_may_close_what_tells_it() -> None:
     await dispatcher.aclose()
 
 
-def test_what_a_loop_left_undone_is_not_waited_for_in_another() -> None:
+def test_closing_does_not_wait_for_the_listeners_of_another_loop() -> None:
     dispatcher, ended = EventDispatcher(), asyncio.new_event_loop()
     dispatcher.subscribe(lambda _: asyncio.sleep(0))
 
-    async def tell() -> None:
+    async def dispatch() -> None:
         dispatcher.dispatch(ENDED)
 
-    ended.run_until_complete(tell())
+    ended.run_until_complete(dispatch())
     asyncio.run(dispatcher.aclose())
     ended.run_until_complete(dispatcher.aclose())
     assert not dispatcher._tasks
     ended.close()
 
 
-# What is logged, and what it costs
+# The log, and the cost
 
 
-def test_the_log_says_the_same(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_the_same_events(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "wa_phone_async")
 
     async def main() -> None:
         events = list[Event]()
         async with serving(events.append) as (sandbox, client):
-            sandbox.plan(TOLD)
+            sandbox.plan(THROTTLED)
             await client.list_phone_numbers(SMALL_WABA)
         records = [record for record in caplog.records if record.name == "wa_phone_async"]
         assert [record.getMessage() for record in records] == [str(event) for event in events]
@@ -432,31 +432,31 @@ def test_no_event_and_no_line_holds_a_secret(caplog: pytest.LogCaptureFixture) -
     async def main() -> str:
         events = list[Event]()
         async with serving(events.append, app_secret="an+invented/secret") as (sandbox, client):
-            sandbox.plan(TOLD)
+            sandbox.plan(THROTTLED)
             await client.list_phone_numbers(SMALL_WABA, filtering=Filter("account_mode", "LIVE"))
             sandbox.plan(Fault.error(190, f"Malformed access token {TOKEN}"))
             for _ in range(2):
                 await asyncio.gather(create(client), return_exceptions=True)
         return "".join(map(repr, events))
 
-    told = run(main())
+    events = run(main())
     ours = "".join(str(vars(record)) for record in caplog.records if record.name.startswith("wa_phone_async"))
     assert "CallFinished" in ours
     for text in (TOKEN, "an+invented/secret", "appsecret_proof", "account_mode", "16315551000", "Acme"):
-        for shape in (text, quote(text, safe=""), base64.b64encode(text.encode()).decode()):
-            assert shape not in told + ours
+        for form in (text, quote(text, safe=""), base64.b64encode(text.encode()).decode()):
+            assert form not in events + ours
 
 
-def test_where_nobody_listens_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_listener_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(**_: object) -> None:
-        raise AssertionError("an event was made for nobody")
+        raise AssertionError("an event was made without a listener")
 
     for kind in (CallFinished, RetryPlanned, ThrottleStarted, ThrottleEnded):
         monkeypatch.setattr(session, kind.__name__, forbidden)
 
     async def main() -> None:
         async with serving() as (sandbox, client):
-            sandbox.plan(TOLD)
+            sandbox.plan(THROTTLED)
             assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
 
     run(main())

@@ -13,7 +13,7 @@ import attrs
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from faults import FAULTS, MAX_BODY, POLICY, TIMEOUT, Ending, Fault, Method, Often, Scene, write_page
-from misbehaving import Connection, Heard, RawServer, answer, hang
+from misbehaving import Connection, RawServer, ReceivedRequest, hang, respond
 
 from wa_phone_async import OutcomeUnknownError, PhoneNumberClient, WaPhoneError
 from wa_phone_async.client import Settings
@@ -39,14 +39,14 @@ class FaultyServer(RawServer):
         request = self.requests[-1]
         if self._fault.act is None or not self._faults_left:
             self._do(request)
-            await answer('{"data":[{"id":"7"}]}' if request.method == "GET" else '{"id":"7"}')(connection)
+            await respond('{"data":[{"id":"7"}]}' if request.method == "GET" else '{"id":"7"}')(connection)
             return
         self._faults_left -= 1
         if self._is_done:
             self._do(request)
         await self._fault.act(Scene(connection, self._elsewhere))
 
-    def _do(self, request: Heard) -> None:
+    def _do(self, request: ReceivedRequest) -> None:
         if request.method == "POST":
             self.created.append(json.loads(request.body)["phone_number"])
 

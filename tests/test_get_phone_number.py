@@ -1,4 +1,4 @@
-"""One number by its id: the sandbox's node, and the call of the client."""
+"""`get_phone_number`: one number by its id."""
 
 from typing import Any
 
@@ -19,19 +19,19 @@ from wa_phone_async import (
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.sandbox.modes import ModeName
 
-both_tempers = pytest.mark.parametrize("mode", ["reference", "live"])
+both_modes = pytest.mark.parametrize("mode", ["reference", "live"])
 
 
-@both_tempers
+@both_modes
 @pytest.mark.parametrize("waba_id", [SMALL_WABA, LARGE_WABA])
-async def test_a_number_is_what_the_list_says_of_it(waba_id: str, mode: ModeName) -> None:
+async def test_a_number_is_the_same_as_in_the_list(waba_id: str, mode: ModeName) -> None:
     async with serving(mode) as (_, client):
         listed = await client.list_phone_numbers(waba_id, fields=ALL_FIELDS, limit=50).first_page()
         for number in listed:
             assert await client.get_phone_number(number.id, fields=ALL_FIELDS) == number
 
 
-async def test_without_fields_it_is_the_default_answer() -> None:
+async def test_without_fields_the_default_fields_come() -> None:
     async with serving() as (sandbox, client):
         [row, *_] = sandbox.numbers(SMALL_WABA)
         number = await client.get_phone_number(row["id"])
@@ -42,7 +42,7 @@ async def test_without_fields_it_is_the_default_answer() -> None:
         assert (request.method, request.path, request.query) == ("GET", f"/v23.0/{row['id']}", {})
 
 
-async def test_only_the_fields_asked_for_come_and_the_id() -> None:
+async def test_only_the_requested_fields_and_the_id_come() -> None:
     async with serving() as (sandbox, client):
         row = sandbox.numbers(SMALL_WABA)[0]
         assert await client.get_phone_number(row["id"], fields="status") == PhoneNumber(row["id"], status=row["status"])
@@ -62,16 +62,16 @@ async def test_numbers_of_every_kind_of_account_are_found() -> None:
         assert (await client.get_phone_number(created.id)).verified_name == "Acme"
 
 
-@both_tempers
+@both_modes
 @pytest.mark.parametrize("phone_number_id", ["1", "300000002999999", "9" * 5000, "300000003000000"])
-async def test_a_number_that_is_not_there(phone_number_id: str, mode: ModeName) -> None:
+async def test_a_number_that_does_not_exist(phone_number_id: str, mode: ModeName) -> None:
     async with serving(mode) as (sandbox, client):
         with pytest.raises(NotFoundError):
             await client.get_phone_number(phone_number_id)
         assert len(sandbox.requests) == 1
 
 
-async def test_a_field_that_a_number_lacks_is_refused_with_the_type_of_its_node() -> None:
+async def test_a_field_that_a_number_lacks_is_rejected_with_the_type_of_its_node() -> None:
     async with serving() as (sandbox, client):
         row = sandbox.numbers(SMALL_WABA)[0]
         with pytest.raises(BadRequestError, match=r"\(colour\) on node type \(WhatsAppBusinessPhoneNumber\)"):
@@ -79,7 +79,7 @@ async def test_a_field_that_a_number_lacks_is_refused_with_the_type_of_its_node(
         assert len(sandbox.requests) == 1
 
 
-async def test_what_the_live_service_lacks_is_left_out_once_all_is_asked_for() -> None:
+async def test_a_field_that_the_live_service_lacks_is_left_out_of_all_fields() -> None:
     async with serving() as (sandbox, client):
         row = sandbox.numbers(SMALL_WABA)[0]
         for _ in range(2):
@@ -87,7 +87,7 @@ async def test_what_the_live_service_lacks_is_left_out_once_all_is_asked_for() -
         assert [request.status for request in sandbox.requests] == [400, 200, 200]
 
 
-async def test_an_edge_that_a_number_lacks_is_refused() -> None:
+async def test_an_edge_that_a_number_lacks_is_rejected() -> None:
     async with serving() as (sandbox, client):
         row = sandbox.numbers(SMALL_WABA)[0]
         with pytest.raises(BadRequestError, match=r"\(owned\) on node type \(WhatsAppBusinessPhoneNumber\)"):
@@ -104,21 +104,21 @@ async def test_an_edge_that_a_number_lacks_is_refused() -> None:
     ],
     ids=str,
 )
-async def test_a_wrong_argument_is_said_before_anything_is_sent(arguments: dict[str, Any], text: str) -> None:
+async def test_an_invalid_argument_raises_before_anything_is_sent(arguments: dict[str, Any], text: str) -> None:
     async with serving() as (sandbox, client):
         with pytest.raises(InvalidArgumentError, match=text):
             await client.get_phone_number(**arguments)
         assert sandbox.requests == []
 
 
-# Whose token, and whose budget
+# Whose token, and whose quota
 
 
-async def test_with_the_account_the_token_and_the_budget_are_the_accounts() -> None:
-    asked = list[str]()
+async def test_with_waba_id_the_token_and_the_quota_are_the_accounts() -> None:
+    calls = list[str]()
 
     def provide(node_id: str, _: str | None) -> str:
-        asked.append(node_id)
+        calls.append(node_id)
         return TOKEN
 
     async with Sandbox() as sandbox:
@@ -129,27 +129,27 @@ async def test_with_the_account_the_token_and_the_budget_are_the_accounts() -> N
                 await client.get_phone_number(number, waba_id=SMALL_WABA)
             for _ in range(3):
                 await client.get_phone_number(number)
-    assert asked == [SMALL_WABA, SMALL_WABA, number, number, number]
+    assert calls == [SMALL_WABA, SMALL_WABA, number, number, number]
 
 
-async def test_a_token_that_was_rejected_is_asked_for_anew_by_the_same_id() -> None:
-    asked = list[tuple[str, str | None]]()
+async def test_a_rejected_token_is_renewed_with_the_same_id() -> None:
+    calls = list[tuple[str, str | None]]()
 
     def provide(node_id: str, rejected: str | None) -> str:
-        asked.append((node_id, rejected))
+        calls.append((node_id, rejected))
         return "new" if rejected else "old"
 
     async with Sandbox(tokens=["new"]) as sandbox:
         number = sandbox.numbers(SMALL_WABA)[0]["id"]
         async with PhoneNumberClient(provide, base_url=sandbox.url) as client:
             await client.get_phone_number(number, waba_id=SMALL_WABA)
-            assert asked == [(SMALL_WABA, None), (SMALL_WABA, "old")]
+            assert calls == [(SMALL_WABA, None), (SMALL_WABA, "old")]
             sandbox.revoke("new")
             with pytest.raises(AuthenticationError):
                 await client.get_phone_number(number, waba_id=SMALL_WABA)
 
 
-async def test_it_counts_on_the_account_of_the_number() -> None:
+async def test_the_api_counts_it_on_the_account_of_the_number() -> None:
     async with Sandbox(quota=1) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=QUICK) as client:
         number = sandbox.numbers(SMALL_WABA)[0]["id"]
         await client.get_phone_number(number)
@@ -157,7 +157,7 @@ async def test_it_counts_on_the_account_of_the_number() -> None:
             await client.get_phone_number(number, total_timeout=1)
 
 
-async def test_it_is_repeated_like_every_read() -> None:
+async def test_it_is_retried_like_every_read() -> None:
     async with serving() as (sandbox, client):
         number = sandbox.numbers(SMALL_WABA)[0]["id"]
         sandbox.plan(Fault.status(503), times=2)

@@ -1,4 +1,4 @@
-"""`GraphSession`: tokens, repeated calls, calls asked differently, time, and the life of a session."""
+"""`GraphSession`: tokens, retries, amended requests, time, quotas, and the life of a session."""
 
 import asyncio
 import gc
@@ -17,7 +17,7 @@ import pytest
 from clients import QUICK, TOKEN, against
 from hypothesis import given
 from hypothesis import strategies as st
-from misbehaving import Connection, RawServer, answer, hang, hang_up
+from misbehaving import Connection, RawServer, hang, hang_up, respond
 from unthrottled import Unthrottled
 from yarl import URL
 
@@ -57,8 +57,8 @@ from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sa
 serving = partial(clients.serving, quota=None)
 
 EMPTY_LIST = '{"data":[]}'
-AT_ONCE = {"Retry-After": "0"}  # a throttled call would hold all others for a minute
-PLEASE_LESS = Fault.error(1, "Please reduce the amount of data you're asking for, then retry your request")
+AT_ONCE = {"Retry-After": "0"}  # else the cooldown after a throttled call would be a minute
+TOO_MUCH_DATA = Fault.error(1, "Please reduce the amount of data you're asking for, then retry your request")
 
 
 def tokens(sandbox: Sandbox) -> list[str]:
@@ -68,17 +68,17 @@ def tokens(sandbox: Sandbox) -> list[str]:
 # Tokens
 
 
-async def test_a_provider_is_asked_for_each_attempt() -> None:
-    asked: list[tuple[str, str | None]] = []
+async def test_a_provider_is_called_for_each_attempt() -> None:
+    provided: list[tuple[str, str | None]] = []
 
     def provide(node_id: str, rejected: str | None, /) -> str:
-        asked.append((node_id, rejected))
-        return f"token-{len(asked)}"
+        provided.append((node_id, rejected))
+        return f"token-{len(provided)}"
 
     async with serving(access_token=provide) as (sandbox, client):
         sandbox.plan(Fault.status(503), times=2)
         await client.list_phone_numbers(LARGE_WABA)
-        assert asked == [(LARGE_WABA, None)] * 5
+        assert provided == [(LARGE_WABA, None)] * 5
         assert tokens(sandbox) == [f"token-{number}" for number in range(1, 6)]
 
 
@@ -93,17 +93,17 @@ async def test_each_account_can_have_its_own_token() -> None:
             assert token == f"token-of-{request.node}"
 
 
-async def test_a_provider_is_asked_one_question_at_a_time_for_each_id() -> None:
-    asking: Counter[str] = Counter()
+async def test_a_provider_is_called_once_at_a_time_for_each_id() -> None:
+    running: Counter[str] = Counter()
     most: Counter[str] = Counter()
 
     async def provide(node_id: str, _: str | None) -> str:
-        asking[node_id] += 1
-        asking["all"] += 1
-        most.update({name: max(0, asking[name] - most[name]) for name in (node_id, "all")})
+        running[node_id] += 1
+        running["all"] += 1
+        most.update({name: max(0, running[name] - most[name]) for name in (node_id, "all")})
         await asyncio.sleep(0.005)
-        asking[node_id] -= 1
-        asking["all"] -= 1
+        running[node_id] -= 1
+        running["all"] -= 1
         return TOKEN
 
     async with serving(access_token=provide) as (_, client):
@@ -112,17 +112,17 @@ async def test_a_provider_is_asked_one_question_at_a_time_for_each_id() -> None:
     assert most == {SMALL_WABA: 1, EMPTY_WABA: 1, "all": 2}
 
 
-async def test_a_rejected_token_is_asked_for_anew_once_a_call() -> None:
-    asked: list[str | None] = []
+async def test_a_rejected_token_is_renewed_once_a_call() -> None:
+    provided: list[str | None] = []
 
     def provide(_: str, rejected: str | None) -> str:
-        asked.append(rejected)
+        provided.append(rejected)
         return "old" if rejected is None else "new"
 
     async with serving(access_token=provide) as (sandbox, client):
         sandbox.revoke("old")
         assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
-        assert asked == [None, "old"]
+        assert provided == [None, "old"]
         assert await client.create_phone_number(SMALL_WABA, phone_number="16315551000", verified_name="Acme")
         assert tokens(sandbox) == ["old", "new"] * 2
 
@@ -150,25 +150,25 @@ async def test_the_same_token_again_is_an_error(access_token: str | TokenProvide
         assert (caught.value.code, caught.value.attempts) == (190, 1)
 
 
-async def test_a_token_that_a_provider_should_not_give_is_an_error_of_ours() -> None:
+async def test_an_invalid_token_of_a_provider_is_an_error_of_ours() -> None:
     async with serving(access_token=lambda *_: "two words") as (sandbox, client):
         with pytest.raises(InvalidArgumentError, match=r"^access_token\(\) must be printable ASCII without blanks"):
             await client.list_phone_numbers(SMALL_WABA)
         assert sandbox.requests == []
 
 
-async def test_a_providers_own_failure_comes_through_and_is_not_repeated() -> None:
-    asked = 0
+async def test_a_providers_own_error_comes_through_and_is_not_retried() -> None:
+    calls = 0
 
     async def provide(*_: object) -> str:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         raise TimeoutError("the vault is slow")
 
     async with serving(access_token=provide) as (_, client):
         with pytest.raises(TimeoutError, match="the vault is slow"):
             await client.list_phone_numbers(SMALL_WABA, total_timeout=5)
-    assert asked == 1
+    assert calls == 1
 
 
 async def test_a_slow_provider_does_not_use_up_the_time_of_an_attempt() -> None:
@@ -180,10 +180,10 @@ async def test_a_slow_provider_does_not_use_up_the_time_of_an_attempt() -> None:
         assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
 
 
-# Asked again
+# Retries
 
 
-async def test_reads_are_repeated_and_the_error_says_how_often() -> None:
+async def test_reads_are_retried_and_the_error_has_the_number_of_attempts() -> None:
     async with serving(retry=RetryPolicy(first_wait=0.001, max_attempts=3)) as (sandbox, client):
         sandbox.plan(Fault.status(503), times=2)
         assert len(await client.list_phone_numbers(SMALL_WABA)) == 3
@@ -208,17 +208,17 @@ async def test_reads_are_repeated_and_the_error_says_how_often() -> None:
         pytest.param(Fault.cut(clean=True), DecodeError, 3, id="a cut 200 of honest length"),
         pytest.param(Fault.raw(b""), DecodeError, 3, id="an empty 200"),
         pytest.param(Fault.error(2, status=200), ServerError, 3, id="an error in a 200"),
-        pytest.param(Fault.raw("{}"), DecodeError, 1, id="JSON of the wrong shape"),
+        pytest.param(Fault.raw("{}"), DecodeError, 1, id="invalid JSON"),
         pytest.param(Fault.raw('{"data":[{}]}'), DecodeError, 1, id="a row without id"),
         pytest.param(Fault.status(302), DecodeError, 1, id="a redirect"),
         pytest.param(Fault.error(100), BadRequestError, 1, id="a bad parameter"),
         pytest.param(Fault.error(3), PermissionDeniedError, 1, id="code 3 with 500"),
         pytest.param(Fault.error(368), PermissionDeniedError, 1, id="a policy block"),
-        pytest.param(Fault.error(131048), RateLimitError, 1, id="a block that calls prolong"),
+        pytest.param(Fault.error(131048), RateLimitError, 1, id="a block that further calls prolong"),
         pytest.param(Fault.status(418), BadRequestError, 1, id="a teapot"),
     ],
 )
-async def test_reads_are_repeated_where_it_helps(fault: Fault, error: type[WaPhoneError], requests: int) -> None:
+async def test_reads_are_retried_if_that_may_help(fault: Fault, error: type[WaPhoneError], requests: int) -> None:
     async with serving(retry=RetryPolicy(first_wait=0.001, max_attempts=3)) as (sandbox, client):
         sandbox.plan(fault, times=9)
         with pytest.raises(error) as caught:
@@ -268,23 +268,23 @@ async def test_errors_have_no_hidden_context() -> None:
         assert (caught.value.__context__, caught.value.__cause__) == (None, None)
 
 
-# Asked differently
+# Amended requests
 
 
-@pytest.mark.parametrize("refusals", [1, 3, 6])
-async def test_a_page_that_is_too_large_is_halved_for_the_rest_of_the_walk(refusals: int) -> None:
+@pytest.mark.parametrize("rejections", [1, 3, 6])
+async def test_a_page_that_is_too_large_is_halved_for_the_rest_of_the_list(rejections: int) -> None:
     async with serving(throttle=Throttle(quota=5000)) as (sandbox, client):
-        sandbox.plan(PLEASE_LESS, times=refusals)
+        sandbox.plan(TOO_MUCH_DATA, times=rejections)
         numbers = await client.list_phone_numbers(LARGE_WABA)
         assert len({number.id for number in numbers}) == 250
         limits = [int(request.query["limit"]) for request in sandbox.requests]
-        assert limits[: refusals + 1] == [100, 50, 25, 12, 6, 3, 1][: refusals + 1]
-        assert set(limits[refusals:]) == {limits[refusals]}
+        assert limits[: rejections + 1] == [100, 50, 25, 12, 6, 3, 1][: rejections + 1]
+        assert set(limits[rejections:]) == {limits[rejections]}
 
 
-async def test_halving_ends_at_1_and_nothing_is_repeated_unchanged() -> None:
+async def test_halving_ends_at_1_and_no_request_is_sent_twice() -> None:
     async with serving() as (sandbox, client):
-        sandbox.plan(PLEASE_LESS, times=99)
+        sandbox.plan(TOO_MUCH_DATA, times=99)
         paginator = client.list_phone_numbers(LARGE_WABA)
         with pytest.raises(ServerError, match="reduce the amount of data"):
             await paginator
@@ -292,10 +292,10 @@ async def test_halving_ends_at_1_and_nothing_is_repeated_unchanged() -> None:
         assert limits == ["100", "50", "25", "12", "6", "3", "1"]
 
 
-@pytest.mark.parametrize("fault", [Fault.error(100), Fault.cut()], ids=["refused", "cut"])
-async def test_a_smaller_page_is_kept_although_another_error_came(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [Fault.error(100), Fault.cut()], ids=["rejected", "cut"])
+async def test_the_smaller_limit_stays_after_another_error(fault: Fault) -> None:
     async with serving(retry=RetryPolicy(max_attempts=1)) as (sandbox, client):
-        sandbox.plan(PLEASE_LESS, times=2)
+        sandbox.plan(TOO_MUCH_DATA, times=2)
         sandbox.plan(fault)
         paginator = client.list_phone_numbers(LARGE_WABA)
         with pytest.raises(WaPhoneError):
@@ -305,9 +305,9 @@ async def test_a_smaller_page_is_kept_although_another_error_came(fault: Fault) 
         assert {request.query["limit"] for request in sandbox.requests} == {"25"}
 
 
-async def test_halving_begins_at_what_was_asked_for_and_ends_with_the_walk() -> None:
+async def test_halving_begins_at_the_requested_limit_and_ends_with_the_list() -> None:
     async with serving() as (sandbox, client):
-        sandbox.plan(PLEASE_LESS, times=1)
+        sandbox.plan(TOO_MUCH_DATA, times=1)
         assert len(await client.session.paginate(f"{LARGE_WABA}/phone_numbers")) == 250
         assert [request.query.get("limit") for request in sandbox.requests[:3]] == [None, "12", "12"]
         sandbox.requests.clear()
@@ -315,7 +315,7 @@ async def test_halving_begins_at_what_was_asked_for_and_ends_with_the_walk() -> 
         assert {request.query["limit"] for request in sandbox.requests} == {"100"}
 
 
-async def test_each_refusal_has_its_own_remedy_in_one_call() -> None:
+async def test_each_cause_has_its_own_remedy_in_one_call() -> None:
     def provide(_: str, rejected: str | None) -> str:
         return "a-new-invented-token" if rejected else "an-old-invented-token"
 
@@ -346,7 +346,7 @@ async def test_total_timeout_cuts_a_running_attempt() -> None:
     assert (len(server.requests), caught.value.attempts) == (1, 1)
 
 
-async def test_total_timeout_of_the_policy_holds_unless_told() -> None:
+async def test_total_timeout_is_the_policys_by_default() -> None:
     async with against(hang, retry=RetryPolicy(total_timeout=0.05)) as (_, client):
         with pytest.raises(RequestTimeoutError):
             await client.list_phone_numbers("1234")
@@ -399,7 +399,7 @@ async def test_200_calls_at_once_go_through_one_client() -> None:
 async def test_calls_in_flight_are_bounded_before_their_time_runs() -> None:
     async def slow(connection: Connection) -> None:
         await asyncio.sleep(0.1)
-        await answer(EMPTY_LIST)(connection)
+        await respond(EMPTY_LIST)(connection)
 
     once = RetryPolicy(max_attempts=1)
     async with against(slow, timeout=10.0, retry=once, throttle=Unthrottled()) as (server, client):
@@ -407,7 +407,7 @@ async def test_calls_in_flight_are_bounded_before_their_time_runs() -> None:
         assert server.connections == 100
 
 
-async def test_no_slot_is_held_during_a_wait() -> None:
+async def test_no_slot_is_taken_during_a_wait() -> None:
     async with serving(retry=RetryPolicy(first_wait=60)) as (sandbox, client):
         sandbox.plan(Fault.status(503), times=150, node=SMALL_WABA)
         waiting = [asyncio.create_task(client.list_phone_numbers(SMALL_WABA).collect()) for _ in range(150)]
@@ -417,24 +417,24 @@ async def test_no_slot_is_held_during_a_wait() -> None:
         await cancelled(waiting)
 
 
-async def test_who_gives_up_waiting_for_a_slot_keeps_nobody_else_from_one() -> None:
+async def test_calls_that_stop_waiting_for_a_slot_block_no_other() -> None:
     release = asyncio.Event()
 
-    async def held(connection: Connection) -> None:
+    async def delayed(connection: Connection) -> None:
         await release.wait()
-        await answer(EMPTY_LIST)(connection)
+        await respond(EMPTY_LIST)(connection)
 
-    async with against(held, throttle=Unthrottled()) as (server, client):
+    async with against(delayed, throttle=Unthrottled()) as (server, client):
         calls = [asyncio.create_task(client.list_phone_numbers("1234").collect()) for _ in range(300)]
         while len(server.requests) < 100:
             await asyncio.sleep(0.01)
-        impatient = asyncio.gather(
+        timed_out = asyncio.gather(
             *(client.list_phone_numbers("1234", total_timeout=0.5).collect() for _ in range(20)),
             return_exceptions=True,
         )
-        assert {type(result) for result in await impatient} == {RequestTimeoutError}
-        given_up = calls[50:250]  # some in flight, some waiting
-        for call in given_up:
+        assert {type(result) for result in await timed_out} == {RequestTimeoutError}
+        cancelled_calls = calls[50:250]  # some in flight, some waiting
+        for call in cancelled_calls:
             call.cancel()
         release.set()
         results = await asyncio.gather(*calls, return_exceptions=True)
@@ -452,7 +452,7 @@ async def cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
 # Versions
 
 
-async def test_another_version_than_asked_for_is_logged_once_a_client(caplog: pytest.LogCaptureFixture) -> None:
+async def test_another_version_than_the_requested_one_is_logged_once_a_client(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(api_version="v3.0") as (_, client):
         for _ in range(2):
             await client.list_phone_numbers(SMALL_WABA)
@@ -465,7 +465,7 @@ async def test_another_version_than_asked_for_is_logged_once_a_client(caplog: py
     )
 
 
-async def test_the_version_asked_for_is_not_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_requested_version_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "wa_phone_async")
     async with serving() as (_, client):
         await client.list_phone_numbers(SMALL_WABA)
@@ -478,7 +478,7 @@ async def test_the_version_asked_for_is_not_worth_a_warning(caplog: pytest.LogCa
 
 async def test_any_node_can_be_read_and_links_stay_out() -> None:
     body = '{"id":"1234","phone_numbers":{"data":[],"paging":{"next":"https://x/?access_token=t","cursors":{}}}}'
-    async with against(answer(body)) as (server, client):
+    async with against(respond(body)) as (server, client):
         node = await client.session.get("1234", {"fields": "id,phone_numbers"})
         assert node == {"id": "1234", "phone_numbers": {"data": [], "paging": {"cursors": {}}}}
         await client.session.get("1234")
@@ -488,7 +488,7 @@ async def test_any_node_can_be_read_and_links_stay_out() -> None:
     ]
 
 
-async def test_any_list_can_be_walked_as_plain_json() -> None:
+async def test_any_edge_can_be_listed_as_plain_json() -> None:
     async with serving() as (sandbox, client):
         rows: list[dict[str, Any]] = await client.session.paginate(
             f"{SMALL_WABA}/phone_numbers", {"fields": "id"}, limit=2
@@ -532,13 +532,13 @@ async def test_a_path_is_checked_before_anything_is_sent(path: Any) -> None:
         assert not sandbox.requests
 
 
-def test_a_list_of_a_bad_path_is_refused_before_it_is_walked() -> None:
+def test_an_invalid_path_of_a_list_raises_before_the_first_page() -> None:
     with pytest.raises(InvalidArgumentError, match="path must be relative"):
         GraphSession(TOKEN).paginate("../me")
 
 
 @given(st.text() | st.from_regex(r"[\w./%:?#\\@-]*", fullmatch=True))
-def test_whatever_passes_for_a_path_stays_below_the_version(path: str) -> None:
+def test_any_valid_path_stays_below_the_version(path: str) -> None:
     try:
         GraphSession(TOKEN).paginate(path)
     except InvalidArgumentError:
@@ -549,17 +549,17 @@ def test_whatever_passes_for_a_path_stays_below_the_version(path: str) -> None:
     assert joined.raw_query_string == joined.raw_fragment == ""
 
 
-async def test_a_walk_has_the_token_the_retries_and_the_paging_of_every_list() -> None:
+async def test_a_list_of_any_edge_has_the_token_the_retries_and_the_paging() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(Fault.status(503), times=2)
-        walk = client.session.paginate(f"{LARGE_WABA}/phone_numbers", model=PhoneNumber, limit=100)
-        assert [type(number) for number in await walk] == [PhoneNumber] * 250
+        paginator = client.session.paginate(f"{LARGE_WABA}/phone_numbers", model=PhoneNumber, limit=100)
+        assert [type(number) for number in await paginator] == [PhoneNumber] * 250
         assert [request.status for request in sandbox.requests] == [503, 503, 200, 200, 200]
         assert set(tokens(sandbox)) == {TOKEN}
 
 
 @pytest.mark.parametrize("name", ["access_token", "appsecret_proof"])
-async def test_no_secret_is_taken_as_a_parameter_of_a_url(name: str) -> None:
+async def test_no_secret_is_allowed_as_a_parameter_of_a_url(name: str) -> None:
     session = GraphSession(TOKEN)
     with pytest.raises(InvalidArgumentError, match=rf"^params must be without {name}: the session sends its own with"):
         await session.get("1234", {"fields": "id", name: "x"})
@@ -567,11 +567,11 @@ async def test_no_secret_is_taken_as_a_parameter_of_a_url(name: str) -> None:
         session.paginate("1234/phone_numbers", {name: "x"})
 
 
-# Whose budget
+# Whose quota
 
 
 @pytest.mark.parametrize("waba_id", ["me", "", 5, "../1", "1\n"], ids=repr)
-async def test_the_id_of_a_budget_is_checked(waba_id: Any) -> None:
+async def test_waba_id_is_checked(waba_id: Any) -> None:
     session = GraphSession(TOKEN)
     with pytest.raises(InvalidArgumentError, match="waba_id must be the id of the account"):
         session.paginate("1234/edge", waba_id=waba_id)
@@ -582,15 +582,15 @@ async def test_the_id_of_a_budget_is_checked(waba_id: Any) -> None:
 PAGE_OF_FOUR = '{"data":[{"id":"1"}],"paging":{"cursors":{"after":"A"},"next":"https://x"}}'
 
 
-async def of_budgets(waba_id: str | EllipsisType | None, app_quota: int | None = None) -> list[bool]:
-    """Read a node twice and a list of two pages, with budgets of one call; say of each which was sent."""
+async def which_are_sent(waba_id: str | EllipsisType | None, app_quota: int | None = None) -> list[bool]:
+    """Read a node twice, and a list of two pages, with a quota of one call. Return which calls were sent."""
     sent = list[bool]()
     throttle = Throttle(quota=1, app_quota=app_quota)
-    plays = [answer('{"id":"1234"}')] * 2 + [answer(PAGE_OF_FOUR), answer(EMPTY_LIST)]
+    plays = [respond('{"id":"1234"}')] * 2 + [respond(PAGE_OF_FOUR), respond(EMPTY_LIST)]
     async with against(*plays, throttle=throttle) as (_, client):
-        walk: AsyncPaginator[Any] = client.session.paginate("1234/edge", waba_id=waba_id)
+        paginator: AsyncPaginator[Any] = client.session.paginate("1234/edge", waba_id=waba_id)
         reads = [client.session.get("1234", waba_id=waba_id) for _ in range(2)]
-        for call in (*reads, walk.next_page(), walk.next_page()):
+        for call in (*reads, paginator.next_page(), paginator.next_page()):
             try:
                 await call
             except RateLimitError as error:
@@ -600,16 +600,16 @@ async def of_budgets(waba_id: str | EllipsisType | None, app_quota: int | None =
     return sent
 
 
-async def test_a_call_takes_the_budget_of_the_id_at_the_head_of_its_path_unless_told() -> None:
-    assert await of_budgets(...) == await of_budgets("5678") == [True, False, False, False]
+async def test_a_call_uses_the_quota_of_the_id_at_the_head_of_its_path_by_default() -> None:
+    assert await which_are_sent(...) == await which_are_sent("5678") == [True, False, False, False]
 
 
-async def test_a_call_that_is_on_no_account_takes_only_the_apps_budget() -> None:
-    assert await of_budgets(None) == [True, True, True, True]
-    assert await of_budgets(None, app_quota=2) == [True, True, False, False]
+async def test_a_call_on_no_account_uses_only_the_apps_quota() -> None:
+    assert await which_are_sent(None) == [True, True, True, True]
+    assert await which_are_sent(None, app_quota=2) == [True, True, False, False]
 
 
-async def test_a_write_takes_the_budget_that_it_is_told() -> None:
+async def test_a_write_uses_the_quota_of_waba_id() -> None:
     async with serving(throttle=Throttle(quota=1)) as (sandbox, client):
         for number in range(3):
             body = {"phone_number": f"1631555100{number}", "verified_name": "Acme"}
@@ -640,11 +640,11 @@ async def test_a_call_beyond_the_quota_says_whose_it_is_and_what_limits_the_wait
             await client.session.get(path, waba_id=waba_id, total_timeout=total_timeout)
 
 
-async def test_the_usage_of_a_call_is_that_of_its_budget() -> None:
+async def test_the_usage_of_a_call_is_that_of_its_quota() -> None:
     entries = '[{"type":"whatsapp_business_management","call_count":%d}]'
     buc = f'{{"5678":{entries % 7},"9999":{entries % 90}}}'
     headers = f'X-Business-Use-Case-Usage: {buc}\r\nX-App-Usage: {{"call_count":3}}\r\n'
-    async with against(answer('{"id":"1"}', headers=headers)) as (_, client):
+    async with against(respond('{"id":"1"}', headers=headers)) as (_, client):
         events = list[Event]()
         client.subscribe(events.append)
         await client.session.get("1234", waba_id="5678")
@@ -656,14 +656,14 @@ async def test_the_usage_of_a_call_is_that_of_its_budget() -> None:
         assert usages == [client.last_usage("5678"), client.last_usage(None)]
 
 
-async def test_a_hold_of_what_is_no_account_is_told_by_the_id_that_was_called() -> None:
+async def test_without_an_account_the_throttle_events_name_the_id_of_the_path() -> None:
     async with serving() as (sandbox, client):
         events = list[Event]()
         client.subscribe(events.append)
         sandbox.plan(Fault.error(80008, headers=AT_ONCE))
         await client.session.get(f"{SMALL_WABA}/phone_numbers", waba_id=None)
-        holds = [event for event in events if isinstance(event, ThrottleStarted | ThrottleEnded)]
-        assert holds == [
+        throttling = [event for event in events if isinstance(event, ThrottleStarted | ThrottleEnded)]
+        assert throttling == [
             ThrottleStarted(node_id=SMALL_WABA, code=80008, seconds=0.0),
             ThrottleEnded(node_id=SMALL_WABA),
         ]
@@ -672,7 +672,7 @@ async def test_a_hold_of_what_is_no_account_is_told_by_the_id_that_was_called() 
 # The life of a session
 
 
-async def test_a_client_opens_on_first_use_and_says_when_it_is_closed() -> None:
+async def test_a_client_opens_on_first_use_and_raises_when_it_is_closed() -> None:
     async with Sandbox() as sandbox:
         client = PhoneNumberClient(TOKEN, base_url=sandbox.url)
         paginator = client.list_phone_numbers(LARGE_WABA)
@@ -714,7 +714,7 @@ async def test_a_borrowed_session_stays_open() -> None:
 
 
 @pytest.mark.parametrize("stage", ["token", "slot"])
-async def test_who_waited_while_the_client_closed_opens_nothing(stage: str) -> None:
+async def test_a_call_that_waits_while_the_client_closes_opens_nothing(stage: str) -> None:
     gate = asyncio.Event()
 
     async def provide(node_id: str, _: str | None) -> str:
@@ -738,7 +738,7 @@ async def test_who_waited_while_the_client_closed_opens_nothing(stage: str) -> N
         assert len(server.requests) == 100
 
 
-def test_used_bare_in_a_new_loop_after_the_old_one_ended_it_opens_anew() -> None:
+def test_used_in_a_new_loop_after_the_old_one_ended_it_opens_again() -> None:
     with Sandbox() as sandbox:
         client = PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=RetryPolicy(max_attempts=1))
 
@@ -759,7 +759,7 @@ def test_used_bare_in_a_new_loop_after_the_old_one_ended_it_opens_anew() -> None
 
 
 @pytest.mark.parametrize("then", ["read on", "close"])
-def test_a_loop_that_stopped_unclosed_has_ended_too(then: str) -> None:
+def test_a_loop_that_stopped_unclosed_counts_as_ended(then: str) -> None:
     with Sandbox() as sandbox:
         client = PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=RetryPolicy(max_attempts=1))
         first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
@@ -772,7 +772,7 @@ def test_a_loop_that_stopped_unclosed_has_ended_too(then: str) -> None:
             loop.close()
 
 
-async def forget(clients: list[PhoneNumberClient], *, in_a_thread: bool) -> None:
+async def collect_garbage(clients: list[PhoneNumberClient], *, in_a_thread: bool) -> None:
     clients.clear()
     if in_a_thread:
         await asyncio.to_thread(gc.collect)
@@ -781,7 +781,7 @@ async def forget(clients: list[PhoneNumberClient], *, in_a_thread: bool) -> None
 
 
 @pytest.mark.parametrize("in_a_thread", [False, True])
-async def test_a_client_that_is_forgotten_is_closed_with_a_warning(
+async def test_a_client_that_is_garbage_collected_is_closed_with_a_warning(
     caplog: pytest.LogCaptureFixture, *, in_a_thread: bool
 ) -> None:
     async with Sandbox() as sandbox:
@@ -791,14 +791,14 @@ async def test_a_client_that_is_forgotten_is_closed_with_a_warning(
         assert clients[0].session._transport is not None
         opened = list(clients[0].session._transport._own.values())
         with pytest.warns(ResourceWarning, match="a client was not closed: use 'async with', or await its aclose"):
-            await forget(clients, in_a_thread=in_a_thread)
+            await collect_garbage(clients, in_a_thread=in_a_thread)
         assert len(opened) == 2
         while not all(http.closed for http in opened):
             await asyncio.sleep(0)
     assert caplog.text == ""
 
 
-async def test_a_client_that_is_forgotten_after_it_was_closed_is_none_to_warn_of() -> None:
+async def test_a_closed_client_is_garbage_collected_without_a_warning() -> None:
     async with Sandbox() as sandbox:
         client = PhoneNumberClient(TOKEN, base_url=sandbox.url)
         await client.list_phone_numbers(SMALL_WABA)
@@ -807,7 +807,7 @@ async def test_a_client_that_is_forgotten_after_it_was_closed_is_none_to_warn_of
         gc.collect()
 
 
-async def test_in_a_second_loop_while_the_first_runs_it_says_so() -> None:
+async def test_in_a_second_loop_while_the_first_runs_it_raises() -> None:
     async with serving() as (_, client):
         await client.list_phone_numbers(SMALL_WABA)
         with pytest.raises(RuntimeError, match="in use by another running event loop"):
@@ -829,7 +829,7 @@ def test_a_borrowed_session_cannot_change_loops() -> None:
             asyncio.run(client.list_phone_numbers(SMALL_WABA).collect())
 
 
-async def test_a_borrowed_session_that_is_closed_says_so() -> None:
+async def test_a_borrowed_session_that_is_closed_raises() -> None:
     async with Sandbox() as sandbox:
         async with aiohttp.ClientSession() as http:
             client = PhoneNumberClient(TOKEN, base_url=sandbox.url, session=http)
@@ -842,7 +842,7 @@ async def test_a_server_that_went_away_is_a_transport_error_after_all_attempts()
         with pytest.raises(TransportError) as caught:
             await client.list_phone_numbers("1234")
         assert caught.value.attempts == 5
-        assert len(server.requests) == 10  # aiohttp puts a GET once more by itself
+        assert len(server.requests) == 10  # aiohttp itself sends a GET a second time
 
 
 @pytest.mark.parametrize(
@@ -855,7 +855,7 @@ async def test_a_server_that_went_away_is_a_transport_error_after_all_attempts()
         "http://example.com:443//c",
     ],
 )
-def test_the_address_is_that_of_its_text(base_url: str) -> None:
+def test_the_url_is_that_of_its_text(base_url: str) -> None:
     session = GraphSession(TOKEN, base_url=base_url)
     for params, query in (({}, ""), ({"after": "a=/ü,"}, "?after=a%3D%2F%C3%BC%2C")):
         url = session._url(GraphRequest(path="1234/phone_numbers", params=params), Secret(TOKEN))

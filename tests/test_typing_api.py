@@ -1,7 +1,7 @@
-"""typing_api.py names all that is public, is checked by both type checkers, and no line of it would do without a type.
+"""typing_api.py names all that is public, and each of its lines fails if a type becomes weaker.
 
-For that, both check it beside a copy of the package in which every annotation is `Any`, with the settings of the
-project: each of its lines has to fail then. nox runs it in the session `typing`, where the checkers are installed.
+To prove that, both type checkers check it beside a copy of the package in which every annotation is `Any`, with the
+settings of the project. Each line must fail then. nox runs this in the session `typing`, which has the checkers.
 """
 
 import ast
@@ -38,7 +38,7 @@ def public_names(module: str) -> Iterator[tuple[str, object]]:
 
 
 def members(kind: object) -> set[str]:
-    """The public attributes of a class that are its own to type: of an enum none, since each value is of it."""
+    """The public attributes that a class defines. None for an enum: each of its values has its type."""
     if not inspect.isclass(kind) or issubclass(kind, StrEnum):
         return set()
     own = [base for base in kind.__mro__ if base.__module__.startswith("wa_phone_async")]
@@ -48,7 +48,7 @@ def members(kind: object) -> set[str]:
 
 
 @pytest.mark.parametrize("module", FRONT_DOORS)
-def test_all_that_is_public_is_in_it(module: str) -> None:
+def test_typing_api_names_all_that_is_public(module: str) -> None:
     if module.endswith("redis"):
         pytest.importorskip("redis", reason="the extra `redis` is not installed")
     named = {node.id for node in ast.walk(TREE) if isinstance(node, ast.Name)}
@@ -59,18 +59,18 @@ def test_all_that_is_public_is_in_it(module: str) -> None:
     assert {f"{name}.{member}" for name in names for member in names[name] - reached} == set()
 
 
-def test_fixtures_are_what_the_reader_of_them_says(
+def test_fixtures_have_the_types_that_typing_api_states(
     graph_sandbox: Sandbox, virtual_time: asyncio.Runner, request: pytest.FixtureRequest
 ) -> None:
     reader = next(node for node in TREE.body if isinstance(node, ast.FunctionDef) and node.name == "test_of_a_reader")
-    said = {arg.arg: ast.unparse(arg.annotation) for arg in reader.args.args if arg.annotation}
+    stated = {arg.arg: ast.unparse(arg.annotation) for arg in reader.args.args if arg.annotation}
     given = {"graph_sandbox": graph_sandbox, "virtual_time": virtual_time}
-    assert said == {name: type(value).__name__ for name, value in given.items()}
-    assert given == {name: request.getfixturevalue(name) for name in said}
+    assert stated == {name: type(value).__name__ for name, value in given.items()}
+    assert given == {name: request.getfixturevalue(name) for name in stated}
 
 
 class Weaker(ast.NodeTransformer):
-    """Takes every type away: parameters, results, fields and aliases become `Any`, and any argument will do."""
+    """Removes every type: parameters, results, fields and aliases become `Any`, and any argument is accepted."""
 
     ANY = ast.parse("_Any", mode="eval").body
 
@@ -137,7 +137,7 @@ class Weaker(ast.NodeTransformer):
 
 @pytest.fixture(scope="module")
 def without_types(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with its settings, the file as it is, and a package that has lost its types."""
+    """A copy of the project with its settings and typing_api.py, and with a package without types."""
     project = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "pyproject.toml", project)
     shutil.copytree(ROOT / "examples", project / "examples")
@@ -151,20 +151,20 @@ def without_types(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(project: Path, *command: str) -> str:
-    """Without arguments, as nox does, so that the project's settings say what is checked."""
+    """Run a checker without arguments, as nox does: the settings of the project say what it checks."""
     module = [sys.executable, "-m", *command]
     done = subprocess.run(module, cwd=project, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout
 
 
-def lines_that_say_something() -> dict[int, str]:
+def lines_to_notice() -> dict[int, str]:
     texts = SOURCE.splitlines()
     calls = [node for node in ast.walk(TREE) if isinstance(node, ast.Call)]
     asserts = {
         call.lineno
         for call in calls
-        if ast.unparse(call.func) == "assert_type" and ast.unparse(call.args[1]) != "Any"  # which cannot be weaker
+        if ast.unparse(call.func) == "assert_type" and ast.unparse(call.args[1]) != "Any"  # cannot become weaker
     }
     mistakes = {number for number, text in enumerate(texts, 1) if "# type: ignore[" in text}
     return {number: texts[number - 1].strip() for number in sorted(asserts | mistakes)}
@@ -172,18 +172,18 @@ def lines_that_say_something() -> dict[int, str]:
 
 @pytest.mark.unmeasured
 @pytest.mark.timeout(300)
-def test_mypy_notices_each_type_that_is_gone(without_types: Path) -> None:
+def test_mypy_notices_each_missing_type(without_types: Path) -> None:
     pytest.importorskip("mypy")
-    said = run(without_types, "mypy", "--no-incremental", "--no-pretty")
-    noticed = {int(line) for line in re.findall(rf"^{re.escape(str(FILE))}:(\d+): error", said, re.MULTILINE)}
-    assert {line: text for line, text in lines_that_say_something().items() if line not in noticed} == {}
+    output = run(without_types, "mypy", "--no-incremental", "--no-pretty")
+    noticed = {int(line) for line in re.findall(rf"^{re.escape(str(FILE))}:(\d+): error", output, re.MULTILINE)}
+    assert {line: text for line, text in lines_to_notice().items() if line not in noticed} == {}
 
 
 @pytest.mark.unmeasured
 @pytest.mark.timeout(300)
-def test_pyright_notices_each_type_that_is_gone(without_types: Path) -> None:
+def test_pyright_notices_each_missing_type(without_types: Path) -> None:
     pytest.importorskip("pyright")
-    said = run(without_types, "pyright", "--outputjson", "--pythonpath", sys.executable)
-    errors = [each for each in json.loads(said)["generalDiagnostics"] if each["severity"] == "error"]
+    output = run(without_types, "pyright", "--outputjson", "--pythonpath", sys.executable)
+    errors = [each for each in json.loads(output)["generalDiagnostics"] if each["severity"] == "error"]
     noticed = {each["range"]["start"]["line"] + 1 for each in errors if each["file"].endswith(FILE.name)}
-    assert {line: text for line, text in lines_that_say_something().items() if line not in noticed} == {}
+    assert {line: text for line, text in lines_to_notice().items() if line not in noticed} == {}

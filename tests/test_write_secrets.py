@@ -1,4 +1,4 @@
-"""Nobody but the caller sees a code or a PIN, whatever goes wrong and whatever the API echoes."""
+"""No code and no PIN is in anything that people read, whatever fails and whatever the API echoes."""
 
 import base64
 import json
@@ -13,15 +13,15 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
+from misbehaving import Play, RawServer, hang, hang_up, raw, reset, respond
 from secrecy import (
     Call,
-    all_that_is_logged,
-    all_that_is_said,
+    check_cancelled,
+    check_without_server,
     debugging,
     error_of,
-    look_where_cancelled,
-    look_where_nobody_is,
+    everything_logged,
+    everything_shown,
 )
 
 from wa_phone_async import GraphAPIError, PhoneNumberClient, RetryPolicy, WaPhoneError
@@ -36,36 +36,36 @@ QUICK = RetryPolicy(first_wait=0.001, max_attempts=2)
 
 CALLS: dict[str, Call] = {
     "verify_code": lambda client: client.verify_code(ID, DASHED),
-    "register": lambda client: client.register(ID, pin=SECRET, timeout=0.1),
+    "register": lambda client: client.register(ID, pin=SECRET, timeout=1.0),
     "set_pin": lambda client: client.set_two_step_verification_pin(ID, SECRET),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
-def assert_silent(text: str) -> None:
-    """No form of the secret stands in it by itself; addresses and longer numbers may have its digits by chance."""
+def assert_no_secret(text: str) -> None:
+    """No form of the secret is in the text by itself. Addresses and longer numbers may have its digits by chance."""
     text = re.sub(r"0x[0-9a-f]+", "", text)
     encoded = base64.b64encode(SECRET.encode()).decode()
     for form in (rf"(?<![0-9.]){SECRET}(?![0-9])", DASHED, encoded, rf"(?<![0-9.]){int(SECRET)}(?![0-9])"):
         assert not re.search(form, text), text
 
 
-def assert_unsaid(error: BaseException) -> None:
-    for text in all_that_is_said(error):
-        assert_silent(text)
+def assert_no_secret_in(error: BaseException) -> None:
+    for text in everything_shown(error):
+        assert_no_secret(text)
 
 
 @pytest.fixture(autouse=True)
 def quiet_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(1)
     yield
-    for text in all_that_is_logged(caplog):
-        assert_silent(text)
+    for text in everything_logged(caplog):
+        assert_no_secret(text)
 
 
 @asynccontextmanager
 async def client_of(url: str, **settings: Any) -> AsyncIterator[PhoneNumberClient]:
-    async with debugging(), PhoneNumberClient(TOKEN, base_url=url, retry=QUICK, timeout=0.1, **settings) as client:
+    async with debugging(), PhoneNumberClient(TOKEN, base_url=url, retry=QUICK, timeout=1.0, **settings) as client:
         yield client
 
 
@@ -91,9 +91,9 @@ async def test_what_the_api_echoes_is_hidden_in_every_text(code: int | None, sta
         async with client_of(sandbox.url) as client:
             error = await error_of(call, client)
         assert isinstance(error, WaPhoneError)
-        assert_unsaid(error)
-        assert_silent(repr(pickle.dumps(error)))
-        assert_silent(repr(sandbox.requests))
+        assert_no_secret_in(error)
+        assert_no_secret(repr(pickle.dumps(error)))
+        assert_no_secret(repr(sandbox.requests))
         if isinstance(error, GraphAPIError):
             assert error.message.startswith(f"Wrong: {HIDDEN} ({HIDDEN}) {HIDDEN}")
             assert error.code == code
@@ -102,7 +102,7 @@ async def test_what_the_api_echoes_is_hidden_in_every_text(code: int | None, sta
 async def test_a_pin_with_the_digits_of_an_error_code_hides_no_code() -> None:
     body = '{"error":{"message":"(#133005) Wrong PIN 133005","code":"133005"}}'
     async with (
-        RawServer([answer(body, status="400 Bad Request")]) as server,
+        RawServer([respond(body, status="400 Bad Request")]) as server,
         PhoneNumberClient(TOKEN, base_url=server.url) as client,
     ):
         with pytest.raises(GraphAPIError) as caught:
@@ -118,31 +118,31 @@ async def test_a_pin_with_the_digits_of_an_error_code_hides_no_code() -> None:
         pytest.param(reset, id="reset"),
         pytest.param(hang, id="time-out"),
         pytest.param(raw(f"HTTP/1.1 {ECHO}\r\n\r\n".encode()), id="garbage"),
-        pytest.param(answer(f"<html>{ECHO}</html>"), id="html"),
-        pytest.param(answer(f'{{"success":"{SECRET}"}}'), id="a wrong type"),
-        pytest.param(answer(f'{{"id":"{SECRET}"}}'), id="another shape"),
-        pytest.param(answer(f'{{"success":false,"pin":"{SECRET}"}}'), id="not successful"),
-        pytest.param(answer(ECHO * 1000), id="larger than max_body"),
-        pytest.param(answer(status="302 Found", headers=f"Location: https://x/?t={SECRET}\r\n"), id="a redirect"),
+        pytest.param(respond(f"<html>{ECHO}</html>"), id="html"),
+        pytest.param(respond(f'{{"success":"{SECRET}"}}'), id="a wrong type"),
+        pytest.param(respond(f'{{"id":"{SECRET}"}}'), id="an invalid value"),
+        pytest.param(respond(f'{{"success":false,"pin":"{SECRET}"}}'), id="not successful"),
+        pytest.param(respond(ECHO * 1000), id="larger than max_body"),
+        pytest.param(respond(status="302 Found", headers=f"Location: https://x/?t={SECRET}\r\n"), id="a redirect"),
     ],
 )
-async def test_no_misbehaviour_makes_a_code_visible(play: Play, call: Call) -> None:
+async def test_no_bad_response_makes_a_code_visible(play: Play, call: Call) -> None:
     async with RawServer([play]) as server, client_of(server.url, max_body=5000) as client:
         error = await error_of(call, client)
         assert isinstance(error, WaPhoneError)
-        assert_unsaid(error)
+        assert_no_secret_in(error)
         assert json.loads(server.requests[0].body)
-        assert_silent(repr([request.target for request in server.requests]))
+        assert_no_secret(repr([request.target for request in server.requests]))
 
 
 @each_call
-async def test_nobody_there_makes_no_code_visible(call: Call) -> None:
-    await look_where_nobody_is(call, client_of, assert_unsaid)
+async def test_a_missing_server_makes_no_code_visible(call: Call) -> None:
+    await check_without_server(call, client_of, assert_no_secret_in)
 
 
 @each_call
 async def test_a_cancellation_makes_no_code_visible(call: Call) -> None:
-    await look_where_cancelled(call, client_of, assert_unsaid)
+    await check_cancelled(call, client_of, assert_no_secret_in)
 
 
 @each_call
@@ -151,10 +151,10 @@ async def test_a_token_provider_that_fails_makes_no_code_visible(call: Call) -> 
         raise LookupError("no token")
 
     async with PhoneNumberClient(provide, base_url="http://127.0.0.1:9") as client:
-        assert_unsaid(await error_of(call, client))
+        assert_no_secret_in(await error_of(call, client))
 
 
-BAD: dict[str, Call] = {
+INVALID: dict[str, Call] = {
     "a code": lambda client: client.verify_code(ID, f"{DASHED} "),
     "bytes": lambda client: client.verify_code(ID, SECRET.encode()),  # type: ignore[arg-type]  # the mistake
     "a pin": lambda client: client.register(ID, pin=f"{SECRET}x"),
@@ -166,37 +166,37 @@ BAD: dict[str, Call] = {
 }
 
 
-@pytest.mark.parametrize("call", BAD.values(), ids=BAD)
-async def test_a_bad_argument_makes_no_code_visible(call: Call) -> None:
+@pytest.mark.parametrize("call", INVALID.values(), ids=INVALID)
+async def test_an_invalid_argument_makes_no_code_visible(call: Call) -> None:
     async with client_of("http://127.0.0.1:9") as client:
         error = await error_of(call, client)
         assert isinstance(error, WaPhoneError)
-        assert_unsaid(error)
+        assert_no_secret_in(error)
 
 
-async def test_when_all_goes_well_no_url_no_event_and_no_record_shows_a_code() -> None:
-    said = list[str]()
+async def test_without_errors_no_url_no_event_and_no_record_shows_a_code() -> None:
+    shown = list[str]()
 
     async def note(_session: object, _context: object, params: Any) -> None:
-        said.append(f"{params.url} {params!r}")
+        shown.append(f"{params.url} {params!r}")
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(note)
     trace.on_request_end.append(note)
     with Sandbox() as sandbox:
         async with client_of(
-            sandbox.url, trace_configs=[trace], on_event=lambda event: said.append(f"{event!r}")
+            sandbox.url, trace_configs=[trace], on_event=lambda event: shown.append(f"{event!r}")
         ) as client:
             number = sandbox.numbers(SMALL_WABA)[0]["id"]
             await client.request_code(number)
             await client.verify_code(number, sandbox.inbox[0].code)
-            confirmed = await client.set_two_step_verification_pin(number, SECRET)
+            response = await client.set_two_step_verification_pin(number, SECRET)
             await client.register(number, pin=SECRET)
-            said.extend([repr(confirmed), repr(sandbox.requests), repr(sandbox.inbox), repr(sandbox.webhooks)])
+            shown.extend([repr(response), repr(sandbox.requests), repr(sandbox.inbox), repr(sandbox.webhooks)])
             code = sandbox.inbox[0].code.replace("-", "")
-            assert all(code not in text for text in said)
-            for text in said:
-                assert_silent(text)
+            assert all(code not in text for text in shown)
+            for text in shown:
+                assert_no_secret(text)
 
 
 @given(st.from_regex(r"[0-9]{6}", fullmatch=True), st.text(), st.integers())
@@ -209,6 +209,6 @@ def test_a_secret_of_digits_is_hidden_as_a_number_too(secret: str, text: str, nu
     assert (hidden["c"], hidden["d"]) == (True, 1.5)
 
 
-def test_bytes_that_hide_themselves_are_what_they_are() -> None:
+def test_secret_bytes_are_bytes_with_a_hidden_repr() -> None:
     secret = SecretBytes(b"pin")
     assert (secret, repr(secret)) == (b"pin", f"b'{HIDDEN}'")

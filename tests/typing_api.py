@@ -1,8 +1,8 @@
 # pyright: reportUnnecessaryTypeIgnoreComment=true
-"""What the types of the public API are: mypy and pyright check it, and nobody runs it.
+"""The types of the public API. mypy and pyright check this file, and nothing runs it.
 
-`assert_type` says what a call gives; a line with `type: ignore` is a mistake, and both checkers must see it. A type
-that became weaker makes a line of either kind fail, which test_typing_api.py proves for every one of them.
+`assert_type` states the type of an expression. A line with `type: ignore` is a mistake that both checkers must report.
+If a type becomes weaker, a line of either kind fails: test_typing_api.py proves that for each of these lines.
 """
 
 from asyncio import Runner
@@ -56,7 +56,7 @@ async def an_async_listener(_: wa.Event) -> None: ...
 
 
 class OwnClient(wa.PhoneNumberClient):
-    """What a subclass makes is of its own type."""
+    """The class methods of a subclass return its own type."""
 
 
 async def clients_are_made(session: aiohttp.ClientSession, graph: wa.GraphSession) -> None:
@@ -73,7 +73,7 @@ async def clients_are_made(session: aiohttp.ClientSession, graph: wa.GraphSessio
         assert_type(entered, wa.GraphSession)
 
     wa.PhoneNumberClient(b"token")  # type: ignore[arg-type]  # a token is text
-    wa.PhoneNumberClient(a_token_for_all)  # type: ignore[arg-type]  # a provider is told what was rejected
+    wa.PhoneNumberClient(a_token_for_all)  # type: ignore[arg-type]  # a provider also gets the rejected token
     wa.PhoneNumberClient("token", timeout="30")  # type: ignore[arg-type]  # seconds are a number
     wa.PhoneNumberClient("token", max_body=1.5)  # type: ignore[arg-type]  # whole bytes
     wa.PhoneNumberClient("token", retry=3)  # type: ignore[arg-type]  # a RetryPolicy
@@ -87,7 +87,7 @@ async def clients_are_made(session: aiohttp.ClientSession, graph: wa.GraphSessio
     wa.GraphSession(None)  # type: ignore[arg-type]  # it needs a token
 
 
-async def lists_are_walked(client: wa.PhoneNumberClient) -> None:
+async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
     paginator = client.list_phone_numbers(
         "1",
         fields=wa.ALL_FIELDS,
@@ -215,11 +215,11 @@ async def one_number_is_read_and_written(client: wa.PhoneNumberClient) -> None:
     assert_type(await client.verify_code("1", "123-830", waba_id="2"), wa.SuccessResponse)
     assert_type(await client.register("1", pin="271828", timeout=60.0), wa.SuccessResponse)
     assert_type(await client.deregister("1", total_timeout=3), wa.SuccessResponse)
-    confirmation = await client.set_two_step_verification_pin("1", "271828")
-    assert_type(confirmation, wa.SuccessResponse)
-    assert_type(confirmation.success, bool)
-    assert_type(confirmation.id, str | None)
-    assert_type(confirmation.extra, wa.Extra)
+    success = await client.set_two_step_verification_pin("1", "271828")
+    assert_type(success, wa.SuccessResponse)
+    assert_type(success.success, bool)
+    assert_type(success.id, str | None)
+    assert_type(success.extra, wa.Extra)
 
     ensured = await client.ensure_phone_number("1", phone_number="16315551000", recheck_delays=(0.5, 1))
     assert_type(ensured, wa.EnsuredPhoneNumber)
@@ -342,7 +342,7 @@ def status_of(number: wa.PhoneNumber) -> str | None:
 Wait: TypeAlias = wa.ThrottleStarted | wa.ThrottleEnded | wa.QuotaWaitStarted | wa.QuotaWaitEnded
 
 
-async def events_are_told(client: wa.PhoneNumberClient, node_ids: list[str]) -> None:
+async def events_are_dispatched(client: wa.PhoneNumberClient, node_ids: list[str]) -> None:
     def listen(event: wa.Event) -> None:
         assert_type(event, wa.CallFinished | wa.RetryPlanned | Wait | wa.ListFinished)
         assert_type(event.node_id, str)
@@ -390,9 +390,9 @@ async def events_are_told(client: wa.PhoneNumberClient, node_ids: list[str]) -> 
 
     def listen_to_calls(_: wa.CallFinished) -> None: ...
 
-    client.subscribe(listen_to_calls)  # type: ignore[arg-type]  # all events come, not those alone
+    client.subscribe(listen_to_calls)  # type: ignore[arg-type]  # a listener gets all events
     client.session.subscribe(listen_to_calls)  # type: ignore[arg-type]  # the same
-    client.subscribe(node_ids.append)  # type: ignore[arg-type]  # it is told an Event
+    client.subscribe(node_ids.append)  # type: ignore[arg-type]  # it gets an Event
     client.subscribe(listen, lists="all")  # type: ignore[arg-type]  # a truth value
 
 
@@ -465,10 +465,10 @@ async def quotas_are_kept(client: wa.PhoneNumberClient, limiter: wa.RateLimiter)
     wa.Throttle(5_000)  # type: ignore[call-arg]  # whose quota it is, is named
     wa.Throttle(quota=0.5)  # type: ignore[arg-type]  # whole calls
     wa.RetryPolicy(3)  # type: ignore[call-arg]  # what is 3?
-    wa.RetryPolicy(max_attempts=2.5)  # type: ignore[arg-type]  # whole tries
+    wa.RetryPolicy(max_attempts=2.5)  # type: ignore[arg-type]  # whole attempts
     wa.RetryPolicy(max_wait=None)  # type: ignore[arg-type]  # each wait ends
     wa.RetryPolicy(first_wait="1")  # type: ignore[arg-type]  # seconds
-    RedisThrottle("redis://")  # type: ignore[call-arg]  # whose quotas?
+    RedisThrottle("redis://")  # type: ignore[call-arg]  # of which app?
     RedisThrottle("redis://", app_id=1)  # type: ignore[arg-type]  # an id is text
     client.last_usage(1)  # type: ignore[arg-type]  # an id is text
 
@@ -543,7 +543,7 @@ async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, 
 def extras_are_typed(dask_client: distributed.Client, client: wa.PhoneNumberClient) -> None:
     assert_type(client_from_env(), wa.PhoneNumberClient)
     assert_type(instrument(client, attributes={"team": "shoes"}), Callable[[], None])
-    # An asynchronous client of Dask gives an awaitable of the summary, which no type of it tells.
+    # An asynchronous client of Dask returns an awaitable of the summary, but its types do not say so.
     assert_type(export_on_a_cluster(dask_client, ["1"], client_from_env, "out", chunk=3, fields="id"), Any)
 
     instrument("token")  # type: ignore[arg-type]  # a client or its session
@@ -555,7 +555,7 @@ def extras_are_typed(dask_client: distributed.Client, client: wa.PhoneNumberClie
 
 def errors_keep_what_is_known(
     error: wa.WaPhoneError,
-    refusal: wa.GraphAPIError,
+    api_error: wa.GraphAPIError,
     unknown: wa.OutcomeUnknownError,
     ambiguous: wa.AmbiguousNumberError,
     timeout: wa.WaitTimeoutError,
@@ -564,16 +564,16 @@ def errors_keep_what_is_known(
     assert_type(error.retry_after, float | None)
     assert_type(error.retryable, bool)
     assert_type(error.seconds_left, float | None)
-    assert_type(refusal.message, str)
-    assert_type(refusal.http_status, int | None)
-    assert_type(refusal.code, int | None)
-    assert_type(refusal.error_subcode, int | None)
-    assert_type(refusal.type, str | None)
-    assert_type(refusal.fbtrace_id, str | None)
-    assert_type(refusal.is_transient, bool | None)
-    assert_type(refusal.error_user_title, str | None)
-    assert_type(refusal.error_user_msg, str | None)
-    assert_type(refusal.error_data, Mapping[str, Any] | str | None)
+    assert_type(api_error.message, str)
+    assert_type(api_error.http_status, int | None)
+    assert_type(api_error.code, int | None)
+    assert_type(api_error.error_subcode, int | None)
+    assert_type(api_error.type, str | None)
+    assert_type(api_error.fbtrace_id, str | None)
+    assert_type(api_error.is_transient, bool | None)
+    assert_type(api_error.error_user_title, str | None)
+    assert_type(api_error.error_user_msg, str | None)
+    assert_type(api_error.error_data, Mapping[str, Any] | str | None)
     assert_type(unknown.operation, str)
     assert_type(unknown.waba_id, str | None)
     assert_type(unknown.phone_number, str | None)
@@ -622,7 +622,7 @@ def errors_are_a_tree() -> None:
         wa.WebhookSignatureError,
         wa.WaitError,
     ]
-    _refusals: list[type[wa.GraphAPIError]] = [
+    _api_errors: list[type[wa.GraphAPIError]] = [
         wa.BadRequestError,
         wa.AuthenticationError,
         wa.PermissionDeniedError,

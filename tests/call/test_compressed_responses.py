@@ -1,4 +1,4 @@
-"""Compressed answers are asked for and read; what is cut, garbled or a bomb is an error that says so."""
+"""Compressed responses are accepted and read. One that is cut, garbled or a bomb is an error that says so."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from misbehaving import Play, RawServer, answer, raw
+from misbehaving import Play, RawServer, raw, respond
 
 from wa_phone_async import (
     DecodeError,
@@ -34,7 +34,7 @@ MEBIBYTE = 2**20
 
 
 def module(*names: str) -> Any:
-    """The first of these packages that is there, or a skipped test."""
+    """Import the first of these packages that is installed, or skip the test."""
     *first, last = names
     for name in first:
         try:
@@ -45,7 +45,7 @@ def module(*names: str) -> Any:
 
 
 def raw_deflate(data: bytes) -> bytes:
-    """Deflate as some servers misread the standard: without the header of zlib."""
+    """Deflate without the header of zlib, as some servers misread the standard."""
     compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return compressor.compress(data) + compressor.flush()
 
@@ -70,7 +70,7 @@ codecs = pytest.mark.parametrize(("name", "compress"), CODECS)
 
 
 def encoded(name: str, body: bytes) -> Play:
-    return answer(body, headers=f"Content-Encoding: {name}\r\n")
+    return respond(body, headers=f"Content-Encoding: {name}\r\n")
 
 
 @asynccontextmanager
@@ -81,11 +81,11 @@ async def against(*plays: Play, **options: Unpack[Settings]) -> AsyncIterator[tu
             yield server, client
 
 
-# What is asked for and read
+# Accepted and read
 
 
 @codecs
-async def test_what_can_be_read_is_asked_for_and_read(name: str, compress: Compress) -> None:
+async def test_an_encoding_that_can_be_read_is_accepted_and_read(name: str, compress: Compress) -> None:
     async with against(encoded(name, compress(PAGE))) as (server, client):
         numbers = await client.list_phone_numbers("1234")
     assert [number.id for number in numbers] == ["106540352242922", "106540352242923"]
@@ -93,7 +93,7 @@ async def test_what_can_be_read_is_asked_for_and_read(name: str, compress: Compr
 
 
 @codecs
-async def test_compressed_answers_are_read_in_pieces_too(name: str, compress: Compress) -> None:
+async def test_compressed_responses_are_read_in_pieces_too(name: str, compress: Compress) -> None:
     body = compress(PAGE)
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {name}\r\n".encode()
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
@@ -104,27 +104,27 @@ async def test_compressed_answers_are_read_in_pieces_too(name: str, compress: Co
 
 
 @codecs
-async def test_a_create_and_a_refusal_are_read_too(name: str, compress: Compress) -> None:
-    refusal = answer(
+async def test_a_create_and_an_api_error_are_read_too(name: str, compress: Compress) -> None:
+    rejected = respond(
         compress(b'{"error":{"message":"no","code":100}}'),
         status="400 Bad Request",
         headers=f"Content-Encoding: {name}\r\n",
     )
-    async with against(encoded(name, compress(b'{"id":"7"}')), refusal) as (_, client):
+    async with against(encoded(name, compress(b'{"id":"7"}')), rejected) as (_, client):
         assert (await client.create_phone_number("1234", **NUMBER)).id == "7"
         with pytest.raises(WaPhoneError, match="no"):
             await client.create_phone_number("1234", **NUMBER)
 
 
-async def test_a_lent_session_may_ask_for_less() -> None:
+async def test_a_borrowed_session_may_accept_fewer_encodings() -> None:
     async with aiohttp.ClientSession(headers={"Accept-Encoding": "identity"}) as session:
         async with Sandbox(compress=True) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
             await client.list_phone_numbers(LARGE_WABA, max_items=1)
-            lent = PhoneNumberClient(TOKEN, base_url=sandbox.url, session=session)
-            await lent.list_phone_numbers(LARGE_WABA, max_items=1)
-        asked = [request.headers["Accept-Encoding"] for request in sandbox.requests]
-    assert asked[0].startswith("gzip, deflate")
-    assert asked[1] == "identity"
+            borrower = PhoneNumberClient(TOKEN, base_url=sandbox.url, session=session)
+            await borrower.list_phone_numbers(LARGE_WABA, max_items=1)
+        accepted = [request.headers["Accept-Encoding"] for request in sandbox.requests]
+    assert accepted[0].startswith("gzip, deflate")
+    assert accepted[1] == "identity"
 
 
 async def test_a_list_of_a_sandbox_that_compresses() -> None:
@@ -186,7 +186,7 @@ damages = pytest.mark.parametrize(
 
 @codecs
 @damages
-async def test_a_read_of_what_is_damaged_is_repeated(
+async def test_a_read_with_a_damaged_response_is_retried(
     name: str, compress: Compress, damage: Callable[[str, bytes], Play]
 ) -> None:
     bad = damage(name, compress(PAGE))
@@ -202,7 +202,7 @@ async def test_a_read_of_what_is_damaged_is_repeated(
 
 @codecs
 @damages
-async def test_a_create_whose_answer_is_damaged_is_unknown_and_not_sent_again(
+async def test_a_create_with_a_damaged_response_is_unknown_and_not_retried(
     name: str, compress: Compress, damage: Callable[[str, bytes], Play]
 ) -> None:
     async with against(damage(name, compress(PAGE))) as (server, client):
@@ -214,20 +214,18 @@ async def test_a_create_whose_answer_is_damaged_is_unknown_and_not_sent_again(
 @codecs
 @given(data=st.data())
 @settings(max_examples=25)
-def test_whatever_bytes_come_there_is_a_value_or_an_error_of_ours(
-    name: str, compress: Compress, data: st.DataObject
-) -> None:
+def test_any_bytes_give_a_value_or_an_error_of_ours(name: str, compress: Compress, data: st.DataObject) -> None:
     body = bytearray(compress(PAGE))
     for place, byte in data.draw(st.lists(st.tuples(st.integers(0, len(body) - 1), st.integers(0, 255)), max_size=4)):
         body[place] = byte
     sent = bytes(body[: data.draw(st.integers(0, len(body)))]) + data.draw(st.binary(max_size=8))
 
-    async def ask() -> None:
+    async def read() -> None:
         async with against(encoded(name, sent), retry=RetryPolicy(max_attempts=1)) as (_, client):
             with contextlib.suppress(TransportError, DecodeError):
                 await client.list_phone_numbers("1234")
 
-    asyncio.run(ask())
+    asyncio.run(read())
 
 
 @pytest.mark.parametrize("clean", [False, True])
@@ -264,7 +262,7 @@ async def test_a_bomb_is_given_up_when_it_has_become_max_body(name: str, compres
 
 
 @pytest.mark.parametrize(("name", "compress"), [CODECS[0], CODECS[4]])
-async def test_many_small_members_are_no_way_around_it(name: str, compress: Compress) -> None:
+async def test_many_small_members_do_not_evade_the_limit(name: str, compress: Compress) -> None:
     async with against(encoded(name, compress(b" ") * 5000)) as (_, client):
         with pytest.raises(TransportError, match="damaged") as caught:
             await client.list_phone_numbers("1234")

@@ -1,4 +1,4 @@
-"""br is asked for where it can be read, and not where an old Brotli is there."""
+"""Accept-Encoding names br only with a Brotli that can limit what it decompresses."""
 
 import subprocess
 import sys
@@ -53,7 +53,7 @@ class OldCffi(New):
         (OldCffi, New, WITHOUT),
     ],
 )
-def test_br_is_asked_for_where_its_library_can_bound_what_it_reads(
+def test_br_is_accepted_if_its_library_can_limit_what_it_decompresses(
     brotlicffi: type | None, brotli: type | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, decompressor in (("brotlicffi", brotlicffi), ("brotli", brotli)):
@@ -62,16 +62,16 @@ def test_br_is_asked_for_where_its_library_can_bound_what_it_reads(
 
 
 @pytest.mark.parametrize("encodings", ["gzip, deflate", "gzip, deflate, zstd", "gzip"])
-def test_whatever_is_not_br_is_asked_for_as_it_is(encodings: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_encodings_stay_as_they_are(encodings: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "brotlicffi", None)
     monkeypatch.setitem(sys.modules, "brotli", None)
     assert readable_encodings(encodings) == encodings
 
 
-def test_what_aiohttp_asks_for_here_can_be_read() -> None:
-    asked = aiohttp.ClientRequest.DEFAULT_HEADERS[aiohttp.hdrs.ACCEPT_ENCODING]
-    assert asked.startswith("gzip, deflate")
-    assert readable_encodings(asked) == asked
+def test_all_that_aiohttp_accepts_here_can_be_read() -> None:
+    accepted = aiohttp.ClientRequest.DEFAULT_HEADERS[aiohttp.hdrs.ACCEPT_ENCODING]
+    assert accepted.startswith("gzip, deflate")
+    assert readable_encodings(accepted) == accepted
 
 
 PROGRAM = """
@@ -96,7 +96,7 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     "brotli", ["class Decompressor:\n    def process(self, data): return data", "raise ImportError"]
 )
-def test_with_an_old_brotli_or_none_lists_come_and_nobody_asks_for_br(brotli: str, tmp_path: Path) -> None:
+def test_with_an_old_brotli_or_none_lists_come_without_br(brotli: str, tmp_path: Path) -> None:
     (tmp_path / "brotli.py").write_text(brotli, encoding="utf-8")
     (tmp_path / "brotlicffi.py").write_text("raise ImportError", encoding="utf-8")
     program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}){PROGRAM}"
@@ -105,4 +105,4 @@ def test_with_an_old_brotli_or_none_lists_come_and_nobody_asks_for_br(brotli: st
     encodings, created = done.stdout.splitlines()
     assert "gzip" in encodings
     assert "br" not in encodings
-    assert created == "1"  # a server that sends br unasked is read as one whose answer was lost
+    assert created == "1"  # br that was not accepted cannot be read: the response is lost

@@ -1,4 +1,4 @@
-"""Requests: how they look in a URL, and how a refused one is asked differently, each cause once."""
+"""Requests: their URLs, and how an API error amends a request, each cause once."""
 
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
@@ -22,8 +22,8 @@ FULL = GraphRequest(
 )
 CREATE = GraphRequest(path=PATH, write=Write(path=PATH, body={"phone_number": "16315551000"}))
 
-TOKEN_REFUSED = AuthenticationError("Error validating access token", http_status=401, code=190)
-SORT_REFUSED = BadRequestError("(#100) Cannot sort by last_onboarded_time.desc_ascending", http_status=400, code=100)
+TOKEN_REJECTED = AuthenticationError("Error validating access token", http_status=401, code=190)
+SORT_REJECTED = BadRequestError("(#100) Cannot sort by last_onboarded_time.desc_ascending", http_status=400, code=100)
 TOO_MUCH = ServerError(
     "Please reduce the amount of data you're asking for, then retry your request", http_status=500, code=1
 )
@@ -60,9 +60,9 @@ def test_a_request_knows_its_node_and_whether_it_writes() -> None:
         (GraphRequest(path="1234", waba_id="5678"), "5678"),
         (GraphRequest(path="1234", waba_id=None), None),
     ],
-    ids=["head of the path", "told", "no account"],
+    ids=["head of the path", "named", "no account"],
 )
-def test_a_request_knows_whose_budget_it_takes(request_: GraphRequest, quota_id: str | None) -> None:
+def test_a_request_knows_whose_quota_it_uses(request_: GraphRequest, quota_id: str | None) -> None:
     assert request_.quota_id == quota_id
     assert attrs.evolve(request_, params={"limit": "1"}).quota_id == quota_id
 
@@ -124,32 +124,32 @@ def test_a_plain_string_goes_out_as_it_is(text: str, spelling: Any) -> None:
     assert Dialect(spelling).spell(text) == text
 
 
-def test_missing_fields_are_left_out_where_all_were_asked_for() -> None:
+def test_missing_fields_are_left_out_of_all_fields() -> None:
     dialect = Dialect(missing_fields=frozenset({"unified_cert_status", "username"}))
     assert fields_of(attrs.evolve(FULL, dialect=dialect)) == [
         name for name in ALL_FIELDS if name not in {"unified_cert_status", "username"}
     ]
 
 
-def test_a_missing_field_is_not_left_out_where_it_was_asked_for_by_name() -> None:
+def test_a_missing_field_that_the_caller_named_is_not_left_out() -> None:
     request = GraphRequest(
         path=PATH, params={"fields": "id,username"}, dialect=Dialect(missing_fields=frozenset({"username"}))
     )
     assert fields_of(request) == ["id", "username"]
 
 
-# --- asking differently
+# --- amended requests
 
 
-def test_a_sort_refused_for_its_spelling_is_sent_in_the_other_one_and_only_once() -> None:
-    other = amended(SORTED, SORT_REFUSED)
+def test_a_sort_that_the_api_rejects_gets_the_other_spelling_only_once() -> None:
+    other = amended(SORTED, SORT_REJECTED)
     assert other.query_string() == "sort=last_onboarded_time.desc"
-    assert amend(other, SORT_REFUSED) is None
+    assert amend(other, SORT_REJECTED) is None
 
 
 def test_the_spelling_goes_both_ways() -> None:
     request = attrs.evolve(SORTED, dialect=Dialect(sort_spelling="reference"))
-    assert amended(request, SORT_REFUSED).query_string() == "sort=last_onboarded_time_descending"
+    assert amended(request, SORT_REJECTED).query_string() == "sort=last_onboarded_time_descending"
 
 
 def test_a_field_that_does_not_exist_is_dropped_and_only_once() -> None:
@@ -181,19 +181,19 @@ def test_without_a_limit_the_apis_own_is_halved() -> None:
     assert amended(GraphRequest(path=PATH), TOO_MUCH).params == {"limit": "12"}
 
 
-def test_a_token_is_asked_for_anew_once_a_create_too() -> None:
+def test_a_rejected_token_amends_a_read_and_a_create_once() -> None:
     for request in (LIST, CREATE):
-        other = amended(request, TOKEN_REFUSED)
+        other = amended(request, TOKEN_REJECTED)
         assert (other.query_string(), other.write) == (request.query_string(), request.write)
         assert not other.has_reduced_limit
-        assert amend(other, TOKEN_REFUSED) is None
+        assert amend(other, TOKEN_REJECTED) is None
 
 
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
-        (LIST, SORT_REFUSED),
-        (attrs.evolve(SORTED, params={"sort": "creation_time.asc"}), SORT_REFUSED),
+        (LIST, SORT_REJECTED),
+        (attrs.evolve(SORTED, params={"sort": "creation_time.asc"}), SORT_REJECTED),
         (SORTED, BadRequestError("Invalid parameter", http_status=400, code=100)),
         (SORTED, BadRequestError("Cannot sort", http_status=400, code=2500)),
         (LIST, nonexisting("username")),
@@ -230,39 +230,39 @@ def test_a_token_is_asked_for_anew_once_a_create_too() -> None:
         "throttled",
     ],
 )
-def test_what_asking_differently_cannot_remedy_is_left_alone(request_: GraphRequest, error: GraphAPIError) -> None:
+def test_an_error_that_no_change_avoids_amends_nothing(request_: GraphRequest, error: GraphAPIError) -> None:
     assert amend(request_, error) is None
 
 
 def test_one_call_may_need_several_remedies() -> None:
     request = attrs.evolve(FULL, params={**FULL.params, "sort": Sort.CREATION_TIME_ASC, "limit": "10"})
-    for error in (TOKEN_REFUSED, nonexisting("username"), SORT_REFUSED, TOO_MUCH, nonexisting("status")):
+    for error in (TOKEN_REJECTED, nonexisting("username"), SORT_REJECTED, TOO_MUCH, nonexisting("status")):
         request = amended(request, error)
     assert request.params["limit"] == "5"
     assert request.dialect == Dialect("reference", frozenset({"username", "status"}))
 
 
-refusals = st.sampled_from([TOKEN_REFUSED, SORT_REFUSED, TOO_MUCH, *map(nonexisting, ALL_FIELDS)])
+errors = st.sampled_from([TOKEN_REJECTED, SORT_REJECTED, TOO_MUCH, *map(nonexisting, ALL_FIELDS)])
 
 
 @given(st.data())
-def test_any_sequence_of_refusals_ends_and_never_asks_the_same_twice(data: st.DataObject) -> None:
+def test_any_sequence_of_errors_ends_and_sends_no_request_twice(data: st.DataObject) -> None:
     request: GraphRequest | None = attrs.evolve(
         FULL, params={**FULL.params, "sort": Sort.CREATION_TIME_ASC, "limit": "100"}
     )
-    asked = list[tuple[str, bool]]()
+    sent = list[tuple[str, bool]]()
     for _ in range(1 + 1 + len(ALL_FIELDS) + 7):
         if request is None:
             break
-        asked.append((request.query_string(), "token" in request.amended))
-        request = amend(request, data.draw(refusals))
-    assert request is None or len(request.amended) == len(asked)
-    assert len(set(asked)) == len(asked)
+        sent.append((request.query_string(), "token" in request.amended))
+        request = amend(request, data.draw(errors))
+    assert request is None or len(request.amended) == len(sent)
+    assert len(set(sent)) == len(sent)
 
 
 def test_every_remedy_together_ends() -> None:
     request = attrs.evolve(FULL, params={**FULL.params, "sort": Sort.CREATION_TIME_ASC, "limit": "100"})
-    errors, times = [TOKEN_REFUSED, SORT_REFUSED, TOO_MUCH, *map(nonexisting, ALL_FIELDS)], 0
+    errors, times = [TOKEN_REJECTED, SORT_REJECTED, TOO_MUCH, *map(nonexisting, ALL_FIELDS)], 0
     while remedies := [other for error in errors if (other := amend(request, error))]:
         request, times = remedies[0], times + 1
     assert times == 1 + 1 + 6 + len(ALL_FIELDS) - 1
@@ -271,12 +271,12 @@ def test_every_remedy_together_ends() -> None:
 # --- what is learned
 
 
-def test_what_an_amended_request_found_out_is_remembered() -> None:
-    sort, field = amended(SORTED, SORT_REFUSED), amended(FULL, nonexisting("username"))
+def test_the_dialect_learns_what_an_amended_request_has_proved() -> None:
+    sort, field = amended(SORTED, SORT_REJECTED), amended(FULL, nonexisting("username"))
     learned = Dialect().learn(sort).learn(field)
     assert learned == Dialect("reference", frozenset({"username"}))
 
 
-def test_a_request_that_says_nothing_about_sorting_unlearns_nothing() -> None:
+def test_a_request_without_a_sort_keeps_the_spelling_that_was_learned() -> None:
     learned = Dialect("reference", frozenset({"status"})).learn(amended(FULL, nonexisting("username")))
     assert learned == Dialect("reference", frozenset({"status", "username"}))

@@ -1,4 +1,4 @@
-"""Tokens: one string, or a provider that is asked one question at a time for each id and wedges nobody."""
+"""Tokens: one string, or a provider that is called once at a time for each id and never blocks another call."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ TOKEN = "EAAGm0PX4ZCpsBAJ"
 WABA, OTHER_WABA = "102290129340398", "102290129340399"
 
 
-class Answer:
+class AwaitableToken:
     """An awaitable that is no coroutine."""
 
     def __await__(self) -> Generator[Any, None, str]:
@@ -40,10 +40,10 @@ def later(_: str, __: str | None) -> Awaitable[str]:
 
 
 def awaitable(_: str, __: str | None) -> Awaitable[str]:
-    return Answer()
+    return AwaitableToken()
 
 
-class Asked:
+class Provider:
     """An object with an async `__call__`, which no `iscoroutinefunction` recognises."""
 
     async def __call__(self, _: str, __: str | None) -> str:
@@ -51,23 +51,23 @@ class Asked:
 
 
 class Vault:
-    """A provider that answers when it is told to, and notes who asks and how many at once."""
+    """A provider that returns once it is opened, and records its calls and how many run at once."""
 
     def __init__(self) -> None:
-        self.asked = list[str]()
+        self.calls = list[str]()
         self.open = asyncio.Event()
-        self.now = 0
+        self.running = 0
         self.most = 0
 
     async def __call__(self, node_id: str, _: str | None) -> str:
-        self.asked.append(node_id)
-        self.now += 1
-        self.most = max(self.most, self.now)
+        self.calls.append(node_id)
+        self.running += 1
+        self.most = max(self.most, self.running)
         try:
             await self.open.wait()
         finally:
-            self.now -= 1
-        return f"{TOKEN}{len(self.asked)}"
+            self.running -= 1
+        return f"{TOKEN}{len(self.calls)}"
 
 
 async def settle() -> None:
@@ -87,7 +87,7 @@ async def test_a_string_is_every_token() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "EAAG secret", "EAAGsecret\n", "EAAG\u00e9"], ids=repr)
-def test_a_string_that_is_no_token_is_refused_and_not_shown(token: str) -> None:
+def test_a_string_that_is_no_token_raises_and_is_not_shown(token: str) -> None:
     with pytest.raises(
         InvalidArgumentError, match=r"^access_token must be (a string that is not empty|printable ASCII)"
     ) as caught:
@@ -99,7 +99,9 @@ def test_a_string_that_is_no_token_is_refused_and_not_shown(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "provider", [plain, slow, later, awaitable, Asked()], ids=["plain", "async", "future", "awaitable", "object"]
+    "provider",
+    [plain, slow, later, awaitable, Provider()],
+    ids=["plain", "async", "future", "awaitable", "object"],
 )
 async def test_a_provider_is_plain_or_async(provider: TokenProvider) -> None:
     token = await TokenSource(provider).token(WABA, None)
@@ -107,26 +109,26 @@ async def test_a_provider_is_plain_or_async(provider: TokenProvider) -> None:
     assert type(token) is Secret
 
 
-async def test_a_provider_is_asked_each_time_positionally_with_what_was_rejected() -> None:
-    asked = list[tuple[str, str | None]]()
+async def test_a_provider_is_called_positionally_with_the_rejected_token() -> None:
+    calls = list[tuple[str, str | None]]()
 
     def provider(node: str, bad: str | None, /) -> str:
-        asked.append((node, bad))
-        return f"{TOKEN}{len(asked)}"
+        calls.append((node, bad))
+        return f"{TOKEN}{len(calls)}"
 
     source = TokenSource(provider)
     first = await source.token(WABA, None)
     second = await source.token(WABA, first)
     assert (first, second) == (f"{TOKEN}1", f"{TOKEN}2")
-    assert asked == [(WABA, None), (WABA, f"{TOKEN}1")]
+    assert calls == [(WABA, None), (WABA, f"{TOKEN}1")]
 
 
-async def test_it_is_asked_one_question_at_a_time_for_each_id() -> None:
+async def test_it_is_called_once_at_a_time_for_each_id() -> None:
     vault = Vault()
     source = TokenSource(vault)
     tasks = [asyncio.ensure_future(source.token(WABA, None)) for _ in range(5)]
     await settle()
-    assert vault.asked == [WABA]
+    assert vault.calls == [WABA]
     vault.open.set()
     assert await asyncio.gather(*tasks) == [f"{TOKEN}{number}" for number in range(1, 6)]
     assert vault.most == 1
@@ -137,14 +139,14 @@ async def test_locks_for_different_ids_do_not_wait_for_each_other() -> None:
     source = TokenSource(vault)
     tasks = [asyncio.ensure_future(source.token(node_id, None)) for node_id in (WABA, OTHER_WABA)]
     await settle()
-    assert vault.asked == [WABA, OTHER_WABA]
+    assert vault.calls == [WABA, OTHER_WABA]
     vault.open.set()
     await asyncio.gather(*tasks)
     assert vault.most == 2
 
 
-@pytest.mark.parametrize("cancelled", [0, 1, 2], ids=["who asks", "who is next", "who is last"])
-async def test_who_is_cancelled_wedges_nobody(cancelled: int) -> None:
+@pytest.mark.parametrize("cancelled", [0, 1, 2], ids=["the one that calls", "the next one", "the last one"])
+async def test_a_cancelled_call_blocks_no_other(cancelled: int) -> None:
     vault = Vault()
     source = TokenSource(vault)
     tasks = [asyncio.ensure_future(source.token(WABA, None)) for _ in range(3)]
@@ -177,7 +179,7 @@ def failing_later(error: BaseException) -> TokenProvider:
     "error", [KeyError("vault"), TimeoutError("vault"), InvalidArgumentError("vault", "open")], ids=repr
 )
 @pytest.mark.parametrize("kind", [failing, failing_later])
-async def test_a_providers_own_error_passes_as_it_is(
+async def test_a_providers_own_error_comes_through(
     kind: Callable[[BaseException], TokenProvider], error: Exception
 ) -> None:
     with pytest.raises(type(error)) as caught:
@@ -185,23 +187,23 @@ async def test_a_providers_own_error_passes_as_it_is(
     assert caught.value is error
 
 
-async def test_a_provider_that_failed_is_asked_again() -> None:
-    answers: list[str | Exception] = [KeyError("vault"), TOKEN]
+async def test_a_provider_that_failed_is_called_again() -> None:
+    results: list[str | Exception] = [KeyError("vault"), TOKEN]
 
     def provider(_: str, __: str | None) -> str:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     source = TokenSource(provider)
-    results = await asyncio.gather(*(source.token(WABA, None) for _ in range(2)), return_exceptions=True)
-    assert [type(result) for result in results] == [KeyError, Secret]
+    done = await asyncio.gather(*(source.token(WABA, None) for _ in range(2)), return_exceptions=True)
+    assert [type(result) for result in done] == [KeyError, Secret]
 
 
 @pytest.mark.parametrize("bad", [None, "", 5, b"EAAGsecret", "EAAG secret", "EAAGsecret\n", ["EAAGsecret"]], ids=repr)
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
-async def test_what_is_no_token_is_refused_and_never_shown(bad: Any, *, is_async: bool) -> None:
+async def test_what_is_no_token_raises_and_is_never_shown(bad: Any, *, is_async: bool) -> None:
     async def provide(_: str, __: str | None) -> Any:
         return bad
 
@@ -220,63 +222,63 @@ async def test_what_is_no_token_is_refused_and_never_shown(bad: Any, *, is_async
 
 
 class Renewing:
-    """A provider with a new token for each that was rejected, which notes what it is asked."""
+    """A provider with a new token for each rejected one. It records its calls."""
 
     def __init__(self) -> None:
-        self.asked = list[tuple[str, str | None]]()
+        self.calls = list[tuple[str, str | None]]()
         self.token = "token-0"
 
     async def __call__(self, node_id: str, rejected: str | None) -> str:
-        self.asked.append((node_id, rejected))
+        self.calls.append((node_id, rejected))
         await asyncio.sleep(0)
         if rejected is not None:
-            self.token = f"token-{len(self.asked)}"
+            self.token = f"token-{len(self.calls)}"
         return self.token
 
 
-async def test_of_many_with_the_same_rejected_token_the_first_asks_for_all() -> None:
+async def test_of_many_calls_with_the_same_rejected_token_the_first_calls_the_provider() -> None:
     provider = Renewing()
     source = TokenSource(provider)
     tokens = await asyncio.gather(*(source.token(WABA, "token-0") for _ in range(9)))
     assert set(tokens) == {"token-1"}
     assert {type(token) for token in tokens} == {Secret}
-    assert provider.asked == [(WABA, "token-0")]
+    assert provider.calls == [(WABA, "token-0")]
 
 
-async def test_what_came_in_its_place_can_be_rejected_too() -> None:
+async def test_the_new_token_can_be_rejected_too() -> None:
     provider = Renewing()
     source = TokenSource(provider)
     tokens = [await source.token(WABA, rejected) for rejected in ("token-0", "token-1", "token-1", None)]
     assert tokens == ["token-1", "token-2", "token-2", "token-2"]
-    assert provider.asked == [(WABA, "token-0"), (WABA, "token-1"), (WABA, None)]
+    assert provider.calls == [(WABA, "token-0"), (WABA, "token-1"), (WABA, None)]
 
 
-async def test_each_id_has_its_own() -> None:
+async def test_each_id_has_its_own_token() -> None:
     provider = Renewing()
     source = TokenSource(provider)
     for node_id in (WABA, OTHER_WABA):
         await source.token(node_id, "token-0")
-    assert provider.asked == [(WABA, "token-0"), (OTHER_WABA, "token-0")]
+    assert provider.calls == [(WABA, "token-0"), (OTHER_WABA, "token-0")]
 
 
-async def test_a_rejected_token_that_is_given_again_is_asked_about_again() -> None:
+async def test_a_rejected_token_that_is_valid_again_can_be_rejected_again() -> None:
     provider = Renewing()
     source = TokenSource(provider)
     await source.token(WABA, "token-0")
     provider.token = "token-0"
     for rejected in (None, "token-0"):
         await source.token(WABA, rejected)
-    assert provider.asked == [(WABA, "token-0"), (WABA, None), (WABA, "token-0")]
+    assert provider.calls == [(WABA, "token-0"), (WABA, None), (WABA, "token-0")]
 
 
-# --- what was rejected
+# --- rejected tokens
 
 
 def rejection() -> AuthenticationError:
     return AuthenticationError("Session has expired", http_status=401, code=190, fbtrace_id="trace")
 
 
-def test_a_rejection_is_for_what_began_before_it() -> None:
+def test_a_rejection_counts_for_calls_that_started_before_it() -> None:
     source = TokenSource(Secret(TOKEN))
     assert source.rejection(Secret(TOKEN), after=0) is None
     source.reject(Secret(TOKEN), rejection(), WABA)
@@ -286,7 +288,7 @@ def test_a_rejection_is_for_what_began_before_it() -> None:
     assert (str(error), vars(error)) == (str(rejection()), vars(rejection()))
 
 
-def test_each_call_gets_a_rejection_of_its_own_without_a_traceback() -> None:
+def test_each_call_gets_its_own_copy_of_the_error_without_a_traceback() -> None:
     source = TokenSource(Secret(TOKEN))
     try:
         raise rejection()
@@ -298,7 +300,7 @@ def test_each_call_gets_a_rejection_of_its_own_without_a_traceback() -> None:
     assert one.__traceback__ is None
 
 
-async def test_only_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "_MAX_REMEMBERED", 3)
     source = TokenSource(Renewing())
     for number in range(9):
@@ -320,7 +322,7 @@ async def test_a_token_is_shared_when_it_is_the_only_one_or_was_rejected_for_ano
 # --- memory and loops
 
 
-async def test_nothing_is_kept_of_an_id_that_nobody_asks_about() -> None:
+async def test_no_lock_is_kept_after_the_calls_of_an_id() -> None:
     source = TokenSource(slow)
     await asyncio.gather(*(source.token(str(number), None) for number in range(100)))
     gc.collect()
@@ -333,15 +335,15 @@ def test_a_source_outlives_its_event_loop() -> None:
         assert asyncio.run(source.token(WABA, None)) == TOKEN
 
 
-def test_a_question_that_an_ended_loop_left_open_wedges_nobody() -> None:
-    answers: list[Awaitable[str] | str] = [TOKEN]
-    source = TokenSource(lambda _, __: answers.pop())
+def test_a_call_that_an_ended_loop_left_open_blocks_no_other() -> None:
+    provided: list[Awaitable[str] | str] = [TOKEN]
+    source = TokenSource(lambda _, __: provided.pop())
     with contextlib.closing(asyncio.new_event_loop()) as ended:
-        answers.append(ended.create_future())
-        question = ended.create_task(source.token(WABA, None))
+        provided.append(ended.create_future())
+        pending = ended.create_task(source.token(WABA, None))
         ended.run_until_complete(asyncio.sleep(0))
     assert asyncio.run(asyncio.wait_for(source.token(WABA, None), 5)) == TOKEN
-    assert not question.done()
+    assert not pending.done()
 
 
 # --- the app's proof

@@ -1,4 +1,4 @@
-"""One request and its answer over a real socket, against a server that sends exactly what it is told."""
+"""One request and its response over a real socket, against a server that sends exact bytes."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 from clients import TOKEN, against
-from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
+from misbehaving import Play, RawServer, hang, hang_up, raw, reset, respond
 
 from wa_phone_async import (
     DecodeError,
@@ -36,7 +36,7 @@ serving = partial(against, retry=ONCE, max_body=2**20)
 
 
 async def test_a_list_is_one_get_on_our_own_base_url_and_version() -> None:
-    async with serving(answer(EMPTY_LIST)) as (server, client):
+    async with serving(respond(EMPTY_LIST)) as (server, client):
         await client.list_phone_numbers("1234", fields=["id", "status"], filtering=Filter("account_mode", "LIVE"))
     [request] = server.requests
     url = urlsplit(request.target)
@@ -50,7 +50,7 @@ async def test_a_list_is_one_get_on_our_own_base_url_and_version() -> None:
 
 
 async def test_version_and_base_path_are_the_callers() -> None:
-    async with RawServer([answer(EMPTY_LIST)]) as server:
+    async with RawServer([respond(EMPTY_LIST)]) as server:
         url = f"{server.url}/proxy/"
         async with PhoneNumberClient(TOKEN, base_url=url, api_version="v24.0") as client:
             await client.list_phone_numbers("1234").first_page()
@@ -58,7 +58,7 @@ async def test_version_and_base_path_are_the_callers() -> None:
 
 
 async def test_the_token_is_a_bearer_and_the_user_agent_has_the_form_of_metas_specification() -> None:
-    async with serving(answer(EMPTY_LIST)) as (server, client):
+    async with serving(respond(EMPTY_LIST)) as (server, client):
         await client.list_phone_numbers("1234")
     headers = server.requests[0].headers
     assert headers["authorization"] == f"Bearer {TOKEN}"
@@ -67,7 +67,7 @@ async def test_the_token_is_a_bearer_and_the_user_agent_has_the_form_of_metas_sp
 
 
 async def test_a_create_is_one_post_of_json() -> None:
-    async with serving(answer('{"id":"7"}')) as (server, client):
+    async with serving(respond('{"id":"7"}')) as (server, client):
         await client.create_phone_number("1234", phone_number="16315551000", verified_name="Acme", cc="1")
     [request] = server.requests
     assert (request.method, request.target) == ("POST", "/v23.0/1234/phone_numbers")
@@ -81,15 +81,15 @@ async def test_a_create_is_one_post_of_json() -> None:
 @pytest.mark.parametrize(
     "play",
     [
-        pytest.param(answer(EMPTY_LIST, headers="Content-Type: text/javascript; charset=UTF-8\r\n"), id="javascript"),
-        pytest.param(answer(EMPTY_LIST, headers="Content-Type: application/json; charset=klingon\r\n"), id="charset"),
+        pytest.param(respond(EMPTY_LIST, headers="Content-Type: text/javascript; charset=UTF-8\r\n"), id="javascript"),
+        pytest.param(respond(EMPTY_LIST, headers="Content-Type: application/json; charset=klingon\r\n"), id="charset"),
         pytest.param(raw(b"HTTP/1.0 200 OK\r\n\r\n" + EMPTY_LIST.encode()), id="until the end of the connection"),
         pytest.param(
             raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" + b'{"dat\r\n6\r\na":[]}\r\n0\r\n\r\n'),
             id="chunked",
         ),
-        pytest.param(answer(gzip.compress(EMPTY_LIST.encode()), headers="Content-Encoding: gzip\r\n"), id="gzip"),
-        pytest.param(answer(EMPTY_LIST, headers="Set-Cookie: \x01=\x02\r\n"), id="a strange cookie"),
+        pytest.param(respond(gzip.compress(EMPTY_LIST.encode()), headers="Content-Encoding: gzip\r\n"), id="gzip"),
+        pytest.param(respond(EMPTY_LIST, headers="Set-Cookie: \x01=\x02\r\n"), id="a strange cookie"),
     ],
 )
 async def test_json_is_read_however_it_is_sent(play: Play) -> None:
@@ -109,26 +109,26 @@ DEEP = "[" * 50_000
         pytest.param(CUT, TransportError, "the response was cut off", id="cut"),
         pytest.param(raw(b"\0garbage\r\n\r\n"), TransportError, "not valid HTTP", id="garbage"),
         pytest.param(raw(b"HTTP/2 200\r\n\r\n"), TransportError, "not valid HTTP", id="another protocol"),
-        pytest.param(answer(headers="X: a\r\n" * 9000), TransportError, "not valid HTTP", id="too many headers"),
-        pytest.param(answer(headers=f"X: {DEEP}\r\n"), TransportError, "not valid HTTP", id="too long a header"),
+        pytest.param(respond(headers="X: a\r\n" * 9000), TransportError, "not valid HTTP", id="too many headers"),
+        pytest.param(respond(headers=f"X: {DEEP}\r\n"), TransportError, "not valid HTTP", id="too long a header"),
         pytest.param(
-            answer(EMPTY_LIST, headers="Content-Encoding: gzip\r\n"), TransportError, "damaged", id="no gzip at all"
+            respond(EMPTY_LIST, headers="Content-Encoding: gzip\r\n"), TransportError, "damaged", id="no gzip at all"
         ),
-        pytest.param(answer(""), DecodeError, "is empty", id="empty"),
-        pytest.param(answer(status="204 No Content"), DecodeError, "is empty", id="no content"),
-        pytest.param(answer(EMPTY_LIST[:-2]), DecodeError, "not JSON", id="cut cleanly"),
-        pytest.param(answer("<html></html>"), DecodeError, "not JSON", id="html"),
-        pytest.param(answer(b'{"data":["\xff"]}'), DecodeError, "not JSON", id="no utf-8"),
-        pytest.param(answer('{"data":[NaN]}'), DecodeError, "not JSON", id="NaN"),
-        pytest.param(answer(DEEP), DecodeError, "nested too deep", id="deep and cut"),
-        pytest.param(answer(DEEP + "]" * 50_000), DecodeError, "nested too deep", id="deep"),
-        pytest.param(answer("[]"), DecodeError, "expected an array @ $.data", id="an array"),
-        pytest.param(answer("null"), DecodeError, "expected an array @ $.data", id="null"),
-        pytest.param(answer(status="304 Not Modified"), DecodeError, "redirect (HTTP 304)", id="304"),
-        pytest.param(answer("<html>", status="502 Bad Gateway"), ServerError, "HTTP 502", id="a proxy's page"),
+        pytest.param(respond(""), DecodeError, "is empty", id="empty"),
+        pytest.param(respond(status="204 No Content"), DecodeError, "is empty", id="no content"),
+        pytest.param(respond(EMPTY_LIST[:-2]), DecodeError, "not JSON", id="cut cleanly"),
+        pytest.param(respond("<html></html>"), DecodeError, "not JSON", id="html"),
+        pytest.param(respond(b'{"data":["\xff"]}'), DecodeError, "not JSON", id="no utf-8"),
+        pytest.param(respond('{"data":[NaN]}'), DecodeError, "not JSON", id="NaN"),
+        pytest.param(respond(DEEP), DecodeError, "nested too deep", id="deep and cut"),
+        pytest.param(respond(DEEP + "]" * 50_000), DecodeError, "nested too deep", id="deep"),
+        pytest.param(respond("[]"), DecodeError, "expected an array @ $.data", id="an array"),
+        pytest.param(respond("null"), DecodeError, "expected an array @ $.data", id="null"),
+        pytest.param(respond(status="304 Not Modified"), DecodeError, "redirect (HTTP 304)", id="304"),
+        pytest.param(respond("<html>", status="502 Bad Gateway"), ServerError, "HTTP 502", id="a proxy's page"),
     ],
 )
-async def test_whatever_comes_is_an_error_of_ours(play: Play, expected: type[WaPhoneError], text: str) -> None:
+async def test_any_bad_response_is_an_error_of_ours(play: Play, expected: type[WaPhoneError], text: str) -> None:
     async with serving(play) as (server, client):
         with pytest.raises(WaPhoneError) as caught:
             await client.list_phone_numbers("1234")
@@ -138,8 +138,8 @@ async def test_whatever_comes_is_an_error_of_ours(play: Play, expected: type[WaP
     assert (caught.value.attempts, caught.value.__cause__, caught.value.__context__) == (1, None, None)
 
 
-async def test_a_page_of_another_server_is_asked_for_once_and_says_where_it_came_from() -> None:
-    page = answer("<html>secret words</html>", headers="Content-Type: text/html; charset=utf-8\r\n")
+async def test_a_page_of_another_server_is_not_retried_and_says_where_it_came_from() -> None:
+    page = respond("<html>secret words</html>", headers="Content-Type: text/html; charset=utf-8\r\n")
     async with (
         RawServer([page] * 2) as server,
         PhoneNumberClient(TOKEN, base_url=f"{server.url}/shop/", app_secret="an-app-secret") as client,
@@ -160,7 +160,7 @@ NESTED = '{"data":[],"x":%s}', '{"error":{"message":"no","error_data":{"x":%s}}}
 @pytest.mark.parametrize("depth", [100, 200, 300, 400, 480, 600, 700, 900, 950, 980, 1000, 2000, 10_000])
 @pytest.mark.parametrize("body", NESTED, ids=["a member of the list", "an error", "a member of a row"])
 async def test_json_of_any_depth_gives_a_value_or_an_error_of_ours(body: str, depth: int) -> None:
-    async with serving(answer(body % ("[" * depth + "]" * depth))) as (_, client):
+    async with serving(respond(body % ("[" * depth + "]" * depth))) as (_, client):
         with contextlib.suppress(WaPhoneError):
             await client.list_phone_numbers("1234")
 
@@ -174,7 +174,7 @@ async def test_nobody_there() -> None:
     assert not caught.value.sent
 
 
-async def test_no_tls_where_it_was_asked_for() -> None:
+async def test_a_server_without_tls_is_a_failed_connection() -> None:
     def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 this is no TLS\r\n")
         writer.close()
@@ -191,7 +191,7 @@ async def test_no_tls_where_it_was_asked_for() -> None:
 async def test_closing_breaks_what_is_in_flight() -> None:
     async with serving(hang) as (server, client):
         call = asyncio.create_task(client.list_phone_numbers("1234").collect())
-        await server.heard.wait()
+        await server.received.wait()
         await client.aclose()
         with pytest.raises(TransportError, match="no response to GET 1234/phone_numbers"):
             await call
@@ -243,7 +243,7 @@ def test_an_attempt_takes_no_longer_than_the_call_has(total: float | None, left:
 
 async def test_a_body_of_max_body_is_read_and_one_byte_more_is_not() -> None:
     for size, fits in ((len(EMPTY_LIST), True), (len(EMPTY_LIST) - 1, False)):
-        async with serving(answer(EMPTY_LIST), max_body=size) as (_, client):
+        async with serving(respond(EMPTY_LIST), max_body=size) as (_, client):
             if fits:
                 assert await client.list_phone_numbers("1234") == []
             else:
@@ -254,7 +254,7 @@ async def test_a_body_of_max_body_is_read_and_one_byte_more_is_not() -> None:
 
 async def test_a_gzip_bomb_is_given_up_early() -> None:
     bomb = gzip.compress(b" " * 2**24)
-    async with serving(answer(bomb, headers="Content-Encoding: gzip\r\n")) as (server, client):
+    async with serving(respond(bomb, headers="Content-Encoding: gzip\r\n")) as (server, client):
         with pytest.raises(DecodeError, match=r"larger than max_body \(1048576 bytes\)"):
             await client.list_phone_numbers("1234")
         with pytest.raises(DecodeError, match="larger"):  # and its connection is not used again
@@ -285,8 +285,8 @@ def test_max_body_is_checked(max_body: int) -> None:
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
 async def test_a_redirect_is_never_followed(status: str) -> None:
-    async with RawServer([answer(EMPTY_LIST)]) as other:
-        moved = answer(status=status, headers=f"Location: {other.url}/v23.0/1234/phone_numbers\r\n")
+    async with RawServer([respond(EMPTY_LIST)]) as other:
+        moved = respond(status=status, headers=f"Location: {other.url}/v23.0/1234/phone_numbers\r\n")
         async with serving(moved) as (server, client):
             with pytest.raises(DecodeError, match=f"redirect \\(HTTP {status[:3]}\\)"):
                 await client.list_phone_numbers("1234")
@@ -297,21 +297,21 @@ async def test_a_redirect_is_never_followed(status: str) -> None:
 
 
 async def test_reads_share_a_connection() -> None:
-    async with serving(answer(EMPTY_LIST)) as (server, client):
+    async with serving(respond(EMPTY_LIST)) as (server, client):
         for _ in range(3):
             await client.list_phone_numbers("1234")
     assert [request.connection for request in server.requests] == [0, 0, 0]
 
 
 async def test_a_kept_connection_that_died_costs_a_read_nothing() -> None:
-    async with serving(answer(EMPTY_LIST), hang_up, answer(EMPTY_LIST)) as (server, client):
+    async with serving(respond(EMPTY_LIST), hang_up, respond(EMPTY_LIST)) as (server, client):
         assert await client.list_phone_numbers("1234") == []
         assert await client.list_phone_numbers("1234") == []
     assert [request.connection for request in server.requests] == [0, 0, 1]
 
 
 async def test_cookies_are_not_kept() -> None:
-    async with RawServer([answer(EMPTY_LIST, headers="Set-Cookie: wanted=1\r\n")]) as server:
+    async with RawServer([respond(EMPTY_LIST, headers="Set-Cookie: wanted=1\r\n")]) as server:
         url = server.url.replace("127.0.0.1", "localhost")  # of bare addresses aiohttp keeps none anyway
         async with PhoneNumberClient(TOKEN, base_url=url) as client:
             for _ in range(2):
@@ -344,9 +344,9 @@ async def test_cookies_are_not_kept() -> None:
 async def test_a_borrowed_sessions_own_settings_do_no_harm(settings: dict[str, object]) -> None:
     zipped = "Content-Encoding: gzip\r\n"
     plays = [
-        answer(gzip.compress(EMPTY_LIST.encode()), headers=zipped),
-        answer(gzip.compress(b'{"id":"7"}'), headers=zipped),
-        answer('{"error":{"message":"no such thing","code":803}}', status="404 Not Found"),
+        respond(gzip.compress(EMPTY_LIST.encode()), headers=zipped),
+        respond(gzip.compress(b'{"id":"7"}'), headers=zipped),
+        respond('{"error":{"message":"no such thing","code":803}}', status="404 Not Found"),
     ]
     connector = aiohttp.TCPConnector()
     async with (
@@ -367,7 +367,7 @@ async def test_a_borrowed_sessions_own_settings_do_no_harm(settings: dict[str, o
         assert server.requests[1].headers["content-type"] == "application/json"
 
 
-async def test_a_borrowed_session_with_auth_is_refused() -> None:
+async def test_a_borrowed_session_with_auth_is_invalid() -> None:
     with pytest.warns(DeprecationWarning, match="auth"):
         http = aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "password"))
     async with http:
@@ -386,7 +386,7 @@ async def test_trace_configs_are_for_our_own_sessions() -> None:
             PhoneNumberClient(TOKEN, session=http, trace_configs=[aiohttp.TraceConfig()])
 
 
-def test_what_is_no_session_is_refused() -> None:
+def test_what_is_no_session_is_invalid() -> None:
     with pytest.raises(InvalidArgumentError, match=r"must be an aiohttp\.ClientSession or a GraphSession, not str"):
         PhoneNumberClient(TOKEN, session="session")  # type: ignore[arg-type]
 
@@ -400,7 +400,7 @@ async def test_trace_configs_see_reads_and_writes() -> None:
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(note)
     async with (
-        RawServer([answer(EMPTY_LIST), answer('{"id":"7"}')]) as server,
+        RawServer([respond(EMPTY_LIST), respond('{"id":"7"}')]) as server,
         PhoneNumberClient(TOKEN, base_url=server.url, trace_configs=[trace]) as client,
     ):
         await client.list_phone_numbers("1234")

@@ -1,4 +1,4 @@
-"""The writes on a number: each is sent once, says what it waits for, and shows no code and no PIN to anybody."""
+"""The writes on a number: what each sends, when it is retried, and what its error says after a lost response."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import attrs
 import clients
 import pytest
 from clients import TOKEN
-from misbehaving import Play, RawServer, answer, hang, hang_up, raw, reset
+from misbehaving import Play, RawServer, hang, hang_up, raw, reset, respond
 
 from wa_phone_async import (
     AuthenticationError,
@@ -42,8 +42,6 @@ ID = "300000001000000"
 
 QUICK = RetryPolicy(first_wait=0.001, max_attempts=3)
 serving, against = partial(clients.serving, retry=QUICK), partial(clients.against, retry=QUICK)
-
-both_tempers = pytest.mark.parametrize("mode", ["reference", "live"])
 
 
 @attrs.frozen
@@ -119,7 +117,7 @@ async def state(client: PhoneNumberClient, phone_number_id: str) -> tuple[Any, .
     return number.status, number.code_verification_status, number.host_platform, number.is_pin_enabled
 
 
-# When all goes well
+# Without errors
 
 
 async def test_the_whole_way() -> None:
@@ -148,7 +146,7 @@ async def test_the_reference_names_the_number_that_was_verified() -> None:
 
 @each_write
 async def test_what_is_sent(write: Case) -> None:
-    async with against(answer('{"success":true,"more":1}')) as (server, client):
+    async with against(respond('{"success":true,"more":1}')) as (server, client):
         assert await write.call(client) == SuccessResponse(success=True, extra=Extra({"more": 1}))
     [request] = server.requests
     assert (request.method, json.loads(request.body)) == ("POST", write.body)
@@ -157,13 +155,13 @@ async def test_what_is_sent(write: Case) -> None:
 
 @pytest.mark.parametrize("code", ["123-830", "123830"])
 async def test_a_code_comes_with_its_hyphen_or_without(code: str) -> None:
-    async with against(answer('{"success":true}')) as (server, client):
+    async with against(respond('{"success":true}')) as (server, client):
         await client.verify_code(ID, code)
     assert json.loads(server.requests[0].body) == {"code": "123830"}
 
 
-async def test_all_that_can_be_said_of_a_registration() -> None:
-    async with against(answer('{"success":true}')) as (server, client):
+async def test_all_arguments_of_a_registration() -> None:
+    async with against(respond('{"success":true}')) as (server, client):
         await client.register(ID, pin=PIN, data_localization_region="DE")
     assert json.loads(server.requests[0].body) == {
         "messaging_product": "whatsapp",
@@ -222,7 +220,7 @@ async def test_all_that_can_be_said_of_a_registration() -> None:
         (lambda client: client.deregister("1/2"), "phone_number_id must be the id of the phone number"),
     ],
 )
-async def test_a_wrong_argument_is_said_before_anything_is_sent(call: Callable[..., Any], text: str) -> None:
+async def test_an_invalid_argument_raises_before_anything_is_sent(call: Callable[..., Any], text: str) -> None:
     async with serving() as (sandbox, client):
         with pytest.raises(InvalidArgumentError, match=text) as caught:
             await call(client)
@@ -232,27 +230,27 @@ async def test_a_wrong_argument_is_said_before_anything_is_sent(call: Callable[.
 
 
 @each_write
-async def test_a_closed_client_says_so(write: Case) -> None:
+async def test_a_closed_client_raises(write: Case) -> None:
     client = PhoneNumberClient(TOKEN)
     await client.aclose()
     with pytest.raises(RuntimeError, match="this client is closed"):
         await write.call(client)
 
 
-# Whose token, and whose budget
+# Whose token, and whose quota
 
 
 @each_write
-async def test_with_the_account_the_token_and_the_budget_are_the_accounts(write: Case) -> None:
-    asked = list[str]()
+async def test_with_waba_id_the_token_and_the_quota_are_the_accounts(write: Case) -> None:
+    calls = list[str]()
 
     def provide(node_id: str, _: str | None) -> str:
-        asked.append(node_id)
+        calls.append(node_id)
         return TOKEN
 
     admitted = list[str | None]()
     async with (
-        RawServer([answer('{"success":true}')]) as server,
+        RawServer([respond('{"success":true}')]) as server,
         PhoneNumberClient(provide, base_url=server.url, throttle=Throttle(quota=1)) as client,
     ):
         client.subscribe(lambda event: admitted.append(event.node_id))
@@ -261,11 +259,11 @@ async def test_with_the_account_the_token_and_the_budget_are_the_accounts(write:
         await write.call(client, waba_id=SMALL_WABA)
         with pytest.raises(RateLimitError, match=f"WABA {SMALL_WABA} or the app has used its hourly quota"):
             await write.call(client, waba_id=SMALL_WABA)
-    assert asked == [ID, ID, ID, SMALL_WABA, SMALL_WABA]
+    assert calls == [ID, ID, ID, SMALL_WABA, SMALL_WABA]
     assert set(admitted) == {ID}
 
 
-# When its answer was lost
+# After a lost response
 
 
 LOST: dict[str, Play] = {
@@ -274,22 +272,22 @@ LOST: dict[str, Play] = {
     "cut": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
     "garbage": raw(b"\0garbage\r\n\r\n"),
     "time-out": hang,
-    "503": answer("<html>", status="503 Service Unavailable"),
-    "500 with code 1": answer('{"error":{"message":"?","code":1}}', status="500 Error"),
-    "503 with code 2": answer('{"error":{"message":"?","code":2,"is_transient":true}}', status="503 Error"),
-    "503 with code 133004": answer('{"error":{"message":"?","code":133004}}', status="503 Error"),
-    "no JSON": answer('{"success":tr'),
-    "empty": answer(""),
-    "nothing in it": answer("{}"),
-    "another shape": answer('{"success":"yes"}'),
-    "a list": answer("[]"),
-    "not successful": answer('{"success":false}'),
+    "503": respond("<html>", status="503 Service Unavailable"),
+    "500 with code 1": respond('{"error":{"message":"?","code":1}}', status="500 Error"),
+    "503 with code 2": respond('{"error":{"message":"?","code":2,"is_transient":true}}', status="503 Error"),
+    "503 with code 133004": respond('{"error":{"message":"?","code":133004}}', status="503 Error"),
+    "no JSON": respond('{"success":tr'),
+    "empty": respond(""),
+    "an empty object": respond("{}"),
+    "an invalid value": respond('{"success":"yes"}'),
+    "a list": respond("[]"),
+    "not successful": respond('{"success":false}'),
 }
 
 
 @each_write
 @pytest.mark.parametrize("play", LOST.values(), ids=LOST)
-async def test_a_lost_answer_is_an_unknown_outcome_that_says_what_tells(write: Case, play: Play) -> None:
+async def test_after_a_lost_response_the_error_says_what_to_read(write: Case, play: Play) -> None:
     async with against(play, timeout=0.1) as (server, client):
         options = {"timeout": 0.1} if write.name == "register" else {}
         with pytest.raises(OutcomeUnknownError) as caught:
@@ -304,14 +302,14 @@ async def test_a_lost_answer_is_an_unknown_outcome_that_says_what_tells(write: C
 
 
 @each_write
-async def test_an_unknown_outcome_names_the_account_if_it_was_named(write: Case) -> None:
+async def test_the_error_names_the_account_if_the_call_did(write: Case) -> None:
     async with against(hang_up) as (_, client):
         with pytest.raises(OutcomeUnknownError) as caught:
             await write.call(client, waba_id=SMALL_WABA)
     assert caught.value.waba_id == SMALL_WABA
 
 
-async def test_an_unknown_create_names_its_operation() -> None:
+async def test_the_error_of_a_create_names_its_operation_and_number() -> None:
     async with against(hang_up) as (_, client):
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.create_phone_number("1234", phone_number="16315551000", verified_name="Acme")
@@ -320,8 +318,8 @@ async def test_an_unknown_create_names_its_operation() -> None:
     assert (error.phone_number_id, error.field) == (None, None)
 
 
-async def test_a_success_that_is_none_says_so() -> None:
-    async with against(answer('{"success":false}')) as (_, client):
+async def test_success_false_is_an_unknown_outcome_too() -> None:
+    async with against(respond('{"success":false}')) as (_, client):
         with pytest.raises(OutcomeUnknownError, match="the API sent success: false without a reason") as caught:
             await client.verify_code(ID, CODE)
     assert "code_verification_status" in str(caught.value)
@@ -332,7 +330,7 @@ async def test_a_success_that_is_none_says_so() -> None:
     [(Fault.drop_before(), False), (Fault.drop_after(), True), (Fault.error(2, takes_effect=True), True)],
     ids=["before", "after", "503"],
 )
-async def test_the_field_that_is_named_does_tell(fault: Fault, *, is_done: bool) -> None:
+async def test_the_field_that_the_error_names_shows_what_happened(fault: Fault, *, is_done: bool) -> None:
     async with serving() as (sandbox, client):
         number = await new_number(client)
 
@@ -357,7 +355,7 @@ async def test_the_field_that_is_named_does_tell(fault: Fault, *, is_done: bool)
         assert (await state(client, number))[2] == ("NOT_APPLICABLE" if is_done else "CLOUD_API")
 
 
-# When it was refused
+# After an API error
 
 
 @each_write
@@ -381,7 +379,7 @@ async def test_the_field_that_is_named_does_tell(fault: Fault, *, is_done: bool)
 )
 @pytest.mark.parametrize("status", [400, 429])
 @pytest.mark.parametrize("is_transient", [None, True])
-async def test_a_refusal_is_never_repeated_and_holds_nobody_else(  # noqa: PLR0917 - a table
+async def test_an_error_about_the_number_is_not_retried_and_throttles_nobody_else(  # noqa: PLR0917 - a table
     write: Case,
     code: int,
     subcode: int | None,
@@ -403,7 +401,7 @@ async def test_a_refusal_is_never_repeated_and_holds_nobody_else(  # noqa: PLR09
 
 @each_write
 @pytest.mark.parametrize(("code", "subcode", "status"), [(100, 2207051, 400), (131045, None, 500), (133000, None, 500)])
-async def test_a_refusal_that_no_wait_helps_is_not_repeated(
+async def test_an_error_that_no_wait_helps_is_not_retried(
     write: Case, code: int, subcode: int | None, status: int
 ) -> None:
     async with serving() as (sandbox, client):
@@ -414,8 +412,8 @@ async def test_a_refusal_that_no_wait_helps_is_not_repeated(
 
 
 @each_write
-async def test_a_bare_429_may_have_been_counted_and_is_not_repeated(write: Case) -> None:
-    async with against(answer("", status="429 Too Many", headers="Retry-After: 7\r\n")) as (server, client):
+async def test_a_bare_429_may_have_been_counted_and_is_not_retried(write: Case) -> None:
+    async with against(respond("", status="429 Too Many", headers="Retry-After: 7\r\n")) as (server, client):
         with pytest.raises(RateLimitError) as caught:
             await write.call(client)
         assert (caught.value.retry_after, len(server.requests)) == (7.0, 1)
@@ -423,7 +421,7 @@ async def test_a_bare_429_may_have_been_counted_and_is_not_repeated(write: Case)
 
 @each_write
 @pytest.mark.parametrize("code", [4, 17, 80007, 80008])
-def test_refused_for_a_limit_of_calls_it_is_sent_again(write: Case, code: int, virtual_time: asyncio.Runner) -> None:
+def test_throttled_by_a_limit_of_calls_it_is_retried(write: Case, code: int, virtual_time: asyncio.Runner) -> None:
     async def main() -> None:
         async with serving(retry=RetryPolicy(max_wait=120)) as (sandbox, client):
             sandbox.plan(Fault.error(code), times=2)
@@ -435,19 +433,19 @@ def test_refused_for_a_limit_of_calls_it_is_sent_again(write: Case, code: int, v
 
 
 @each_write
-async def test_refused_for_its_token_it_is_sent_again_with_another_one(write: Case) -> None:
+async def test_with_a_rejected_token_it_is_sent_again_with_another_one(write: Case) -> None:
     def provide(_: str, rejected: str | None) -> str:
         return "a-new-token" if rejected else "an-old-token"
 
-    refused = answer('{"error":{"message":"expired","code":190}}', status="401 Unauthorized")
-    async with RawServer([refused, answer('{"success":true}')]) as server:
+    rejected = respond('{"error":{"message":"expired","code":190}}', status="401 Unauthorized")
+    async with RawServer([rejected, respond('{"success":true}')]) as server:
         async with PhoneNumberClient(provide, base_url=server.url) as client:
             assert (await write.call(client)).success
         assert len(server.requests) == 2
 
 
 @each_write
-async def test_refused_for_its_only_token_it_is_not_sent_again(write: Case) -> None:
+async def test_with_its_only_token_rejected_it_is_not_sent_again(write: Case) -> None:
     async with Sandbox(tokens=[]) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         with pytest.raises(AuthenticationError):
             await write.call(client)
@@ -455,7 +453,7 @@ async def test_refused_for_its_only_token_it_is_not_sent_again(write: Case) -> N
 
 
 @each_write
-async def test_without_a_connection_it_is_tried_again_and_was_not_sent(write: Case) -> None:
+async def test_without_a_connection_it_is_retried_and_was_not_sent(write: Case) -> None:
     async with RawServer([hang]) as server:
         url = server.url
     async with PhoneNumberClient(TOKEN, base_url=url, retry=QUICK) as client:
@@ -464,7 +462,7 @@ async def test_without_a_connection_it_is_tried_again_and_was_not_sent(write: Ca
     assert (caught.value.attempts, caught.value.sent) == (3, False)
 
 
-# What the sandbox says for real
+# Waits of the sandbox
 
 
 async def test_wrong_pins_are_counted_once_each_and_the_wait_is_read() -> None:
@@ -480,7 +478,7 @@ async def test_wrong_pins_are_counted_once_each_and_the_wait_is_read() -> None:
         await client.list_phone_numbers(SMALL_WABA)  # nobody else waits
 
 
-def test_waits_of_hours_are_read_from_their_words(virtual_time: asyncio.Runner) -> None:
+def test_waits_of_hours_are_read_from_the_text_of_the_error(virtual_time: asyncio.Runner) -> None:
     async def main() -> None:
         async with serving() as (_, client):
             for _ in range(5):
@@ -540,12 +538,12 @@ def test_a_shorter_total_time_out_of_the_policy_does_not_cut_a_registration(
 
 
 @each_write
-async def test_cancelled_after_it_was_sent_it_says_that_it_may_have_happened(
+async def test_cancelled_after_it_was_sent_it_logs_that_it_may_have_happened(
     write: Case, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with against(hang) as (server, client):
         writing = asyncio.ensure_future(write.call(client))
-        await server.heard.wait()
+        await server.received.wait()
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
@@ -554,10 +552,10 @@ async def test_cancelled_after_it_was_sent_it_says_that_it_may_have_happened(
     assert record.getMessage().endswith("was cancelled after it was sent: it may have happened")
 
 
-# The session's own
+# Other writes of a session
 
 
-async def test_any_write_of_a_session_may_have_a_time_out_of_its_own() -> None:
+async def test_any_write_may_have_a_time_out_of_its_own() -> None:
     async with against(hang, timeout=60) as (_, client):
         write = Write(path="1", body={}, timeout=aiohttp.ClientTimeout(sock_read=0.05))
         with pytest.raises(OutcomeUnknownError, match="no response in time"):
@@ -572,7 +570,7 @@ async def test_any_write_of_a_session_may_have_a_time_out_of_its_own() -> None:
     ],
     ids=["not named", "named"],
 )
-async def test_any_write_of_a_session_says_that_its_outcome_is_unknown(named: dict[str, Any], said: str) -> None:
+async def test_the_error_of_any_write_has_its_operation_and_advice(named: dict[str, Any], said: str) -> None:
     async with against(hang_up) as (_, client):
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.session.post(Write(path="1/edge", body={}, **named), dict, waba_id="2")
@@ -581,7 +579,7 @@ async def test_any_write_of_a_session_says_that_its_outcome_is_unknown(named: di
     assert (error.operation, error.waba_id) == (named.get("operation", "POST 1/edge"), "2")
 
 
-async def test_what_is_no_write_is_not_posted() -> None:
+async def test_only_a_write_can_be_posted() -> None:
     wrong: Any = "1/edge"
     async with serving() as (sandbox, client):
         with pytest.raises(InvalidArgumentError, match=r"write must be an instance of Write, such as Write\(path="):

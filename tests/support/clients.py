@@ -1,4 +1,4 @@
-"""A client of a server of the tests' own, to the end of a block: `serving` by the sandbox, `against` a raw server."""
+"""A server and a client of it for the length of a block: `serving` has the sandbox, `against` a raw server."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ async def serving(
     access_token: str | TokenProvider = TOKEN,
     **settings: Unpack[Settings],
 ) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
-    """A sandbox, and a client of it that does not wait long between two tries."""
+    """A sandbox, and a client of it that retries quickly."""
     async with Sandbox(mode=mode, quota=quota) as sandbox:
         settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
         async with PhoneNumberClient(access_token, **settings) as client:
@@ -33,7 +33,7 @@ async def serving(
 
 @asynccontextmanager
 async def against(*plays: Play, **settings: Unpack[Settings]) -> AsyncIterator[tuple[RawServer, PhoneNumberClient]]:
-    """A server with its script, and the same client of it."""
+    """A raw server with its plays, and a client of it that retries quickly."""
     async with RawServer(plays) as server:
         settings = {"base_url": server.url, "retry": QUICK, **settings}
         async with PhoneNumberClient(TOKEN, **settings) as client:

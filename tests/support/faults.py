@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from typing import Any, Literal, TypeAlias
 
 import attrs
-from misbehaving import Connection, Play, answer, hang, hang_up, raw, reset
+from misbehaving import Connection, Play, hang, hang_up, raw, reset, respond
 
 from wa_phone_async import (
     AuthenticationError,
@@ -148,7 +148,7 @@ def plainly(play: Play) -> Act:
 
 def page(status: str) -> Act:
     """The error page of a proxy."""
-    return plainly(answer("<html><h1>Sorry</h1></html>", status=status, headers="Content-Type: text/html\r\n"))
+    return plainly(respond("<html><h1>Sorry</h1></html>", status=status, headers="Content-Type: text/html\r\n"))
 
 
 def says(
@@ -163,11 +163,11 @@ def says(
     error: dict[str, Any] = {"message": message, "type": "OAuthException", "fbtrace_id": "AbC", **facts}
     if code is not None:
         error["code"] = code
-    return plainly(answer(json.dumps({"error": error}), status=f"{status} Status", headers=headers))
+    return plainly(respond(json.dumps({"error": error}), status=f"{status} Status", headers=headers))
 
 
 def gives(body: bytes | str, *, headers: str = "", status: str = "200 OK") -> Act:
-    return plainly(answer(body, headers=headers, status=status))
+    return plainly(respond(body, headers=headers, status=status))
 
 
 def sends(data: bytes, *, then_close: bool = True) -> Act:
@@ -239,7 +239,7 @@ async def falls_asleep(scene: Scene) -> None:
 async def responds_after_a_long_second(scene: Scene) -> None:
     """The clock jumps by a second and a half as the response comes."""
     the_clock().jump(1.5)
-    await answer('{"data":[],"id":"7"}')(scene.connection)
+    await respond('{"data":[],"id":"7"}')(scene.connection)
 
 
 async def throttles_and_sleeps(scene: Scene) -> None:

@@ -1,7 +1,7 @@
-"""A raw TCP server that answers with exactly the bytes it is told, or misbehaves: `answer`, `hang`, `hang_up`, `reset`.
+"""A raw TCP server that sends exact bytes, or misbehaves: `respond`, `raw`, `hang`, `hang_up`, `reset`.
 
-async with RawServer([answer(b"{}"), hang_up]) as server:
-    ...  # the first request is answered, all others are hung up on
+async with RawServer([respond(b"{}"), hang_up]) as server:
+    ...  # the first request gets a response, and all others a closed connection
     assert len(server.requests) == 2
 """
 
@@ -14,26 +14,26 @@ from typing import Self
 import attrs
 
 Play = Callable[["Connection"], Awaitable[None]]
-"""What is done with one request that came whole."""
+"""What the server does with one whole request."""
 
 _ABORT = struct.pack("ii", 1, 0)  # linger for no time: closing sends RST
 
 
 @attrs.frozen
-class Heard:
-    """One request as it came."""
+class ReceivedRequest:
+    """One request as the server received it."""
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes
     connection: int
-    """The ordinal of the connection it came over, from 0."""
+    """The number of its connection, from 0."""
 
 
 @attrs.frozen
 class Connection:
-    """The client's end of the line."""
+    """The connection of one client."""
 
     writer: asyncio.StreamWriter
 
@@ -50,8 +50,8 @@ class Connection:
             self.writer.close()
 
 
-def answer(body: bytes | str = b"", *, status: str = "200 OK", headers: str = "", then_close: bool = False) -> Play:
-    """A whole HTTP answer; `headers` are lines that end in CRLF."""
+def respond(body: bytes | str = b"", *, status: str = "200 OK", headers: str = "", then_close: bool = False) -> Play:
+    """Send a whole HTTP response; `headers` are lines that end in CRLF."""
     content = body.encode() if isinstance(body, str) else body
     return raw(
         f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n{headers}\r\n".encode() + content,
@@ -60,7 +60,7 @@ def answer(body: bytes | str = b"", *, status: str = "200 OK", headers: str = ""
 
 
 def raw(data: bytes, *, then_close: bool = True) -> Play:
-    """These bytes, whatever they mean."""
+    """Send these bytes."""
 
     async def play(connection: Connection) -> None:
         await connection.send(data)
@@ -71,7 +71,7 @@ def raw(data: bytes, *, then_close: bool = True) -> Play:
 
 
 async def hang(_: Connection) -> None:
-    """Never answer."""
+    """Never respond."""
     await asyncio.Event().wait()
 
 
@@ -86,11 +86,12 @@ async def reset(connection: Connection) -> None:
 
 
 class RawServer:
-    """Plays its script request by request; the last play is for all that follow."""
+    """Does one play for each request; the last one is for all further requests."""
 
     def __init__(self, plays: Sequence[Play]) -> None:
-        self.requests: list[Heard] = []
-        self.heard = asyncio.Event()
+        self.requests: list[ReceivedRequest] = []
+        self.received = asyncio.Event()
+        """Set when the first request has come."""
         self.url = ""
         self._plays = plays
         self._writers: list[asyncio.StreamWriter] = []
@@ -112,7 +113,7 @@ class RawServer:
 
     @property
     def connections(self) -> int:
-        """How many connections were made so far."""
+        """Number of connections so far."""
         return len(self._writers)
 
     def close_connections(self) -> None:
@@ -128,10 +129,10 @@ class RawServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         try:
-            while heard := await _read_request(reader, number):
+            while request := await _read_request(reader, number):
                 play = self._plays[min(len(self.requests), len(self._plays) - 1)]
-                self.requests.append(heard)
-                self.heard.set()
+                self.requests.append(request)
+                self.received.set()
                 await play(Connection(writer))
         except ConnectionError:
             pass  # the client hung up first
@@ -139,7 +140,7 @@ class RawServer:
             writer.close()
 
 
-async def _read_request(reader: asyncio.StreamReader, number: int) -> Heard | None:
+async def _read_request(reader: asyncio.StreamReader, number: int) -> ReceivedRequest | None:
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
     except asyncio.IncompleteReadError:
@@ -148,4 +149,4 @@ async def _read_request(reader: asyncio.StreamReader, number: int) -> Heard | No
     method, target, _ = first.split(" ")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Heard(method, target, headers, body, number)
+    return ReceivedRequest(method, target, headers, body, number)

@@ -1,4 +1,4 @@
-"""What people may read of an error and of a client's work, to be searched for what nobody may see."""
+"""All that people may read of an error and of a client's work. Tests search it for secrets."""
 
 import asyncio
 import traceback
@@ -14,13 +14,13 @@ from wa_phone_async import PhoneNumberClient
 
 Call = Callable[[PhoneNumberClient], Any]
 ClientOf = Callable[[str], AbstractAsyncContextManager[PhoneNumberClient]]
-"""Makes the client of a server."""
-Look = Callable[[BaseException], None]
-"""Searches an error, while its client is still open."""
+"""Makes a client of a server, from its URL."""
+Check = Callable[[BaseException], None]
+"""Searches an error while its client is still open."""
 
 
-def all_that_is_said(error: BaseException) -> Iterator[str]:
-    """What a crash reporter shows: the whole chain with its frames' local variables, and the errors' own facts."""
+def everything_shown(error: BaseException) -> Iterator[str]:
+    """All that a crash reporter shows: the chain of errors, their attributes, and the local variables of each frame."""
     yield "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     pending: list[BaseException | None] = [error]
     while pending:
@@ -41,20 +41,20 @@ def locals_of(frames: TracebackType | None) -> Iterator[str]:
 
 
 def members_of(value: object) -> Iterator[str]:
-    """One level deeper than a `repr`, as some reporters go."""
+    """The attributes of a value: some crash reporters go one level deeper than its `repr`."""
     for name, member in getattr(value, "__dict__", {}).items():
         yield f"{name}={member!r}"
 
 
-def all_that_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[str]:
-    """Every log record of any logger, at any level where the test has set the lowest."""
+def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[str]:
+    """Every log record of any logger, at every level that the test enabled."""
     for record in [*caplog.get_records("setup"), *caplog.get_records("call")]:
         yield f"{record.getMessage()} {vars(record)!r}"
 
 
 @asynccontextmanager
 async def debugging() -> AsyncIterator[None]:
-    """asyncio's debug mode at its most talkative: every callback is a slow one, and is printed."""
+    """Run in asyncio's debug mode, with every callback logged as a slow one."""
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
     loop.slow_callback_duration = 0.0
@@ -63,28 +63,28 @@ async def debugging() -> AsyncIterator[None]:
 
 
 async def error_of(call: Call, client: PhoneNumberClient) -> BaseException:
-    """The error in which a call ends."""
+    """The error of a call that fails."""
     try:
         await call(client)
     except BaseException as error:  # noqa: BLE001 - a cancellation is one too
         return error
-    raise AssertionError("it went well")
+    raise AssertionError("the call did not fail")
 
 
-async def look_where_nobody_is(call: Call, client_of: ClientOf, look: Look) -> None:
-    """At the error in which a call ends where there is no server."""
+async def check_without_server(call: Call, client_of: ClientOf, check: Check) -> None:
+    """Check the error of a call to an address without a server."""
     async with RawServer([hang]) as server:
         url = server.url
     async with client_of(url) as client:
-        look(await error_of(call, client))
+        check(await error_of(call, client))
 
 
-async def look_where_cancelled(call: Call, client_of: ClientOf, look: Look) -> None:
-    """At what a call raises that is cancelled after it was sent."""
+async def check_cancelled(call: Call, client_of: ClientOf, check: Check) -> None:
+    """Check the error of a call that is cancelled after its request was sent."""
     async with RawServer([hang]) as server, client_of(server.url) as client:
         task = asyncio.create_task(error_of(call, client))
-        await server.heard.wait()
+        await server.received.wait()
         task.cancel()
         error = await task
         assert isinstance(error, asyncio.CancelledError)
-        look(error)
+        check(error)
