@@ -1,4 +1,4 @@
-"""Many accounts at once: each listed once, bounded, fair; nothing left in the background."""
+"""Many accounts at once: each is listed once, memory is bounded, no account blocks others, and no task is left."""
 
 import asyncio
 from collections import Counter
@@ -40,25 +40,25 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-class Accounts:
-    """Lists accounts as a client would, by calls that take a second each, and counts them."""
+class FakeLister:
+    """Lists accounts as a client does, with requests of one second, and counts these."""
 
     def __init__(self) -> None:
-        self.on_the_wire = 0
-        self.most_on_the_wire = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
         self.cancelled = 0
-        self.held = asyncio.Event()
+        self.released = asyncio.Event()
 
     async def __call__(self, waba_id: str) -> list[PhoneNumber]:
-        """An id says what becomes of it: pages, then a word."""
+        """List an account. Its id says how: the number of pages, then a word."""
         pages, _, word = waba_id.partition("-")
         try:
             for _ in range(int(pages)):
-                await self._call()
-            if word == "held":
+                await self._request()
+            if word == "wait":
                 release_slot()
-                await self.held.wait()
-                await self._call()
+                await self.released.wait()
+                await self._request()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -68,16 +68,16 @@ class Accounts:
             raise NotFoundError("no such account", http_status=400)
         return [NUMBER] * int(pages)
 
-    async def _call(self) -> None:
+    async def _request(self) -> None:
         slot = current_slot()
         assert slot is not None
         await slot.acquire()
         try:
-            self.on_the_wire += 1
-            self.most_on_the_wire = max(self.most_on_the_wire, self.on_the_wire)
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
             await asyncio.sleep(1)
         finally:
-            self.on_the_wire -= 1
+            self.in_flight -= 1
             slot.release()
 
 
@@ -86,7 +86,7 @@ def listings_of(lister: Any, ids: Any, *, concurrency: int = 2, ordered: bool = 
 
 
 class Ids:
-    """An iterator over ids that counts how many were read."""
+    """An iterator over ids. It counts how many were read."""
 
     def __init__(self, ids: Iterator[str]) -> None:
         self._ids = ids
@@ -106,23 +106,23 @@ def endless(waba_id: str) -> Iterator[str]:
         yield waba_id
 
 
-def test_where_the_await_was_forgotten_its_repr_says_so() -> None:
-    listings = Listings(Accounts(), ["1"], concurrency=1, ordered=False)
-    assert repr(listings) == "<Listings: await it for all, or iterate over it inside its 'async with'>"
+def test_the_repr_says_that_an_await_was_forgotten() -> None:
+    listings = Listings(FakeLister(), ["1"], concurrency=1, ordered=False)
+    assert repr(listings) == "<Listings: await it for a list of all, or iterate over it inside 'async with'>"
 
 
-def test_they_come_as_they_finish_or_in_order() -> None:
+def test_listings_come_as_they_finish_or_in_order() -> None:
     async def main(*, ordered: bool) -> list[str]:
-        async with listings_of(Accounts(), ["3", "1", "2"], concurrency=3, ordered=ordered) as listings:
+        async with listings_of(FakeLister(), ["3", "1", "2"], concurrency=3, ordered=ordered) as listings:
             return [listing.waba_id async for listing in listings]
 
     assert run(main(ordered=False)) == ["1", "2", "3"]
     assert run(main(ordered=True)) == ["3", "1", "2"]
 
 
-def test_a_listing_says_what_became_of_its_account() -> None:
+def test_a_listing_has_the_numbers_of_its_account_or_an_error() -> None:
     async def main() -> list[WabaListing]:
-        return await listings_of(Accounts(), ["2", "1-gone"], concurrency=1, ordered=True)
+        return await listings_of(FakeLister(), ["2", "1-gone"], concurrency=1, ordered=True)
 
     full, gone = run(main())
     assert full == WabaListing(waba_id="2", phone_numbers=(NUMBER, NUMBER), calls=2, elapsed_seconds=3.0)
@@ -131,38 +131,38 @@ def test_a_listing_says_what_became_of_its_account() -> None:
     assert gone.error.__traceback__ is None
 
 
-async def _as_they_come() -> AsyncIterator[str]:
+async def _slow_ids() -> AsyncIterator[str]:
     for pages in ("1", "2"):
         await asyncio.sleep(5)
         yield pages
 
 
-@pytest.mark.parametrize("ids", [lambda: ("1", "2"), lambda: iter(["1", "2"]), _as_they_come])
-def test_ids_are_any_iterable(ids: Any) -> None:
+@pytest.mark.parametrize("ids", [lambda: ("1", "2"), lambda: iter(["1", "2"]), _slow_ids])
+def test_ids_may_be_any_iterable(ids: Any) -> None:
     async def main() -> list[str]:
-        return [listing.waba_id for listing in await listings_of(Accounts(), ids())]
+        return [listing.waba_id for listing in await listings_of(FakeLister(), ids())]
 
     assert run(main()) == ["1", "2"]
 
 
-def test_no_ids_give_no_listings() -> None:
+def test_without_ids_there_are_no_listings() -> None:
     async def main() -> list[WabaListing]:
-        return await listings_of(Accounts(), [])
+        return await listings_of(FakeLister(), [])
 
     assert run(main()) == []
 
 
-def test_what_is_awaited_leaves_nothing_behind() -> None:
+def test_awaiting_leaves_no_task_behind() -> None:
     async def main() -> set[Any]:
-        assert len(await listings_of(Accounts(), ["1"] * 50)) == 50
+        assert len(await listings_of(FakeLister(), ["1"] * 50)) == 50
         return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert run(main()) == set()
 
 
-def test_it_iterates_only_inside_of_its_block_and_once() -> None:
+def test_listings_are_iterated_only_inside_the_block_and_once() -> None:
     async def main() -> None:
-        listings = listings_of(Accounts(), ["1"])
+        listings = listings_of(FakeLister(), ["1"])
         with pytest.raises(RuntimeError, match="inside 'async with"):
             aiter(listings)
         async with listings:
@@ -178,68 +178,68 @@ def test_it_iterates_only_inside_of_its_block_and_once() -> None:
 
 
 @pytest.mark.parametrize("ids", ["1234", None, 5])
-def test_ids_that_are_none_are_refused(ids: Any) -> None:
+def test_ids_that_are_not_an_iterable_are_an_error(ids: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="waba_ids must be an iterable of ids, not "):
-        listings_of(Accounts, ids)
+        listings_of(FakeLister, ids)
 
 
 @pytest.mark.parametrize("concurrency", [0, -1, 2.5, True, "8"])
-def test_concurrency_is_a_whole_number(concurrency: Any) -> None:
+def test_concurrency_must_be_a_whole_number(concurrency: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="concurrency must be"):
-        listings_of(Accounts, [], concurrency=concurrency)
+        listings_of(FakeLister, [], concurrency=concurrency)
 
 
 # --- bounds
 
 
-def test_long_lists_take_turns_with_what_comes_after_them() -> None:
+def test_long_lists_share_the_slots_with_the_accounts_after_them() -> None:
     async def main() -> list[str]:
         ids = ["50", "50", "1", "1", "2"]
-        return [listing.waba_id for listing in await listings_of(Accounts(), ids, concurrency=2)]
+        return [listing.waba_id for listing in await listings_of(FakeLister(), ids, concurrency=2)]
 
     assert run(main()) == ["1", "1", "2", "50", "50"]
 
 
-def test_held_accounts_keep_no_slot_and_only_so_many_are_held() -> None:
+def test_waiting_accounts_keep_no_slot_and_their_number_is_bounded() -> None:
     async def main() -> None:
-        accounts, ids = Accounts(), Ids(endless("0-held"))
-        async with listings_of(accounts, ids, concurrency=3) as listings:
+        lister, ids = FakeLister(), Ids(endless("0-wait"))
+        async with listings_of(lister, ids, concurrency=3) as listings:
             await asyncio.sleep(1000)
             assert ids.read == 30
-            accounts.held.set()
+            lister.released.set()
             for _ in range(100):
                 await anext(listings)
-            assert accounts.most_on_the_wire == 3
+            assert lister.most_in_flight == 3
 
     run(main())
 
 
-def test_some_held_accounts_do_not_slow_the_others() -> None:
+def test_some_waiting_accounts_do_not_slow_the_others() -> None:
     async def main() -> tuple[list[str], float]:
-        ids = ["0-held"] * 18 + ["1"] * 50
-        async with listings_of(Accounts(), ids, concurrency=2) as listings:
+        ids = ["0-wait"] * 18 + ["1"] * 50
+        async with listings_of(FakeLister(), ids, concurrency=2) as listings:
             others = [(await anext(listings)).waba_id for _ in range(50)]
             return others, asyncio.get_running_loop().time()
 
     assert run(main()) == (["1"] * 50, 25)
 
 
-def test_a_held_account_at_the_head_lets_a_window_behind_it_wait() -> None:
+def test_with_ordered_a_waiting_account_stops_the_reader_after_a_window() -> None:
     async def main() -> None:
-        accounts, ids = Accounts(), Ids(iter(["0-held", *["1"] * 100]))
-        async with listings_of(accounts, ids, concurrency=3, ordered=True) as listings:
+        lister, ids = FakeLister(), Ids(iter(["0-wait", *["1"] * 100]))
+        async with listings_of(lister, ids, concurrency=3, ordered=True) as listings:
             await asyncio.sleep(1000)
             assert ids.read == 30
-            accounts.held.set()
-            assert [listing.waba_id async for listing in listings] == ["0-held", *["1"] * 100]
+            lister.released.set()
+            assert [listing.waba_id async for listing in listings] == ["0-wait", *["1"] * 100]
 
     run(main())
 
 
-def test_nothing_runs_ahead_of_who_reads_slowly() -> None:
+def test_a_slow_caller_stops_the_reader() -> None:
     async def main() -> None:
         ids = Ids(endless("1"))
-        async with listings_of(Accounts(), ids, concurrency=4) as listings:
+        async with listings_of(FakeLister(), ids, concurrency=4) as listings:
             for given in range(20):
                 await asyncio.sleep(100)
                 assert ids.read <= given + 2 * 4
@@ -250,27 +250,27 @@ def test_nothing_runs_ahead_of_who_reads_slowly() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.builds("{}-{}".format, st.integers(0, 4), st.sampled_from(["", "held", "gone"])), max_size=40),
+    st.lists(st.builds("{}-{}".format, st.integers(0, 4), st.sampled_from(["", "wait", "gone"])), max_size=40),
     st.integers(1, 5),
     st.booleans(),
 )
-def test_every_account_is_listed_once_whatever_becomes_of_the_others(
+def test_every_account_is_listed_once_whatever_happens_to_others(
     ids: list[str],
     concurrency: int,
     ordered: bool,  # noqa: FBT001 - hypothesis passes by position
 ) -> None:
     async def main() -> None:
-        accounts = Accounts()
-        asyncio.get_running_loop().call_later(7, accounts.held.set)
-        listings = await listings_of(accounts, ids, concurrency=concurrency, ordered=ordered)
-        given_out = [listing.waba_id for listing in listings]
-        assert given_out == ids if ordered else Counter(given_out) == Counter(ids)
+        lister = FakeLister()
+        asyncio.get_running_loop().call_later(7, lister.released.set)
+        listings = await listings_of(lister, ids, concurrency=concurrency, ordered=ordered)
+        returned = [listing.waba_id for listing in listings]
+        assert returned == ids if ordered else Counter(returned) == Counter(ids)
         for listing in listings:
             pages, _, word = listing.waba_id.partition("-")
             assert isinstance(listing.error, NotFoundError) == (word == "gone")
             assert len(listing.phone_numbers) == (0 if word == "gone" else int(pages))
-            assert listing.calls == int(pages) + (word == "held")
-        assert accounts.most_on_the_wire <= concurrency
+            assert listing.calls == int(pages) + (word == "wait")
+        assert lister.most_in_flight <= concurrency
 
     run(main())
 
@@ -278,21 +278,21 @@ def test_every_account_is_listed_once_whatever_becomes_of_the_others(
 # --- ends
 
 
-def test_leaving_cancels_what_is_left_and_waits_for_it() -> None:
+def test_leaving_the_block_cancels_the_remaining_work_and_waits_for_it() -> None:
     async def main() -> None:
-        accounts = Accounts()
-        async with listings_of(accounts, endless("5"), concurrency=3) as listings:
+        lister = FakeLister()
+        async with listings_of(lister, endless("5"), concurrency=3) as listings:
             await anext(listings)
-        assert accounts.on_the_wire == 0
-        assert accounts.cancelled > 0
+        assert lister.in_flight == 0
+        assert lister.cancelled > 0
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run(main())
 
 
-def test_what_the_caller_raises_comes_out_as_it_is() -> None:
+def test_an_error_of_the_caller_is_raised_unchanged() -> None:
     async def main() -> None:
-        async with listings_of(Accounts(), endless("1")) as listings:
+        async with listings_of(FakeLister(), endless("1")) as listings:
             await anext(listings)
             raise KeyError("mine")
 
@@ -300,34 +300,34 @@ def test_what_the_caller_raises_comes_out_as_it_is() -> None:
         run(main())
 
 
-def test_a_bug_ends_the_run_as_itself_after_what_was_finished() -> None:
+def test_a_bug_ends_the_run_after_the_finished_listings() -> None:
     async def main() -> list[str]:
         seen = list[str]()
-        accounts = Accounts()
-        async with listings_of(accounts, ["1", "2-bug", "9", "9"], concurrency=3) as listings:
+        lister = FakeLister()
+        async with listings_of(lister, ["1", "2-bug", "9", "9"], concurrency=3) as listings:
             await asyncio.sleep(5)
             seen.append((await anext(listings)).waba_id)
             with pytest.raises(KeyError, match="2-bug"):
                 await anext(listings)
-        assert accounts.cancelled == 2
+        assert lister.cancelled == 2
         return seen
 
     assert run(main()) == ["1"]
 
 
-def test_what_the_ids_raise_ends_the_run_as_itself() -> None:
+def test_an_error_of_the_ids_ends_the_run() -> None:
     def ids() -> Iterator[str]:
         yield "1"
         raise OSError("the file is gone")
 
     async def main() -> None:
-        await listings_of(Accounts(), ids())
+        await listings_of(FakeLister(), ids())
 
     with pytest.raises(OSError, match="the file is gone"):
         run(main())
 
 
-def test_a_cancellation_that_came_from_within_does_not_hang() -> None:
+def test_a_cancellation_from_inside_does_not_hang() -> None:
     async def lister(waba_id: str) -> list[PhoneNumber]:
         del waba_id
         raise asyncio.CancelledError
@@ -339,12 +339,12 @@ def test_a_cancellation_that_came_from_within_does_not_hang() -> None:
     run(main())
 
 
-def test_who_waits_can_be_cancelled() -> None:
+def test_the_caller_can_be_cancelled() -> None:
     async def main() -> None:
-        accounts = Accounts()
+        lister = FakeLister()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(30):
-                await listings_of(accounts, endless("100"), concurrency=3)
+                await listings_of(lister, endless("100"), concurrency=3)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run(main())
@@ -363,7 +363,7 @@ async def serving(
             yield sandbox, client
 
 
-async def test_the_accounts_of_a_client_are_listed() -> None:
+async def test_a_client_lists_accounts() -> None:
     async with serving() as (_, client):
         ids = [LARGE_WABA, SMALL_WABA, "12345", "none", EMPTY_WABA, SMALL_WABA]
         listings = await client.list_many(ids, ordered=True, fields=(name for name in ("id", "verified_name")))
@@ -381,7 +381,7 @@ async def test_the_accounts_of_a_client_are_listed() -> None:
     assert listings[0].phone_numbers[0].verified_name
 
 
-async def test_accounts_stand_for_their_ids() -> None:
+async def test_accounts_may_be_passed_in_place_of_ids() -> None:
     async with serving() as (sandbox, client):
         accounts = await client.list_business_accounts(sandbox.business_id)
         ids = [account.id for account in accounts]
@@ -392,7 +392,7 @@ async def test_accounts_stand_for_their_ids() -> None:
             )
 
 
-async def test_what_is_no_id_is_the_error_of_its_own_listing() -> None:
+async def test_an_invalid_id_is_the_error_of_its_own_listing() -> None:
     async with serving() as (_, client):
         listings = await client.list_many([1, None, SMALL_WABA], ordered=True)  # type: ignore[list-item]  # no ids
     assert [listing.waba_id for listing in listings] == ["1", "None", SMALL_WABA]
@@ -400,21 +400,21 @@ async def test_what_is_no_id_is_the_error_of_its_own_listing() -> None:
 
 
 @pytest.mark.parametrize("options", [{"limit": 101}, {"sort": 5}, {"fields": "a b"}, {"total_timeout": 0}])
-async def test_a_wrong_option_is_refused_before_anything_is_sent(options: dict[str, Any]) -> None:
+async def test_an_invalid_option_is_an_error_before_any_request(options: dict[str, Any]) -> None:
     async with serving() as (sandbox, client):
         with pytest.raises(InvalidArgumentError):
             client.list_many([SMALL_WABA], **options)
         assert not sandbox.requests
 
 
-async def test_a_closed_client_lists_nothing() -> None:
+async def test_a_closed_client_raises() -> None:
     async with serving() as (_, client):
         pass
     with pytest.raises(RuntimeError, match="closed"):
         client.list_many([SMALL_WABA])
 
 
-def test_an_account_under_a_hold_lets_the_others_go_first() -> None:
+def test_a_throttled_account_lets_the_others_go_first() -> None:
     async def main() -> None:
         async with Sandbox(quota=None) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
             sandbox.plan(Fault.error(80008), node=LARGE_WABA)
@@ -428,7 +428,7 @@ def test_an_account_under_a_hold_lets_the_others_go_first() -> None:
     run(main())
 
 
-def test_an_account_whose_call_is_made_again_lets_the_others_go_first() -> None:
+def test_an_account_that_waits_for_a_retry_lets_the_others_go_first() -> None:
     async def main() -> None:
         async with serving(retry=RetryPolicy(first_wait=30)) as (sandbox, client):
             sandbox.plan(Fault.status(503), node=LARGE_WABA)
@@ -438,7 +438,7 @@ def test_an_account_whose_call_is_made_again_lets_the_others_go_first() -> None:
     run(main())
 
 
-async def test_one_failing_account_spoils_no_other() -> None:
+async def test_an_account_that_fails_does_not_affect_the_others() -> None:
     async with serving(retry=RetryPolicy(max_attempts=1)) as (sandbox, client):
         sandbox.plan(Fault.status(503), node=SMALL_WABA)
         large, small = await client.list_many([LARGE_WABA, SMALL_WABA], ordered=True)
@@ -446,7 +446,7 @@ async def test_one_failing_account_spoils_no_other() -> None:
     assert isinstance(small.error, ServerError)
 
 
-async def test_a_rejected_token_that_all_share_ends_the_run() -> None:
+async def test_a_rejected_token_of_all_accounts_ends_the_run() -> None:
     async with serving() as (sandbox, client):
         sandbox.revoke(TOKEN)
         with pytest.raises(AuthenticationError) as caught:
@@ -455,7 +455,7 @@ async def test_a_rejected_token_that_all_share_ends_the_run() -> None:
     assert caught.value.is_shared
 
 
-async def test_a_rejected_token_of_its_own_is_the_error_of_its_listing() -> None:
+async def test_a_rejected_token_of_one_account_is_the_error_of_its_listing() -> None:
     async def provide(node_id: str, rejected: str | None) -> str:
         del rejected
         return f"token-of-{node_id}"
@@ -468,7 +468,7 @@ async def test_a_rejected_token_of_its_own_is_the_error_of_its_listing() -> None
     assert (len(small.phone_numbers), small.error) == (3, None)
 
 
-async def test_a_token_that_a_provider_gives_to_all_ends_the_run_when_a_second_account_is_refused() -> None:
+async def test_one_token_of_a_provider_ends_the_run_when_a_second_account_is_rejected() -> None:
     async with serving(lambda _node_id, _rejected: TOKEN) as (sandbox, client):
         sandbox.revoke(TOKEN)
         with pytest.raises(AuthenticationError) as caught:
@@ -477,7 +477,7 @@ async def test_a_token_that_a_provider_gives_to_all_ends_the_run_when_a_second_a
         assert EMPTY_WABA not in {request.node for request in sandbox.requests}
 
 
-def test_more_than_a_hundred_may_be_on_the_wire() -> None:
+def test_more_than_a_hundred_requests_may_be_in_flight() -> None:
     async def main() -> None:
         async with serving(timeout=300) as (sandbox, client):
             sandbox.plan(Fault.delay(100), times=150)

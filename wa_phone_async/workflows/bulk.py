@@ -1,8 +1,8 @@
-"""Lists of many accounts at once: bounded, fair, and none of them able to spoil the others.
+"""List many accounts at once. Memory is bounded, no account blocks another, and each has its own error.
 
-A task of its own lists each account. All share `concurrency` slots (`concurrency.Slot`), and the reader of the ids
-waits for a slot like everybody else before it begins another account: so ids are read as fast as slots come free, no
-faster, and long lists take turns with what comes after them.
+One task lists one account. All tasks share `concurrency` slots. The reader of the ids needs a slot too before it starts
+an account. So it reads ids as fast as slots become free, and an account with many pages shares the slots with the
+accounts after it.
 """
 
 from __future__ import annotations
@@ -20,45 +20,45 @@ from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaP
 from wa_phone_async.models import BusinessAccount, PhoneNumber
 
 OPEN_PER_SLOT: Final = 10
-"""How many accounts may be open for each slot, nearly all of them waiting, before ids are read no further."""
+"""How many accounts may be open for each slot before no more ids are read. Nearly all of them wait, without a slot."""
 
 Lister = Callable[[str], Awaitable[list[PhoneNumber]]]
-"""Lists the phone numbers of one account. It may raise before it is awaited."""
+"""A function that lists the phone numbers of one account. It may raise before its result is awaited."""
 
 
 Accounts: TypeAlias = Iterable[str | BusinessAccount] | AsyncIterable[str | BusinessAccount]
-"""Accounts, or their ids, of any number."""
+"""Any number of accounts, or of their ids."""
 
 
 @attrs.frozen(kw_only=True)
 class WabaListing:
-    """The phone numbers of one account, or why they could not be had."""
+    """The phone numbers of one account, or the error that prevented the listing."""
 
     waba_id: str
-    """The account, as its id was given."""
+    """The account's id, as you passed it."""
     phone_numbers: tuple[PhoneNumber, ...] = ()
-    """All its numbers; none where there is an error."""
+    """All numbers of the account. Empty if there is an error."""
     error: WaPhoneError | None = None
-    """What went wrong, or `None`: then the listing is complete."""
+    """Why the account could not be listed. `None`: the listing is complete."""
     calls: int = 0
-    """How many requests were sent for it."""
+    """How many requests were sent for the account."""
     elapsed_seconds: float = 0.0
-    """How long it took, with all its waits."""
+    """Seconds that the listing took, waits included."""
 
 
 class Listings:
-    """The listings of many accounts as they finish: `async with` it and iterate, or await it for all as a `list`.
+    """The listings of many accounts. Iterate inside `async with`, or await it for a `list` of all.
 
         async with client.list_many(waba_ids) as listings:
             async for listing in listings:
                 print(listing.waba_id, len(listing.phone_numbers), listing.error)
 
-    Its work goes on in the background, only inside the block; leaving the block cancels what is left and waits for it.
-    It is used once.
+    Accounts are listed in the background, but only inside the block. When you leave it, the remaining work is cancelled
+    and awaited. You can use it once.
 
     Raises:
-        AuthenticationError: The token that all accounts share was rejected, which ends the run.
-        RuntimeError: It is iterated over outside of `async with`, or entered twice.
+        AuthenticationError: The API rejected the token that all accounts share. This ends the run.
+        RuntimeError: You iterate outside `async with`, or enter it twice.
     """
 
     def __init__(
@@ -73,25 +73,28 @@ class Listings:
         if isinstance(waba_ids, str) or not isinstance(waba_ids, Iterable | AsyncIterable):
             raise InvalidArgumentError("waba_ids", "an iterable of ids", type(waba_ids))
         self._lister = lister
-        self._ids = waba_ids
+        self._waba_ids = waba_ids
         self._ordered = ordered
         self._slots = asyncio.Semaphore(concurrency)
-        self._most_open = OPEN_PER_SLOT * concurrency
-        self._most_unread = self._most_open if ordered else concurrency
-        self._tasks = set[asyncio.Task[None]]()  # one for each account that is open
+        self._max_open = OPEN_PER_SLOT * concurrency
+        # With `ordered`, one slow account keeps the finished ones after it unread. They must not stop the others.
+        self._max_unread = self._max_open if ordered else concurrency
+        self._tasks = set[asyncio.Task[None]]()  # one for each open account
         self._reader: asyncio.Task[None] | None = None
-        self._finished: dict[int, WabaListing] = {}  # by the place at which they are given out
-        self._next_in = 0
-        self._next_out = 0
-        self._failure: BaseException | None = None
+        # Finished listings by their position among all results. With `ordered`, an account gets its position when it
+        # starts. Otherwise a listing gets the next one when it is finished.
+        self._finished: dict[int, WabaListing] = {}
+        self._next_in = 0  # the next position to give to an account or a listing
+        self._next_out = 0  # the position that the next `anext` returns
+        self._failure: BaseException | None = None  # what ends the run
         self._is_open = False
         self._changed = asyncio.Event()
 
-    def __repr__(self) -> str:  # what a notebook shows where the `await` was forgotten
-        return f"<{type(self).__name__}: await it for all, or iterate over it inside its 'async with'>"
+    def __repr__(self) -> str:  # seen in a notebook after a forgotten `await`
+        return f"<{type(self).__name__}: await it for a list of all, or iterate over it inside 'async with'>"
 
     def __await__(self) -> Generator[Any, None, list[WabaListing]]:
-        """All listings: `listings = await client.list_many(waba_ids)`."""
+        """Return all listings: `listings = await client.list_many(waba_ids)`."""
         return self._collect().__await__()
 
     async def _collect(self) -> list[WabaListing]:
@@ -103,95 +106,100 @@ class Listings:
             raise RuntimeError("these listings were used already: call list_many() again")
         self._is_open = True
         self._reader = asyncio.create_task(self._read_ids())
-        self._reader.add_done_callback(self._end)
+        self._reader.add_done_callback(self._on_task_done)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._is_open = False
+        self._is_open = False  # first, or `_on_task_done` would take the cancellations for failures
         if tasks := self._cancel():
             await asyncio.wait(tasks)
 
     def _cancel(self) -> set[asyncio.Task[None]]:
-        """Cancel what is under way, and give it to be waited for."""
+        """Cancel all running tasks, and return them."""
         tasks = {task for task in (self._reader, *self._tasks) if task is not None and not task.done()}
         for task in tasks:
             task.cancel()
         return tasks
 
     def __aiter__(self) -> Self:
-        """The listings themselves."""
+        """Return the listings themselves."""
         self._check_open()
         return self
 
     async def __anext__(self) -> WabaListing:
-        """The next listing; what is finished comes before an error that ends the run."""
+        """Return the next listing. An error that ends the run comes after the listings that are finished."""
         self._check_open()
         while (listing := self._finished.pop(self._next_out, None)) is None:
             if self._failure is not None:
                 raise self._failure
             if self._is_done():
                 raise StopAsyncIteration
-            await self._change()
+            await self._wait_for_change()
         self._next_out += 1
-        self._changed.set()
+        self._changed.set()  # the reader of the ids may wait for this space
         return listing
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise RuntimeError("iterate inside 'async with client.list_many(…) as listings', or await it for all")
+            raise RuntimeError("iterate inside 'async with client.list_many(…) as listings', or await list_many(…)")
 
     def _is_done(self) -> bool:
         return self._reader is not None and self._reader.done() and not self._tasks
 
-    async def _change(self) -> None:
-        """Wait until a listing is finished or given out, or the run has ended."""
+    async def _wait_for_change(self) -> None:
+        """Wait until a listing is finished or read, or a task has ended."""
+        # The caller and the reader of the ids both wait here. `clear` loses no event: each of them checks its condition
+        # just before, without an `await` in between, and a task that `set` has woken runs even after a `clear`.
         self._changed.clear()
         await self._changed.wait()
 
     async def _read_ids(self) -> None:
-        """Begin one account after the other, each with a slot."""
-        async with aclosing(each_id(self._ids)) as ids:
-            async for waba_id in ids:
+        """Start a task for each account, as soon as a slot is free for it."""
+        async with aclosing(each_id(self._waba_ids)) as waba_ids:
+            async for waba_id in waba_ids:
+                # The slot is taken before the task exists. Otherwise all ids would be read at once, and new accounts
+                # could not queue behind the further pages of open ones.
                 slot = Slot(self._slots)
                 await slot.reserve()
-                task = asyncio.create_task(self._list(waba_id, slot, self._next_in))
+                task = asyncio.create_task(self._list_account(waba_id, slot, self._next_in))
                 self._next_in += self._ordered
                 self._tasks.add(task)
-                task.add_done_callback(self._end)
+                task.add_done_callback(self._on_task_done)
+                # Slots alone bound nothing: a throttled account keeps none, and a finished one neither.
                 while self._is_full():
-                    await self._change()
+                    await self._wait_for_change()
 
     def _is_full(self) -> bool:
-        """Whether so many accounts are open, or listings unread, that no more ids are read for now."""
+        """Whether no more ids are read now, since too many accounts are open or too many listings are unread."""
         unread = self._next_in - self._next_out if self._ordered else len(self._finished)
-        return unread >= self._most_unread or len(self._tasks) >= self._most_open
+        return unread >= self._max_unread or len(self._tasks) >= self._max_open
 
-    async def _list(self, waba_id: str, slot: Slot, place: int) -> None:
-        """List one account, and lay its listing where it is given out."""
+    async def _list_account(self, waba_id: str, slot: Slot, position: int) -> None:
+        """List one account, and store its listing for `anext`."""
         loop = asyncio.get_running_loop()
         slot.bind()
-        began = loop.time()
+        started_at = loop.time()
         numbers, error = list[PhoneNumber](), None
         try:
             numbers = await self._lister(waba_id)
         except WaPhoneError as caught:
-            error = caught.with_traceback(None)  # its frames would be kept as long as the listing
+            error = caught.with_traceback(None)  # its frames would live as long as the listing
         finally:
             slot.release()
         if isinstance(error, AuthenticationError) and error.is_shared:
-            raise error
+            raise error  # every other account would fail with the same token
         if not self._ordered:
-            place, self._next_in = self._next_in, self._next_in + 1
-        self._finished[place] = WabaListing(
-            waba_id=str(waba_id),  # what is no id at all is listed as the error that it is
+            position, self._next_in = self._next_in, self._next_in + 1
+        self._finished[position] = WabaListing(
+            waba_id=str(waba_id),  # it may be anything: a value that is no id fails in its own listing
             phone_numbers=tuple(numbers),
             error=error,
             calls=slot.calls,
-            elapsed_seconds=loop.time() - began,
+            elapsed_seconds=loop.time() - started_at,
         )
 
-    def _end(self, task: asyncio.Task[None]) -> None:
-        """A task of ours has ended: its bug, or a cancellation that was not ours, ends the run as itself."""
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        """Note the end of a task. The first failure inside the block ends the run: a bug, or a foreign cancellation."""
         self._tasks.discard(task)
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
         if failure is not None and self._failure is None and self._is_open:
@@ -201,7 +209,7 @@ class Listings:
 
 
 async def each_id(accounts: Accounts) -> AsyncGenerator[str]:
-    """The ids of accounts, one after the other, as they are wanted."""
+    """Yield the id of each account. The next account is read only when its id is needed."""
     if isinstance(accounts, AsyncIterable):
         async for account in accounts:
             yield _id_of(account)
