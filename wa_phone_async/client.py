@@ -25,7 +25,7 @@ from .redaction import conceal
 from .session import GraphSession
 from .usage import Usage
 from .workflows.bulk import Accounts, Listings
-from .workflows.ensure import RECHECK_DELAYS, EnsuredPhoneNumber, Ensuring, Wanted, read_recheck_delays
+from .workflows.ensure import RECHECK_DELAYS, EnsuredPhoneNumber, EnsurePlan, Ensurer, read_recheck_delays
 from .workflows.watch import Predicate, Watch, wait_until
 
 
@@ -96,7 +96,7 @@ class PhoneNumberClient:
             raise InvalidArgumentError("session", "an aiohttp.ClientSession or a GraphSession", type(session))
         self._owns_session = not isinstance(session, GraphSession)
         self._is_closed = False
-        self._ensuring = Ensuring()
+        self._ensurer = Ensurer()
         if not isinstance(session, GraphSession):
             self.session = GraphSession(access_token or conceal(None), session=session, **settings)
         elif access_token is None and not settings:
@@ -154,7 +154,7 @@ class PhoneNumberClient:
         """Close what the client has opened. Calls raise a `RuntimeError` until you enter the client again."""
         self._is_closed = True
         try:
-            await self._ensuring.aclose()
+            await self._ensurer.aclose()
         finally:
             if self._owns_session:
                 await self.session.aclose()
@@ -771,7 +771,7 @@ class PhoneNumberClient:
             return await self.session.post(write, CreatedPhoneNumber, total_timeout=seconds)
 
         list_numbers(None)  # checks the options now
-        wanted = Wanted(
+        plan = EnsurePlan(
             waba_id=waba_id,
             phone_number=phone_number,
             digits=whole_number(phone_number, cc),
@@ -781,7 +781,7 @@ class PhoneNumberClient:
             create=create,
             recheck_delays=read_recheck_delays(recheck_delays),
         )
-        return await self._ensuring.ensure(wanted, total_timeout=total_timeout)
+        return await self._ensurer.ensure(plan, total_timeout=total_timeout)
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -1,4 +1,4 @@
-"""A number is there afterwards, once: looked for, created, looked for again, whatever becomes of the answers."""
+"""An account has a number exactly once: it is found, created or recovered, even if responses are lost."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ from wa_phone_async.client import Settings
 from wa_phone_async.errors import WaPhoneError
 from wa_phone_async.sandbox import EMPTY_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.sandbox.faults import NO_FAULT
-from wa_phone_async.workflows.ensure import Ensuring, Wanted
+from wa_phone_async.workflows.ensure import EnsurePlan, Ensurer
 
 DIGITS = "16315551000"
 NUMBER: dict[str, Any] = {"phone_number": DIGITS, "verified_name": "Acme", "cc": "1"}
@@ -53,29 +53,29 @@ EXISTS = Fault.error(100, "This phone number is already registered", status=409)
 
 @asynccontextmanager
 async def serving(**settings: Unpack[Settings]) -> AsyncIterator[tuple[Sandbox, PhoneNumberClient]]:
-    """A sandbox and a client of it, and nothing left at the end."""
+    """A sandbox and a client of it. At the end, no work is left."""
     settings = {"retry": QUICK, **settings}
     async with clients.serving(**settings) as (sandbox, client):
         yield sandbox, client
         await client.aclose()
-        assert errands() == []
-        assert client._ensuring._errands == {}
+        assert shared_tasks() == []
+        assert client._ensurer._shared == {}
 
 
-def errands() -> list[asyncio.Task[Any]]:
-    """The tasks that are under way to make sure of a number."""
-    return [task for task in asyncio.all_tasks() if "_Errand" in repr(task.get_coro())]
+def shared_tasks() -> list[asyncio.Task[Any]]:
+    """The running tasks that ensure a number."""
+    return [task for task in asyncio.all_tasks() if "_SharedEnsure" in repr(task.get_coro())]
 
 
 def plan(sandbox: Sandbox, *, get: Iterable[Fault] = (), post: Iterable[Fault] = ()) -> None:
-    """What comes of the next lists, and of the next creates."""
+    """Plan the faults of the next lists and of the next creates."""
     for method, faults in (("GET", get), ("POST", post)):
         for fault in faults:
             sandbox.plan(fault, method=method)
 
 
 def methods(sandbox: Sandbox) -> str:
-    """What was asked, in order: `G` for a list and `P` for a create."""
+    """The requests in order: `G` for a list and `P` for a create."""
     return "".join(request.method[0] for request in sandbox.requests)
 
 
@@ -84,7 +84,7 @@ def at(sandbox: Sandbox) -> list[float]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let time pass until it is so."""
+    """Let time pass until the condition is true."""
     while not condition():
         await asyncio.sleep(0.001)
 
@@ -94,7 +94,7 @@ Run = Callable[[Callable[[], Awaitable[None]]], None]
 
 @pytest.fixture
 def run(virtual_time: asyncio.Runner) -> Run:
-    """Runs a test in virtual time: its waits take none."""
+    """A function that runs a test in virtual time: its waits take no real time."""
 
     async def awaited(main: Callable[[], Awaitable[None]]) -> None:
         await main()
@@ -105,7 +105,7 @@ def run(virtual_time: asyncio.Runner) -> Run:
 # Found and created
 
 
-async def test_a_number_that_is_absent_is_created_and_given_as_it_is_listed() -> None:
+async def test_a_missing_number_is_created_and_returned_as_it_is_listed() -> None:
     async with serving() as (sandbox, client):
         ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
         [listed] = await client.list_phone_numbers(EMPTY_WABA)
@@ -121,7 +121,7 @@ async def test_a_number_that_is_absent_is_created_and_given_as_it_is_listed() ->
     "displayed", ["+1 631-555-1000", "16315551000", "+1 (631) 555.1000", "\u202a+1 631\u2011555\u20111000\u202c"]
 )
 @pytest.mark.parametrize("number", [{"phone_number": DIGITS}, {"phone_number": "6315551000", "cc": "1"}, NUMBER])
-async def test_a_number_that_is_there_is_found_however_it_is_written(displayed: str, number: dict[str, Any]) -> None:
+async def test_a_number_of_the_account_is_found_in_any_format(displayed: str, number: dict[str, Any]) -> None:
     async with serving() as (sandbox, client):
         sandbox.add_waba(EMPTY_WABA, [{"display_phone_number": displayed, "verified_name": "Older"}])
         ensured = await client.ensure_phone_number(EMPTY_WABA, **{"verified_name": "Newer", **number})
@@ -131,7 +131,7 @@ async def test_a_number_that_is_there_is_found_however_it_is_written(displayed: 
 
 
 @pytest.mark.parametrize("links", [True, False])
-async def test_the_whole_list_is_looked_through(links: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+async def test_all_pages_of_the_list_are_searched(links: bool) -> None:  # noqa: FBT001 - pytest passes it by name
     others = [{"display_phone_number": f"+1 631-555-{2000 + index}"} for index in range(205)]
     async with Sandbox(links=links) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         sandbox.add_waba(EMPTY_WABA, [{"display_phone_number": "+1 631-555-1000"}, *others])
@@ -142,7 +142,7 @@ async def test_the_whole_list_is_looked_through(links: bool) -> None:  # noqa: F
 
 @pytest.mark.parametrize("mode", ["live", "reference"])
 @pytest.mark.parametrize("fields", ["id,status", ["status", "display_phone_number"], ALL_FIELDS])
-async def test_the_fields_asked_for_come_and_those_needed_to_compare(mode: Any, fields: Any) -> None:
+async def test_the_number_has_the_requested_fields_and_those_needed_to_compare(mode: Any, fields: Any) -> None:
     async with Sandbox(mode=mode) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         created = await client.ensure_phone_number(EMPTY_WABA, **NUMBER, fields=fields)
         found = await client.ensure_phone_number(EMPTY_WABA, **NUMBER, fields=fields)
@@ -151,7 +151,7 @@ async def test_the_fields_asked_for_come_and_those_needed_to_compare(mode: Any, 
         assert (found.phone_number.status, found.phone_number.display_phone_number) == ("PENDING", DIGITS)
 
 
-async def test_everything_that_a_create_takes_is_passed_on() -> None:
+async def test_all_arguments_of_a_create_are_sent() -> None:
     async with serving() as (sandbox, client):
         await client.ensure_phone_number(
             EMPTY_WABA, phone_number=DIGITS, cc="1", migrate_phone_number=True, preverified_id="77"
@@ -165,7 +165,7 @@ async def test_everything_that_a_create_takes_is_passed_on() -> None:
         }
 
 
-def test_a_new_number_that_the_list_does_not_show_in_time_is_known_by_its_id(run: Run) -> None:
+def test_a_new_number_that_is_not_listed_in_time_has_only_an_id(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             plan(sandbox, get=[NO_FAULT, *[Fault.raw('{"data":[]}')] * 4])
@@ -177,7 +177,7 @@ def test_a_new_number_that_the_list_does_not_show_in_time_is_known_by_its_id(run
     run(main)
 
 
-async def test_a_new_number_whose_list_cannot_be_had_is_known_by_its_id() -> None:
+async def test_a_new_number_whose_list_fails_has_only_an_id() -> None:
     async with serving() as (sandbox, client):
         plan(sandbox, get=[NO_FAULT, Fault.error(10)])
         ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
@@ -185,7 +185,7 @@ async def test_a_new_number_whose_list_cannot_be_had_is_known_by_its_id() -> Non
         assert ensured == EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
 
 
-# Numbers that are nearly the same
+# Similar numbers
 
 
 async def test_a_number_shown_without_its_ninth_digit_is_found() -> None:
@@ -219,11 +219,10 @@ async def test_two_candidates_are_an_error_and_never_a_guess() -> None:
     error = caught.value
     assert (error.waba_id, error.phone_number) == (EMPTY_WABA, DIGITS)
     assert set(error.phone_number_ids) == {"7", "8"}
-    assert "2 numbers of" in str(error)
-    assert "go on with one of" in str(error)
+    assert f"2 numbers of {EMPTY_WABA} match {DIGITS}: continue with one of the ids " in str(error)
 
 
-async def test_without_its_country_code_a_number_that_may_be_there_is_not_created() -> None:
+async def test_without_its_country_code_a_number_that_may_exist_is_not_created() -> None:
     async with serving() as (sandbox, client):
         rows = [{"id": "8"}, {"id": "7", "display_phone_number": "+1 631-555-3000"}]
         sandbox.add_waba(EMPTY_WABA, rows)
@@ -234,7 +233,7 @@ async def test_without_its_country_code_a_number_that_may_be_there_is_not_create
         assert (error.waba_id, error.phone_number, error.phone_number_ids) == (EMPTY_WABA, "6315553000", ("7",))
         assert str(error) == (
             f"6315553000 may be +1 631-555-3000 of {EMPTY_WABA} without its country code: "
-            "give cc='1' if it is, and the cc that it has if it is another number"
+            "pass cc='1' if it is that number, or the country code that it really has"
         )
         found = await client.ensure_phone_number(EMPTY_WABA, phone_number="6315553000", verified_name="Acme", cc="1")
         assert (found.outcome, found.phone_number.id) == ("found", "7")
@@ -242,7 +241,7 @@ async def test_without_its_country_code_a_number_that_may_be_there_is_not_create
         assert other.outcome == "created"
 
 
-async def test_without_a_country_code_a_number_that_is_listed_whole_is_found() -> None:
+async def test_without_a_country_code_a_number_with_equal_digits_is_found() -> None:
     async with serving() as (sandbox, client):
         rows = [
             {"id": "7", "display_phone_number": "+1 631-555-3000"},
@@ -253,7 +252,7 @@ async def test_without_a_country_code_a_number_that_is_listed_whole_is_found() -
         assert (found.outcome, found.phone_number.id) == ("found", "8")
 
 
-async def test_a_create_without_a_country_code_that_was_lost_and_shown_with_one_is_not_made_twice() -> None:
+async def test_a_lost_create_without_a_country_code_is_not_sent_twice_if_one_with_a_code_is_listed() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(NO_FAULT, method="GET")
         sandbox.plan(Fault.raw('{"data":[{"id":"7","display_phone_number":"+1 631-555-3000"}]}'), method="GET")
@@ -263,8 +262,8 @@ async def test_a_create_without_a_country_code_that_was_lost_and_shown_with_one_
         assert methods(sandbox) == "GPG"
 
 
-@pytest.mark.parametrize("fault", [LOST, EXISTS], ids=["lost", "refused"])
-async def test_two_candidates_are_an_error_when_looking_again_too(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [LOST, EXISTS], ids=["lost", "rejected"])
+async def test_two_candidates_are_an_error_in_a_recheck_too(fault: Fault) -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(NO_FAULT, method="GET")
         twice = '{"data":[{"id":"7","display_phone_number":"%s"},{"id":"8","display_phone_number":"%s"}]}'
@@ -273,10 +272,10 @@ async def test_two_candidates_are_an_error_when_looking_again_too(fault: Fault) 
             await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
 
 
-# After a lost answer
+# After a lost response
 
 
-async def test_a_create_whose_answer_was_lost_is_recovered_by_looking_again() -> None:
+async def test_a_create_whose_response_was_lost_is_recovered_by_a_recheck() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(LOST, method="POST")
         ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
@@ -285,7 +284,7 @@ async def test_a_create_whose_answer_was_lost_is_recovered_by_looking_again() ->
         assert methods(sandbox) == "GPG"
 
 
-def test_a_create_that_was_lost_before_its_effect_is_made_once_more_after_four_looks(run: Run) -> None:
+def test_a_create_that_was_lost_before_its_effect_is_sent_again_after_four_rechecks(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(NOT_DONE, method="POST")
@@ -298,19 +297,19 @@ def test_a_create_that_was_lost_before_its_effect_is_made_once_more_after_four_l
     run(main)
 
 
-@pytest.mark.parametrize(("recheck_delays", "looks"), [((), 1), ([0], 2), (iter([5, 0.5]), 3)])
-def test_how_often_it_looks_again_is_the_callers_to_say(run: Run, recheck_delays: Any, looks: int) -> None:
+@pytest.mark.parametrize(("recheck_delays", "rechecks"), [((), 1), ([0], 2), (iter([5, 0.5]), 3)])
+def test_recheck_delays_set_the_number_of_rechecks(run: Run, recheck_delays: Any, rechecks: int) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(NOT_DONE, method="POST")
             await client.ensure_phone_number(EMPTY_WABA, **NUMBER, recheck_delays=recheck_delays)
-            assert methods(sandbox) == f"GP{'G' * looks}PG"
+            assert methods(sandbox) == f"GP{'G' * rechecks}PG"
 
     run(main)
 
 
 @pytest.mark.parametrize("mode", ["live", "reference"])
-def test_a_conflict_of_the_second_create_counts_as_there(run: Run, mode: Any) -> None:
+def test_after_a_conflict_of_the_second_create_the_number_is_recovered(run: Run, mode: Any) -> None:
     async def main() -> None:
         async with Sandbox(mode=mode) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
             plan(sandbox, post=[LOST], get=[NO_FAULT])
@@ -323,7 +322,7 @@ def test_a_conflict_of_the_second_create_counts_as_there(run: Run, mode: Any) ->
     run(main)
 
 
-def test_a_second_create_that_is_lost_too_is_recovered_by_looking_again(run: Run) -> None:
+def test_a_second_create_that_is_lost_too_is_recovered_by_a_recheck(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             plan(sandbox, post=[NOT_DONE, LOST])
@@ -334,7 +333,7 @@ def test_a_second_create_that_is_lost_too_is_recovered_by_looking_again(run: Run
     run(main)
 
 
-def test_two_creates_that_are_lost_and_do_not_show_are_an_unknown_outcome(run: Run) -> None:
+def test_two_lost_creates_without_a_match_are_an_unknown_outcome(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(NOT_DONE, times=2, method="POST")
@@ -362,7 +361,7 @@ def test_two_creates_that_are_lost_and_do_not_show_are_an_unknown_outcome(run: R
     ],
     ids=["conflict", "permission", "limit", "request", "server"],
 )
-def test_once_an_answer_was_lost_no_refusal_says_that_nothing_happened(
+def test_after_a_lost_response_no_rejection_says_that_nothing_happened(
     run: Run, fault: Fault, kind: type[WaPhoneError]
 ) -> None:
     async def main() -> None:
@@ -375,19 +374,19 @@ def test_once_an_answer_was_lost_no_refusal_says_that_nothing_happened(
     run(main)
 
 
-def test_without_having_looked_it_does_not_create_again(run: Run) -> None:
+def test_without_a_successful_recheck_it_does_not_create_again(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             plan(sandbox, post=[NOT_DONE], get=[NO_FAULT, *[Fault.status(503)] * 99])
             with pytest.raises(OutcomeUnknownError) as caught:
                 await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
             assert isinstance(caught.value.__cause__, ServerError)
-            assert methods(sandbox) == "GP" + "G" * 12  # four looks of three attempts each
+            assert methods(sandbox) == "GP" + "G" * 12  # four rechecks of three attempts each
 
     run(main)
 
 
-def test_a_look_that_fails_is_made_up_for_by_a_later_one(run: Run) -> None:
+def test_after_a_recheck_that_fails_a_later_one_finds_the_number(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             plan(sandbox, post=[LOST], get=[NO_FAULT, *[Fault.status(503)] * 4])
@@ -398,7 +397,7 @@ def test_a_look_that_fails_is_made_up_for_by_a_later_one(run: Run) -> None:
     run(main)
 
 
-async def test_a_refusal_to_list_that_does_not_pass_ends_the_looking() -> None:
+async def test_a_lasting_error_of_the_list_ends_the_rechecks() -> None:
     async with serving() as (sandbox, client):
         plan(sandbox, post=[LOST], get=[NO_FAULT, Fault.error(10)])
         with pytest.raises(OutcomeUnknownError) as caught:
@@ -408,9 +407,7 @@ async def test_a_refusal_to_list_that_does_not_pass_ends_the_looking() -> None:
 
 
 @pytest.mark.parametrize(("method", "outcome"), [("POST", "unknown"), (None, "created")])
-async def test_a_token_provider_that_fails_after_the_create_takes_nothing_away(
-    method: str | None, outcome: str
-) -> None:
+async def test_a_token_provider_that_fails_after_the_create_loses_no_result(method: str | None, outcome: str) -> None:
     calls = 0
 
     def provide(*_: object) -> str:
@@ -454,13 +451,11 @@ def test_no_error_has_itself_in_its_chain(run: Run, first: Fault, second: Fault,
     run(main)
 
 
-# Refusals, when nothing was lost
+# Rejections without a lost response
 
 
 @pytest.mark.parametrize("fault", [EXISTS, Fault.error(2388012)], ids=["reference", "live"])
-def test_a_conflict_of_the_first_create_is_raised_where_the_list_does_not_show_the_number(
-    run: Run, fault: Fault
-) -> None:
+def test_a_conflict_of_the_first_create_is_raised_if_the_number_is_not_listed(run: Run, fault: Fault) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(fault, method="POST")
@@ -472,7 +467,7 @@ def test_a_conflict_of_the_first_create_is_raised_where_the_list_does_not_show_t
     run(main)
 
 
-def test_a_conflict_of_the_first_create_is_found_where_the_list_was_late(run: Run) -> None:
+def test_after_a_conflict_of_the_first_create_a_number_that_is_listed_late_is_found(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             await client.create_phone_number(EMPTY_WABA, **NUMBER)
@@ -484,7 +479,7 @@ def test_a_conflict_of_the_first_create_is_found_where_the_list_was_late(run: Ru
     run(main)
 
 
-async def test_a_conflict_of_the_first_create_says_why_it_could_not_be_looked_into() -> None:
+async def test_a_conflict_of_the_first_create_says_why_the_recheck_failed() -> None:
     async with serving() as (sandbox, client):
         plan(sandbox, post=[EXISTS], get=[NO_FAULT, Fault.error(10)])
         with pytest.raises(ConflictError) as caught:
@@ -496,7 +491,7 @@ async def test_a_conflict_of_the_first_create_says_why_it_could_not_be_looked_in
     ("fault", "kind"), [(Fault.error(10), PermissionDeniedError), (Fault.error(100), BadRequestError)]
 )
 @pytest.mark.parametrize(("method", "calls"), [("GET", "G"), ("POST", "GP")])
-async def test_any_other_refusal_is_raised_as_it_is(
+async def test_any_other_rejection_is_raised_unchanged(
     fault: Fault, kind: type[WaPhoneError], method: str, calls: str
 ) -> None:
     async with serving() as (sandbox, client):
@@ -536,7 +531,7 @@ async def test_without_a_server_it_is_a_transport_error() -> None:
         ({"total_timeout": 0}, "total_timeout must be a number of seconds above 0"),
     ],
 )
-async def test_a_wrong_argument_is_refused_before_anything_is_sent(arguments: dict[str, Any], message: str) -> None:
+async def test_an_invalid_argument_is_an_error_before_any_request(arguments: dict[str, Any], message: str) -> None:
     async with serving() as (sandbox, client):
         with pytest.raises(InvalidArgumentError, match=message):
             await client.ensure_phone_number(EMPTY_WABA, **{**NUMBER, **arguments})
@@ -545,10 +540,10 @@ async def test_a_wrong_argument_is_refused_before_anything_is_sent(arguments: di
         assert sandbox.requests == []
 
 
-# Many callers at once
+# Concurrent callers
 
 
-async def test_many_callers_at_once_make_one_and_one_of_them_is_told_so() -> None:
+async def test_concurrent_callers_create_one_number_and_one_of_them_gets_created() -> None:
     async with serving() as (sandbox, client):
         ensured = await asyncio.gather(
             *(client.ensure_phone_number(EMPTY_WABA, **NUMBER) for _ in range(20)),
@@ -557,11 +552,11 @@ async def test_many_callers_at_once_make_one_and_one_of_them_is_told_so() -> Non
         assert Counter(each.outcome for each in ensured) == {"created": 1, "found": 20}
         assert ensured[0].outcome == "created"
         assert len({each.phone_number for each in ensured}) == 1
-        assert ensured[-1].phone_number.verified_name == "Acme"  # the first one's arguments count
+        assert ensured[-1].phone_number.verified_name == "Acme"  # from the arguments of the first call
         assert methods(sandbox) == "GPG"
 
 
-async def test_callers_of_both_forms_of_a_number_make_one() -> None:
+async def test_callers_with_both_forms_of_a_number_create_one() -> None:
     async with serving() as (sandbox, client):
         one, other = await asyncio.gather(
             client.ensure_phone_number(EMPTY_WABA, phone_number="5511998765432", verified_name="Acme"),
@@ -571,7 +566,7 @@ async def test_callers_of_both_forms_of_a_number_make_one() -> None:
         assert len(sandbox.created) == 1
 
 
-async def test_other_numbers_and_accounts_are_errands_of_their_own() -> None:
+async def test_other_numbers_and_accounts_share_no_work() -> None:
     async with serving() as (sandbox, client):
         other = {**NUMBER, "phone_number": "16315551001"}
         ensured = await asyncio.gather(
@@ -583,7 +578,7 @@ async def test_other_numbers_and_accounts_are_errands_of_their_own() -> None:
         assert len(sandbox.created) == 3
 
 
-async def test_two_clients_at_once_make_one_since_the_api_refuses_the_second() -> None:
+async def test_two_clients_at_once_create_one_number_since_the_api_rejects_the_second() -> None:
     async with Sandbox(latency=0.01) as sandbox:
         session = GraphSession(TOKEN, base_url=sandbox.url)
         async with session, PhoneNumberClient(session=session) as one, PhoneNumberClient(session=session) as other:
@@ -595,7 +590,7 @@ async def test_two_clients_at_once_make_one_since_the_api_refuses_the_second() -
         assert methods(sandbox).count("P") == 2
 
 
-async def test_an_error_is_told_to_all_callers_and_not_kept() -> None:
+async def test_an_error_is_raised_to_all_callers_and_not_kept() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(Fault.error(190), method="POST")
         failed = await asyncio.gather(
@@ -608,7 +603,7 @@ async def test_an_error_is_told_to_all_callers_and_not_kept() -> None:
 # Cancelling
 
 
-async def test_a_caller_that_is_cancelled_leaves_the_others_alone() -> None:
+async def test_cancelling_one_caller_does_not_affect_the_others() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(Fault.delay(0.05), method="POST")
         first, *others = (asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER)) for _ in range(3))
@@ -620,7 +615,7 @@ async def test_a_caller_that_is_cancelled_leaves_the_others_alone() -> None:
         assert methods(sandbox) == "GPG"
 
 
-async def test_when_all_callers_are_cancelled_so_is_the_work(caplog: pytest.LogCaptureFixture) -> None:
+async def test_cancelling_all_callers_cancels_the_work(caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(Fault.delay(0.05), method="POST")
         callers = [asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER)) for _ in range(3)]
@@ -629,16 +624,16 @@ async def test_when_all_callers_are_cancelled_so_is_the_work(caplog: pytest.LogC
             caller.cancel()
         await asyncio.gather(*callers, return_exceptions=True)
         assert all(caller.cancelled() for caller in callers)
-        assert client._ensuring._errands == {}
+        assert client._ensurer._shared == {}
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         assert "it may have happened" in caplog.text
-        ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)  # while the first create takes its time
+        ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)  # while the first create is still going on
         assert ensured.outcome in {"created", "found"}
         await until(lambda: all(request.status or request.method == "GET" for request in sandbox.requests))
         assert len(sandbox.created) == 1
 
 
-async def test_at_whatever_step_it_is_cancelled_nothing_is_left_and_the_next_call_settles_it() -> None:
+async def test_a_cancellation_at_any_step_leaves_no_task_and_the_next_call_settles_it() -> None:
     async with serving() as (sandbox, client):
         outcomes = Counter[str]()
         for moment in range(60):
@@ -649,35 +644,35 @@ async def test_at_whatever_step_it_is_cancelled_nothing_is_left_and_the_next_cal
                 await asyncio.sleep(0)
             caller.cancel()
             await asyncio.gather(caller, return_exceptions=True)
-            assert errands() == []
+            assert shared_tasks() == []
             ensured = await client.ensure_phone_number(waba_id, **NUMBER)
             outcomes[ensured.outcome] += 1
             assert [row["id"] for row in sandbox.numbers(waba_id)] == [ensured.phone_number.id]
         assert outcomes["created"] > 0
 
 
-async def test_a_caller_that_is_cancelled_twice_leaves_nothing_either() -> None:
+async def test_a_caller_that_is_cancelled_twice_leaves_no_task_either() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(Fault.delay(5), method="GET")
         caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER))
         await until(lambda: sandbox.requests)
-        [errand] = errands()
+        [task] = shared_tasks()
         caller.cancel()
         await asyncio.sleep(0)
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
-        await asyncio.wait({errand})
-        assert errand.cancelled()
+        await asyncio.wait({task})
+        assert task.cancelled()
 
 
-async def test_work_that_somebody_else_cancels_is_a_cancellation() -> None:
+async def test_a_foreign_cancellation_of_the_work_is_raised_to_the_caller() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(Fault.delay(5), method="GET")
         caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER))
         await until(lambda: sandbox.requests)
-        [errand] = errands()
-        errand.cancel()
+        [task] = shared_tasks()
+        task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
 
@@ -685,7 +680,7 @@ async def test_work_that_somebody_else_cancels_is_a_cancellation() -> None:
 # Time
 
 
-def test_total_timeout_bounds_the_looking_and_then_nothing_was_sent(run: Run) -> None:
+def test_total_timeout_limits_the_check_and_then_nothing_was_sent(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(Fault.delay(60), times=9, method="GET")
@@ -696,7 +691,7 @@ def test_total_timeout_bounds_the_looking_and_then_nothing_was_sent(run: Run) ->
     run(main)
 
 
-def test_total_timeout_bounds_a_create_and_then_its_outcome_is_unknown(run: Run) -> None:
+def test_total_timeout_limits_a_create_and_then_its_outcome_is_unknown(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(Fault.delay_response(60), method="POST")
@@ -709,20 +704,20 @@ def test_total_timeout_bounds_a_create_and_then_its_outcome_is_unknown(run: Run)
     run(main)
 
 
-def test_a_wait_that_would_be_longer_than_the_time_left_is_never_begun(run: Run) -> None:
+def test_a_delay_longer_than_the_time_left_is_never_started(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.plan(NOT_DONE, method="POST")
             with pytest.raises(OutcomeUnknownError) as caught:
                 await client.ensure_phone_number(EMPTY_WABA, **NUMBER, total_timeout=3)
             assert isinstance(caught.value.__cause__, RequestTimeoutError)
-            assert at(sandbox) == [0, 0, 0, 1]  # the next look would be at 3, when time is up
+            assert at(sandbox) == [0, 0, 0, 1]  # the next recheck would be at 3, when time is up
             assert asyncio.get_running_loop().time() == pytest.approx(1, abs=0.1)
 
     run(main)
 
 
-def test_a_budget_without_room_in_time_is_told_at_once(run: Run) -> None:
+def test_a_cooldown_longer_than_the_time_left_is_an_error_at_once(run: Run) -> None:
     async def main() -> None:
         async with serving(retry=RetryPolicy.batch()) as (sandbox, client):
             sandbox.plan(Fault.error(80008, headers={"Retry-After": "600"}), method="GET")
@@ -734,7 +729,7 @@ def test_a_budget_without_room_in_time_is_told_at_once(run: Run) -> None:
     run(main)
 
 
-def test_a_number_that_was_created_is_given_though_time_is_up(run: Run) -> None:
+def test_a_number_that_was_created_is_returned_although_time_is_up(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             plan(sandbox, get=[NO_FAULT, *[Fault.delay(60)] * 9])
@@ -746,7 +741,7 @@ def test_a_number_that_was_created_is_given_though_time_is_up(run: Run) -> None:
     run(main)
 
 
-def test_a_list_of_many_pages_may_take_no_longer_either(run: Run) -> None:
+def test_total_timeout_limits_a_list_of_many_pages_too(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             sandbox.add_waba(EMPTY_WABA, 900)
@@ -759,10 +754,10 @@ def test_a_list_of_many_pages_may_take_no_longer_either(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "kind"), [("GET", RequestTimeoutError), ("POST", OutcomeUnknownError)], ids=["looking", "creating"]
+    ("method", "kind"), [("GET", RequestTimeoutError), ("POST", OutcomeUnknownError)], ids=["checking", "creating"]
 )
 @pytest.mark.parametrize("patient_one_first", [True, False])
-def test_each_caller_has_its_own_time(
+def test_each_caller_has_its_own_deadline(
     run: Run,
     method: str,
     kind: type[WaPhoneError],
@@ -785,7 +780,7 @@ def test_each_caller_has_its_own_time(
     run(main)
 
 
-def test_a_call_that_ends_with_the_time_of_one_caller_is_made_again_for_a_more_patient_one(run: Run) -> None:
+def test_a_call_that_times_out_for_one_caller_is_retried_for_one_with_more_time(run: Run) -> None:
     async def main() -> None:
         async with serving() as (sandbox, client):
             plan(sandbox, get=[Fault.delay(60), Fault.delay(1)])
@@ -803,7 +798,7 @@ def test_a_call_that_ends_with_the_time_of_one_caller_is_made_again_for_a_more_p
 # Closing
 
 
-async def test_closing_the_client_ends_the_looking() -> None:
+async def test_closing_the_client_ends_the_check() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(Fault.delay(5), method="GET")
         callers = [asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER)) for _ in range(2)]
@@ -828,7 +823,7 @@ async def test_closing_the_client_while_it_creates_is_an_unknown_outcome() -> No
             await caller
 
 
-async def test_closing_the_client_when_the_number_was_created_gives_it() -> None:
+async def test_closing_the_client_after_the_create_returns_the_number() -> None:
     async with serving() as (sandbox, client):
         plan(sandbox, get=[NO_FAULT, Fault.delay(5)])
         caller = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **NUMBER))
@@ -837,7 +832,7 @@ async def test_closing_the_client_when_the_number_was_created_gives_it() -> None
         assert await caller == EnsuredPhoneNumber(PhoneNumber(id=sandbox.created[0].id), "created")
 
 
-async def test_closing_a_session_that_was_lent_is_no_less_an_unknown_outcome() -> None:
+async def test_closing_a_borrowed_session_is_an_unknown_outcome_too() -> None:
     async with Sandbox() as sandbox:
         session = GraphSession(TOKEN, base_url=sandbox.url)
         client = PhoneNumberClient(session=session)
@@ -851,7 +846,7 @@ async def test_closing_a_session_that_was_lent_is_no_less_an_unknown_outcome() -
         await client.aclose()
 
 
-def test_a_client_can_be_used_by_one_loop_after_the_other() -> None:
+def test_a_client_can_be_used_by_one_loop_after_another() -> None:
     with Sandbox() as sandbox:
         client = PhoneNumberClient(TOKEN, base_url=sandbox.url)
 
@@ -869,14 +864,14 @@ def test_a_client_can_be_used_by_one_loop_after_the_other() -> None:
         assert asyncio.run(finish()) == "created"
 
 
-# What it rests on
+# Why a second create is safe
 
 
 @attrs.define
 class World:
-    """An account whose creates take effect late, with or without a refusal of what is there already."""
+    """An account whose creates take effect late. It rejects duplicates, or it does not."""
 
-    refuses_doubles: bool
+    rejects_duplicates: bool
     numbers: list[PhoneNumber] = attrs.field(factory=list)
 
     async def list_numbers(self, seconds: float | None) -> list[PhoneNumber]:
@@ -889,19 +884,19 @@ class World:
         raise OutcomeUnknownError("lost", waba_id="1", phone_number=DIGITS, reason="lost")
 
     def _take_effect(self) -> None:
-        if not (self.refuses_doubles and self.numbers):
+        if not (self.rejects_duplicates and self.numbers):
             self.numbers.append(PhoneNumber(id=str(len(self.numbers)), display_phone_number=DIGITS))
 
 
-@pytest.mark.parametrize(("refuses_doubles", "numbers"), [(True, 1), (False, 2)])
-def test_only_the_refusal_of_the_api_keeps_late_effects_from_making_two(
+@pytest.mark.parametrize(("rejects_duplicates", "numbers"), [(True, 1), (False, 2)])
+def test_only_the_rejection_of_duplicates_prevents_a_second_number_from_a_late_effect(
     run: Run,
-    refuses_doubles: bool,  # noqa: FBT001 - pytest passes it by name
+    rejects_duplicates: bool,  # noqa: FBT001 - pytest passes it by name
     numbers: int,
 ) -> None:
     async def main() -> None:
-        world = World(refuses_doubles)
-        wanted = Wanted(
+        world = World(rejects_duplicates)
+        plan = EnsurePlan(
             waba_id="1",
             phone_number=DIGITS,
             digits=DIGITS,
@@ -910,7 +905,7 @@ def test_only_the_refusal_of_the_api_keeps_late_effects_from_making_two(
             create=world.create,
         )
         with pytest.raises(OutcomeUnknownError):
-            await Ensuring().ensure(wanted, total_timeout=None)
+            await Ensurer().ensure(plan, total_timeout=None)
         await asyncio.sleep(120)
         assert len(world.numbers) == numbers
 
@@ -922,7 +917,7 @@ def test_only_the_refusal_of_the_api_keeps_late_effects_from_making_two(
 DROPS = (Fault.drop_before(), Fault.drop_after(), Fault.drop_before(reset=True), Fault.drop_after(reset=True))
 FAULTS = (
     *DROPS,
-    Fault.delay(45),  # beyond the time-out: the effect comes when it has been looked for, or not at all in time
+    Fault.delay(45),  # beyond the timeout: the effect comes after the rechecks
     Fault.delay(33),
     Fault.delay_response(45),
     Fault.cut(),
@@ -932,34 +927,34 @@ FAULTS = (
     Fault.error(None, status=502, takes_effect=True),
 )
 NO_ID = Fault.raw("{}", takes_effect=True)
-PATIENT = RetryPolicy(max_attempts=12, first_wait=1e-9)  # waits so short that the clock need not jump for each
+PATIENT = RetryPolicy(max_attempts=12, first_wait=1e-9)  # so short that the clock does not jump for each wait
 RUNS = 1000
 AT_ONCE = 50
 
 
 def single_drop(draw: random.Random) -> tuple[Sequence[Fault], Sequence[Fault]]:
-    """One drop at most, with one of the first lists or creates."""
+    """At most one drop, of one of the first lists or creates."""
     reads, writes = [NO_FAULT] * 3, [NO_FAULT] * 2
-    place = draw.choice([reads, writes])
-    place[draw.randrange(len(place))] = draw.choice((*DROPS, NO_FAULT))
+    faults = draw.choice([reads, writes])
+    faults[draw.randrange(len(faults))] = draw.choice((*DROPS, NO_FAULT))
     return reads, writes
 
 
 def many_faults(draw: random.Random) -> tuple[Sequence[Fault], Sequence[Fault]]:
-    """About a third of the lists and two thirds of the creates."""
+    """Faults of about a third of the lists and two thirds of the creates."""
     reads = [draw.choice(FAULTS) if draw.random() < 1 / 3 else NO_FAULT for _ in range(10)]
     writes = [draw.choice((*FAULTS, NO_ID)) if draw.random() < 2 / 3 else NO_FAULT for _ in range(4)]
     return reads, writes
 
 
 @pytest.mark.unmeasured
-@pytest.mark.timeout(240)  # seconds, on a machine that is busy and counts coverage
+@pytest.mark.timeout(240)  # seconds, for a busy machine that measures coverage
 @pytest.mark.parametrize(
     ("draw_faults", "expected"),
     [(single_drop, {"created", "found", "recovered"}), (many_faults, {"created", "found", "recovered", "unknown"})],
     ids=["at most one drop", "many faults"],
 )
-def test_under_random_drops_no_run_leaves_two_and_each_that_returns_leaves_one(
+def test_under_random_drops_no_run_leaves_two_numbers_and_each_result_is_the_one(
     run: Run,
     draw_faults: Callable[[random.Random], tuple[Sequence[Fault], Sequence[Fault]]],
     expected: set[str],
@@ -968,7 +963,7 @@ def test_under_random_drops_no_run_leaves_two_and_each_that_returns_leaves_one(
     seen = Counter[str]()
 
     async def ensure(sandbox: Sandbox, clients: Sequence[PhoneNumberClient], waba_id: str) -> list[Any]:
-        """A run: up to three callers, in one run of four by two clients."""
+        """One run: up to three callers. In every fourth run, they have two clients."""
         sandbox.add_waba(waba_id)
         for method, faults in zip(("GET", "POST"), draw_faults(draw), strict=True):
             for fault in faults:
@@ -983,7 +978,7 @@ def test_under_random_drops_no_run_leaves_two_and_each_that_returns_leaves_one(
         return await asyncio.gather(*calls, return_exceptions=True)
 
     def judge(ended: list[Any], left: list[str]) -> None:
-        """How the calls of a run ended, and the ids of the numbers that are there after it."""
+        """Check how the calls of a run ended against the ids of the numbers that the account has after it."""
         returned = [each for each in ended if isinstance(each, EnsuredPhoneNumber)]
         assert len(left) <= 1
         assert all([each.phone_number.id] == left for each in returned)
@@ -998,7 +993,7 @@ def test_under_random_drops_no_run_leaves_two_and_each_that_returns_leaves_one(
                 PhoneNumberClient(TOKEN, base_url=sandbox.url, retry=PATIENT) as other,
             ):
                 ends = await asyncio.gather(*(ensure(sandbox, (client, other), waba_id) for waba_id in waba_ids))
-                await asyncio.sleep(300)  # what comes late has come
+                await asyncio.sleep(300)  # all late effects have come
                 for waba_id, ended in zip(waba_ids, ends, strict=True):
                     judge(ended, [row["id"] for row in sandbox.numbers(waba_id)])
 

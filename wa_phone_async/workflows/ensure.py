@@ -1,17 +1,16 @@
-"""Sure creation: a number that is there afterwards, once, whatever became of the answers.
+"""Ensure that an account has a phone number, exactly once, although responses may be lost.
 
-    look          the whole list, compared by digits; a number that is there is `found`, and one that may be it but for
-                  a country code that was not given is an error
-    create        once; with an answer it is `created`
-    look again    after an answer that was lost: at once, and after each of a few waits; now it is `recovered`
-    create again  once more, if it is still absent; a refusal as there already counts as there
-    look again    as before
+    check         list the account and compare digits: a number that is there is `found`
+    create        send the create once: with its response, the number is `created`
+    recheck       after a lost response, check at once and after each of a few delays: now the number is `recovered`
+    create again  if the number is still missing, send the create once more
+    recheck       as before, also if the API rejects the second create because the number exists
 
-What this rests on: a second create is safe because the API refuses a number that an account has (published error
-tables, read 2026-11-22), and for no other reason. Looking makes it rare. It cannot make it safe, since the first create
-may take effect after the last look.
+A second create is safe for one reason: the API rejects a number that the account already has (published error tables,
+read 2026-11-22). The rechecks make a second create rare. They cannot make it safe, because the first create may take
+effect after the last recheck.
 
-Calls for one number at once share one errand, a task of its own, which ends when the last of them has gone.
+Concurrent calls for one number share one task (single-flight). The task ends when the last caller leaves.
 """
 
 from __future__ import annotations
@@ -39,46 +38,49 @@ from wa_phone_async.phone_digits import alike, missing_code, shortest_form
 
 T = TypeVar("T")
 
-Outcome = Literal["created", "found", "recovered"]
+EnsureOutcome = Literal["created", "found", "recovered"]
 
 RECHECK_DELAYS: Final = (1.0, 2.0, 4.0)
 
-_LAST_WORD: Final = 0.1
-"""Seconds that a call has after the deadline to end by itself: it knows better what happened."""
+_GRACE_SECONDS: Final = 0.1
+"""How long a caller waits beyond its deadline. A request that times out then still raises an error of its own, which
+says whether the request was sent."""
 
 
 @attrs.frozen
 class EnsuredPhoneNumber:
-    """A number that is there, once, and how that came."""
+    """A number that the account has, and how the account got it."""
 
     phone_number: PhoneNumber
-    """The number as the list has it. Where it was created, and the list did not show it in time, only `id` is set."""
-    outcome: Outcome
-    """`"created"` by this call; `"found"`, since it was there or somebody else made it meanwhile; or `"recovered"`: a
-    create of this call had no answer, and the number was found by looking again."""
+    """The number as it is listed. It has only an `id` if it was created and the list did not show it in time."""
+    outcome: EnsureOutcome
+    """`"created"`: this call created it. `"found"`: it existed, or another caller created it meanwhile. `"recovered"`:
+    the response to a create of this call was lost, and a recheck found the number."""
 
 
 @attrs.frozen(kw_only=True)
-class Wanted:
-    """The number that is to be there, and how the account is asked. The calls take the seconds that they may last."""
+class EnsurePlan:
+    """The number that the account must have, and how to list and create numbers there."""
 
     waba_id: str
     phone_number: str
-    """As it was passed."""
+    """The number, as it was passed."""
     digits: str
-    """All its digits, country code first."""
+    """All digits of the number, country code first."""
     has_code: bool = True
-    """Whether the country code is known to be among them."""
+    """Whether the digits are known to include the country code."""
     write: Write
-    """What `create` sends."""
+    """The create that `create` sends."""
     list_numbers: Callable[[float | None], Awaitable[list[PhoneNumber]]]
+    """Lists the account. It takes the seconds that it may last; `None` for no limit."""
     create: Callable[[float | None], Awaitable[CreatedPhoneNumber]]
+    """Creates the number, within as many seconds."""
     recheck_delays: tuple[float, ...] = RECHECK_DELAYS
-    """Seconds between looks."""
+    """Seconds before each recheck but the first, which is at once."""
 
 
 def read_recheck_delays(recheck_delays: Iterable[float]) -> tuple[float, ...]:
-    """The seconds between looks, checked."""
+    """Check the delays, and return them as a tuple of seconds."""
     waits = tuple(recheck_delays) if isinstance(recheck_delays, Iterable) else (math.nan,)
     for wait in waits:
         if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait < math.inf:
@@ -86,149 +88,155 @@ def read_recheck_delays(recheck_delays: Iterable[float]) -> tuple[float, ...]:
     return waits
 
 
-class Ensuring:
-    """The errands that are under way for one client: one for each number, however many calls ask for it."""
+class Ensurer:
+    """Ensures numbers for one client. Concurrent calls for one number share one task (single-flight)."""
 
     def __init__(self) -> None:
-        # A client may be used by one loop after the other: an errand belongs to its own.
-        self._errands: dict[tuple[asyncio.AbstractEventLoop, str, str], _Errand] = {}
+        # The loop is part of the key: a client may be used by one loop after another, and a task belongs to its loop.
+        self._shared: dict[tuple[asyncio.AbstractEventLoop, str, str], _SharedEnsure] = {}
 
-    async def ensure(self, wanted: Wanted, *, total_timeout: float | None) -> EnsuredPhoneNumber:
-        """Join the errand for a number, or begin one, and wait for its end.
+    async def ensure(self, plan: EnsurePlan, *, total_timeout: float | None) -> EnsuredPhoneNumber:
+        """Join the work on a number, or start it, and wait for the result.
 
         Args:
-            wanted: What is to be there. Of calls that share an errand, the first one's counts.
-            total_timeout: Seconds that this call may take; `None` sets no bound.
+            plan: What to ensure. Among calls that share the work, the plan of the first one is used.
+            total_timeout: Seconds that this call may take; `None` for no limit.
         """
         loop = asyncio.get_running_loop()
-        key = loop, wanted.waba_id, shortest_form(wanted.digits)
-        errand = self._errands.get(key)
-        if errand is None or errand.is_over:
-            errand = self._errands[key] = _Errand(wanted)
+        # Both forms of a number must meet here, or each of them could be created.
+        key = loop, plan.waba_id, shortest_form(plan.digits)
+        shared = self._shared.get(key)
+        if shared is None or shared.is_over:
+            shared = self._shared[key] = _SharedEnsure(plan)
         try:
-            return await errand.wait(math.inf if total_timeout is None else loop.time() + total_timeout)
+            return await shared.wait(math.inf if total_timeout is None else loop.time() + total_timeout)
         finally:
-            if errand.is_over and self._errands.get(key) is errand:
-                del self._errands[key]
+            # While this caller waited, another one may have put new work under the key: that must stay.
+            if shared.is_over and self._shared.get(key) is shared:
+                del self._shared[key]
 
     async def aclose(self) -> None:
-        """End all errands of the running loop. Who waits for one is told what is known."""
+        """Cancel all work of the running loop, and wait for its end. Callers get the result that is known by then."""
         loop = asyncio.get_running_loop()
-        if tasks := {errand.close() for key, errand in self._errands.items() if key[0] is loop}:
+        if tasks := {shared.close() for key, shared in self._shared.items() if key[0] is loop}:
             await asyncio.wait(tasks)
 
 
-class _Errand:
-    """One number that is being looked for or made, and all who wait for it."""
+class _SharedEnsure:
+    """The work on one number, and all callers that wait for it."""
 
-    def __init__(self, wanted: Wanted) -> None:
-        self._wanted = wanted
+    def __init__(self, plan: EnsurePlan) -> None:
+        self._plan = plan
         self._loop = asyncio.get_running_loop()
-        self._deadline = -math.inf  # of the most patient of those who wait
-        self._waiting = 0
+        self._deadline = -math.inf  # the latest one of all callers, on the loop's clock
+        self._waiters = 0
         self._is_closed = False
-        self._doubt = ""  # why a create may have been done that nobody knows of
+        self._lost = ""  # why the response to a create is missing; empty while no create is in doubt
         self._created: CreatedPhoneNumber | None = None
-        self._is_told = False
+        self._has_reported = False  # whether a caller already got the true outcome
+        # A task of its own, so a caller that is cancelled or out of time does not take the work away from the others.
         self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(_hear)
+        self._task.add_done_callback(_mark_retrieved)
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, or is being ended."""
+        """Whether the task has ended or is being cancelled. A new caller cannot join then."""
         return self._task.done() or self._task.cancelling() > 0
 
     async def wait(self, deadline: float) -> EnsuredPhoneNumber:
-        """Wait for the end of the errand, or until a time on the loop's clock. The last one to leave ends it."""
+        """Wait for the result until a time on the loop's clock. The last caller to leave cancels the task."""
         self._deadline = max(self._deadline, deadline)
-        self._waiting += 1
-        patience = None if deadline == math.inf else deadline - self._loop.time() + _LAST_WORD
+        self._waiters += 1
+        timeout = None if deadline == math.inf else deadline - self._loop.time() + _GRACE_SECONDS
         try:
-            ended, _ = await asyncio.wait({self._task}, timeout=patience)
+            # Unlike an `await` of the task, this neither cancels it with the caller nor raises its error.
+            ended, _ = await asyncio.wait({self._task}, timeout=timeout)
         finally:
-            self._waiting -= 1
-            if not self._waiting and not self._task.done():
+            self._waiters -= 1
+            if not self._waiters and not self._task.done():
                 self._task.cancel()
+                # Until it has ended, a create may still be on its way, and the result below could be wrong.
                 await asyncio.wait({self._task})
-        was_cut = not self._task.done() or self._task.cancelled()
-        if was_cut and (self._is_closed or not ended):
-            return self._tell(self._known())
-        return self._tell(self._task.result())
+        has_no_result = not self._task.done() or self._task.cancelled()
+        # If neither `close` nor a caller that left has cancelled the task, `result()` below raises the cancellation.
+        if has_no_result and (self._is_closed or not ended):
+            return self._result_for_caller(self._result_so_far())
+        return self._result_for_caller(self._task.result())
 
     def close(self) -> asyncio.Task[EnsuredPhoneNumber]:
-        """Begin to end it before it has come to its own end, and give the task to wait for."""
+        """Cancel the work because the client closes, and return the task to wait for."""
         self._is_closed = True
         self._task.cancel()
         return self._task
 
-    def _known(self) -> EnsuredPhoneNumber:
-        """What is known of a number while its errand is not at its own end."""
+    def _result_so_far(self) -> EnsuredPhoneNumber:
+        """Return or raise what is known about the number before the task has a result."""
         if self._created is not None:
-            return _bare(self._created)
-        if self._doubt:
+            return _with_id_only(self._created)
+        if self._lost:
             raise self._unknown()
         if self._is_closed:
             raise RuntimeError(CLOSED)
         raise RequestTimeoutError("total_timeout ran out before the number could be created", sent=False)
 
-    def _tell(self, ensured: EnsuredPhoneNumber) -> EnsuredPhoneNumber:
-        """Of all who wait, the first one is told how the number came; the others found it."""
-        if self._is_told:
+    def _result_for_caller(self, ensured: EnsuredPhoneNumber) -> EnsuredPhoneNumber:
+        """Return the true outcome to the first caller only. For the others, the number is `found`."""
+        if self._has_reported:
             return attrs.evolve(ensured, outcome="found")
-        self._is_told = True
+        self._has_reported = True
         return ensured
 
     async def _run(self) -> EnsuredPhoneNumber:
-        number = await self._look()
+        number = await self._check()
         if number is not None:
             return EnsuredPhoneNumber(number, "found")
         try:
             return await self._create()
         except (OutcomeUnknownError, ConflictError) as error:
-            failure = error  # gone on with outside, so that no error has itself in its chain
+            failure = error  # handled below: inside `except`, it could end up in its own chain of causes
         if isinstance(failure, OutcomeUnknownError):
             return await self._recover()
-        self._doubt = ""
-        return EnsuredPhoneNumber(await self._find_after(failure), "found")
+        self._lost = ""  # the API rejected the create, so it certainly did not happen
+        return EnsuredPhoneNumber(await self._recheck_after(failure), "found")
 
     async def _recover(self) -> EnsuredPhoneNumber:
-        """Settle a create whose answer was lost. What cannot be settled is unknown, whatever stands in the way."""
+        """Settle a create whose response was lost. Any error on the way leaves its outcome unknown."""
         try:
-            return await self._create_once_more()
+            return await self._recheck_and_create_again()
         except AmbiguousNumberError:
             raise
-        except Exception as error:  # a token provider may raise anything, and it is no less unknown
+        except Exception as error:  # also one of a token provider: whatever it is, the create may have happened
             raise self._unknown() from error
 
-    async def _create_once_more(self) -> EnsuredPhoneNumber:
-        """Look again, create what is still absent, and look again."""
-        number = await self._look_again()
+    async def _recheck_and_create_again(self) -> EnsuredPhoneNumber:
+        number = await self._recheck()
         if number is None:
             try:
                 return await self._create()
             except (OutcomeUnknownError, ConflictError) as error:
                 failure = error
-            number = await self._find_after(failure)
+            number = await self._recheck_after(failure)
         return EnsuredPhoneNumber(number, "recovered")
 
     async def _create(self) -> EnsuredPhoneNumber:
-        """Create the number, and give it as the list shows it."""
-        self._doubt = self._doubt or "no answer in time"
+        """Create the number, and return it as it is listed."""
+        # Set before the call: if a caller leaves during it, the create may have happened.
+        self._lost = self._lost or "no response in time"
         try:
-            self._created = await self._call(self._wanted.create)
+            self._created = await self._call(self._plan.create)
         except OutcomeUnknownError as error:
-            self._doubt = error.reason
+            self._lost = error.reason
             raise
         try:
-            number = await self._look_again()
-        except Exception:  # noqa: BLE001 - whatever it is, the number is created
+            number = await self._recheck()
+        except Exception:  # noqa: BLE001 - the number is created, whatever happens to the list
             number = None
-        return _bare(self._created) if number is None else EnsuredPhoneNumber(number, "created")
+        return _with_id_only(self._created) if number is None else EnsuredPhoneNumber(number, "created")
 
-    async def _find_after(self, error: WaPhoneError) -> PhoneNumber:
-        """Find the number after a create that ended in this error, or raise the error."""
+    async def _recheck_after(self, error: WaPhoneError) -> PhoneNumber:
+        """Find the number after a create that failed with this error. Raise the error if the number is missing."""
         try:
-            number = await self._look_again()
+            number = await self._recheck()
         except AmbiguousNumberError:
             raise
         except Exception as failure:
@@ -237,15 +245,15 @@ class _Errand:
             raise error
         return number
 
-    async def _look_again(self) -> PhoneNumber | None:
-        """Look at once, and after each wait. `None` says that the last look worked and did not show the number."""
+    async def _recheck(self) -> PhoneNumber | None:
+        """Check at once and after each delay. `None`: the last check succeeded, and the number is missing."""
         failure: WaPhoneError | None = None
-        for seconds in (0.0, *self._wanted.recheck_delays):
+        for seconds in (0.0, *self._plan.recheck_delays):
             if self._loop.time() + seconds >= self._deadline:
                 raise out_of_time() from failure
             await asyncio.sleep(seconds)
             try:
-                number, failure = await self._look(), None
+                number, failure = await self._check(), None
             except WaPhoneError as error:
                 if not error.retryable:
                     raise
@@ -253,26 +261,26 @@ class _Errand:
             if number is not None:
                 return number
         if failure is not None:
-            raise failure
+            raise failure  # `None` would allow a second create, but nobody knows if the number is missing
         return None
 
-    async def _look(self) -> PhoneNumber | None:
-        """The number in the list: by its id where that is known, and by its digits otherwise."""
-        numbers = await self._call(self._wanted.list_numbers)
+    async def _check(self) -> PhoneNumber | None:
+        """List the account, and return the number: by its id if it was created here, or else by its digits."""
+        numbers = await self._call(self._plan.list_numbers)
         if self._created is not None:
             return next((number for number in numbers if number.id == self._created.id), None)
-        found = alike(self._wanted.digits, numbers)
+        found = alike(self._plan.digits, numbers)
         if len(found) > 1:
             raise self._ambiguous(found)
-        if not found and not self._wanted.has_code:
-            self._check_code(numbers)
+        if not found and not self._plan.has_code:
+            self._check_country_code(numbers)
         return found[0] if found else None
 
     async def _call(self, call: Callable[[float | None], Awaitable[T]]) -> T:
-        """Make a call in the time that is left, and again if somebody more patient has come meanwhile."""
+        """Make a call in the time that is left. Retry it if a caller with a later deadline has joined meanwhile."""
         while True:
             deadline = self._deadline
-            left = None if deadline == math.inf else max(deadline - self._loop.time(), 0.001)
+            left = None if deadline == math.inf else max(deadline - self._loop.time(), 0.001)  # 0 is no valid timeout
             try:
                 return await call(left)
             except WaPhoneError as error:
@@ -280,36 +288,40 @@ class _Errand:
                     raise
 
     def _unknown(self) -> OutcomeUnknownError:
-        return self._wanted.write.outcome_unknown(self._doubt, waba_id=self._wanted.waba_id)
+        return self._plan.write.outcome_unknown(self._lost, waba_id=self._plan.waba_id)
 
-    def _check_code(self, numbers: list[PhoneNumber]) -> None:
-        """Refuse to go on where a number is listed that this one would be with a country code."""
-        wanted = self._wanted
+    def _check_country_code(self, numbers: list[PhoneNumber]) -> None:
+        """Raise if the account lists a number that has these digits after a country code.
+
+        Creating it would make a second number if it is the same one. Returning it would be a guess.
+        """
+        plan = self._plan
         for number in numbers:
-            if code := missing_code(wanted.digits, number.display_phone_number or ""):
+            if code := missing_code(plan.digits, number.display_phone_number or ""):
                 raise AmbiguousNumberError(
-                    f"{wanted.phone_number} may be {number.display_phone_number} of {wanted.waba_id} without its "
-                    f"country code: give cc={code!r} if it is, and the cc that it has if it is another number",
-                    waba_id=wanted.waba_id,
-                    phone_number=wanted.phone_number,
+                    f"{plan.phone_number} may be {number.display_phone_number} of {plan.waba_id} without its country "
+                    f"code: pass cc={code!r} if it is that number, or the country code that it really has",
+                    waba_id=plan.waba_id,
+                    phone_number=plan.phone_number,
                     phone_number_ids=(number.id,),
                 )
 
     def _ambiguous(self, found: list[PhoneNumber]) -> AmbiguousNumberError:
-        wanted, ids = self._wanted, tuple(number.id for number in found)
+        plan, ids = self._plan, tuple(number.id for number in found)
         return AmbiguousNumberError(
-            f"{len(ids)} numbers of {wanted.waba_id} may be {wanted.phone_number}: go on with one of {', '.join(ids)}",
-            waba_id=wanted.waba_id,
-            phone_number=wanted.phone_number,
+            f"{len(ids)} numbers of {plan.waba_id} match {plan.phone_number}: continue with one of the ids "
+            f"{', '.join(ids)}",
+            waba_id=plan.waba_id,
+            phone_number=plan.phone_number,
             phone_number_ids=ids,
         )
 
 
-def _bare(created: CreatedPhoneNumber) -> EnsuredPhoneNumber:
+def _with_id_only(created: CreatedPhoneNumber) -> EnsuredPhoneNumber:
     return EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
 
 
-def _hear(task: asyncio.Task[EnsuredPhoneNumber]) -> None:
-    """Take note of an error that nobody is left to be told."""
+def _mark_retrieved(task: asyncio.Task[EnsuredPhoneNumber]) -> None:
+    """Retrieve the error of a task. Otherwise asyncio logs it if all callers have left."""
     if not task.cancelled():
         task.exception()
