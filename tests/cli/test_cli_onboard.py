@@ -300,7 +300,7 @@ class TestFinalStates:
             return PIN
 
         done = onboard(sandbox, PIN, decline_later)
-        assert str(done.error).startswith(f"{ID} was waited for in vain: DECLINED is final;")
+        assert str(done.error).startswith(f"{ID} cannot reach the state that you wait for: DECLINED is final;")
         assert isinstance(done.error, WaitError)
         assert done.error.__notes__[0].startswith("Waiting does not change that.")
 

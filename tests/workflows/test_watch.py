@@ -1,4 +1,4 @@
-"""Watching: every change once, only whole lists, within stated pauses, through refusals and outages."""
+"""Watching: each change once, only complete lists, with the documented delays, through throttling and outages."""
 
 import asyncio
 import itertools
@@ -39,12 +39,12 @@ from wa_phone_async import (
 )
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 from wa_phone_async.workflows.watch import (
-    Outcome,
-    calls_percent,
+    PollResult,
     compare,
-    least_pause,
     members,
-    next_interval,
+    min_delay,
+    next_delay,
+    used_percent,
     wait_until,
 )
 
@@ -67,25 +67,25 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def refusal(kind: type[GraphAPIError], retry_after: float | None = None) -> GraphAPIError:
-    return kind("refused", http_status=400, retry_after=retry_after)
+def rejection(kind: type[GraphAPIError], retry_after: float | None = None) -> GraphAPIError:
+    return kind("rejected", http_status=400, retry_after=retry_after)
 
 
 class Shop:
-    """An account as a client would read it: whole lists, or errors, in the order in which they are put here."""
+    """An account as a client reads it: the results of the polls in order, complete lists or errors."""
 
-    def __init__(self, *looks: Iterable[PhoneNumber] | BaseException, usage: Usage | None = None) -> None:
-        self.looks = list(looks)
+    def __init__(self, *results: Iterable[PhoneNumber] | BaseException, usage: Usage | None = None) -> None:
+        self.results = list(results)
         self.usage = usage
         self.times: list[float] = []
 
     async def __call__(self) -> list[PhoneNumber]:
-        """The next look; the last one again and again."""
+        """Return the next result. The last one comes again and again."""
         self.times.append(now())
-        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
-        if isinstance(look, BaseException):
-            raise look
-        return list(look)
+        result = self.results.pop(0) if len(self.results) > 1 else self.results[0]
+        if isinstance(result, BaseException):
+            raise result
+        return list(result)
 
     def watch(
         self, *, interval: float = 60, total_timeout: float | None = None, known: Iterable[PhoneNumber] | None = None
@@ -100,7 +100,7 @@ class Shop:
         )
 
     @property
-    def pauses(self) -> list[float]:
+    def delays(self) -> list[float]:
         return [round(after - before, 3) for before, after in itertools.pairwise(self.times)]
 
 
@@ -116,7 +116,7 @@ async def client_of(sandbox: Sandbox, **options: Any) -> AsyncIterator[PhoneNumb
 
 
 def replay(baseline: Iterable[PhoneNumber], changes: Iterable[Change]) -> dict[str, dict[str, Any]]:
-    """What is known of each number after changes were applied to a list."""
+    """Apply changes to a list, and return what is then known of each number."""
     state = {number.id: members(number) for number in baseline}
     for change in changes:
         if change.field == "id" and change.new is None:
@@ -137,7 +137,7 @@ def as_state(numbers: Iterable[PhoneNumber]) -> dict[str, dict[str, Any]]:
 
 
 class TestChanges:
-    def test_the_first_list_is_what_later_ones_are_compared_with(self) -> None:
+    def test_the_first_list_is_the_base_of_the_comparison(self) -> None:
         now_connected = PhoneNumber("1", "+1 631-555-0100", status="CONNECTED", quality_rating="GREEN")
         shop = Shop([ACME, OTHER], [now_connected, OTHER])
         assert run(seen(shop.watch(total_timeout=100))) == [("1", "status", "PENDING", "CONNECTED")]
@@ -150,7 +150,7 @@ class TestChanges:
             ("3", "id", None, "3"),
         ]
 
-    def test_a_change_has_the_whole_number_and_when_it_was_seen(self) -> None:
+    def test_a_change_has_the_whole_number_and_its_time(self) -> None:
         before = datetime.now(UTC)
         shop = Shop([ACME], [OTHER])
 
@@ -166,7 +166,7 @@ class TestChanges:
         assert came.seen_at.utcoffset() == timedelta(0)
         assert before <= came.seen_at <= datetime.now(UTC)
 
-    def test_a_watch_that_begins_with_what_was_known_misses_nothing(self) -> None:
+    def test_a_watch_with_known_numbers_misses_no_change(self) -> None:
         async def main() -> list[tuple[str, str, Any, Any]]:
             first = Shop([ACME]).watch(total_timeout=1)
             assert first.known is None
@@ -176,7 +176,7 @@ class TestChanges:
 
         assert run(main()) == [("2", "id", None, "2")]
 
-    def test_what_was_not_taken_comes_again_in_a_watch_that_goes_on(self) -> None:
+    def test_known_is_the_list_before_the_unread_changes(self) -> None:
         async def main() -> None:
             watch = Shop([ACME], [OTHER]).watch()
             await anext(watch)
@@ -186,7 +186,7 @@ class TestChanges:
 
         run(main())
 
-    def test_what_is_in_extra_changes_under_its_own_name(self) -> None:
+    def test_a_member_of_extra_changes_under_its_own_name(self) -> None:
         def number(**row: Any) -> PhoneNumber:
             return from_dict(PhoneNumber, {"id": "1", **row})
 
@@ -198,12 +198,12 @@ class TestChanges:
             "hook": (None, {"a": [1]}),
         }
 
-    def test_its_repr_says_what_it_watches(self) -> None:
+    def test_the_repr_names_the_account(self) -> None:
         watch = PhoneNumberClient("token").watch(SMALL_WABA)
         assert repr(watch) == f"<Watch of {SMALL_WABA}: iterate over it with 'async for'>"
 
     @pytest.mark.parametrize("known", [ACME, [ACME, "2"], 7])
-    def test_what_is_known_has_to_be_numbers(self, known: Any) -> None:
+    def test_known_must_be_phone_numbers(self, known: Any) -> None:
         with pytest.raises(
             InvalidArgumentError, match=r"known must be phone numbers of an earlier list, not (PhoneNumber|str|int)"
         ):
@@ -226,7 +226,7 @@ ROWS = st.dictionaries(
 FIELDS = "id,status,verified_name,throughput,is_pin_enabled"
 FAULTS = {
     "throttled": Fault.error(80008),
-    "throttled and told": Fault.error(4, headers={"Retry-After": "100"}),
+    "throttled with Retry-After": Fault.error(4, headers={"Retry-After": "100"}),
     "trouble": Fault.error(2),
     "down": Fault.html(),
     "dropped": Fault.drop_before(),
@@ -241,14 +241,14 @@ TROUBLE = st.lists(st.sampled_from(sorted(FAULTS)), max_size=2)
 
 @settings(max_examples=12)
 @given(st.lists(st.tuples(st.integers(1, 900), ROWS, TROUBLE), max_size=4))
-def test_changes_applied_to_the_baseline_give_the_last_whole_list_whatever_happened(
+def test_changes_applied_to_the_first_list_give_the_last_one_through_all_faults(
     history: list[tuple[int, Mapping[str, Mapping[str, Any]], list[str]]],
 ) -> None:
     changes: list[Change] = []
 
     async def collect(watch: Watch) -> None:
         async for change in watch:
-            changes.append(change)  # noqa: PERF401 - which has what was seen before it is cancelled
+            changes.append(change)  # noqa: PERF401 - a comprehension would lose the changes when it is cancelled
 
     async def main() -> None:
         async with Sandbox() as sandbox, client_of(sandbox, timeout=30) as client:
@@ -259,7 +259,7 @@ def test_changes_applied_to_the_baseline_give_the_last_whole_list_whatever_happe
             for seconds, world, faults in history:
                 await asyncio.sleep(seconds)
                 for name in faults:
-                    sandbox.plan(FAULTS[name], times=2)  # since aiohttp repeats what is dropped
+                    sandbox.plan(FAULTS[name], times=2)  # since aiohttp sends a dropped request again
                 sandbox.add_waba(SHOP_WABA, [{"id": key, **row} for key, row in world.items()])
             while sandbox.faults_left:
                 await asyncio.sleep(60)
@@ -286,7 +286,7 @@ STATES = st.lists(
 
 
 @given(STATES, STATES)
-def test_comparing_says_all_that_is_different_and_nothing_else(
+def test_comparing_reports_all_differences_and_nothing_else(
     before: list[PhoneNumber], after: list[PhoneNumber]
 ) -> None:
     old, new = ({number.id: number for number in numbers} for numbers in (before, after))
@@ -298,12 +298,12 @@ def test_comparing_says_all_that_is_different_and_nothing_else(
 
 
 class TestWholeLists:
-    def test_a_list_that_fails_in_the_middle_shows_nothing_half(self) -> None:
+    def test_a_list_that_fails_in_the_middle_shows_no_change(self) -> None:
         async def main() -> None:
             async with Sandbox() as sandbox, client_of(sandbox) as client:
                 calls = 0
 
-                def fail_the_second_page_of_the_second_look(event: Any) -> None:
+                def fail_the_second_page_of_the_second_poll(event: Any) -> None:
                     nonlocal calls
                     calls += isinstance(event, CallFinished)
                     if calls == 3:
@@ -312,7 +312,7 @@ class TestWholeLists:
                     if calls == 4:
                         sandbox.plan(Fault.error(2))
 
-                client.subscribe(fail_the_second_page_of_the_second_look)
+                client.subscribe(fail_the_second_page_of_the_second_poll)
                 watch = client.watch(LARGE_WABA, fields="id,quality_rating", total_timeout=70)
                 assert [change async for change in watch] == []
                 assert isinstance(watch.error, ServerError)
@@ -329,14 +329,14 @@ class TestWholeLists:
     @pytest.mark.parametrize(
         "error",
         [
-            refusal(RateLimitError),
-            TransportError("no answer"),
-            refusal(ServerError),
+            rejection(RateLimitError),
+            TransportError("no response"),
+            rejection(ServerError),
             DecodeError("not JSON"),
         ],
         ids=lambda error: type(error).__name__,
     )
-    def test_what_passes_is_outlived(self, error: WaPhoneError) -> None:
+    def test_a_transient_error_does_not_end_the_watch(self, error: WaPhoneError) -> None:
         shop = Shop([ACME], error, error, [OTHER])
 
         async def main() -> None:
@@ -345,11 +345,11 @@ class TestWholeLists:
             assert (change.field, watch.error) == ("id", None)
 
         run(main())
-        assert shop.pauses == [60, 120, 240]
+        assert shop.delays == [60, 120, 240]
 
     @pytest.mark.parametrize("kind", [AuthenticationError, PermissionDeniedError, NotFoundError, BadRequestError])
-    def test_what_somebody_has_to_mend_is_raised_and_the_same_watch_can_go_on(self, kind: type[GraphAPIError]) -> None:
-        shop = Shop([ACME], refusal(kind), [ACME, OTHER])
+    def test_a_lasting_error_is_raised_and_the_same_watch_can_go_on(self, kind: type[GraphAPIError]) -> None:
+        shop = Shop([ACME], rejection(kind), [ACME, OTHER])
 
         async def main() -> None:
             watch = shop.watch()
@@ -358,9 +358,9 @@ class TestWholeLists:
             assert (await anext(watch)).new == "2"
 
         run(main())
-        assert shop.pauses == [60, 120]
+        assert shop.delays == [60, 120]
 
-    def test_a_closed_client_says_so(self) -> None:
+    def test_a_closed_client_raises(self) -> None:
         async def main() -> None:
             async with Sandbox() as sandbox:
                 async with client_of(sandbox) as client:
@@ -370,13 +370,13 @@ class TestWholeLists:
 
         run(main())
 
-    def test_a_providers_own_time_out_is_its_own(self) -> None:
+    def test_a_timeout_error_of_a_provider_is_raised(self) -> None:
         with pytest.raises(TimeoutError, match="vault"):
             run(seen(Shop(TimeoutError("vault")).watch(total_timeout=10)))
 
-    def test_errors_that_are_kept_hold_no_frames(self) -> None:
+    def test_an_error_that_is_kept_holds_no_frames(self) -> None:
         async def main() -> WaPhoneError | None:
-            watch = Shop(TransportError("no answer")).watch(total_timeout=10)
+            watch = Shop(TransportError("no response")).watch(total_timeout=10)
             assert await seen(watch) == []
             return watch.error
 
@@ -386,13 +386,13 @@ class TestWholeLists:
 
 
 class TestTime:
-    def test_quiet_slows_it_down_and_a_change_makes_it_quick(self) -> None:
+    def test_delays_grow_while_nothing_changes_and_shrink_after_a_change(self) -> None:
         shop = Shop(*[[ACME]] * 6, [OTHER])
         assert len(run(seen(shop.watch(total_timeout=1500)))) == 2
-        assert shop.pauses[:6] == [60, 90, 135, 202.5, 240, 240]
-        assert shop.pauses[6:10] == [15, 22.5, 33.75, 50.625]
+        assert shop.delays[:6] == [60, 90, 135, 202.5, 240, 240]
+        assert shop.delays[6:10] == [15, 22.5, 33.75, 50.625]
 
-    def test_the_time_is_counted_from_the_first_step_and_has_a_last_look(self) -> None:
+    def test_the_time_runs_from_the_first_step_and_ends_with_a_last_poll(self) -> None:
         shop = Shop([ACME])
 
         async def main() -> None:
@@ -401,13 +401,13 @@ class TestTime:
             await asyncio.sleep(1000)
             assert await seen(watch) == []
             assert now() == 1200
-            assert await seen(watch) == []  # and it stays at its end
+            assert await seen(watch) == []  # the end is final
             assert now() == 1200
 
         run(main())
         assert shop.times == [1000, 1100, 1175]
 
-    def test_a_look_that_is_not_done_in_time_is_given_up(self) -> None:
+    def test_a_poll_that_takes_too_long_is_cancelled(self) -> None:
         async def main() -> None:
             async with Sandbox() as sandbox, client_of(sandbox, timeout=300) as client:
                 sandbox.plan(Fault.delay(100), times=2)
@@ -416,7 +416,7 @@ class TestTime:
 
         run(main())
 
-    def test_what_was_seen_is_given_out_after_the_time_is_over(self) -> None:
+    def test_unread_changes_are_returned_after_the_time_is_over(self) -> None:
         async def main() -> None:
             watch = Shop([ACME], [OTHER]).watch(total_timeout=61)
             await anext(watch)
@@ -427,7 +427,7 @@ class TestTime:
 
         run(main())
 
-    def test_the_time_that_the_caller_takes_counts(self) -> None:
+    def test_the_time_of_the_caller_between_steps_counts(self) -> None:
         shop = Shop([ACME], [OTHER], [ACME])
 
         async def main() -> None:
@@ -437,7 +437,7 @@ class TestTime:
         run(main())
         assert shop.times == [0, 60, 860]
 
-    def test_it_says_when_it_looks_next(self) -> None:
+    def test_seconds_left_says_when_the_next_poll_is_due(self) -> None:
         async def main() -> None:
             watch = Shop([ACME], [OTHER]).watch()
             step = asyncio.ensure_future(anext(watch))
@@ -450,7 +450,7 @@ class TestTime:
 
         run(main())
 
-    def test_a_cancelled_step_leaves_nothing_and_the_next_one_keeps_the_time(self) -> None:
+    def test_a_cancelled_step_leaves_no_task_and_the_next_one_keeps_the_time(self) -> None:
         shop = Shop([ACME], [OTHER])
 
         async def main() -> None:
@@ -463,7 +463,7 @@ class TestTime:
         run(main())
         assert shop.times == [0, 60]
 
-    def test_leaving_the_loop_leaves_nothing_behind(self) -> None:
+    def test_leaving_the_loop_leaves_no_task_behind(self) -> None:
         shop = Shop([ACME], [OTHER])
 
         async def main() -> None:
@@ -475,12 +475,12 @@ class TestTime:
         run(main())
         assert shop.times == [0, 60]
 
-    def test_two_consumers_are_told_apart(self) -> None:
+    def test_two_consumers_at_once_are_an_error(self) -> None:
         async def main() -> None:
             watch = Shop([ACME]).watch(total_timeout=100)
             step = asyncio.ensure_future(anext(watch, None))
             await asyncio.sleep(1)
-            with pytest.raises(RuntimeError, match="give each one its own"):
+            with pytest.raises(RuntimeError, match="give each one a watch of its own"):
                 await anext(watch)
             assert await step is None
 
@@ -498,7 +498,7 @@ class TestTime:
             ({"known": "1"}, "known must be phone numbers"),
         ],
     )
-    async def test_misuse_costs_no_call(self, options: Any, said: str) -> None:
+    async def test_an_invalid_argument_is_an_error_before_any_request(self, options: Any, said: str) -> None:
         async with PhoneNumberClient("any-token") as client:
             with pytest.raises(InvalidArgumentError, match=said):
                 client.watch(SMALL_WABA, **options)
@@ -509,49 +509,50 @@ class TestTime:
 LENGTHS = st.floats(0.001, 1e6)
 
 
-class TestPauses:
+class TestDelays:
     @given(
         interval=LENGTHS,
         last=st.none() | LENGTHS,
-        outcome=st.sampled_from(["changed", "quiet", "failed"]),
-        least=st.floats(0, 1e6),
+        result=st.sampled_from(["changed", "quiet", "failed"]),
+        at_least=st.floats(0, 1e6),
     )
-    def test_bounds(self, interval: float, last: float | None, outcome: Outcome, least: float) -> None:
+    def test_bounds(self, interval: float, last: float | None, result: PollResult, at_least: float) -> None:
         if last is not None:
-            last = max(last, interval / 4)  # no pause is shorter
-        pause = next_interval(interval, last, outcome, least=least)
-        assert pause >= least
-        assert interval / 4 <= pause <= max(4 * interval, least)
-        if outcome == "failed":
-            assert pause >= interval
+            last = max(last, interval / 4)  # no delay is shorter
+        delay = next_delay(interval, last, result, at_least=at_least)
+        assert delay >= at_least
+        assert interval / 4 <= delay <= max(4 * interval, at_least)
+        if result == "failed":
+            assert delay >= interval
 
-    @given(interval=LENGTHS, last=LENGTHS, least=st.floats(0, 1e6), left=st.floats(0, 1e7))
-    def test_the_last_look_is_before_the_end_and_not_too_soon(
-        self, interval: float, last: float, least: float, left: float
+    @given(interval=LENGTHS, last=LENGTHS, at_least=st.floats(0, 1e6), left=st.floats(0, 1e7))
+    def test_the_last_poll_is_before_the_end_and_not_too_soon(
+        self, interval: float, last: float, at_least: float, left: float
     ) -> None:
-        usual = next_interval(interval, max(last, interval / 4), "quiet", least=least)
-        pause = next_interval(interval, max(last, interval / 4), "quiet", least=least, left=left)
-        assert max(least, interval / 4) <= pause <= usual
-        if pause != usual:
-            assert pause == left - interval / 4
+        usual = next_delay(interval, max(last, interval / 4), "quiet", at_least=at_least)
+        delay = next_delay(interval, max(last, interval / 4), "quiet", at_least=at_least, left=left)
+        assert max(at_least, interval / 4) <= delay <= usual
+        if delay != usual:
+            assert delay == left - interval / 4
 
     @given(rounds=st.integers(1, 60))
-    def test_quiet_and_outages_end_at_four_times_the_interval(self, rounds: int) -> None:
-        for outcome in ("quiet", "failed"):
+    def test_delays_never_exceed_four_times_the_interval(self, rounds: int) -> None:
+        results: list[PollResult] = ["quiet", "failed"]
+        for result in results:
             last = None
             for _ in range(rounds + 10):
-                last = next_interval(60, last, outcome)
+                last = next_delay(60, last, result)
             assert last == 240
 
-    def test_after_a_long_hold_it_is_not_slower_than_in_quiet(self) -> None:
-        assert next_interval(60, 3600, "quiet") == 240
-        assert next_interval(60, 3600, "changed") == 15
+    def test_after_a_long_cooldown_delays_are_as_usual(self) -> None:
+        assert next_delay(60, 3600, "quiet") == 240
+        assert next_delay(60, 3600, "changed") == 15
 
     @given(percent=st.floats(0, 300), calls=st.integers(1, 100))
-    def test_the_least_pause_leaves_others_their_part(self, percent: float, calls: int) -> None:
-        pause = least_pause(percent, calls)
-        assert pause == 0 if percent <= 25 else 36 * calls <= pause <= 360.001 * calls
-        assert least_pause(percent + 1, calls) >= pause
+    def test_the_least_delay_leaves_quota_to_others(self, percent: float, calls: int) -> None:
+        delay = min_delay(percent, calls)
+        assert delay == 0 if percent <= 25 else 36 * calls <= delay <= 360.001 * calls
+        assert min_delay(percent + 1, calls) >= delay
 
     @pytest.mark.parametrize(
         ("usage", "percent"),
@@ -562,24 +563,22 @@ class TestPauses:
             (Usage(waba=UsageMetric(10.0), app=UsageMetric(20.0, load_percent=90.0)), 90),
         ],
     )
-    def test_the_fullest_budget_counts_and_without_a_reading_our_own_calls(
-        self, usage: Usage | None, percent: float
-    ) -> None:
-        assert calls_percent(usage, 60) == percent
+    def test_the_fuller_quota_counts_and_without_usage_our_own_calls(self, usage: Usage | None, percent: float) -> None:
+        assert used_percent(usage, 60) == percent
 
 
-class TestBudget:
-    def test_a_wait_that_the_api_asks_for_is_kept(self) -> None:
-        shop = Shop(refusal(RateLimitError, retry_after=1000.0), [ACME])
+class TestQuota:
+    def test_a_wait_that_the_api_demands_is_kept(self) -> None:
+        shop = Shop(rejection(RateLimitError, retry_after=1000.0), [ACME])
         run(seen(shop.watch(total_timeout=1001)))
         assert shop.times == [0, 1000]
 
-    def test_a_budget_that_is_nearly_used_is_left_to_others(self) -> None:
+    def test_a_quota_that_is_nearly_used_is_left_to_others(self) -> None:
         shop = Shop(*[[ACME], [OTHER]] * 100, usage=Usage(waba=UsageMetric(calls_percent=75.0)))
         run(seen(shop.watch(total_timeout=3600)))
-        assert set(shop.pauses[:-1]) == {round(36 * 10 ** (2 / 3), 3)}
+        assert set(shop.delays[:-1]) == {round(36 * 10 ** (2 / 3), 3)}
 
-    def test_without_readings_it_takes_half_of_the_least_quota(self) -> None:
+    def test_without_usage_it_takes_half_of_the_smallest_quota(self) -> None:
         shop = Shop(*[[ACME], [OTHER]] * 2000)
         run(seen(shop.watch(interval=1, total_timeout=4 * 3600)))
         for since in shop.times:
@@ -589,15 +588,15 @@ class TestBudget:
     @pytest.mark.parametrize("pages", [1, 3])
     def test_each_page_counts(self, pages: int) -> None:
         usage = Usage(app=UsageMetric(calls_percent=100.0))
-        numbers = [PhoneNumber(str(place)) for place in range(100 * (pages - 1) + 1)]
+        numbers = [PhoneNumber(str(index)) for index in range(100 * (pages - 1) + 1)]
         shop = Shop(numbers, usage=usage)
         run(seen(shop.watch(total_timeout=360 * pages + 1)))
         assert shop.times == [0, 360 * pages]
 
-    def test_a_number_that_flaps_leaves_calls_of_the_hour_to_others(self) -> None:
+    def test_a_number_that_changes_all_the_time_leaves_quota_to_others(self) -> None:
         async def flap(sandbox: Sandbox, number: str) -> None:
-            for turn in itertools.count():
-                sandbox.update_number(SHOP_WABA, number, quality_rating=("GREEN", "RED")[turn % 2])
+            for count in itertools.count():
+                sandbox.update_number(SHOP_WABA, number, quality_rating=("GREEN", "RED")[count % 2])
                 await asyncio.sleep(10)
 
         async def main() -> None:
@@ -615,7 +614,7 @@ class TestBudget:
 
         run(main())
 
-    def test_it_waits_for_the_end_of_a_hold(self) -> None:
+    def test_it_waits_for_the_end_of_a_cooldown(self) -> None:
         async def main() -> None:
             async with Sandbox() as sandbox, client_of(sandbox) as client:
                 sandbox.plan(Fault.error(80008, headers={"Retry-After": "1800"}))
@@ -629,7 +628,7 @@ class TestBudget:
 
 class TestSandbox:
     @pytest.mark.parametrize("mode", ["live", "reference"])
-    def test_what_happens_to_an_account_is_seen(self, mode: Any) -> None:
+    def test_all_changes_of_an_account_are_seen(self, mode: Any) -> None:
         async def main() -> None:
             async with Sandbox(mode=mode) as sandbox, client_of(sandbox) as client:
                 first, second, third = (number["id"] for number in sandbox.numbers(SMALL_WABA))
@@ -666,7 +665,7 @@ class TestSandbox:
 
         run(main())
 
-    def test_a_token_that_is_revoked_ends_it(self) -> None:
+    def test_a_revoked_token_is_raised(self) -> None:
         async def main() -> None:
             async with Sandbox(tokens=["any-token"]) as sandbox, client_of(sandbox) as client:
                 watch = client.watch(SMALL_WABA)
@@ -678,7 +677,7 @@ class TestSandbox:
 
         run(main())
 
-    def test_an_outage_of_hours_is_outlived(self) -> None:
+    def test_an_outage_of_hours_does_not_end_the_watch(self) -> None:
         async def main() -> None:
             sandbox = Sandbox()
             async with sandbox:
@@ -701,12 +700,12 @@ class TestSandbox:
 
 
 class TestWaitUntil:
-    def test_it_gives_the_number_as_it_is_then(self) -> None:
+    def test_it_returns_the_number_in_the_new_state(self) -> None:
         async def main() -> None:
             async with Sandbox() as sandbox, client_of(sandbox) as client:
                 number = sandbox.numbers(SMALL_WABA)[1]["id"]
 
-                async def happen() -> None:
+                async def change() -> None:
                     for members in (
                         {"code_verification_status": "VERIFIED"},
                         {"platform_type": "CLOUD_API", "status": "CONNECTED"},
@@ -715,7 +714,7 @@ class TestWaitUntil:
                         await asyncio.sleep(1000)
                         sandbox.update_number(SMALL_WABA, number, **members)
 
-                world = asyncio.create_task(happen())
+                world = asyncio.create_task(change())
                 sandbox.update_number(SMALL_WABA, number, name_status="PENDING_REVIEW")
                 ready = await client.wait_until(number, is_ready, waba_id=SMALL_WABA, total_timeout=4000)
                 assert is_ready(ready)
@@ -725,7 +724,7 @@ class TestWaitUntil:
         run(main())
 
     @pytest.mark.parametrize("mode", ["live", "reference"])
-    def test_a_number_that_is_ready_takes_one_look(self, mode: Any) -> None:
+    def test_a_number_that_is_ready_takes_one_poll(self, mode: Any) -> None:
         async def main() -> None:
             async with Sandbox(mode=mode) as sandbox, client_of(sandbox) as client:
                 number = sandbox.numbers(SMALL_WABA)[0]["id"]
@@ -741,12 +740,12 @@ class TestWaitUntil:
             ({"name_status": "DECLINED"}, "DECLINED is final; not approved by name (name_status DECLINED)"),
         ],
     )
-    def test_it_does_not_wait_for_what_never_comes(self, members: Any, why: str) -> None:
+    def test_it_does_not_wait_for_a_state_that_never_comes(self, members: Any, why: str) -> None:
         async def main() -> WaitError:
             async with Sandbox() as sandbox, client_of(sandbox) as client:
                 number = sandbox.numbers(SMALL_WABA)[0]["id"]
                 sandbox.update_number(SMALL_WABA, number, **members)
-                with pytest.raises(WaitError, match=f"{number} was waited for in vain: ") as caught:
+                with pytest.raises(WaitError, match=f"{number} cannot reach the state that you wait for: ") as caught:
                     await client.wait_until(number, is_ready)
                 assert now() == 0
                 assert caught.value.phone_number_id == number
@@ -758,18 +757,18 @@ class TestWaitUntil:
         assert error.last_seen is not None
         assert members.items() <= members_of(error.last_seen).items()
 
-    def test_another_predicate_may_wait_for_a_state_that_is_final(self) -> None:
-        look = numbers(ACME, PhoneNumber("1", status="DELETED"), PhoneNumber("1", status="PENDING"))
-        assert run(waiting(look, lambda number: number.status == "PENDING" and number != ACME)).status == "PENDING"
+    def test_another_predicate_may_wait_for_a_final_state(self) -> None:
+        read = numbers(ACME, PhoneNumber("1", status="DELETED"), PhoneNumber("1", status="PENDING"))
+        assert run(waiting(read, lambda number: number.status == "PENDING" and number != ACME)).status == "PENDING"
 
-    def test_what_ends_the_waiting_can_be_told(self) -> None:
-        look = numbers(ACME, OTHER)
-        with pytest.raises(WaitError, match=r"in vain: unless= is true; status CONNECTED$"):
-            run(waiting(look, is_ready, unless=lambda number: number.status == "CONNECTED"))
+    def test_unless_ends_the_wait(self) -> None:
+        read = numbers(ACME, OTHER)
+        with pytest.raises(WaitError, match=r"wait for: unless= returned true; status CONNECTED$"):
+            run(waiting(read, is_ready, unless=lambda number: number.status == "CONNECTED"))
 
-    def test_with_unless_a_final_state_is_the_callers_to_judge(self) -> None:
-        look = numbers(PhoneNumber("1", status="BANNED"), OTHER)
-        assert run(waiting(look, lambda number: number is OTHER, unless=lambda _: False)) is OTHER
+    def test_with_unless_only_the_caller_says_which_states_are_final(self) -> None:
+        read = numbers(PhoneNumber("1", status="BANNED"), OTHER)
+        assert run(waiting(read, lambda number: number is OTHER, unless=lambda _: False)) is OTHER
 
     @pytest.mark.parametrize(
         ("predicate", "said"),
@@ -781,25 +780,25 @@ class TestWaitUntil:
     def test_out_of_time(self, predicate: Any, said: str) -> None:
         with pytest.raises(WaitTimeoutError) as caught:
             run(waiting(numbers(ACME), predicate, total_timeout=300))
-        assert f"1 was not as it was waited for within 300 s: {said}" in str(caught.value)
+        assert f"1 did not reach the state that you wait for within 300 s: {said}" in str(caught.value)
         assert caught.value.last_seen == ACME
         assert caught.value.__cause__ is None
         assert isinstance(caught.value, TimeoutError)
 
-    def test_out_of_time_without_an_answer_says_why(self) -> None:
-        with pytest.raises(WaitTimeoutError, match="within 300 s: it could not be read") as caught:
-            run(waiting(numbers(TransportError("no answer")), is_ready, total_timeout=300))
+    def test_out_of_time_without_a_response_says_why(self) -> None:
+        with pytest.raises(WaitTimeoutError, match="within 300 s: no poll could read it") as caught:
+            run(waiting(numbers(TransportError("no response")), is_ready, total_timeout=300))
         assert isinstance(caught.value.__cause__, TransportError)
         assert caught.value.last_seen is None
 
-    def test_it_looks_more_often_after_a_change(self) -> None:
+    def test_it_polls_more_often_after_a_change(self) -> None:
         times: list[float] = []
-        look = numbers(ACME, ACME, OTHER, OTHER, times=times)
+        read = numbers(ACME, ACME, OTHER, OTHER, times=times)
         with pytest.raises(WaitTimeoutError):
-            run(waiting(look, is_ready, total_timeout=220))
+            run(waiting(read, is_ready, total_timeout=220))
         assert times == [0, 60, 150, 165, 187.5, 205]
 
-    def test_a_number_that_is_not_there_is_an_error_at_once(self) -> None:
+    def test_a_missing_number_is_an_error_at_once(self) -> None:
         async def main() -> None:
             async with Sandbox() as sandbox, client_of(sandbox) as client:
                 with pytest.raises(NotFoundError):
@@ -819,24 +818,24 @@ class TestWaitUntil:
             ({"fields": "a,,b"}, "fields must be names"),
         ],
     )
-    async def test_misuse_costs_no_call(self, options: Any, said: str) -> None:
+    async def test_an_invalid_argument_is_an_error_before_any_request(self, options: Any, said: str) -> None:
         async with PhoneNumberClient("any-token") as client:
             with pytest.raises(InvalidArgumentError, match=said):
                 await client.wait_until(**{"phone_number_id": "1", "predicate": is_ready, **options})
 
-    async def test_a_predicate_is_no_coroutine_function(self) -> None:
+    async def test_a_predicate_must_not_be_a_coroutine_function(self) -> None:
         async def predicate(_: PhoneNumber) -> bool:
             return True  # pragma: no cover - never called
 
         async with PhoneNumberClient("any-token") as client:
             with pytest.raises(InvalidArgumentError, match="predicate must be a plain function"):
-                await client.wait_until("1", predicate)  # type: ignore[arg-type]  # which is the mistake
+                await client.wait_until("1", predicate)  # type: ignore[arg-type]  # the mistake under test
 
-    def test_what_a_predicate_raises_is_its_own(self) -> None:
+    def test_an_error_of_a_predicate_is_raised(self) -> None:
         with pytest.raises(ZeroDivisionError):
             run(waiting(numbers(ACME), lambda _: bool(1 / 0)))
 
-    def test_the_default_answer_can_be_asked_for(self) -> None:
+    def test_without_fields_the_default_fields_are_requested(self) -> None:
         async def main() -> None:
             async with Sandbox() as sandbox, client_of(sandbox) as client:
                 number = sandbox.numbers(SMALL_WABA)[0]["id"]
@@ -851,22 +850,22 @@ def members_of(number: PhoneNumber) -> dict[str, Any]:
 
 
 def numbers(
-    *looks: PhoneNumber | BaseException, times: list[float] | None = None
+    *results: PhoneNumber | BaseException, times: list[float] | None = None
 ) -> Callable[[], Awaitable[PhoneNumber]]:
-    """Reads a number as it is at each look; the last one again and again."""
-    left = list(looks)
+    """A function that returns or raises the results of the polls in order. The last one comes again and again."""
+    left = list(results)
 
-    async def look() -> PhoneNumber:
+    async def read() -> PhoneNumber:
         if times is not None:
             times.append(now())
-        found = left.pop(0) if len(left) > 1 else left[0]
-        if isinstance(found, BaseException):
-            raise found
-        return found
+        result = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
-    return look
+    return read
 
 
-async def waiting(look: Callable[[], Awaitable[PhoneNumber]], predicate: Any, **options: Any) -> PhoneNumber:
+async def waiting(read: Callable[[], Awaitable[PhoneNumber]], predicate: Any, **options: Any) -> PhoneNumber:
     settings = {"interval": 60, "total_timeout": None, "unless": None, "usage": lambda: None, **options}
-    return await wait_until("1", predicate, look, **settings)
+    return await wait_until("1", predicate, read, **settings)

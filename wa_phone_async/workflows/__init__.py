@@ -1,1 +1,1 @@
-"""Work that takes many calls."""
+"""Workflows of many calls: list many accounts, ensure a number, watch numbers."""

@@ -1,16 +1,16 @@
-"""Watching numbers change: look again and again, say what is different, and leave the budget to others.
+"""Watch numbers change: poll them, report what is different, and leave most of the quota to others.
 
-`compare`, `calls_percent`, `least_pause` and `next_interval` decide and know no clock. `Watch` and `wait_until` are the
-shell around them: they look by a callable that the client gives them, and wait between two looks. Nothing goes on
-in the background: each step does its own waiting, so leaving a loop leaves nothing behind.
+`compare`, `used_percent`, `min_delay` and `next_delay` decide, without a clock. `Watch` and `wait_until` are the shell
+around them: they call a function of the client to read, and wait between two polls. Nothing runs in the background.
+Each step does its own waiting, so you can leave a loop at any time.
 
-The pause after a look, in seconds, for an `interval` of a minute:
+The delay after a poll, in seconds, for an `interval` of 60:
 
-    something has changed       interval / 4                                              15
-    nothing has                 half as long again as the last one, to 4 · interval       22, 34, 51 … 240
-    the look has failed         twice the last one, from interval to 4 · interval         60, 120, 240
+    something changed    interval / 4                                           15
+    nothing changed      1.5 times the last delay, at most 4 * interval         22, 34, 51 … 240
+    the poll failed      twice the last delay, from interval to 4 * interval    60, 120, 240
 
-and never less than the API asked for, nor than `least_pause` where much of the hour's budget is used.
+It is never shorter than the API demands, nor than `min_delay` if much of the quota is used.
 """
 
 from __future__ import annotations
@@ -37,44 +37,46 @@ from wa_phone_async.errors import (
     WaitTimeoutError,
     WaPhoneError,
 )
-from wa_phone_async.models import PhoneNumber
+from wa_phone_async.models import ALL_FIELDS, PhoneNumber
 from wa_phone_async.readiness import STATE_FIELDS, describe, is_ready, read_readiness
 from wa_phone_async.usage import Usage
 
 T = TypeVar("T")
 
 Predicate = Callable[[PhoneNumber], bool]
-"""Says whether a number is as it is waited for."""
+"""A function that says whether a number is in the state that you wait for."""
 
-Outcome = Literal["changed", "quiet", "failed"]
-"""What came of a look."""
+PollResult = Literal["changed", "quiet", "failed"]
+"""What a poll showed: a change, no change, or an error."""
 
-_PASSING: Final = (RateLimitError, TransportError, ServerError, DecodeError, PaginationError)
-"""What may be gone by the next look. Any other error says that the caller has something to mend."""
+_TRANSIENT: Final = (RateLimitError, TransportError, ServerError, DecodeError, PaginationError)
+"""Errors that may be gone at the next poll. After any other error, the caller has something to fix."""
 
 _SLOWER: Final = 1.5
 _HOUR_SECONDS: Final = 3600.0
-_LEAST_QUOTA: Final = 200
+_SMALLEST_QUOTA: Final = 200
+"""Calls an hour. It is the safe assumption while the API has sent no usage."""
 _FREE_PERCENT: Final = 25.0
 _SECONDS_PER_CALL: Final = 36.0
+"""The delay for one call when the free quarter is used: 100 calls an hour, which is half of the smallest quota."""
 
 
 @attrs.frozen(kw_only=True)
 class Change:
-    """Something about a number that was different from one look to the next."""
+    """One difference of a number between two polls."""
 
     waba_id: str
-    """The account that was looked at."""
+    """The account of the number."""
     number: PhoneNumber
-    """The whole number as it is now; as it was last, where it is gone."""
+    """The whole number as it is now. If it is gone, the number as it was last."""
     field: str
-    """What changed: a field of `PhoneNumber` or a member of its `extra`. `id` says that the number came or went."""
+    """What changed: a field of `PhoneNumber` or a member of its `extra`. `id`: the number came or went."""
     old: Any
-    """What it was before; `None` where the API did not say, and for a number that came."""
+    """The value before. `None` if the API did not send one, or if the number is new."""
     new: Any
-    """What it is now; `None` where the API no longer says, and for a number that is gone."""
+    """The value now. `None` if the API no longer sends one, or if the number is gone."""
     seen_at: datetime
-    """When the list was whole in which it was seen, in UTC."""
+    """When the list that showed the change was complete, in UTC."""
 
     @property
     def phone_number_id(self) -> str:
@@ -83,14 +85,14 @@ class Change:
 
     @property
     def display_phone_number(self) -> str | None:
-        """The number as Meta shows it."""
+        """The number as Meta shows it. `None` if the API did not send it."""
         return self.number.display_phone_number
 
 
 def compare(
     waba_id: str, before: Mapping[str, PhoneNumber], now: Mapping[str, PhoneNumber], seen_at: datetime
 ) -> list[Change]:
-    """What is different between two whole lists, by id: first the numbers that are gone, then the list in its order."""
+    """Compare two complete lists, by id. The numbers that are gone come first, then the others in the list's order."""
 
     def change(number: PhoneNumber, field: str, old: Any, new: Any) -> Change:
         return Change(waba_id=waba_id, number=number, field=field, old=old, new=new, seen_at=seen_at)
@@ -107,36 +109,33 @@ def compare(
 
 
 def members(number: PhoneNumber) -> dict[str, Any]:
-    """All that is known of a number, by name: its fields and what is in `extra`, without what is `None`."""
-    fields = {name: getattr(number, name) for name in _FIELDS}
-    # A field that could not be read is `None`, and what came in its place is in `extra` under the same name.
+    """Return all that the API sent about a number, by name: fields and the members of `extra`, without `None`."""
+    fields = {name: getattr(number, name) for name in ALL_FIELDS}
+    # If the value of a field is invalid, the field is `None`, and the value is in `extra` under the same name.
     return {name: value for source in (number.extra, fields) for name, value in source.items() if value is not None}
 
 
-_FIELDS: Final = tuple(field.name for field in attrs.fields(PhoneNumber) if field.name != "extra")
-
-
-def calls_percent(usage: Usage | None, calls: int) -> float:
-    """How much of the hour's budget is used: by the last reading, else by our own calls of a least quota of 200.
+def used_percent(usage: Usage | None, calls: int) -> float:
+    """Return how much of the hourly quota is used. Without usage from the API, assume the smallest quota, 200 calls.
 
     Args:
-        usage: The last reading of the account's budget and the app's, if there is one.
+        usage: The last known usage of the account and the app, if there is any.
         calls: How many calls this watch made within the last hour.
     """
-    readings = () if usage is None else (usage.waba, usage.app)
-    percents = [reading.percent for reading in readings if reading is not None]
-    return max(percents, default=100.0 * calls / _LEAST_QUOTA)
+    metrics = () if usage is None else (usage.waba, usage.app)
+    percents = [metric.percent for metric in metrics if metric is not None]
+    return max(percents, default=100.0 * calls / _SMALLEST_QUOTA)
 
 
-def least_pause(percent: float, calls: int = 1) -> float:
-    """The least seconds until the next look, so that others have the rest of the budget.
+def min_delay(percent: float, calls: int = 1) -> float:
+    """Return the least seconds before the next poll. They leave most of the quota to others.
 
-    None until a quarter of it is used; then 36 s for each call of a look, and up to 6 minutes where all is used. So a
-    watch alone never takes much more than half of the least quota, 200 calls an hour.
+    It is 0 until a quarter of the quota is used. Then it rises: from 36 s for each call of a poll to 360 s when all of
+    the quota is used. So a watch alone takes little more than half of the smallest quota, 200 calls an hour.
 
     Args:
-        percent: How much of the hour's budget is used.
-        calls: Calls that a look takes: the pages of the list.
+        percent: How much of the hourly quota is used.
+        calls: The calls of one poll, which are the pages of the list.
     """
     if percent <= _FREE_PERCENT:
         return 0.0
@@ -144,32 +143,32 @@ def least_pause(percent: float, calls: int = 1) -> float:
     return calls * _SECONDS_PER_CALL * 10**fullness
 
 
-def next_interval(
-    interval: float, last: float | None, outcome: Outcome, *, least: float = 0.0, left: float = math.inf
+def next_delay(
+    interval: float, last: float | None, result: PollResult, *, at_least: float = 0.0, left: float = math.inf
 ) -> float:
-    """The seconds until the next look: from a quarter of `interval` to four times it, or `least` where that is more.
+    """Return the seconds before the next poll: from a quarter of `interval` to four times it, or `at_least` if longer.
 
     Args:
-        interval: The seconds between two looks that the caller asked for.
-        last: The seconds before the look that was just taken; `None` for the first one.
-        outcome: What came of that look.
-        least: The seconds that must pass, for the budget's sake or since the API said so.
-        left: The seconds until nobody waits any more. Where the next look would be too late, one is taken a quarter
-            of `interval` before the end, if it is not too soon.
+        interval: The seconds between two polls, as the caller set them.
+        last: The delay before this poll. `None` for the first poll.
+        result: What this poll showed.
+        at_least: The seconds that must pass, to save quota or because the API said so.
+        left: The seconds until the caller stops waiting. If the next poll would come too late, a last poll comes a
+            quarter of `interval` before the end, unless that is too soon.
     """
-    if outcome == "changed":
+    if result == "changed":
         wanted = interval / 4
-    elif outcome == "failed":
+    elif result == "failed":
         wanted = max(interval, 2 * (last or 0.0))
     else:
         wanted = interval if last is None else _SLOWER * last
-    pause = max(least, min(4 * interval, wanted))
-    last_look = left - interval / 4
-    return last_look if pause > last_look >= max(least, interval / 4) else pause
+    delay = max(at_least, min(4 * interval, wanted))
+    last_poll = left - interval / 4
+    return last_poll if delay > last_poll >= max(at_least, interval / 4) else delay
 
 
-class _Looks:
-    """When to look, and what becomes of a look: the waiting that all watching has in common."""
+class _Poller:
+    """When to poll, and what to do after an error: what `Watch` and `wait_until` have in common."""
 
     def __init__(self, interval: float, total_timeout: float | None, usage: Callable[[], Usage | None]) -> None:
         check_seconds("interval", interval)
@@ -179,74 +178,78 @@ class _Looks:
         self._interval = interval
         self._total_timeout = math.inf if total_timeout is None else total_timeout
         self._usage = usage
-        self._last: float | None = None
-        self._due: float | None = None  # on the loop's clock, and so is what follows
+        self._last_delay: float | None = None
+        self._due: float | None = None  # when the next poll is due, on the loop's clock; so are all times below
         self._until = math.inf
-        self._made: deque[tuple[float, int]] = deque()  # when looks were taken in the last hour, and by how many calls
+        self._recent: deque[tuple[float, int]] = deque()  # each poll of the last hour: its time and its calls
 
     async def wait(self) -> bool:
-        """Wait until it is time to look; `False` where there is no time left for that."""
+        """Wait until the next poll is due. Returns `False` if the time is over before."""
         loop = asyncio.get_running_loop()
         if self._due is None:
+            # The time runs from the first step: a watch may be made long before it is iterated.
             self._due = loop.time()
             self._until = self._due + self._total_timeout
         await asyncio.sleep(min(self._due, self._until) - loop.time())
         return max(self._due, loop.time()) < self._until
 
-    async def look(self, look: Callable[[], Awaitable[T]]) -> T | None:
-        """Look once; `None` where the look has failed in a way that passes, or was not done in time."""
+    async def poll(self, read: Callable[[], Awaitable[T]]) -> T | None:
+        """Read once. Returns `None` after an error that may pass, or if the time is over before the read is."""
         limit = asyncio.timeout_at(None if self._until == math.inf else self._until)
         try:
             async with limit:
-                value = await look()
+                value = await read()
         except WaPhoneError as error:
-            self.plan("failed", calls=error.attempts, least=error.retry_after or 0.0)
-            if not isinstance(error, _PASSING):
+            # Before the error is raised: a caller may iterate on at once, and must not hammer the API then.
+            self.schedule("failed", calls=error.attempts, at_least=error.retry_after or 0.0)
+            if not isinstance(error, _TRANSIENT):
                 raise
-            self.error = error.with_traceback(None)  # its frames would be kept as long as the error
+            self.error = error.with_traceback(None)  # its frames would live as long as the error
         except TimeoutError:
-            if not limit.expired():
+            if not limit.expired():  # it is not ours: a token provider may have raised it
                 raise
         else:
             self.error = None
             return value
         return None
 
-    def plan(self, outcome: Outcome, *, calls: int = 1, least: float = 0.0) -> None:
-        """Plan the next look after one that is done."""
+    def schedule(self, result: PollResult, *, calls: int = 1, at_least: float = 0.0) -> None:
+        """Decide when the next poll is due, after one that is done."""
         now = asyncio.get_running_loop().time()
-        self._made.append((now, calls))
-        while self._made[0][0] <= now - _HOUR_SECONDS:
-            self._made.popleft()
-        percent = calls_percent(self._usage(), sum(made for _, made in self._made))
-        least = max(least, least_pause(percent, calls))
-        self._last = next_interval(self._interval, self._last, outcome, least=least, left=self._until - now)
-        self._due = now + self._last
+        self._recent.append((now, calls))
+        while self._recent[0][0] <= now - _HOUR_SECONDS:
+            self._recent.popleft()
+        percent = used_percent(self._usage(), sum(count for _, count in self._recent))
+        at_least = max(at_least, min_delay(percent, calls))
+        self._last_delay = next_delay(
+            self._interval, self._last_delay, result, at_least=at_least, left=self._until - now
+        )
+        self._due = now + self._last_delay
 
     @property
     def seconds_left(self) -> float | None:
-        """The seconds until the next look, or `None` before the first one."""
+        """The seconds until the next poll, or `None` before the first one."""
         return None if self._due is None else max(0.0, self._due - asyncio.get_running_loop().time())
 
 
 class Watch(AsyncIterator[Change]):
-    """What changes about the numbers of an account, as it is seen: `async for change in client.watch(waba_id)`.
+    """The changes of an account's numbers, as polls show them: `async for change in client.watch(waba_id)`.
 
-    The whole list is read at each look, and only whole lists are compared. The first one is what later ones are
-    compared with, unless `known` was given. A look that is refused as throttled, or has no answer or none that can be
-    read, changes nothing: it goes on with the next one, and `error` says why. Any other error is raised, and the same
-    watch can go on after it, from the last whole list. Nothing goes on while nobody waits for the next change.
+    Each poll reads the whole list, and only complete lists are compared. The first list is the base, unless you pass
+    `known`. A poll that is throttled, gets no response or gets an invalid one changes nothing: the next poll follows,
+    and `error` says why. Any other error is raised. You can then iterate further, from the last complete list. It polls
+    only while you wait for the next change.
 
     Raises:
-        AuthenticationError, PermissionDeniedError, NotFoundError, BadRequestError: While iterating, the account may
-            not be read.
+        AuthenticationError, PermissionDeniedError, NotFoundError, BadRequestError: While iterating, the API does not
+            let you read the account.
         RuntimeError: Two consumers wait for the next change at once.
     """
 
     def __init__(
         self,
         waba_id: str,
-        look: Callable[[], Awaitable[Sequence[PhoneNumber]]],
+        read_list: Callable[[], Awaitable[Sequence[PhoneNumber]]],
         *,
         interval: float,
         total_timeout: float | None,
@@ -256,58 +259,63 @@ class Watch(AsyncIterator[Change]):
         self.waba_id: str = waba_id
         """The account that is watched."""
         self.seen_at: datetime | None = None
-        """When the last whole list was read, in UTC; `None` before the first one."""
-        self._look = look
-        self._looks = _Looks(interval, total_timeout, usage)
+        """When the last complete list was read, in UTC. `None` before the first one."""
+        self._read_list = read_list
+        self._poller = _Poller(interval, total_timeout, usage)
         self._known = None if known is None else _by_id(_check_numbers(known))
-        self._before: dict[str, PhoneNumber] | None = None  # the list that unread changes lead away from
+        # The list before the unread changes. If the caller stops between two of them, a later watch must report both.
+        self._before: dict[str, PhoneNumber] | None = None
         self._unread: deque[Change] = deque()
-        self._is_looking = False
+        self._is_waiting = False  # whether a consumer waits for the next change
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.waba_id}: iterate over it with 'async for'>"
 
     @property
     def known(self) -> tuple[PhoneNumber, ...] | None:
-        """The last whole list whose changes were all taken, or what was given as `known`; `None` before there is one.
+        """The last complete list whose changes you have all read, or the `known` that you passed; `None` before that.
 
-        A later watch that begins with it misses nothing. What was taken of a look's changes, but not all, comes again.
+        Pass it to a later watch, which then misses no change. If you stopped between the changes of one poll, you get
+        them all again.
         """
         known = self._before if self._unread else self._known
         return None if known is None else tuple(known.values())
 
     @property
     def error(self) -> WaPhoneError | None:
-        """Why the last look failed, or `None` where it did not."""
-        return self._looks.error
+        """Why the last poll failed, or `None` if it succeeded."""
+        return self._poller.error
 
     @property
     def seconds_left(self) -> float | None:
-        """The seconds until the next look, or `None` before the first step."""
-        return self._looks.seconds_left
+        """The seconds until the next poll, or `None` before the first step."""
+        return self._poller.seconds_left
 
     async def __anext__(self) -> Change:
-        """The next change."""
-        if self._is_looking:
-            raise RuntimeError("two consumers wait for the next change of this watch at once: give each one its own")
-        self._is_looking = True
+        """Return the next change."""
+        if self._is_waiting:
+            raise RuntimeError(
+                "two consumers wait for the next change of this watch at once: give each one a watch of its own"
+            )
+        self._is_waiting = True
         try:
             while not self._unread:
-                if not await self._looks.wait():
+                if not await self._poller.wait():
                     raise StopAsyncIteration
-                await self._take_look()
+                await self._poll()
         finally:
-            self._is_looking = False
+            self._is_waiting = False
         return self._unread.popleft()
 
-    async def _take_look(self) -> None:
-        numbers = await self._looks.look(self._look)
+    async def _poll(self) -> None:
+        numbers = await self._poller.poll(self._read_list)
         if numbers is None:
             return
         self._before, self._known, self.seen_at = self._known, _by_id(numbers), datetime.now(UTC)
         changes = [] if self._before is None else compare(self.waba_id, self._before, self._known, self.seen_at)
         self._unread.extend(changes)
-        self._looks.plan("changed" if changes else "quiet", calls=math.ceil(len(numbers) / MAX_PAGE_SIZE) or 1)
+        # An empty list costs a call too.
+        self._poller.schedule("changed" if changes else "quiet", calls=math.ceil(len(numbers) / MAX_PAGE_SIZE) or 1)
 
 
 def _by_id(numbers: Iterable[PhoneNumber]) -> dict[str, PhoneNumber]:
@@ -328,40 +336,40 @@ def _check_numbers(known: Iterable[object]) -> list[PhoneNumber]:
 async def wait_until(
     phone_number_id: str,
     predicate: Predicate,
-    look: Callable[[], Awaitable[PhoneNumber]],
+    read: Callable[[], Awaitable[PhoneNumber]],
     *,
     interval: float,
     total_timeout: float | None,
     unless: Predicate | None,
     usage: Callable[[], Usage | None],
 ) -> PhoneNumber:
-    """Look at a number until it is as it is wanted: see `PhoneNumberClient.wait_until`.
+    """Poll a number until it is in the state that the caller waits for: see `PhoneNumberClient.wait_until`.
 
     Args:
-        phone_number_id: The number.
-        predicate: Says whether it is as it is wanted.
-        look: Reads it.
-        interval: Seconds between two looks.
-        total_timeout: Seconds for it all; `None` sets no bound.
-        unless: Says whether it never will be. `None` with `is_ready` means the states that are final.
-        usage: Gives the last reading of the budgets.
+        phone_number_id: Meta's id of the number.
+        predicate: Says whether the number is in that state.
+        read: Reads the number.
+        interval: Seconds between two polls.
+        total_timeout: Seconds for the whole wait; `None` for no limit.
+        unless: Says whether the number can never get there. `None` with `is_ready`: the states that are final.
+        usage: Returns the last known usage.
     """
     _check_predicate("predicate", predicate)
     if unless is not None:
         _check_predicate("unless", unless)
-    looks, last = _Looks(interval, total_timeout, usage), None
-    while await looks.wait():
-        number = await looks.look(look)
+    poller, last = _Poller(interval, total_timeout, usage), None
+    while await poller.wait():
+        number = await poller.poll(read)
         if number is None:
             continue
         if predicate(number):
             return number
         if why := _why_never(number, predicate, unless):
-            text = f"{phone_number_id} was waited for in vain: {why}"
+            text = f"{phone_number_id} cannot reach the state that you wait for: {why}"
             raise WaitError(text, phone_number_id=phone_number_id, last_seen=number)
-        looks.plan("quiet" if last is None or last == number else "changed")
+        poller.schedule("quiet" if last is None or last == number else "changed")
         last = number
-    raise _out_of_time(phone_number_id, predicate, total_timeout, last) from looks.error
+    raise _timed_out(phone_number_id, predicate, total_timeout, last) from poller.error
 
 
 def _check_predicate(name: str, predicate: object) -> None:
@@ -370,21 +378,22 @@ def _check_predicate(name: str, predicate: object) -> None:
 
 
 def _why_never(number: PhoneNumber, predicate: Predicate, unless: Predicate | None) -> str:
-    """Why it never will be as it is wanted; empty where it may."""
+    """Say why a number can never get there; empty if it may."""
     if unless is not None:
-        return f"unless= is true; {describe(number, *STATE_FIELDS)}" if unless(number) else ""
+        return f"unless= returned true; {describe(number, *STATE_FIELDS)}" if unless(number) else ""
+    # Only for `is_ready` do we know what is final: another predicate may wait for exactly such a state.
     readiness = read_readiness(number)
     return "; ".join(readiness.reasons) if predicate is is_ready and readiness.is_final else ""
 
 
-def _out_of_time(
+def _timed_out(
     phone_number_id: str, predicate: Predicate, total_timeout: float | None, last: PhoneNumber | None
 ) -> WaitTimeoutError:
     if last is None:
-        state = "it could not be read"
+        state = "no poll could read it"
     elif predicate is is_ready:
         state = "; ".join(read_readiness(last).reasons)
     else:
         state = f"last seen with {describe(last, *STATE_FIELDS)}"
-    text = f"{phone_number_id} was not as it was waited for within {total_timeout:g} s: {state}"
+    text = f"{phone_number_id} did not reach the state that you wait for within {total_timeout:g} s: {state}"
     return WaitTimeoutError(text, phone_number_id=phone_number_id, last_seen=last)
