@@ -1,4 +1,4 @@
-"""The cache: one call for all who ask, and after an invalidation nobody reads what was fetched before it."""
+"""The cache: one read for all callers, and after an invalidation no read returns an older listing."""
 
 import asyncio
 import contextlib
@@ -60,12 +60,12 @@ def now() -> float:
 
 
 def tasks() -> set[asyncio.Task[Any]]:
-    """All tasks but the one that asks."""
+    """All tasks but the current one."""
     return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 def add_shops(sandbox: Sandbox) -> None:
-    """Two accounts of numbers that are in order."""
+    """Add two accounts. No number of them is pending."""
     for waba_id, ids in ((SHOP, (FIRST, SECOND)), (OTHER_SHOP, (ELSEWHERE,))):
         digits = {number_id: f"+1 631-555-100{number_id[-1]}" for number_id in ids}
         sandbox.add_waba(
@@ -81,7 +81,7 @@ def add_shops(sandbox: Sandbox) -> None:
 async def serving(
     client_options: dict[str, Any] | None = None, **options: Any
 ) -> AsyncIterator[tuple[Sandbox, PhoneNumberCache]]:
-    """A sandbox, and the cache of a client of it; nothing is left of them at the end."""
+    """A sandbox, and the cache of a client of it. At the end, no task is left."""
     before = tasks()
     async with Sandbox(quota=None, latency=LATENCY) as sandbox:
         add_shops(sandbox)
@@ -99,15 +99,17 @@ def client_of(cache: PhoneNumberCache) -> PhoneNumberClient:
     return cache._client
 
 
-async def asking(cache: PhoneNumberCache, waba_id: str = SHOP, **options: Any) -> asyncio.Task[tuple[PhoneNumber, ...]]:
-    """A question that is on its way: its request has been sent, and not been answered."""
+async def start_read(
+    cache: PhoneNumberCache, waba_id: str = SHOP, **options: Any
+) -> asyncio.Task[tuple[PhoneNumber, ...]]:
+    """Start a read. Its request is in flight then."""
     task = asyncio.create_task(cache.phone_numbers(waba_id, **options))
     await asyncio.sleep(LATENCY / 5)
     return task
 
 
-async def names(asked: Any) -> list[str | None]:
-    return [number.verified_name for number in await asked]
+async def names(read: Any) -> list[str | None]:
+    return [number.verified_name for number in await read]
 
 
 async def write_to(client: PhoneNumberClient, number_id: str, **options: Any) -> None:
@@ -115,10 +117,10 @@ async def write_to(client: PhoneNumberClient, number_id: str, **options: Any) ->
     await client.session.post(Write(path=f"{number_id}/register", body={"pin": "123456"}), dict, **options)
 
 
-# --- reading
+# --- reads
 
 
-def test_a_listing_serves_for_its_time() -> None:
+def test_a_listing_is_kept_for_its_time_to_live() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             first = await cache.phone_numbers(SHOP)
@@ -133,7 +135,7 @@ def test_a_listing_serves_for_its_time() -> None:
     run(main())
 
 
-def test_the_time_begins_when_the_first_page_is_sent_for() -> None:
+def test_the_age_counts_from_the_request_for_the_first_page() -> None:
     async def main() -> None:
         async with serving({"retry": RetryPolicy.batch()}) as (sandbox, cache):
             sandbox.plan(Fault.error(80008, headers={"Retry-After": "90"}))
@@ -152,7 +154,7 @@ def test_the_time_begins_when_the_first_page_is_sent_for() -> None:
     run(main())
 
 
-def test_a_listing_that_takes_longer_than_its_time_is_for_those_who_asked_before_it_was_old() -> None:
+def test_a_slow_listing_serves_only_callers_from_before_it_was_too_old() -> None:
     async def main() -> None:
         async with serving(ttl=10) as (sandbox, cache):
             sandbox.plan(Fault.delay(8))
@@ -171,26 +173,26 @@ def test_a_listing_that_takes_longer_than_its_time_is_for_those_who_asked_before
     run(main())
 
 
-def test_one_call_is_in_flight_however_many_ask() -> None:
+def test_any_number_of_callers_share_one_read() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
-            answers = await asyncio.gather(*(cache.phone_numbers(LARGE_WABA) for _ in range(1000)))
-            assert len(answers[0]) == 250
-            assert all(answer is answers[0] for answer in answers)
+            listings = await asyncio.gather(*(cache.phone_numbers(LARGE_WABA) for _ in range(1000)))
+            assert len(listings[0]) == 250
+            assert all(listing is listings[0] for listing in listings)
             assert len(sandbox.requests) == 3
 
     run(main())
 
 
-def test_a_bounded_number_of_requests_is_on_the_wire() -> None:
+def test_a_bounded_number_of_requests_is_in_flight() -> None:
     async def main() -> None:
         async with serving({"throttle": Unthrottled()}) as (sandbox, cache):
             for number in range(100):
                 sandbox.add_waba(f"77{number:03}", 1)
-            asks = [asyncio.create_task(cache.phone_numbers(f"77{number:03}")) for number in range(100)]
+            readers = [asyncio.create_task(cache.phone_numbers(f"77{number:03}")) for number in range(100)]
             await asyncio.sleep(LATENCY / 2)
             assert len(sandbox.requests) == 32
-            await asyncio.gather(*asks)
+            await asyncio.gather(*readers)
             assert now() == 4 * LATENCY
 
     run(main())
@@ -217,7 +219,7 @@ LIVE = Filter("account_mode", "LIVE")
         ({"sort": Sort.CREATION_TIME_ASC}, {"sort": Sort.CREATION_TIME_ASC}),
     ],
 )
-def test_questions_that_mean_the_same_share_an_answer(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_options_that_mean_the_same_share_a_listing(one: dict[str, Any], other: dict[str, Any]) -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             first = await cache.phone_numbers(SMALL_WABA, **one)
@@ -240,7 +242,7 @@ def test_questions_that_mean_the_same_share_an_answer(one: dict[str, Any], other
         {"follow": "after"},
     ],
 )
-def test_questions_that_mean_something_else_have_answers_of_their_own(other: dict[str, Any]) -> None:
+def test_other_options_have_a_listing_of_their_own(other: dict[str, Any]) -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             await cache.phone_numbers(SMALL_WABA)
@@ -251,13 +253,13 @@ def test_questions_that_mean_something_else_have_answers_of_their_own(other: dic
     run(main())
 
 
-def test_what_was_asked_for_is_asked_for_again_whatever_became_of_the_arguments() -> None:
+def test_a_restart_requests_the_same_even_if_the_arguments_were_changed() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             values: list[Any] = ["LIVE"]
             conditions = [Filter("account_mode", values, "IN")]
             sandbox.plan(Fault.raw('{"data": []}'), times=2)
-            task = await asking(cache, fields=numbers_of("id", "status"), filtering=iter(conditions))
+            task = await start_read(cache, fields=numbers_of("id", "status"), filtering=iter(conditions))
             values.append("SANDBOX")
             cache.invalidate(SHOP)
             await task
@@ -288,35 +290,35 @@ def test_what_was_asked_for_is_asked_for_again_whatever_became_of_the_arguments(
         ({"waba_id": "abc"}, "waba_id must be the id of the account"),
     ],
 )
-def test_bad_options_are_refused_before_anything_is_sent(options: dict[str, Any], wrong: str) -> None:
+def test_an_invalid_option_is_an_error_before_any_request(options: dict[str, Any], wrong: str) -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             with pytest.raises(InvalidArgumentError) as caught:
                 await cache.phone_numbers(**{"waba_id": SHOP, **options})
             assert str(caught.value).startswith(wrong)
             assert sandbox.requests == []
-            assert not cache._fetches
+            assert not cache._reads
 
     run(main())
 
 
 @pytest.mark.parametrize("settings", [{"ttl": 0}, {"ttl": "5"}, {"pending_ttl": -1}, {"max_numbers": 0}])
-async def test_bad_settings_are_refused(settings: dict[str, Any]) -> None:
+async def test_an_invalid_setting_is_an_error(settings: dict[str, Any]) -> None:
     async with PhoneNumberClient(TOKEN) as client:
         with pytest.raises(InvalidArgumentError, match=next(iter(settings))):
             PhoneNumberCache(client, **settings)
 
 
 @pytest.mark.parametrize(
-    ("options", "serves_for"), [({}, 5.0), ({"pending_ttl": 12}, 12.0), ({"ttl": 3, "pending_ttl": 12}, 3.0)]
+    ("options", "lifetime"), [({}, 5.0), ({"pending_ttl": 12}, 12.0), ({"ttl": 3, "pending_ttl": 12}, 3.0)]
 )
-def test_a_listing_with_a_number_in_review_serves_for_less(options: dict[str, Any], serves_for: float) -> None:
+def test_a_listing_with_a_number_in_review_is_kept_for_less(options: dict[str, Any], lifetime: float) -> None:
     async def main() -> None:
         async with serving(**options) as (sandbox, cache):
             sandbox.update_number(SHOP, SECOND, name_status="PENDING_REVIEW")
             await cache.phone_numbers(SHOP, fields=ALL_FIELDS)
             calls, sent_at = len(sandbox.requests), now() - LATENCY
-            for age, more in ((serves_for - 0.1, 0), (serves_for + 0.1, 1)):
+            for age, more in ((lifetime - 0.1, 0), (lifetime + 0.1, 1)):
                 await asyncio.sleep(sent_at + age - now())
                 await cache.phone_numbers(SHOP, fields=ALL_FIELDS)
                 assert len(sandbox.requests) == calls + more
@@ -324,10 +326,10 @@ def test_a_listing_with_a_number_in_review_serves_for_less(options: dict[str, An
     run(main())
 
 
-# --- what goes wrong
+# --- errors
 
 
-def test_an_error_is_for_all_who_wait_and_nothing_of_it_is_kept() -> None:
+def test_an_error_is_raised_to_all_callers_and_not_kept() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             sandbox.plan(Fault.error(200, status=403))
@@ -340,21 +342,21 @@ def test_an_error_is_for_all_who_wait_and_nothing_of_it_is_kept() -> None:
             assert max(depths) <= 3
             assert {str(error) for error in errors} == {str(errors[0])}
             assert len(sandbox.requests) == 1
-            assert not cache._fetches
+            assert not cache._reads
             assert len(await cache.phone_numbers(SHOP)) == 2
 
     run(main())
 
 
-def test_an_error_of_somebody_elses_comes_as_it_is_and_does_not_grow() -> None:
+def test_an_error_of_a_token_provider_is_raised_and_its_traceback_does_not_grow() -> None:
     def no_vault(_: str, __: str | None) -> str:
         raise KeyError("the vault is shut")
 
     async def main() -> None:
         before = tasks()
         async with PhoneNumberClient(no_vault) as client, PhoneNumberCache(client) as cache:
-            asks = [asyncio.create_task(cache.phone_numbers(SHOP)) for _ in range(50)]
-            errors = await asyncio.gather(*asks, return_exceptions=True)
+            readers = [asyncio.create_task(cache.phone_numbers(SHOP)) for _ in range(50)]
+            errors = await asyncio.gather(*readers, return_exceptions=True)
             assert {type(error) for error in errors} == {KeyError}
             [error] = {id(error): error for error in errors if isinstance(error, KeyError)}.values()
             frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
@@ -365,7 +367,7 @@ def test_an_error_of_somebody_elses_comes_as_it_is_and_does_not_grow() -> None:
     run(main())
 
 
-def test_whoever_asks_again_at_once_does_not_get_the_error_that_others_wait_for() -> None:
+def test_a_caller_that_reads_again_at_once_does_not_get_the_error_of_the_others() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             sandbox.plan(Fault.error(200, status=403))
@@ -381,7 +383,7 @@ def test_whoever_asks_again_at_once_does_not_get_the_error_that_others_wait_for(
     run(main())
 
 
-def test_a_closed_client_says_so() -> None:
+def test_a_closed_client_raises() -> None:
     async def main() -> None:
         async with serving() as (_, cache):
             await client_of(cache).aclose()
@@ -391,7 +393,7 @@ def test_a_closed_client_says_so() -> None:
     run(main())
 
 
-# --- who goes away
+# --- cancellations
 
 
 async def end(task: asyncio.Task[Any]) -> None:
@@ -401,56 +403,56 @@ async def end(task: asyncio.Task[Any]) -> None:
 
 
 @pytest.mark.parametrize("who", range(3))
-def test_whoever_is_cancelled_leaves_the_others_alone(who: int) -> None:
+def test_cancelling_one_caller_does_not_affect_the_others(who: int) -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
-            asks = [await asking(cache) for _ in range(3)]
-            await end(asks.pop(who))
-            first, second = await asyncio.gather(*asks)
+            readers = [await start_read(cache) for _ in range(3)]
+            await end(readers.pop(who))
+            first, second = await asyncio.gather(*readers)
             assert first is second
             assert len(sandbox.requests) == 1
 
     run(main())
 
 
-def test_when_all_are_cancelled_so_is_the_call() -> None:
+def test_cancelling_all_callers_cancels_the_read() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             events = list[Event]()
             client_of(cache).subscribe(events.append)
-            asks = [await asking(cache) for _ in range(3)]
-            [fetch] = cache._fetches.values()
-            for ask in asks:
-                ask.cancel()
-            await asyncio.wait(asks)
-            assert fetch.task.cancelled()
+            readers = [await start_read(cache) for _ in range(3)]
+            [shared] = cache._reads.values()
+            for reader in readers:
+                reader.cancel()
+            await asyncio.wait(readers)
+            assert shared.task.cancelled()
             assert [event.error for event in events if isinstance(event, CallFinished)] == ["CancelledError"]
-            assert not cache._fetches
+            assert not cache._reads
             assert len(await cache.phone_numbers(SHOP)) == 2
             assert len(sandbox.requests) == 2
 
     run(main())
 
 
-def test_all_may_be_cancelled_while_a_listing_is_begun_anew() -> None:
+def test_all_callers_may_be_cancelled_during_a_restart() -> None:
     async def main() -> None:
         async with serving() as (_, cache):
-            task = await asking(cache)
-            [fetch] = cache._fetches.values()
-            first = fetch.task
+            task = await start_read(cache)
+            [shared] = cache._reads.values()
+            first = shared.task
             cache.invalidate(SHOP)
             await end(task)
             assert first.cancelled()
-            assert fetch.task.cancelled()
-            assert not cache._fetches
+            assert shared.task.cancelled()
+            assert not cache._reads
 
     run(main())
 
 
-def test_a_time_out_of_an_askers_own_is_its_own() -> None:
+def test_a_timeout_of_one_caller_does_not_affect_the_others() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
-            patient = await asking(cache)
+            patient = await start_read(cache)
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await cache.phone_numbers(SHOP)
@@ -460,23 +462,23 @@ def test_a_time_out_of_an_askers_own_is_its_own() -> None:
     run(main())
 
 
-def test_a_call_that_somebody_else_cancels_is_cancelled_for_all() -> None:
+def test_a_foreign_cancellation_of_the_read_is_raised_to_the_caller() -> None:
     async def main() -> None:
         async with serving() as (_, cache):
-            task = await asking(cache)
-            [fetch] = cache._fetches.values()
-            fetch.task.cancel()
+            task = await start_read(cache)
+            [shared] = cache._reads.values()
+            shared.task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert not cache._fetches
+            assert not cache._reads
 
     run(main())
 
 
-# --- how much is kept
+# --- size
 
 
-def test_what_was_asked_for_least_recently_goes_first() -> None:
+def test_the_least_recently_requested_listing_is_dropped_first() -> None:
     async def main() -> None:
         async with serving(max_numbers=6) as (sandbox, cache):
 
@@ -490,7 +492,7 @@ def test_what_was_asked_for_least_recently_goes_first() -> None:
             assert await calls_for(SHOP) == 0
             assert await calls_for(SMALL_WABA) == 1
             assert cache._size == 4
-            assert [question.waba_id for question in cache._fetches] == [SMALL_WABA]
+            assert [key.waba_id for key in cache._reads] == [SMALL_WABA]
             assert await calls_for(EMPTY_WABA) == 1
             assert await calls_for(OTHER_SHOP) == 1
             assert cache._size == 3
@@ -499,20 +501,20 @@ def test_what_was_asked_for_least_recently_goes_first() -> None:
     run(main())
 
 
-def test_a_listing_that_is_too_large_is_given_and_not_kept() -> None:
+def test_a_listing_that_is_too_large_is_returned_and_not_kept() -> None:
     async def main() -> None:
         async with serving(max_numbers=250) as (sandbox, cache):
             await cache.phone_numbers(SHOP)
             first, second = await asyncio.gather(cache.phone_numbers(LARGE_WABA), cache.phone_numbers(LARGE_WABA))
             assert first is second
             assert len(sandbox.requests) == 4
-            assert [question.waba_id for question in cache._fetches] == [SHOP]
+            assert [key.waba_id for key in cache._reads] == [SHOP]
             assert repr(cache).endswith(", ttl=30, listings=1)")
 
     run(main())
 
 
-def test_what_is_forgotten_counts_no_more() -> None:
+def test_a_dropped_listing_does_not_count() -> None:
     async def main() -> None:
         async with serving() as (_, cache):
             for _ in range(2):
@@ -530,7 +532,7 @@ def test_what_is_forgotten_counts_no_more() -> None:
 # --- the law
 
 
-def test_what_is_kept_is_forgotten() -> None:
+def test_an_invalidation_drops_kept_listings() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             for waba_id in (SHOP, OTHER_SHOP):
@@ -550,23 +552,23 @@ def test_what_is_kept_is_forgotten() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("forget", [lambda cache: cache.invalidate(SHOP), lambda cache: cache.clear()])
-def test_what_is_on_its_way_is_begun_anew(forget: Callable[[PhoneNumberCache], None]) -> None:
+@pytest.mark.parametrize("invalidate", [lambda cache: cache.invalidate(SHOP), lambda cache: cache.clear()])
+def test_an_invalidation_restarts_a_read_in_flight(invalidate: Callable[[PhoneNumberCache], None]) -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             sandbox.plan(Fault.delay_response(5))
-            asks = [await asking(cache) for _ in range(8)]  # the effect comes after LATENCY, the answer later
+            readers = [await start_read(cache) for _ in range(8)]  # the server reads at LATENCY, and responds later
             sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
-            forget(cache)
+            invalidate(cache)
             late = asyncio.create_task(cache.phone_numbers(SHOP))
-            assert [await names(task) for task in (*asks, late)] == [["Acme", "Bolt"]] * 9
+            assert [await names(task) for task in (*readers, late)] == [["Acme", "Bolt"]] * 9
             assert now() < 5
             assert len(sandbox.requests) == 2
 
     run(main())
 
 
-def test_what_has_come_and_was_not_yet_read_is_begun_anew() -> None:
+def test_a_finished_read_that_no_caller_has_seen_yet_is_restarted() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             changed = False
@@ -577,36 +579,36 @@ def test_what_has_come_and_was_not_yet_read_is_begun_anew() -> None:
                 sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
                 cache.invalidate(SHOP)
 
-            asks = [await asking(cache) for _ in range(3)]
-            [fetch] = cache._fetches.values()
-            fetch.task.add_done_callback(change)  # those who wait have been told, and have not read yet
-            assert [await names(task) for task in asks] == [["Acme", "Bolt"]] * 3
+            readers = [await start_read(cache) for _ in range(3)]
+            [shared] = cache._reads.values()
+            shared.task.add_done_callback(change)  # the callers are woken, and have not run yet
+            assert [await names(task) for task in readers] == [["Acme", "Bolt"]] * 3
             assert changed
             assert len(sandbox.requests) == 2
 
     run(main())
 
 
-def test_a_listing_whose_place_was_taken_is_not_given() -> None:
+def test_a_listing_that_was_replaced_is_not_returned() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
-            first = await asking(cache)
-            [fetch] = cache._fetches.values()
+            first = await start_read(cache)
+            [shared] = cache._reads.values()
 
-            async def ask_late() -> list[str | None]:
-                await asyncio.wait({fetch.task})
-                asyncio.get_running_loop().jump(60)  # type: ignore[attr-defined]  # somebody has blocked the loop
+            async def read_late() -> list[str | None]:
+                await asyncio.wait({shared.task})
+                asyncio.get_running_loop().jump(60)  # type: ignore[attr-defined]  # as if the loop was blocked
                 return await names(cache.phone_numbers(SHOP))
 
             async def change() -> None:
-                await asyncio.wait({fetch.task})
+                await asyncio.wait({shared.task})
                 sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
                 cache.invalidate(SHOP)
 
-            late, changing = asyncio.create_task(ask_late()), asyncio.create_task(change())
+            late, changing = asyncio.create_task(read_late()), asyncio.create_task(change())
             await asyncio.sleep(0)
-            last = await asking(cache)
-            first.cancel()  # so that the last is the last to hear of it
+            last = await start_read(cache)
+            first.cancel()  # the last caller then also runs last
             assert [await late, await names(last)] == [["Acme", "Bolt"]] * 2
             assert changing.done()
             assert len(sandbox.requests) == 2
@@ -614,7 +616,7 @@ def test_a_listing_whose_place_was_taken_is_not_given() -> None:
     run(main())
 
 
-def test_one_call_is_in_flight_when_a_listing_is_begun_anew() -> None:
+def test_a_restart_waits_until_the_old_request_has_ended() -> None:
     async def main() -> None:
         ended = list[str | None]()
 
@@ -624,7 +626,7 @@ def test_one_call_is_in_flight_when_a_listing_is_begun_anew() -> None:
 
         async with serving() as (sandbox, cache):
             client_of(cache).subscribe(note)
-            task = await asking(cache)
+            task = await start_read(cache)
             cache.invalidate(SHOP)
             assert (len(sandbox.requests), ended) == (1, [])
             await asyncio.sleep(0.01)
@@ -634,19 +636,19 @@ def test_one_call_is_in_flight_when_a_listing_is_begun_anew() -> None:
     run(main())
 
 
-def test_a_listing_is_begun_anew_five_times_and_ever_later() -> None:
+def test_a_read_is_restarted_five_times_with_growing_delays() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
-            began = list[float]()
-            task = await asking(cache)
+            starts = list[float]()
+            task = await start_read(cache)
             while not task.done():
-                if len(sandbox.requests) > len(began):
-                    began.append(round(now(), 1))
+                if len(sandbox.requests) > len(starts):
+                    starts.append(round(now(), 1))
                     await asyncio.sleep(0.1)
                     cache.invalidate(SHOP)
-                    cache.invalidate(SHOP)  # one that has not asked yet is right as it is
+                    cache.invalidate(SHOP)  # has no effect before the new request
                 await asyncio.sleep(0.01)
-            assert [round(later - earlier - 0.1, 1) for earlier, later in itertools.pairwise(began)] == [
+            assert [round(later - earlier - 0.1, 1) for earlier, later in itertools.pairwise(starts)] == [
                 0.0,
                 0.2,
                 0.5,
@@ -654,7 +656,8 @@ def test_a_listing_is_begun_anew_five_times_and_ever_later() -> None:
                 2.0,
             ]
             with pytest.raises(
-                StaleListingError, match="100200300400777 was invalidated each of the 6 times"
+                StaleListingError,
+                match="account 100200300400777 was invalidated during each of 6 reads: try again later",
             ) as caught:
                 await task
             assert (caught.value.waba_id, caught.value.retryable) == (SHOP, True)
@@ -664,11 +667,11 @@ def test_a_listing_is_begun_anew_five_times_and_ever_later() -> None:
     run(main())
 
 
-def test_a_listing_that_waits_for_its_budget_has_all_the_time() -> None:
+def test_restarts_before_the_first_request_do_not_count() -> None:
     async def main() -> None:
         async with serving({"retry": RetryPolicy.batch()}) as (sandbox, cache):
             sandbox.plan(Fault.error(80008, headers={"Retry-After": "600"}))
-            task = await asking(cache)
+            task = await start_read(cache)
             for _ in range(20):
                 await asyncio.sleep(10)
                 cache.invalidate(SHOP)
@@ -685,15 +688,15 @@ def test_a_listing_that_waits_for_its_budget_has_all_the_time() -> None:
     [(None, 2 + LATENCY, 2), (KeyError("the vault is shut"), 2, 1)],
     ids=["goes on", "fails"],
 )
-def test_a_call_that_does_not_heed_its_cancellation_is_waited_for_and_gives_nothing(
+def test_a_read_that_ignores_its_cancellation_is_awaited_and_its_result_discarded(
     instead: Exception | None, ends_after: float, calls: int
 ) -> None:
-    asked = 0
+    provided = 0
 
     async def vault(_: str, __: str | None) -> str:
-        nonlocal asked
-        asked += 1
-        if asked == 1:
+        nonlocal provided
+        provided += 1
+        if provided == 1:
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
@@ -712,9 +715,9 @@ def test_a_call_that_does_not_heed_its_cancellation_is_waited_for_and_gives_noth
             await asyncio.sleep(1)
             cache.invalidate(SHOP)
             await asyncio.sleep(ends_after - 0.01)
-            assert (asked, len(sandbox.requests)) == (1, calls - 1)
+            assert (provided, len(sandbox.requests)) == (1, calls - 1)
             await asyncio.sleep(0.02)
-            assert (asked, len(sandbox.requests)) == (2, calls)
+            assert (provided, len(sandbox.requests)) == (2, calls)
             sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
             assert await names(task) == ["Acme", "Bolt"]
 
@@ -724,7 +727,7 @@ def test_a_call_that_does_not_heed_its_cancellation_is_waited_for_and_gives_noth
 # --- writes
 
 
-def test_a_create_forgets_its_account() -> None:
+def test_a_create_invalidates_its_account() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             for waba_id in (SHOP, OTHER_SHOP):
@@ -737,7 +740,7 @@ def test_a_create_forgets_its_account() -> None:
     run(main())
 
 
-def test_what_is_listed_while_a_write_is_on_its_way_is_not_kept() -> None:
+def test_a_listing_read_during_a_write_is_not_kept() -> None:
     async def main() -> None:
         async with serving({"throttle": Unthrottled()}) as (sandbox, cache):
             sandbox.plan(Fault.delay(5), method="POST")
@@ -750,7 +753,7 @@ def test_what_is_listed_while_a_write_is_on_its_way_is_not_kept() -> None:
             await asyncio.sleep(3.8)
             sandbox.plan(Fault.delay_response(9), method="GET")
             cache.invalidate(SHOP)
-            reading = await asking(cache)
+            reading = await start_read(cache)
             await write
             assert not reading.done()
             assert await names(reading) == ["Acme", "Acme", "Cobalt"]
@@ -760,28 +763,28 @@ def test_what_is_listed_while_a_write_is_on_its_way_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "forgets"),
+    ("fault", "error", "invalidates"),
     [
         (Fault.drop_after(), OutcomeUnknownError, True),
         (Fault.error(2388012, status=409), ConflictError, False),
         (Fault.error(80008, headers={"Retry-After": "9999"}), RateLimitError, False),
     ],
 )
-def test_a_write_that_may_have_happened_forgets(fault: Fault, error: type[Exception], *, forgets: bool) -> None:
+def test_a_write_that_may_have_happened_invalidates(fault: Fault, error: type[Exception], *, invalidates: bool) -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             before = await cache.phone_numbers(SHOP)
             sandbox.plan(fault)
             with pytest.raises(error):
                 await client_of(cache).create_phone_number(SHOP, phone_number="16315551009", verified_name="Cobalt")
-            assert bool(cache._fetches) is not forgets
-            if not forgets:
+            assert bool(cache._reads) is not invalidates
+            if not invalidates:
                 assert await cache.phone_numbers(SHOP) is before
 
     run(main())
 
 
-def test_a_write_that_was_cancelled_forgets() -> None:
+def test_a_cancelled_write_invalidates() -> None:
     async def main() -> None:
         async with serving() as (_, cache):
             await cache.phone_numbers(SHOP)
@@ -789,7 +792,7 @@ def test_a_write_that_was_cancelled_forgets() -> None:
             write = asyncio.create_task(create)
             await asyncio.sleep(0.1)
             await end(write)
-            assert not cache._fetches
+            assert not cache._reads
 
     run(main())
 
@@ -808,24 +811,24 @@ def test_a_write_that_was_cancelled_forgets() -> None:
         (SHOP, {}, {OTHER_SHOP}),
     ],
 )
-def test_a_write_on_a_number_forgets_who_lists_it(number_id: str, options: dict[str, Any], left: set[str]) -> None:
+def test_a_write_on_a_number_invalidates_its_accounts(number_id: str, options: dict[str, Any], left: set[str]) -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             for waba_id in (SHOP, OTHER_SHOP):
                 await cache.phone_numbers(waba_id)
             sandbox.plan(Fault.raw('{"success": true}'), method="POST")
             await write_to(client_of(cache), number_id, **options)
-            assert cache._known() == left
+            assert cache._known_accounts() == left
 
     run(main())
 
 
-def test_a_write_on_a_number_that_nothing_lists_begins_anew_what_is_on_its_way() -> None:
+def test_a_write_on_an_unlisted_number_restarts_all_reads_in_flight() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             sandbox.plan(Fault.delay_response(5), method="GET")
             sandbox.plan(Fault.raw('{"success": true}'), method="POST")
-            task = await asking(cache)
+            task = await start_read(cache)
             await asyncio.sleep(LATENCY)
             sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
             await write_to(client_of(cache), FIRST, waba_id=None)
@@ -865,24 +868,24 @@ def entry(waba_id: str | None, field: str, **value: object) -> dict[str, object]
         ([entry(str(number), "security") for number in range(1000)], sorted(map(str, range(1000)))),
     ],
 )
-def test_a_webhook_forgets_what_it_concerns(entries: list[object], invalidated: list[str]) -> None:
+def test_a_webhook_invalidates_the_accounts_that_it_concerns(entries: list[object], invalidated: list[str]) -> None:
     async def main() -> None:
         async with serving() as (_, cache):
             for waba_id in (SHOP, OTHER_SHOP):
                 await cache.phone_numbers(waba_id)
             delivery = signed({"object": "whatsapp_business_account", "entry": entries})
             assert cache.invalidate_from_webhook(*delivery, SECRET) == tuple(invalidated)
-            assert cache._known() == {SHOP, OTHER_SHOP} - set(invalidated)
-            cache.invalidate_from_webhook(*delivery, SECRET)  # it may come twice
+            assert cache._known_accounts() == {SHOP, OTHER_SHOP} - set(invalidated)
+            cache.invalidate_from_webhook(*delivery, SECRET)  # Meta may send it twice
 
     run(main())
 
 
-def test_a_webhook_begins_anew_what_is_on_its_way() -> None:
+def test_a_webhook_restarts_a_read_in_flight() -> None:
     async def main() -> None:
         async with serving() as (sandbox, cache):
             sandbox.plan(Fault.delay_response(5))
-            task = await asking(cache)
+            task = await start_read(cache)
             await asyncio.sleep(LATENCY)
             sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
             cache.invalidate_from_webhook(*signed({"entry": [entry(SHOP, "security")]}), SECRET)
@@ -891,7 +894,7 @@ def test_a_webhook_begins_anew_what_is_on_its_way() -> None:
     run(main())
 
 
-def test_a_webhook_that_is_not_signed_forgets_nothing() -> None:
+def test_a_webhook_without_its_signature_invalidates_nothing() -> None:
     async def main() -> None:
         async with serving() as (_, cache):
             before = await cache.phone_numbers(SHOP)
@@ -910,13 +913,13 @@ def test_a_webhook_that_is_not_signed_forgets_nothing() -> None:
     run(main())
 
 
-def test_a_webhook_that_is_signed_and_unreadable_forgets_everything() -> None:
+def test_a_signed_but_invalid_webhook_invalidates_all() -> None:
     async def main() -> None:
         async with serving() as (_, cache):
             await cache.phone_numbers(SHOP)
             with pytest.raises(DecodeError, match="the webhook is not JSON"):
                 cache.invalidate_from_webhook(*signed(b"no JSON"), SECRET)
-            assert not cache._known()
+            assert not cache._known_accounts()
 
     run(main())
 
@@ -924,11 +927,11 @@ def test_a_webhook_that_is_signed_and_unreadable_forgets_everything() -> None:
 # --- closing, loops and threads
 
 
-def test_a_cache_that_is_closed_says_so() -> None:
+def test_a_closed_cache_raises() -> None:
     async def main() -> None:
         async with serving() as (_, cache):
             await cache.phone_numbers(OTHER_SHOP)
-            task = await asking(cache)
+            task = await start_read(cache)
             await cache.aclose()
             await cache.aclose()
             with pytest.raises(RuntimeError, match="this cache is closed: make a new one"):
@@ -950,7 +953,7 @@ def test_a_cache_that_is_closed_says_so() -> None:
     run(main())
 
 
-def test_a_cache_that_is_closed_listens_no_more(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_closed_cache_gets_no_events(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with serving() as (_, cache):
             client = client_of(cache)
@@ -970,7 +973,7 @@ def test_a_cache_that_was_never_used_can_be_closed() -> None:
     run(client.aclose())
 
 
-def test_in_another_loop_it_begins_empty(graph_sandbox: Sandbox) -> None:
+def test_in_another_loop_it_starts_empty(graph_sandbox: Sandbox) -> None:
     client = PhoneNumberClient(TOKEN, base_url=graph_sandbox.url)
     cache = PhoneNumberCache(client)
 
@@ -983,28 +986,28 @@ def test_in_another_loop_it_begins_empty(graph_sandbox: Sandbox) -> None:
 
     assert [asyncio.run(read()), asyncio.run(read())] == [1, 1]
     cache.invalidate(SMALL_WABA)  # its loop has ended
-    assert not cache._known()
+    assert not cache._known_accounts()
     asyncio.run(cache.aclose())
 
 
-def test_it_is_invalidated_between_two_steps_of_its_loop() -> None:
+def test_it_can_be_invalidated_between_two_steps_of_its_loop() -> None:
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        serves = serving()
-        sandbox, cache = runner.run(serves.__aenter__())
-        kept = runner.run(asking(cache, OTHER_SHOP))
+        context = serving()
+        sandbox, cache = runner.run(context.__aenter__())
+        kept = runner.run(start_read(cache, OTHER_SHOP))
         runner.run(asyncio.wait({kept}))
         sandbox.plan(Fault.delay_response(5))
-        reading = runner.run(asking(cache))
+        reading = runner.run(start_read(cache))
         runner.run(asyncio.sleep(LATENCY))
         sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
         cache.invalidate(SHOP)
         assert runner.run(names(reading)) == ["Acme", "Bolt"]
-        assert cache._known() == {SHOP, OTHER_SHOP}
-        runner.run(serves.__aexit__(None, None, None))
+        assert cache._known_accounts() == {SHOP, OTHER_SHOP}
+        runner.run(context.__aexit__(None, None, None))
 
 
-async def test_another_thread_has_to_call_it_by_its_loop(graph_sandbox: Sandbox) -> None:
-    refused = list[str]()
+async def test_another_thread_must_call_it_through_its_loop(graph_sandbox: Sandbox) -> None:
+    errors = list[str]()
     async with PhoneNumberClient(TOKEN, base_url=graph_sandbox.url) as client, PhoneNumberCache(client) as cache:
         loop = asyncio.get_running_loop()
         await cache.phone_numbers(SMALL_WABA)
@@ -1013,7 +1016,7 @@ async def test_another_thread_has_to_call_it_by_its_loop(graph_sandbox: Sandbox)
             try:
                 cache.invalidate(SMALL_WABA)
             except RuntimeError as error:
-                refused.append(str(error))
+                errors.append(str(error))
             loop.call_soon_threadsafe(cache.invalidate, SMALL_WABA)
             loop.call_soon_threadsafe(done.set)
 
@@ -1022,12 +1025,12 @@ async def test_another_thread_has_to_call_it_by_its_loop(graph_sandbox: Sandbox)
         thread.start()
         await done.wait()
         thread.join()
-        assert not cache._known()
-    assert len(refused) == 1
-    assert refused[0].startswith("this cache belongs to another running event loop: give each loop its own client")
+        assert not cache._known_accounts()
+    assert len(errors) == 1
+    assert errors[0].startswith("this cache belongs to another running event loop: give each loop its own client")
 
 
-def test_nothing_secret_is_shown() -> None:
+def test_no_secret_is_shown() -> None:
     cache = PhoneNumberCache(PhoneNumberClient(TOKEN, app_secret=SECRET))
     assert repr(cache).startswith("PhoneNumberCache(PhoneNumberClient(session=GraphSession(base_url=")
     for text in (TOKEN, SECRET):
@@ -1035,7 +1038,7 @@ def test_nothing_secret_is_shown() -> None:
     gc.collect()
 
 
-def test_an_outage_is_an_error_for_each_asker() -> None:
+def test_an_outage_is_an_error_for_each_caller() -> None:
     async def main() -> None:
         async with serving({"retry": RetryPolicy(max_attempts=1)}) as (sandbox, cache):
             sandbox.plan(Fault.drop_before(), times=4)
@@ -1047,7 +1050,7 @@ def test_an_outage_is_an_error_for_each_asker() -> None:
     run(main())
 
 
-def test_the_throttle_of_the_client_holds_for_the_cache() -> None:
+def test_the_throttle_of_the_client_applies_to_the_cache() -> None:
     async def main() -> None:
         settings = {"throttle": Throttle(quota=1), "retry": RetryPolicy.interactive()}
         async with serving(settings) as (sandbox, cache):

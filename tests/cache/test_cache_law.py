@@ -1,7 +1,7 @@
 """The law of the cache, in any order of reads, changes, invalidations, writes, webhooks, faults and cancellations.
 
-Each row that a read gives was the row of the account at some moment since the last invalidation that had returned when
-the read was answered, and at some moment no longer than its time to live before the read was asked for.
+Each row of a read was true at some moment after the last invalidation that had returned when the read returned. It was
+also true at some moment that is at most a time to live before the read was requested.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ fields = st.sampled_from(
     ["phone_number_name_update", "security", "something_new", "business_capability_update", "account_update"]
 )
 FIELDS = "id,verified_name,status,name_status,display_phone_number"
-questions = st.sampled_from([{"fields": FIELDS}, {"fields": FIELDS, "follow": "after", "limit": 1}])
+queries = st.sampled_from([{"fields": FIELDS}, {"fields": FIELDS, "follow": "after", "limit": 1}])
 FAULTS = [
     Fault.drop_before(),
     Fault.drop_after(),
@@ -84,18 +84,18 @@ NEVER = Moment(2**60, math.inf)
 
 @attrs.define
 class World:
-    """What is true of the accounts, and since when it may be relied on."""
+    """What is true of the accounts, and what a read may still return."""
 
     clock: asyncio.AbstractEventLoop
     order: int = 0
     ends: dict[str, Moment] = attrs.field(factory=dict)
-    """When each name that a number had was replaced by the next; names are never used twice."""
+    """When each name was replaced by the next one. No name is used twice."""
     named: dict[str, str] = attrs.field(factory=dict)
     """The present name of each number."""
     forgotten: dict[str, int] = attrs.field(factory=lambda: dict.fromkeys(SHOPS, 0))
     """When each account was last invalidated."""
     created: list[tuple[str, str, int]] = attrs.field(factory=list)
-    """The account and id of each number that was made, and when that was known."""
+    """The account and id of each number that was created, and when the client got to know it."""
 
     def now(self) -> Moment:
         self.order += 1
@@ -113,21 +113,21 @@ class World:
         for waba_id in waba_ids:
             self.forgotten[waba_id] = self.now().order
 
-    def check(self, waba_id: str, asked: float, rows: tuple[PhoneNumber, ...]) -> None:
-        """Check a read that is answered at this moment."""
+    def check(self, waba_id: str, requested_at: float, rows: tuple[PhoneNumber, ...]) -> None:
+        """Check a read that returns at this moment."""
         since = self.forgotten[waba_id]
-        oldest = asked - (PENDING_TTL if any(map(is_pending, rows)) else TTL)
+        oldest = requested_at - (PENDING_TTL if any(map(is_pending, rows)) else TTL)
         for row in rows:
-            end = self.ends.get(row.verified_name or "", NEVER)  # a number that was made here keeps its name
-            assert end.order > since, f"{row} was fetched before an invalidation"
-            assert end.seconds >= oldest, f"{row} is {asked - end.seconds} s old"
+            end = self.ends.get(row.verified_name or "", NEVER)  # a number that was created here keeps its name
+            assert end.order > since, f"{row} was read before an invalidation"
+            assert end.seconds >= oldest, f"{row} is {requested_at - end.seconds} s old"
         ids = {row.id for row in rows}
         assert ids.issuperset(SHOPS[waba_id])
-        assert ids.issuperset(made for home, made, known in self.created if home == waba_id and known <= since)
+        assert ids.issuperset(created for home, created, known in self.created if home == waba_id and known <= since)
 
 
 class Law(RuleBasedStateMachine):
-    """A cache, a sandbox and a client in virtual time, and whatever may happen to them."""
+    """A cache, a sandbox and a client in virtual time, and all that may happen to them."""
 
     throttle_options: Any = None
 
@@ -141,7 +141,7 @@ class Law(RuleBasedStateMachine):
             self.sandbox.add_waba(waba_id, rows)
             for number in ids:
                 self.change(number, review=False)
-        self.asks = list[asyncio.Task[None]]()
+        self.readers = list[asyncio.Task[None]]()
         self.writes = list[asyncio.Task[None]]()
         self.in_flight = Counter[str]()
         self.phone_numbers = iter(range(16315552000, 16315553000))
@@ -166,34 +166,34 @@ class Law(RuleBasedStateMachine):
         self.cache = await self.stack.enter_async_context(
             PhoneNumberCache(self.client, TTL, pending_ttl=PENDING_TTL, max_numbers=12)
         )
-        self.client.subscribe(self.heard)
+        self.client.subscribe(self.on_event)
 
     async def began(self, _: object, __: object, params: aiohttp.TraceRequestStartParams) -> None:
         if params.method == "GET":
-            question = f"{params.url.path} {params.url.query.get('limit')}"
-            self.in_flight[question] += 1
-            assert self.in_flight[question] == 1, "two calls are in flight for one question"
+            query = f"{params.url.path} {params.url.query.get('limit')}"
+            self.in_flight[query] += 1
+            assert self.in_flight[query] == 1, "two requests are in flight for one listing"
 
     async def ended(self, _: object, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         if params.method == "GET":
             self.in_flight[f"{params.url.path} {params.url.query.get('limit')}"] -= 1
 
-    def heard(self, event: Event) -> None:
-        """A write that has ended is an invalidation that has returned: the cache heard of it first."""
+    def on_event(self, event: Event) -> None:
+        """Note a write that has ended. It is an invalidation that has returned, since the cache got the event first."""
         if isinstance(event, CallFinished) and event.method == "POST" and event.attempts:
-            told = [HOME.get(event.node_id, event.node_id)]
-            self.world.forget(*(told if event.error in {None, "OutcomeUnknownError", "CancelledError"} else ()))
+            changed = [HOME.get(event.node_id, event.node_id)]
+            self.world.forget(*(changed if event.error in {None, "OutcomeUnknownError", "CancelledError"} else ()))
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(main)
 
     def teardown(self) -> None:
         async def close() -> None:
-            tasks = [*self.asks, *self.writes]
+            tasks = [*self.readers, *self.writes]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            assert not any(fetch.waiters for fetch in self.cache._fetches.values())
+            assert not any(read.waiters for read in self.cache._reads.values())
             await self.stack.aclose()
             await asyncio.sleep(0)
             assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -203,28 +203,28 @@ class Law(RuleBasedStateMachine):
 
     # What happens
 
-    async def read(self, waba_id: str, question: dict[str, Any]) -> None:
-        asked = self.world.clock.time()
+    async def read(self, waba_id: str, query: dict[str, Any]) -> None:
+        requested_at = self.world.clock.time()
         with suppress(WaPhoneError):
-            rows = await self.cache.phone_numbers(waba_id, **question)
-            self.world.check(waba_id, asked, rows)
+            rows = await self.cache.phone_numbers(waba_id, **query)
+            self.world.check(waba_id, requested_at, rows)
 
-    @rule(waba_id=shops, question=questions)
-    def read_to_its_end(self, waba_id: str, question: dict[str, Any]) -> None:
-        self.run(self.read(waba_id, question))
+    @rule(waba_id=shops, query=queries)
+    def read_to_its_end(self, waba_id: str, query: dict[str, Any]) -> None:
+        self.run(self.read(waba_id, query))
 
-    @rule(waba_id=shops, question=questions, many=st.integers(1, 3), then=steps)
-    def ask(self, waba_id: str, question: dict[str, Any], many: int, then: float) -> None:
+    @rule(waba_id=shops, query=queries, many=st.integers(1, 3), then=steps)
+    def start_reads(self, waba_id: str, query: dict[str, Any], many: int, then: float) -> None:
         async def begin() -> None:
-            self.asks += [asyncio.create_task(self.read(waba_id, question)) for _ in range(many)]
+            self.readers += [asyncio.create_task(self.read(waba_id, query)) for _ in range(many)]
             await asyncio.sleep(then)
 
         self.run(begin())
 
-    @rule(place=st.integers(0, 3))
-    def cancel(self, place: int) -> None:
-        for ask in self.asks[place : place + 1]:
-            ask.cancel()
+    @rule(index=st.integers(0, 3))
+    def cancel(self, index: int) -> None:
+        for reader in self.readers[index : index + 1]:
+            reader.cancel()
 
     @rule(seconds=steps | st.sampled_from([4.8, 5.1, 15, 29, 31]))
     def pass_time(self, seconds: float) -> None:
@@ -236,13 +236,13 @@ class Law(RuleBasedStateMachine):
 
     @rule(number=numbers, review=st.booleans())
     def change(self, number: str, *, review: bool) -> None:
-        """Something changes, and nobody tells."""
+        """Change a number without any invalidation."""
         status = "PENDING_REVIEW" if review else "APPROVED"
         name = self.world.rename(number)
         self.sandbox.update_number(HOME[number], number, verified_name=name, name_status=status)
 
     def touch(self, number: str, *, warm: bool) -> None:
-        """Something changes that somebody is about to tell, of what was just read, or was read and is not yet here."""
+        """Change a number whose listing is kept (`warm`) or in flight. The caller then invalidates it."""
         if warm:
             self.run(self.read(HOME[number], {"fields": FIELDS}))
         else:
@@ -251,8 +251,8 @@ class Law(RuleBasedStateMachine):
         self.change(number, review=False)
 
     async def begin_to_read(self, waba_id: str) -> None:
-        self.asks.append(asyncio.create_task(self.read(waba_id, {"fields": FIELDS})))
-        await asyncio.sleep(0.3)  # its answer may be late
+        self.readers.append(asyncio.create_task(self.read(waba_id, {"fields": FIELDS})))
+        await asyncio.sleep(0.3)  # the response may come later
 
     @rule(number=numbers, all_accounts=st.booleans(), warm=st.booleans())
     def invalidate_between_steps(self, number: str, *, all_accounts: bool, warm: bool) -> None:
@@ -277,41 +277,41 @@ class Law(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def invalidate_when_it_has_come(self, number: str) -> None:
-        """In the moment between the end of a call and those who wait for it."""
+        """Invalidate between the end of a read and the moment at which its callers go on."""
 
-        def tell(_: object) -> None:
+        def invalidate(_: object) -> None:
             self.change(number, review=False)
             self.cache.invalidate(HOME[number])
             self.world.forget(HOME[number])
 
         async def main() -> None:
             await self.begin_to_read(HOME[number])
-            for question, fetch in self.cache._fetches.items():
-                if question.waba_id == HOME[number] and not fetch.task.done():
-                    fetch.task.add_done_callback(tell)
+            for key, read in self.cache._reads.items():
+                if key.waba_id == HOME[number] and not read.task.done():
+                    read.task.add_done_callback(invalidate)
 
         self.run(main())
 
     @rule(number=numbers, field=fields, names_account=st.booleans(), warm=st.booleans())
     def webhook(self, number: str, field: str, *, names_account: bool, warm: bool) -> None:
         self.touch(number, warm=warm)
-        told = list(SHOPS) if field == "business_capability_update" else [HOME[number]]
-        for waba_id in told:
+        concerned = list(SHOPS) if field == "business_capability_update" else [HOME[number]]
+        for waba_id in concerned:
             self.change(SHOPS[waba_id][0], review=False)
         named = HOME[number] if names_account else None
         changes = [{"field": field, "value": {"display_phone_number": digits(number)}}]
         body = json.dumps({"entry": [{"id": named, "time": 1, "changes": changes}]}).encode()
         signature = f"sha256={hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()}"
         self.cache.invalidate_from_webhook(body, signature, SECRET)
-        self.world.forget(*told)
-        self.run(self.begin_to_read(told[-1]))
+        self.world.forget(*concerned)
+        self.run(self.begin_to_read(concerned[-1]))
 
     @rule(waba_id=shops, then=steps)
     def create(self, waba_id: str, then: float) -> None:
         async def write() -> None:
             with suppress(WaPhoneError):
                 created = await self.client.create_phone_number(
-                    waba_id, phone_number=str(next(self.phone_numbers)), verified_name="Made here", cc="1"
+                    waba_id, phone_number=str(next(self.phone_numbers)), verified_name="Created here", cc="1"
                 )
                 self.world.created.append((waba_id, created.id, self.world.forgotten[waba_id]))
 
@@ -319,7 +319,7 @@ class Law(RuleBasedStateMachine):
 
     @rule(number=numbers, says_whose=st.booleans(), lost=st.booleans(), warm=st.booleans())
     def write_to_number(self, number: str, *, says_whose: bool, lost: bool, warm: bool) -> None:
-        """The change is made when the write is sent: it is there when the write has ended, whatever came of it."""
+        """Write to a number. The change is true before the write ends, even if the response is lost."""
 
         async def write() -> None:
             waba_id = HOME[number] if says_whose else None
@@ -328,8 +328,8 @@ class Law(RuleBasedStateMachine):
             await self.read(HOME[number], {"fields": FIELDS})
 
         self.touch(number, warm=warm)
-        answer = Fault.raw('{"success": true}')
-        self.sandbox.plan(attrs.evolve(answer, drop="after") if lost else answer, method="POST", node=number)
+        response = Fault.raw('{"success": true}')
+        self.sandbox.plan(attrs.evolve(response, drop="after") if lost else response, method="POST", node=number)
         self.begin_write(write(), 0)
 
     def begin_write(self, write: Coroutine[Any, Any, None], then: float) -> None:
@@ -339,24 +339,24 @@ class Law(RuleBasedStateMachine):
 
         self.run(begin())
 
-    # What holds
+    # What is always true
 
     @invariant()
     def every_read_obeys(self) -> None:
-        for task in (*self.asks, *self.writes):
+        for task in (*self.readers, *self.writes):
             if task.done() and not task.cancelled():
                 task.result()
-        self.asks = [task for task in self.asks if not task.done()]
+        self.readers = [task for task in self.readers if not task.done()]
         self.writes = [task for task in self.writes if not task.done()]
 
     @invariant()
     def the_size_is_bounded_and_right(self) -> None:
-        counted = [fetch.weight for fetch in self.cache._fetches.values() if fetch.is_counted]
+        counted = [read.weight for read in self.cache._reads.values() if read.is_counted]
         assert sum(counted) == self.cache._size <= 12
 
 
 class ThrottledLaw(Law):
-    """The same with the client's own throttle, which lets calls of an account wait in line."""
+    """The same with a real throttle, in which the calls of an account wait for each other."""
 
     throttle_options = {"quota": 5_000}  # noqa: RUF012 - read only
 

@@ -1,1 +1,1 @@
-"""Listings that are kept, and the webhooks that say when one is outdated."""
+"""A cache of listings, and the webhooks that invalidate it."""

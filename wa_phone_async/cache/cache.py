@@ -1,8 +1,8 @@
-"""`PhoneNumberCache`: whole listings, kept for a short time, and forgotten as soon as they may have changed.
+"""`PhoneNumberCache`: complete listings, kept for a short time, and forgotten as soon as they may have changed.
 
-The law: after an invalidation has returned, nobody reads a listing that was fetched before it, the one on its way
-included. It holds because a listing has one place, from when it is first asked for until it is dropped, and an
-invalidation needs to look nowhere else. What lies there unread is dropped, and what somebody waits for is begun anew.
+The law: after an invalidation has returned, no read returns a listing that was requested before it, not even one that
+was in flight. It holds because a listing is only in `_reads`, from its first request until it is dropped. So an
+invalidation finds them all there. It drops the listings that nobody waits for, and restarts the others.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ from wa_phone_async.query import Filter, Sort, list_params, split_fields
 from wa_phone_async.readiness import is_pending
 from wa_phone_async.redaction import conceal
 
-from .shared_read import Fetch
+from .shared_read import SharedRead
 from .webhooks import Notice, check_signature, read_notices
 
-_ON_THE_WIRE: Final = 32  # requests of one cache at once
+_MAX_IN_FLIGHT: Final = 32
+"""How many requests of one cache may be in flight at once."""
 
 _CLOSED: Final = "this cache is closed: make a new one"
-_ELSEWHERE: Final = (
+_OTHER_LOOP: Final = (
     "this cache belongs to another running event loop: give each loop its own client and cache, and from other threads "
-    "call its methods by loop.call_soon_threadsafe()"
+    "call its methods with loop.call_soon_threadsafe()"
 )
 
 
 class ListOptions(TypedDict, total=False):
-    """The options of `PhoneNumberClient.list_phone_numbers` that a whole listing has."""
+    """The options of `PhoneNumberClient.list_phone_numbers` that make sense for a complete listing."""
 
     fields: Iterable[str] | str | None
     filtering: Filter | Iterable[Filter] | None
@@ -47,8 +48,8 @@ class ListOptions(TypedDict, total=False):
     follow: Follow
 
 
-class _Question(NamedTuple):
-    """What is asked for: questions that are equal have the same answer."""
+class _Key(NamedTuple):
+    """What a listing is of, and how it is read. Reads with equal keys share one listing."""
 
     waba_id: str
     fields: frozenset[str] | None
@@ -58,29 +59,32 @@ class _Question(NamedTuple):
 
 
 class PhoneNumberCache:
-    """The phone numbers of accounts, fetched once for all who ask, and never older than they may be.
+    """The phone numbers of accounts: read once for all callers, and kept for a short time.
 
         async with PhoneNumberCache(client) as cache:
             numbers = await cache.phone_numbers(waba_id)
 
-    After an invalidation has returned, nobody reads a listing that was fetched before it. One that is on its way is
-    begun anew for those who wait. Writes by the client invalidate by themselves, when they end and whatever came of
-    them, unless it is certain that nothing was written: a write that names an account, by its path or by `waba_id=`,
-    invalidates that; one on a number the accounts that list it; and where it is not known whose it is, all. A write
-    whose answer was lost may take effect later than that, and is seen when `ttl` has passed.
+    After an invalidation has returned, no read returns a listing that was requested before it. A listing in flight is
+    read again for those who wait.
 
-    It belongs to one event loop and its thread. Used in another loop after the first has ended, it begins empty. It has
-    at most 32 requests on the wire at once.
+    Writes of the client invalidate by themselves when they end, unless it is certain that nothing was written. A write
+    that names an account, in its path or by `waba_id=`, invalidates this account. A write on a number invalidates the
+    accounts that list the number. If the account is not known, all accounts are invalidated. After a lost response, a
+    write may take effect later than that. Then the cache shows it when `ttl` has passed.
+
+    The cache belongs to one event loop and its thread. After that loop has ended, it starts empty in the next one. At
+    most 32 of its requests are in flight at once.
 
     Args:
         client: The client that lists. It stays open when the cache closes.
-        ttl: Seconds that a listing may be old when it is asked for, from when its first page was sent for.
-        pending_ttl: The same while a number of it is not verified yet or in review (`is_pending`); never above `ttl`.
-        max_numbers: Phone numbers kept in all, each about a kilobyte. A listing counts as one more than it has. The
-            listings that were asked for least recently go first, and one that is larger by itself is not kept.
+        ttl: Seconds that a listing may be old when you request it. Its age counts from the request for its first page.
+        pending_ttl: The same for a listing with a number that is not verified yet or in review (`is_pending`). It is
+            never more than `ttl`.
+        max_numbers: How many phone numbers are kept, each about a kilobyte. A listing counts as one more than it has.
+            The listings that were requested least recently go first. A single larger listing is returned, but not kept.
 
     Raises:
-        InvalidArgumentError: A setting is wrong; the text says which, and what would be right.
+        InvalidArgumentError: A setting is invalid. The text says which one, and what is allowed.
     """
 
     def __init__(
@@ -98,15 +102,15 @@ class PhoneNumberCache:
         self._ttl = ttl
         self._pending_ttl = min(ttl, pending_ttl)
         self._max_numbers = max_numbers
-        self._fetches: OrderedDict[_Question, Fetch] = OrderedDict()  # the ones asked for last at the end
-        self._size = 0
-        self._slots = asyncio.Semaphore(_ON_THE_WIRE)
+        self._reads: OrderedDict[_Key, SharedRead] = OrderedDict()  # the most recently requested last
+        self._size = 0  # the weight of the reads that count: a read counts as soon as nobody waits for it
+        self._slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
-        self._unsubscribe = client.subscribe(self._hear)
+        self._unsubscribe = client.subscribe(self._on_event)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._client!r}, ttl={self._ttl:g}, listings={len(self._fetches)})"
+        return f"{type(self).__name__}({self._client!r}, ttl={self._ttl:g}, listings={len(self._reads)})"
 
     async def __aenter__(self) -> Self:
         self._enter_loop()
@@ -116,57 +120,59 @@ class PhoneNumberCache:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Forget everything, end what is on its way, and listen to the client no more. All calls then raise."""
+        """Forget everything, cancel what is in flight, and unsubscribe from the client. All calls then raise."""
         if not self._is_closed:
             self._enter_loop()
         self._is_closed = True
         self._unsubscribe()
-        ended = {task for fetch in self._fetches.values() for task in fetch.stop()}
-        self._fetches.clear()
-        if ended:
-            await asyncio.wait(ended)
+        tasks = {task for read in self._reads.values() for task in read.stop()}
+        self._reads.clear()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def phone_numbers(self, waba_id: str, **list_options: Unpack[ListOptions]) -> tuple[PhoneNumber, ...]:
-        """All phone numbers of an account, at most `ttl` seconds old at the time of asking.
+        """Return all phone numbers of an account, at most `ttl` seconds old at the time of this call.
 
-        One call is in flight for a question, however many ask it. Whoever is cancelled leaves the others alone; when
-        all are, so is the call. An error goes to all who wait, and nothing of it is kept. The values are shared: what
-        is nested in `extra` is not to be changed.
+        Concurrent calls with the same options share one read. Cancelling one of them does not affect the others; when
+        all are cancelled, so is the read. An error is raised to all of them, and is not kept. The numbers are shared
+        too, so do not change what is nested in their `extra`.
 
         Args:
             waba_id: Meta's id of the account, digits.
-            **list_options: `fields`, `filtering`, `sort`, `limit` and `follow` of `list_phone_numbers`. Questions that
-                mean the same share an answer: the order of the fields does not matter, nor does `limit`.
+            **list_options: `fields`, `filtering`, `sort`, `limit` and `follow` of `list_phone_numbers`. Options that
+                mean the same share a listing: the order of `fields` does not matter, and neither does `limit`.
 
         Raises:
-            InvalidArgumentError: An argument is wrong; nothing was sent.
-            StaleListingError: The account was invalidated five times more while it was being read.
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            StaleListingError: The account was invalidated during the read, and during each of five further reads.
             RuntimeError: The cache is closed, or belongs to another loop.
-            WaPhoneError: The listing could not be had.
+            WaPhoneError: The account could not be listed.
         """
         self._enter_loop()
-        question, ask = self._read_question(waba_id, list_options)
-        asked = asyncio.get_running_loop().time()
+        key, start_list = self._key_and_list(waba_id, list_options)
+        requested_at = asyncio.get_running_loop().time()
         while True:
-            fetch = self._fetches.get(question)
-            if fetch is None or not fetch.serves(asked):
-                fetch = self._begin(question, ask)
-            self._fetches.move_to_end(question)
-            has_its_place = await self._wait(question, fetch)
+            read = self._reads.get(key)
+            if read is None or not read.serves(requested_at):
+                read = self._start_read(key, start_list)
+            self._reads.move_to_end(key)
+            is_current = await self._wait(key, read)
             if self._is_closed:
                 raise RuntimeError(_CLOSED)
-            numbers = fetch.result()
-            if has_its_place and fetch.serves(asked):
+            numbers = read.result()
+            # Between the end of the read and this line, other tasks have run. An invalidation or another caller may
+            # have dropped the read, or the listing was too old already when a late caller joined: then read again.
+            if is_current and read.serves(requested_at):
                 return numbers
 
     def invalidate(self, waba_id: str) -> None:
-        """Forget what was read of an account, the listings on their way included.
+        """Forget all listings of an account, also those in flight.
 
         Args:
             waba_id: Meta's id of the account, digits.
 
         Raises:
-            InvalidArgumentError: The id is no id.
+            InvalidArgumentError: The id is invalid.
             RuntimeError: The cache is closed, or belongs to another running loop.
         """
         self._enter_loop()
@@ -174,33 +180,33 @@ class PhoneNumberCache:
         self._forget({waba_id})
 
     def clear(self) -> None:
-        """Forget what was read of all accounts, the listings on their way included.
+        """Forget the listings of all accounts, also those in flight.
 
         Raises:
             RuntimeError: The cache is closed, or belongs to another running loop.
         """
         self._enter_loop()
-        self._forget(self._known())
+        self._forget(self._known_accounts())
 
     def invalidate_from_webhook(self, body: bytes, signature: str | None, app_secret: str) -> tuple[str, ...]:
-        """Forget what a webhook of Meta's says has changed, after its signature was checked.
+        """Check the signature of a webhook of Meta's, and forget what it says has changed.
 
-        Each change invalidates the accounts that it names, and those known to list the numbers that it names. A change
-        of limits that a whole business shares, or one that names nothing known, invalidates all. Only messages and
-        templates are passed over: a field that is not known invalidates.
+        Each change invalidates the accounts that it names, and those that list a number that it names. A change of
+        limits that a whole business shares invalidates all accounts, and so does one that names nothing known. Changes
+        of messages and templates are ignored. A change with an unknown field invalidates too.
 
         Args:
-            body: The raw body, as it came.
-            signature: The value of the header `X-Hub-Signature-256`, or `None` where there is none.
+            body: The raw body, unchanged.
+            signature: The value of the header `X-Hub-Signature-256`, or `None` if it is missing.
             app_secret: The app's secret.
 
         Returns:
-            The ids of the accounts that were invalidated, for a log; those of which nothing was kept included.
+            The ids of the invalidated accounts, for a log. It includes accounts without a kept listing.
 
         Raises:
-            WebhookSignatureError: The signature is missing or wrong, and nothing was read: answer with HTTP 403.
-            DecodeError: It is signed and cannot be read, so that all accounts were invalidated.
-            InvalidArgumentError: The body is no bytes, or the secret cannot be one.
+            WebhookSignatureError: The signature is missing or wrong, and nothing was read. Respond with HTTP 403.
+            DecodeError: The webhook is signed, but invalid. So all accounts were invalidated.
+            InvalidArgumentError: The body is not bytes, or the secret is invalid.
             RuntimeError: The cache is closed, or belongs to another running loop.
         """
         app_secret, signature = conceal(app_secret), conceal(signature)  # no traceback shows them
@@ -209,18 +215,22 @@ class PhoneNumberCache:
         try:
             notices = [notice for notice in read_notices(body) if notice.concerns_numbers]
         except DecodeError:
-            self._forget(self._known())
+            self._forget(self._known_accounts())
             raise
-        waba_ids = self._concerned(notices)
+        waba_ids = self._accounts_of_notices(notices)
         self._forget(waba_ids)
         return tuple(sorted(waba_ids))
 
-    # What there is
+    # Reads
 
-    def _read_question(
+    def _key_and_list(
         self, waba_id: str, options: ListOptions
-    ) -> tuple[_Question, Callable[[], AsyncPaginator[PhoneNumber]]]:
-        """What is asked, and what asks it, as often as need be and whatever becomes of the caller's options."""
+    ) -> tuple[_Key, Callable[[], AsyncPaginator[PhoneNumber]]]:
+        """Return the key of a listing, and the function that starts to list it.
+
+        The function can be called many times, since a read may be restarted. So it keeps its own copy of the options:
+        iterables would be used up, and the caller may change a list later.
+        """
         if others := options.keys() - ListOptions.__annotations__.keys():
             names = ", ".join(ListOptions.__annotations__)
             raise InvalidArgumentError(
@@ -230,120 +240,126 @@ class PhoneNumberCache:
         check_page(limit=options.get("limit"), after=None, before=None, max_items=None)
         filtering, sort = options.get("filtering"), options.get("sort")
         if isinstance(filtering, Iterable):
-            filtering = tuple(filtering)  # which may be possible once
+            filtering = tuple(filtering)
         params = list_params(fields=options.get("fields"), filtering=filtering, sort=sort)
         fields = params.get("fields")
-        question = _Question(
+        key = _Key(
             waba_id,
-            None if fields is None else frozenset(split_fields(fields)) | {"id"},  # which comes in any case
+            None if fields is None else frozenset(split_fields(fields)) | {"id"},  # the API always sends the id
             params.get("filtering"),
-            None if sort is None else (isinstance(sort, Sort), sort),  # only a `Sort` is spelled as the server needs it
+            None if sort is None else (isinstance(sort, Sort), sort),  # equal to its text, but sent in another spelling
             str(options.get("follow", "next")),
         )
         kept: ListOptions = {**options, "fields": fields, "filtering": copy.deepcopy(filtering)}  # values can be lists
-        return question, partial(self._client.list_phone_numbers, waba_id, **kept)
+        return key, partial(self._client.list_phone_numbers, waba_id, **kept)
 
-    def _begin(self, question: _Question, ask: Callable[[], AsyncPaginator[PhoneNumber]]) -> Fetch:
-        """Ask for a listing, in the place of one that serves no more."""
-        ask()  # whatever is wrong with the options is said here
-        if question in self._fetches:
-            self._drop(question, self._fetches[question])
-        fetch = self._fetches[question] = Fetch(question.waba_id, ask, self._lifetime, self._slots)
-        return fetch
+    def _start_read(self, key: _Key, start_list: Callable[[], AsyncPaginator[PhoneNumber]]) -> SharedRead:
+        """Start to read a listing, in place of one that is too old."""
+        start_list()  # checks the options now: an invalid one is an error here, and not in the read's task
+        if key in self._reads:
+            self._drop(key, self._reads[key])
+        read = self._reads[key] = SharedRead(key.waba_id, start_list, self._lifetime, self._slots)
+        return read
 
     def _lifetime(self, numbers: Iterable[PhoneNumber]) -> float:
         return self._pending_ttl if any(map(is_pending, numbers)) else self._ttl
 
-    async def _wait(self, question: _Question, fetch: Fetch) -> bool:
-        """Wait for a fetch, and say whether it has its place still, so that no invalidation can have missed it."""
-        fetch.waiters += 1
+    async def _wait(self, key: _Key, read: SharedRead) -> bool:
+        """Wait for the end of a read. Returns whether it is still in `_reads`, where every invalidation finds it."""
+        read.waiters += 1
         try:
-            while not fetch.task.done():
-                await asyncio.wait({fetch.task})
-            return self._fetches.get(question) is fetch
+            while not read.task.done():  # a loop, since a restart gives the read another task
+                await asyncio.wait({read.task})
+            return self._reads.get(key) is read
         finally:
-            fetch.waiters -= 1
-            if not fetch.waiters:
-                await self._leave(question, fetch)
+            read.waiters -= 1
+            if not read.waiters:
+                await self._release(key, read)
 
-    async def _leave(self, question: _Question, fetch: Fetch) -> None:
-        """The last who waited for a fetch goes: what came is kept if it is of use, and what is on its way ends."""
-        if not fetch.task.done():
-            self._drop(question, fetch)
-            await asyncio.wait(fetch.stop())
-        elif fetch.serves(asyncio.get_running_loop().time()) and fetch.weight <= self._max_numbers:
-            self._keep(question, fetch)
+    async def _release(self, key: _Key, read: SharedRead) -> None:
+        """Settle a read that nobody waits for any more: cancel it, keep it, or drop it."""
+        if not read.task.done():
+            self._drop(key, read)
+            await asyncio.wait(read.stop())
+        elif read.serves(asyncio.get_running_loop().time()) and read.weight <= self._max_numbers:
+            self._keep(key, read)
         else:
-            self._drop(question, fetch)
+            self._drop(key, read)
 
-    def _keep(self, question: _Question, fetch: Fetch) -> None:
-        if self._fetches.get(question) is fetch and not fetch.is_counted:
-            fetch.is_counted = True
-            self._size += fetch.weight
+    def _keep(self, key: _Key, read: SharedRead) -> None:
+        # A read is counted once, although each later caller releases it again.
+        if self._reads.get(key) is read and not read.is_counted:
+            read.is_counted = True
+            self._size += read.weight
         while self._size > self._max_numbers:
-            self._drop(*next(item for item in self._fetches.items() if item[1].is_counted))
+            self._drop(*next(item for item in self._reads.items() if item[1].is_counted))
 
-    def _drop(self, question: _Question, fetch: Fetch) -> None:
-        if self._fetches.get(question) is fetch:
-            del self._fetches[question]
-            self._size -= fetch.weight if fetch.is_counted else 0
+    def _drop(self, key: _Key, read: SharedRead) -> None:
+        if self._reads.get(key) is read:  # another read may have its key by now
+            del self._reads[key]
+            self._size -= read.weight if read.is_counted else 0
 
-    # What is forgotten
+    # Invalidations
 
     def _forget(self, waba_ids: set[str]) -> None:
-        for question, fetch in [item for item in self._fetches.items() if item[0].waba_id in waba_ids]:
-            if fetch.waiters:
-                fetch.begin_anew()
+        """Drop the listings of these accounts, but restart those that somebody waits for."""
+        for key, read in [item for item in self._reads.items() if item[0].waba_id in waba_ids]:
+            if read.waiters:
+                read.restart()
             else:
-                self._drop(question, fetch)
+                self._drop(key, read)
 
-    def _known(self) -> set[str]:
-        """The accounts of which something is kept, or on its way."""
-        return {question.waba_id for question in self._fetches}
+    def _known_accounts(self) -> set[str]:
+        """Return the accounts with a listing that is kept or in flight."""
+        return {key.waba_id for key in self._reads}
 
-    def _hear(self, event: Event) -> None:
-        """Forget what a write has changed, before the caller knows of it."""
+    def _on_event(self, event: Event) -> None:
+        """Forget what a write has changed. It runs before the caller gets the result of the write."""
         if isinstance(event, CallFinished) and event.may_have_written:
             self._enter_loop()
-            self._forget(self._written(event))
+            self._forget(self._accounts_of_write(event))
 
-    def _written(self, event: CallFinished) -> set[str]:
-        """The accounts that a write has changed; all, where nobody says whose it is."""
-        known = self._known()
+    def _accounts_of_write(self, event: CallFinished) -> set[str]:
+        """Return the accounts that a write may have changed: all, if its account is not known."""
+        known = self._known_accounts()
         touched = known & {event.node_id, event.waba_id}
-        for question, fetch in self._fetches.items():
-            if any(number.id == event.node_id for number in fetch.numbers):
-                touched.add(question.waba_id)
-        is_told = event.path == f"{event.node_id}/phone_numbers" or event.waba_id not in {None, event.node_id}
-        return touched if touched or is_told else known
+        for key, read in self._reads.items():
+            if any(number.id == event.node_id for number in read.numbers):
+                touched.add(key.waba_id)
+        # If the write names an account without a listing, there is nothing to forget. If it names none, any listing may
+        # have the number, for example one in flight.
+        names_account = event.path == f"{event.node_id}/phone_numbers" or event.waba_id not in {None, event.node_id}
+        return touched if touched or names_account else known
 
-    def _concerned(self, notices: list[Notice]) -> set[str]:
-        """The accounts that changes concern."""
+    def _accounts_of_notices(self, notices: list[Notice]) -> set[str]:
+        """Return the accounts that the changes of a webhook concern."""
+        # One pass over all listings for all changes: a webhook may have a thousand changes, and comes often.
         homes: dict[str, set[str]] = {digits: set() for notice in notices for digits in notice.digits}
-        for question, fetch in self._fetches.items() if homes else ():
-            for digits in fetch.digits & homes.keys():
-                homes[digits].add(question.waba_id)
+        for key, read in self._reads.items() if homes else ():
+            for digits in read.digits & homes.keys():
+                homes[digits].add(key.waba_id)
         concerned = set[str]()
         for notice in notices:
             named = notice.waba_ids.union(*(homes[digits] for digits in notice.digits))
             concerned |= named
             if notice.concerns_all or not named:
-                concerned |= self._known()
+                concerned |= self._known_accounts()
         return concerned
 
     def _enter_loop(self) -> None:
-        """Check that it is open, and that it is called in its own loop, which is another one when that has ended."""
+        """Check that the cache is open and called in its own loop. Start empty in a new loop if its own has ended."""
         if self._is_closed:
             raise RuntimeError(_CLOSED)
         here = _running_loop()
         if here is self._loop:
             return
         if self._loop is not None and self._loop.is_running():
-            raise RuntimeError(_ELSEWHERE)
+            raise RuntimeError(_OTHER_LOOP)
+        # Between two steps of its loop, no loop is running. Then the cache stays as it is, unless its loop is closed.
         if here is not None or self._loop is None or self._loop.is_closed():
-            self._fetches.clear()
+            self._reads.clear()
             self._size = 0
-            self._slots = asyncio.Semaphore(_ON_THE_WIRE)
+            self._slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
             self._loop = here
 
 

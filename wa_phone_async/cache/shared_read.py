@@ -1,4 +1,4 @@
-"""`Fetch`: one listing, on its way to all who wait for it, which can be begun anew."""
+"""`SharedRead`: one read of a listing that many callers wait for, and that can be restarted (single-flight)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from wa_phone_async.models import PhoneNumber
 from wa_phone_async.pagination.paginator import AsyncPaginator
 from wa_phone_async.phone_digits import read_digits
 
-PAUSES: Final = (0.0, 0.0, 0.25, 0.5, 1.0, 2.0)
-"""Seconds before a listing is asked for, and then before each time that it is begun anew. There is no further time."""
+START_DELAYS: Final = (0.0, 0.0, 0.25, 0.5, 1.0, 2.0)
+"""Seconds before the first request of a read, and then before the first request after each restart. After that many
+restarts, the read fails."""
 
 
-class _Sends(Slot):
-    """The slot of a fetch, which notes when its last request was sent."""
+class _TimedSlot(Slot):
+    """The slot of a read. It notes when the last request was sent."""
 
     last_at: float = 0.0
 
@@ -33,118 +34,122 @@ class _Sends(Slot):
         self.last_at = asyncio.get_running_loop().time()
 
 
-class Fetch:
-    """A listing on its way to all who wait for it, and what came of it. Each beginning is a task of its own.
+class SharedRead:
+    """One read of a listing for all callers that wait for it, and its result. Each start is a task of its own.
 
     Args:
-        waba_id: The account.
-        ask: Begins to list it, each time that it is called.
-        lifetime: For how many seconds the numbers that came are of use.
+        waba_id: Meta's id of the account.
+        start_list: A function that starts to list the account. It is called again after each restart.
+        lifetime: A function that returns for how many seconds a listing is of use.
         slots: Bounds how many requests are in flight at once.
     """
 
     def __init__(
         self,
         waba_id: str,
-        ask: Callable[[], AsyncPaginator[PhoneNumber]],
+        start_list: Callable[[], AsyncPaginator[PhoneNumber]],
         lifetime: Callable[[list[PhoneNumber]], float],
         slots: asyncio.Semaphore,
     ) -> None:
         self._waba_id = waba_id
-        self._ask = ask
+        self._start_list = start_list
         self._lifetime = lifetime
         self._slots = slots
         self._restarts = 0
-        self._before: asyncio.Task[None] | None = None
+        self._previous: asyncio.Task[None] | None = None  # the task before the last restart
         self.waiters: int = 0
-        """How many wait for it."""
+        """How many callers wait for the read."""
         self.is_counted: bool = False
         """Whether its weight is part of the size of the cache."""
-        self._begin(asyncio.get_running_loop())
+        self._start(asyncio.get_running_loop())
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self.numbers: tuple[PhoneNumber, ...] = ()
-        """What came; nothing as long as it is on its way."""
+        """The listing. Empty while it is in flight."""
         self._digits: frozenset[str] | None = None
         self._expires = -math.inf
         self._error: Exception | None = None
         self._traceback: TracebackType | None = None
-        self._has_begun = False
-        self._sends = _Sends(self._slots)
-        self.task: asyncio.Task[None] = loop.create_task(self._run(self._sends))
-        """What fetches it. It ends without an error, and another takes its place when it is begun anew."""
+        self._has_begun = False  # to read, after its delay
+        self._slot = _TimedSlot(self._slots)
+        self.task: asyncio.Task[None] = loop.create_task(self._run(self._slot))
+        """The task that reads. It ends without an error. A restart replaces it."""
 
     @property
     def weight(self) -> int:
-        """What it counts for in the size of the cache."""
+        """How much it adds to the size of the cache."""
         return 1 + len(self.numbers)
 
     @property
     def digits(self) -> frozenset[str]:
-        """The numbers that came, as digits alone: worked out once, since each webhook asks for them."""
+        """The digits of each phone number. They are computed once, since each webhook needs them."""
         if self._digits is None:
             self._digits = frozenset(read_digits(number.display_phone_number or "") for number in self.numbers)
         return self._digits
 
-    def serves(self, asked: float) -> bool:
-        """Whether somebody who asked at that time may have it, or has to wait for it."""
-        return not self.task.done() or asked < self._expires
+    def serves(self, requested_at: float) -> bool:
+        """Whether a caller from that time can use the listing, or has to wait for it. `False`: it is too old."""
+        return not self.task.done() or requested_at < self._expires
 
     def result(self) -> tuple[PhoneNumber, ...]:
-        """The numbers, when the task is done.
+        """Return the numbers. Call it only when the task is done.
 
         Raises:
-            Exception: It has failed. All who wait get an error of their own, so that no traceback grows with others.
+            Exception: The read has failed. Each caller gets an error of its own, since a traceback grows each time that
+                one error is raised.
         """
         if isinstance(self._error, WaPhoneError):
             raise copy.copy(self._error).with_traceback(None)
-        if self._error is not None:  # somebody else's, of which there may be no copy
+        if self._error is not None:  # of a token provider, for example: it may not support copies
             raise self._error.with_traceback(self._traceback)
-        self.task.result()  # it is cancelled where somebody else has cancelled it
+        self.task.result()  # raises if somebody else has cancelled the task
         return self.numbers
 
-    def begin_anew(self) -> None:
-        """Leave what was fetched so far, and fetch it again; one that has not asked yet is right as it is."""
+    def restart(self) -> None:
+        """Discard what was read, and read again. A task that has not begun yet stays: it will read the new state."""
         if self._has_begun:
-            self._restarts += self._sends.calls > 0  # one that only waits for its budget may do so for long
+            # A read that sent nothing yet, because it waits for quota, may wait for long. Its restarts do not count.
+            self._restarts += self._slot.calls > 0
             self.task.cancel()
-            self._before = self.task
-            self._begin(self.task.get_loop())
+            self._previous = self.task
+            self._start(self.task.get_loop())
 
     def stop(self) -> set[asyncio.Task[None]]:
-        """Cancel it, and give what is to be waited for then."""
+        """Cancel the read, and return the tasks to wait for."""
         self.task.cancel()
-        return {self.task} if self._before is None else {self.task, self._before}
+        return {self.task} if self._previous is None else {self.task, self._previous}
 
-    async def _run(self, sends: _Sends) -> None:
-        """Fetch the listing once, unless it was begun anew too often."""
-        if self._before is not None:
-            await asyncio.wait({self._before})  # one call is in flight at a time
-        if self._restarts == len(PAUSES):
-            text = f"{self._waba_id} was invalidated each of the {len(PAUSES)} times that it was read: ask again later"
+    async def _run(self, slot: _TimedSlot) -> None:
+        """Read the listing once, unless there were too many restarts."""
+        if self._previous is not None:
+            await asyncio.wait({self._previous})  # never two requests for one listing at once
+        if self._restarts == len(START_DELAYS):
+            text = f"account {self._waba_id} was invalidated during each of {len(START_DELAYS)} reads: try again later"
             self._error = StaleListingError(text, waba_id=self._waba_id)
             self._error.retryable = True
             return
-        await asyncio.sleep(PAUSES[self._restarts])  # invalidations come in swarms
+        await asyncio.sleep(START_DELAYS[self._restarts])  # invalidations often come in groups: wait for the rest
         self._has_begun = True
         try:
-            numbers, sent_at = await self._list(sends)
+            numbers, sent_at = await self._list(slot)
             error = None
-        except Exception as caught:  # noqa: BLE001 - those who wait raise it
+        except Exception as caught:  # noqa: BLE001 - raised to those who wait
             numbers, sent_at, error = [], -math.inf, caught
-        if self._sends is not sends:
-            return  # begun anew, and something on the way has swallowed the cancellation
+        # After a restart, this task is cancelled. But the code that it runs may swallow a cancellation, and what it
+        # read is older than the invalidation.
+        if self._slot is not slot:
+            return
         if error is None:
             self.numbers, self._digits = tuple(numbers), None
             self._expires = sent_at + self._lifetime(numbers)
         else:
             self._error, self._traceback = error, error.__traceback__
 
-    async def _list(self, sends: _Sends) -> tuple[list[PhoneNumber], float]:
-        """All numbers, and when the first page was sent for: they may be as old as that."""
-        sends.bind()
+    async def _list(self, slot: _TimedSlot) -> tuple[list[PhoneNumber], float]:
+        """Return all numbers, and when the first page was requested: the numbers may be as old as that."""
+        slot.bind()
         numbers, sent_at = list[PhoneNumber](), math.inf
-        async for page in self._ask().pages():
-            sent_at = min(sent_at, sends.last_at)
+        async for page in self._start_list().pages():
+            sent_at = min(sent_at, slot.last_at)
             numbers.extend(page)
         return numbers, sent_at

@@ -1,10 +1,12 @@
-"""Webhooks: whether Meta signed one, and which accounts and numbers it concerns. Pure: bytes in, values out.
+"""Webhooks: check that Meta signed one, and read which accounts and numbers it concerns. Pure: bytes in, values out.
 
-What holds was read in Meta's guides to webhooks, 2026-11-22. A delivery is `{"object": …, "entry": [{"id": …,
-"time": …, "changes": [{"field": …, "value": …}]}]}`, where `id` is the account's, and numbers are named by digits. It
-has up to 1000 entries, and may come twice and out of order: so it says that something has changed, and never what is
-true by now. Printed samples misplace `field` and `object`, so members are looked for on every level, and `object` is
-not looked at: what another product sends names ids that are no account's.
+The facts are from Meta's guides to webhooks, read 2026-11-22. A webhook is `{"object": …, "entry": [{"id": …,
+"time": …, "changes": [{"field": …, "value": …}]}]}`. The `id` is the account's, and numbers are named by their digits.
+A webhook has up to 1000 entries. It may come twice, and in any order. So it shows that something has changed, but not
+what is true now.
+
+Printed samples have `field` and `object` in wrong places, so members are searched on every level. `object` is ignored:
+a webhook of another product does no harm, since its ids are not ids of accounts.
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ from wa_phone_async.redaction import conceal
 
 _Object = dict[str, Any]
 
-_OF_THE_BUSINESS: Final = frozenset({"business_capability_update"})
-"""Fields about the limits that all accounts of a business share, of which the webhook names one."""
-_NOT_OF_NUMBERS: Final = frozenset(
+_BUSINESS_FIELDS: Final = frozenset({"business_capability_update"})
+"""Fields about limits that all accounts of a business share. The webhook names only one of these accounts."""
+_OTHER_FIELDS: Final = frozenset(
     {
         "messages",
         "message_template_components_update",
@@ -36,51 +38,54 @@ _NOT_OF_NUMBERS: Final = frozenset(
         "template_category_update",
     }
 )
-"""Fields about other things than numbers, which come by the thousand."""
+"""Fields that say nothing about numbers. Their webhooks come by the thousand."""
 
 
 @attrs.frozen
 class Notice:
-    """What one change of a webhook concerns."""
+    """What one change in a webhook concerns."""
 
     field: str | None
-    """The name of what has changed, such as `phone_number_quality_update`, or `None` where it has none."""
+    """The name of the change, such as `phone_number_quality_update`, or `None` if it has none."""
     waba_ids: frozenset[str]
-    """The accounts that it names: one, as a rule."""
+    """The ids of the accounts that it names, which is usually one."""
     digits: frozenset[str]
-    """The numbers that it names, as digits alone."""
+    """The numbers that it names, as digits only."""
 
     @property
     def concerns_numbers(self) -> bool:
-        """Whether it may change what is said of phone numbers. A field that is not known may."""
-        return self.field not in _NOT_OF_NUMBERS
+        """Whether it may concern phone numbers. An unknown field may."""
+        return self.field not in _OTHER_FIELDS
 
     @property
     def concerns_all(self) -> bool:
-        """Whether other accounts than those that it names may have changed as well."""
-        return self.field in _OF_THE_BUSINESS
+        """Whether accounts that it does not name may have changed too."""
+        return self.field in _BUSINESS_FIELDS
 
 
 def check_signature(body: bytes, signature: str | None, app_secret: str) -> None:
-    """Check that Meta sent a webhook, in a time that tells nothing of the signature that would be right.
+    """Check that Meta signed a webhook. The comparison takes constant time, so its duration reveals nothing.
 
     Args:
-        body: The raw body, as it came. One that was parsed and written again has another signature.
-        signature: The value of the header `X-Hub-Signature-256`, or `None` where there is none.
+        body: The raw body, unchanged. If you parse it and write it again, the signature no longer fits.
+        signature: The value of the header `X-Hub-Signature-256`, or `None` if it is missing.
         app_secret: The app's secret.
 
     Raises:
-        WebhookSignatureError: There is no signature, or it is not that of the body under this secret.
-        InvalidArgumentError: The body is no bytes, or the secret cannot be one.
+        WebhookSignatureError: The signature is missing or wrong.
+        InvalidArgumentError: The body is not bytes, or the secret is invalid.
     """
     app_secret, signature = conceal(app_secret), conceal(signature)  # no traceback shows them
     if not isinstance(body, bytes | bytearray | memoryview):
         raise InvalidArgumentError("body", "the webhook's raw bytes, as they came", type(body))
     check_secret("app_secret", app_secret)
     if not signature:
-        raise WebhookSignatureError("the webhook has no signature: X-Hub-Signature-256 is missing, or is no text")
+        raise WebhookSignatureError("the webhook is not signed: X-Hub-Signature-256 is missing, empty or not a string")
     if not hmac.compare_digest(_signature(body, app_secret), signature.encode("utf-8", "surrogatepass")):
-        raise WebhookSignatureError("X-Hub-Signature-256 is not the signature of this body under this app secret")
+        raise WebhookSignatureError(
+            "X-Hub-Signature-256 does not fit this body and app secret: Meta did not sign this body, or the secret is "
+            "another app's"
+        )
 
 
 def _signature(body: bytes, app_secret: str) -> bytes:
@@ -88,15 +93,15 @@ def _signature(body: bytes, app_secret: str) -> bytes:
 
 
 def read_notices(body: bytes) -> list[Notice]:
-    """What the changes of a webhook concern, in the order in which they stand.
+    """Read what each change in a webhook concerns, in its order.
 
     Raises:
-        DecodeError: It is no JSON object, or its entries are none.
+        DecodeError: The webhook is not a JSON object, or one of its entries is not.
     """
     payload = _read_json(body)
     entries: list[Any] = _items(payload.get("entry", payload)) if _is_object(payload) else [None]
     if not all(map(_is_object, entries)):
-        raise DecodeError('the webhook has another shape than {"entry": [{"id": …, "changes": […]}]}')
+        raise DecodeError('the webhook is invalid: it must be like {"entry": [{"id": …, "changes": […]}]}')
     return [_read_notice((*inner, entry, payload)) for entry in entries for inner in _changes(entry)]
 
 
@@ -104,14 +109,14 @@ def _read_json(body: bytes) -> Any:
     try:
         return json.loads(bytes(body))
     except RecursionError:
-        why = "nested too deep to be read"
+        why = "nested too deeply"
     except ValueError:
         why = "not JSON"
     raise DecodeError(f"the webhook is {why} ({len(body)} bytes)", garbled=True)
 
 
 def _changes(entry: _Object) -> Iterator[tuple[_Object, ...]]:
-    """Each change of an entry, as the objects that may have its members; an entry may have them itself."""
+    """Yield for each change of an entry the objects that may have its members. The entry itself may have them too."""
     for change in _items(entry.get("changes")) or [None]:
         objects = (change,) if _is_object(change) else ()
         value = next(_members((*objects, entry), "value"), None)
@@ -120,7 +125,7 @@ def _changes(entry: _Object) -> Iterator[tuple[_Object, ...]]:
 
 def _read_notice(levels: tuple[_Object, ...]) -> Notice:
     fields = filter(None, map(_text, _members(levels, "field")))
-    # An account that was shared with a partner is named in `waba_info`, under an entry of the business.
+    # An account that was shared with a partner is in `waba_info`. The entry around it is that of the business.
     partners = filter(_is_object, _members(levels, "waba_info"))
     ids = map(_text, (*_members(levels[-2:], "id"), *_members((*levels, *partners), "waba_id")))
     numbers = (*_members(levels, "display_phone_number"), *_members(levels, "phone_number"))
@@ -140,7 +145,7 @@ def _is_object(value: object) -> TypeGuard[_Object]:
 
 
 def _items(value: Any) -> list[Any]:
-    """What is listed; something that is no list is the one item of it."""
+    """Return the items of a list. Any other value counts as a list with this one item."""
     return value if _is_list(value) else [value]
 
 
@@ -149,5 +154,5 @@ def _is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def _text(value: object) -> str:
-    """A name or a number as text, also where it came as a JSON number; anything else is none."""
+    """Return a name or a number as text, even if it is a JSON number. Any other value is empty text."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
