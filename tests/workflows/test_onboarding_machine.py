@@ -1,8 +1,8 @@
-"""In any order of calls, faults and hours, the client and the sandbox agree about a number on its way.
+"""The client and the sandbox agree about a number during its onboarding, in any order of calls, faults and hours.
 
-The model beside them is told when each write arrived and whether it was carried out, and says what must come of it:
-each success can be read back, each refusal changed nothing, guesses are counted exactly, and what is unknown is one of
-the two.
+A model beside them gets the time of each write, and whether the write was carried out. It predicts the result. After a
+success, a read shows the change. After a rejection, nothing has changed. Wrong guesses are counted exactly. A write
+with an unknown outcome has either happened or not.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ SEEN = ("status", "code_verification_status", "host_platform", "is_pin_enabled",
 
 @attrs.frozen
 class Trouble:
-    """What goes wrong with a write, and what the client must make of it."""
+    """What goes wrong with a write, and what the client must raise."""
 
     fault: Fault
     is_done: bool
     """Whether the write is carried out."""
     becomes: type[WaPhoneError] | None
-    """What is raised; `None` where it comes through in the end."""
+    """The error that is raised; `None` if the write succeeds in the end."""
 
 
 TROUBLES = {
@@ -53,7 +53,7 @@ TROUBLES = {
     "rejected": Trouble(Fault.error(190), is_done=False, becomes=AuthenticationError),
     "dropped before": Trouble(Fault.drop_before(), is_done=False, becomes=OutcomeUnknownError),
     "dropped after": Trouble(Fault.drop_after(reset=True), is_done=True, becomes=OutcomeUnknownError),
-    "never answered": Trouble(Fault.delay_response(1000), is_done=True, becomes=OutcomeUnknownError),
+    "no response": Trouble(Fault.delay_response(1000), is_done=True, becomes=OutcomeUnknownError),
     "cut": Trouble(Fault.cut(clean=True), is_done=True, becomes=OutcomeUnknownError),
     "failed before": Trouble(Fault.error(2), is_done=False, becomes=OutcomeUnknownError),
     "failed after": Trouble(Fault.error(131000, takes_effect=True), is_done=True, becomes=OutcomeUnknownError),
@@ -64,7 +64,7 @@ troubles = st.sampled_from(sorted(TROUBLES)) | st.just("none")
 
 @attrs.define
 class Model:
-    """What a number is, as far as writes and hours alone make it."""
+    """The state of a number, as writes and time alone determine it."""
 
     code: str | None = None
     code_lapses_at: float = 0.0
@@ -75,16 +75,16 @@ class Model:
     is_registered: bool = False
     pin: str | None = None
     wrong_pins_at: list[float] = attrs.Factory(list[float])
-    hasty_until: float = 0.0
+    too_fast_until: float = 0.0
     pins_locked_until: float = 0.0
     moves_at: list[float] = attrs.Factory(list[float])
     blocked_until: float = 0.0
-    paused_until: float = 0.0
-    told: int = 0
-    """How many webhooks there must be."""
+    reregister_at: float = 0.0
+    webhooks: int = 0
+    """How many webhooks the sandbox must have sent."""
 
     def send_code(self, now: float) -> int | None:
-        """The code of the refusal, or `None`; so do the methods after it."""
+        """Return the code of the API error, or `None` after a success. So do the methods below."""
         self.codes_at = [at for at in self.codes_at if at > now - 3600]
         if len(self.codes_at) >= CODES_AN_HOUR:
             return 136024
@@ -104,31 +104,31 @@ class Model:
         return None
 
     def register(self, pin: str, now: float) -> int | None:
-        if refusal := self._move(now):
-            return refusal
-        if now < self.paused_until:
+        if code := self._move(now):
+            return code
+        if now < self.reregister_at:
             return 133015
         if not self.is_verified:
             return 133006
-        if refusal := self._guess(pin, now):
-            return refusal
-        self.told += not self.is_registered
+        if code := self._guess(pin, now):
+            return code
+        self.webhooks += not self.is_registered
         self.pin, self.is_registered = pin, True
         return None
 
     def deregister(self, now: float) -> int | None:
         if not self.is_registered:
             return 100
-        if refusal := self._move(now):
-            return refusal
-        self.is_registered, self.paused_until = False, now + REREGISTER_WAIT
+        if code := self._move(now):
+            return code
+        self.is_registered, self.reregister_at = False, now + REREGISTER_WAIT
         return None
 
     def set_pin(self, pin: str, _: float) -> int | None:
         if not self.is_registered:
             return 133010
         self.pin = pin
-        self.told += 1
+        self.webhooks += 1
         return None
 
     def _move(self, now: float) -> int | None:
@@ -143,7 +143,7 @@ class Model:
     def _guess(self, pin: str, now: float) -> int | None:
         if now < self.pins_locked_until:
             return 133008
-        if now < self.hasty_until:
+        if now < self.too_fast_until:
             return 133009
         if self.pin in {None, pin}:
             self.wrong_pins_at = []
@@ -152,7 +152,7 @@ class Model:
         if len(self.wrong_pins_at) == PIN_GUESSES:
             self.wrong_pins_at, self.pins_locked_until = [], now + PIN_LOCK
         elif sum(at > now - FAST_GUESS_WINDOW for at in self.wrong_pins_at) >= FAST_GUESSES:
-            self.hasty_until = now + FAST_GUESS_WINDOW
+            self.too_fast_until = now + FAST_GUESS_WINDOW
         return 133005
 
 
@@ -222,7 +222,7 @@ class OnboardingMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from(TIMES))
     def wait(self, seconds: float) -> None:
-        async def jump() -> None:  # a sleep would pass by each timer of each idle connection
+        async def jump() -> None:  # a sleep would stop at each timer of each idle connection
             loop = asyncio.get_running_loop()
             assert isinstance(loop, VirtualTimeLoop)
             loop.jump(seconds)
@@ -233,7 +233,7 @@ class OnboardingMachine(RuleBasedStateMachine):
     @rule(is_good=st.booleans())
     def review(self, *, is_good: bool) -> None:
         self.sandbox.approve_name(self.number) if is_good else self.sandbox.decline_name(self.number)
-        self.model.told += 1
+        self.model.webhooks += 1
         assert self.seen()["name_status"] == ("APPROVED" if is_good else "DECLINED")
 
     def write(
@@ -245,7 +245,7 @@ class OnboardingMachine(RuleBasedStateMachine):
         *args: str,
         shown: str | None = None,
     ) -> bool:
-        """Make a call with a trouble, check all that is seen of it, and say whether it had its effect."""
+        """Make a call with a trouble, and check all that the client shows. Returns whether the write took effect."""
         plan = TROUBLES[trouble]
         before = self.row()
         self.sandbox.requests.clear()
@@ -253,22 +253,22 @@ class OnboardingMachine(RuleBasedStateMachine):
         error = self.run(self.outcome(call(self.number, *([shown] if shown else args))))
         posts = [request for request in self.sandbox.requests if request.method == "POST"]
         assert len(posts) == (2 if trouble == "throttled" else 1)
-        refusal = predict(*args, posts[-1].at + plan.fault.delay_before) if plan.is_done else None
-        if trouble == "cut" and refusal is not None:
-            assert isinstance(error, GraphAPIError)  # a 400 says that it did not happen, and here not why
+        code = predict(*args, posts[-1].at + plan.fault.delay_before) if plan.is_done else None
+        if trouble == "cut" and code is not None:
+            assert isinstance(error, GraphAPIError)  # a status of 400 is enough to know that nothing happened
         elif plan.becomes is not None:
             assert type(error) is plan.becomes
-        elif refusal is None:
+        elif code is None:
             assert error is None
         else:
             assert isinstance(error, GraphAPIError)
-            assert (error.code, error.attempts) == (refusal, len(posts))
+            assert (error.code, error.attempts) == (code, len(posts))
         if isinstance(error, OutcomeUnknownError):
             assert (error.operation, error.phone_number_id) == (operation, self.number)
-        has_effect = plan.is_done and refusal is None
+        has_effect = plan.is_done and code is None
         if not has_effect:
-            lapsing = {"code_verification_status": "EXPIRED"}  # by time alone
-            assert self.row() in (before, before | lapsing)
+            expired = {"code_verification_status": "EXPIRED"}  # time alone does this
+            assert self.row() in (before, before | expired)
         return has_effect
 
     async def outcome(self, call: Awaitable[SuccessResponse]) -> WaPhoneError | None:
@@ -284,7 +284,7 @@ class OnboardingMachine(RuleBasedStateMachine):
         return {name: getattr(number, name) for name in SEEN}
 
     def row(self) -> dict[str, Any]:
-        """The number as it is."""
+        """The number as the sandbox has it."""
         [row] = self.sandbox.numbers(EMPTY_WABA)
         return row
 
@@ -296,7 +296,7 @@ class OnboardingMachine(RuleBasedStateMachine):
         assert (seen["host_platform"] == "CLOUD_API") == self.model.is_registered
         assert seen["is_pin_enabled"] == (self.model.pin is not None)
         assert seen["code_verification_status"] != ("NOT_VERIFIED" if self.model.is_verified else "VERIFIED")
-        assert len(self.sandbox.webhooks) == self.model.told
+        assert len(self.sandbox.webhooks) == self.model.webhooks
 
 
 TestOnboarding = pytest.mark.unmeasured(OnboardingMachine.TestCase)
