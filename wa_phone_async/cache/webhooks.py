@@ -99,6 +99,7 @@ def read_notices(body: bytes) -> list[Notice]:
         DecodeError: The webhook is not a JSON object, or one of its entries is not.
     """
     payload = _read_json(body)
+    # A payload without a list of entries counts as one entry: it is better to invalidate too much than too little.
     entries: list[Any] = _items(payload.get("entry", payload)) if _is_object(payload) else [None]
     if not all(map(_is_object, entries)):
         raise DecodeError('the webhook is invalid: it must be like {"entry": [{"id": …, "changes": […]}]}')
@@ -127,6 +128,7 @@ def _read_notice(levels: tuple[_Object, ...]) -> Notice:
     fields = filter(None, map(_text, _members(levels, "field")))
     # An account that was shared with a partner is in `waba_info`. The entry around it is that of the business.
     partners = filter(_is_object, _members(levels, "waba_info"))
+    # The last two levels are the entry and the payload. Further in, an `id` may be that of anything.
     ids = map(_text, (*_members(levels[-2:], "id"), *_members((*levels, *partners), "waba_id")))
     numbers = (*_members(levels, "display_phone_number"), *_members(levels, "phone_number"))
     return Notice(

@@ -157,12 +157,13 @@ def next_delay(
             quarter of `interval` before the end, unless that is too soon.
     """
     if result == "changed":
-        wanted = interval / 4
+        wanted = interval / 4  # changes come in groups: a number is verified, then registered
     elif result == "failed":
-        wanted = max(interval, 2 * (last or 0.0))
+        wanted = max(interval, 2 * (last or 0.0))  # after a change, `last` is short, and an API in trouble needs rest
     else:
         wanted = interval if last is None else _SLOWER * last
     delay = max(at_least, min(4 * interval, wanted))
+    # Without a last poll, a change in the last minutes before the end would never be seen.
     last_poll = left - interval / 4
     return last_poll if delay > last_poll >= max(at_least, interval / 4) else delay
 
