@@ -71,7 +71,7 @@ class TestList:
         assert not graph_sandbox.requests
 
     @pytest.mark.parametrize("mode", ["live", "reference"])
-    def test_default_fields_are_known_to_both_tempers(self, run: Run, mode: str) -> None:
+    def test_default_fields_are_known_to_both_modes(self, run: Run, mode: str) -> None:
         with Sandbox(mode=mode) as sandbox:  # type: ignore[arg-type]  # it is one of the two
             done = run("list", SMALL_WABA, "--base-url", sandbox.url)
             assert (done.status, len(sandbox.requests)) == (0, 1)
