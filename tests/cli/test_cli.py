@@ -500,10 +500,14 @@ class TestHelp:
         assert (done.status, done.err) == (0, "")
         lines = done.out.splitlines()
         assert max(map(len, lines)) <= width
-        assert lines[0] == "USAGE"
-        examples = lines[lines.index("EXAMPLES") + 1 :]
+        assert lines[0].startswith("Usage: wa-phone ")
+        names = app.app[command].assemble_argument_collection() if command else ()
+        options = {name for argument in names for name in argument.names if name.startswith("--")}
+        assert [option for option in options if option not in done.out] == []
+        assert not re.search(r"(?m) $|\n\n\n", done.out)
+        examples = lines[lines.index("Examples:") + 2 :]
         assert examples
-        assert all(line.startswith(("  wa-phone ", "  echo ", "      ")) for line in examples)
+        assert all(line.startswith((" wa-phone ", " echo ", "     ")) for line in examples)
 
     def test_it_names_every_option_with_its_environment(self, run: Run) -> None:
         text = run("list", "--help").out

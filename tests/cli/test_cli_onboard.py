@@ -598,7 +598,7 @@ class TestCommand:
         lines = out.splitlines()
         assert status == 0
         assert max(map(len, lines)) <= width
-        assert all(line.startswith(("  wa-phone ", "      --")) for line in lines[lines.index("EXAMPLES") + 1 :])
+        assert all(line.startswith((" wa-phone ", "     --")) for line in lines[lines.index("Examples:") + 2 :])
 
 
 # Real processes at real terminals

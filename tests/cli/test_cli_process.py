@@ -275,4 +275,4 @@ def test_help_on_a_terminal() -> None:
     screen, status = on_terminal(80, "list", "--help")
     assert status == 0
     assert max(map(len, without_colour(screen).splitlines())) <= 80
-    assert "\x1b[1m  --fields NAMES" in screen
+    assert "\x1b[1m--fields NAMES" in screen

@@ -442,7 +442,7 @@ class TestArguments:
         assert app.run(["watch", "--help"]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= width
-        assert all(line.startswith("  wa-phone ") for line in lines[lines.index("EXAMPLES") + 1 :])
+        assert all(line.startswith(" wa-phone ") for line in lines[lines.index("Examples:") + 2 :])
 
 
 @pytest.mark.heavy

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import sys
-import textwrap
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from .commands import onboard as onboarding
 from .commands import sandbox as serving
 from .commands import watch as watching
 from .errors import INTERRUPTED, TERMINATED, exit_status, sentence
-from .terminal.help import HelpConsole, ManualPage
+from .terminal.help import FORMATTER, HelpPage
 from .terminal.output import complain, drop_stdout, tell
 from .terminal.stopping import ending_when_killed
 
@@ -49,7 +47,7 @@ wa-phone completion --help
 
 
 def _epilogue(examples: str) -> str:
-    return f"EXAMPLES\n{textwrap.indent(examples, '  ').rstrip()}"
+    return f"Examples:\n```text\n{examples}```"
 
 
 app: Final = App(
@@ -57,8 +55,8 @@ app: Final = App(
     usage="wa-phone COMMAND [OPTIONS]",
     help=HELP,
     help_epilogue=_epilogue(EXAMPLES),
-    help_format="plaintext",
-    help_formatter=ManualPage(),
+    help_format="markdown",  # which fills paragraphs: docstrings break their lines where the source does
+    help_formatter=FORMATTER,
     version=__version__,
     group_parameters=Group("Options", sort_key=1),
     exit_on_error=False,
@@ -99,8 +97,9 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         with _warnings_shown():
-            status = app(_with_command_first(arguments), console=HelpConsole())
-            sys.stdout.flush()  # here, where a broken pipe is still caught
+            page = HelpPage()
+            status = app(_with_command_first(arguments), console=page.console)
+            page.show()
             return status or 0
     except KeyboardInterrupt:
         return INTERRUPTED

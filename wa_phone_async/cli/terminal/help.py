@@ -1,92 +1,58 @@
-"""How --help looks: like a manual page, in paragraphs that fit the width."""
+"""How --help looks: cyclopts lays it out, as this module sets it up."""
 
 from __future__ import annotations
 
+import io
+import re
 import sys
-from typing import Any, Final, NoReturn
+from typing import Final
 
-from cyclopts.help import HelpEntry, HelpPanel
-from rich.console import Console, ConsoleOptions
-from rich.text import Text
+from cyclopts.help import ColumnSpec, DefaultFormatter, DescriptionRenderer, NameRenderer, PanelSpec
+from rich.box import Box
+from rich.console import Console
+from rich.theme import Theme
 
-from .output import broken, takes_escapes, terminal_width
+from .output import takes_escapes, terminal_width, write
 
 _WIDEST: Final = 100
-_INDENT: Final = "  "
+
+_HEADING: Final = Box(" -- \n" + "    \n" * 7, ascii=True)
+"""A rule with the heading in it above each group of options, and nothing at its other sides."""
+
+_COLUMNS: Final = (
+    # By default names have a third of the width, which breaks some of them at 60 columns.
+    ColumnSpec(renderer=NameRenderer(max_width=25), style="cyclopts.name"),
+    ColumnSpec(renderer=DescriptionRenderer(), overflow="fold"),
+)
+
+FORMATTER: Final = DefaultFormatter(panel_spec=PanelSpec(box=_HEADING, padding=(0, 0, 0, 1)), column_specs=_COLUMNS)
 
 
-class HelpConsole(Console):
-    """Where help goes: stdout, in bold on a terminal only, and as wide as people can read."""
+class HelpPage:
+    """Collects what cyclopts prints.
+
+    rich would end the process at a broken pipe, with status 1. So rich writes here, and `show` writes to stdout.
+    """
 
     def __init__(self) -> None:
-        super().__init__(
-            file=sys.stdout,
+        self._text = io.StringIO()
+        self.console: Console = Console(
+            file=self._text,
             force_terminal=takes_escapes(sys.stdout),
+            no_color=True,  # bold is enough
+            theme=Theme({"cyclopts.name": "bold"}),
             width=min(terminal_width(sys.stdout) or 80, _WIDEST),
             highlight=False,
             markup=False,
             emoji=False,
         )
+        """Where cyclopts prints."""
 
-    def on_broken_pipe(self) -> NoReturn:
-        """Leave it to the caller; rich itself would end the process with status 1."""
-        raise BrokenPipeError
+    def show(self) -> None:
+        """Write it, without the blanks and blank lines with which rich fills up its blocks.
 
-
-class ManualPage:
-    """Formats help as plain paragraphs under headings; cyclopts calls it for one part after the other."""
-
-    def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:
-        """Write how the command is called."""
-        console.print("USAGE")
-        _write(console, options, str(usage))
-
-    def render_description(self, console: Console, options: ConsoleOptions, description: Any) -> None:
-        """Write what the command does."""
-        for paragraph in _plain(description, console).split("\n\n"):
-            console.print()
-            _write(console, options, paragraph, indent="")
-
-    def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
-        """Write a group of commands or options."""
-        if not panel.entries:
-            return
-        console.print()
-        console.print(_plain(panel.title, console).upper())
-        if panel.format == "command":
-            widest = max(len(_labels(entry)) for entry in panel.entries)
-            for entry in panel.entries:
-                _write(console, options, _plain(entry.description, console), label=f"{_labels(entry):{widest}}  ")
-        else:
-            for entry in panel.entries:
-                console.print(Text(f"{_INDENT}{_labels(entry)}", style="bold"), soft_wrap=True)
-                _write(console, options, f"{_plain(entry.description, console)} {_facts(entry)}", indent=3 * _INDENT)
-
-
-def _labels(entry: HelpEntry) -> str:
-    return ", ".join(entry.display_labels_with_metavar)
-
-
-def _facts(entry: HelpEntry) -> str:
-    """What holds of an option besides: whether it must be there, what it may be, and what it is unless told."""
-    facts = ["required"] if entry.required else []
-    if entry.choices:
-        facts.append(f"one of: {', '.join(entry.choices)}")
-    if entry.default is not None:
-        facts.append(f"default: {entry.default}")
-    return f"[{'; '.join(facts)}]" if facts else ""
-
-
-def _plain(text: Any, console: Console) -> str:
-    """The text of what cyclopts made of a docstring."""
-    with console.capture() as capture:
-        console.print(text, soft_wrap=True, no_wrap=True)
-    return capture.get().strip()
-
-
-def _write(console: Console, options: ConsoleOptions, text: str, *, indent: str = _INDENT, label: str = "") -> None:
-    first, later = indent + label, indent + " " * len(label)
-    for line in broken(" ".join(text.split()), options.max_width, first=first, later=later):
-        styled = Text(line)
-        styled.stylize("bold", 0, len(indent + label))
-        console.print(styled, soft_wrap=True)
+        Raises:
+            BrokenPipeError: The reader of stdout has left.
+        """
+        text = re.sub(r" +$", "", self._text.getvalue(), flags=re.MULTILINE)
+        write(re.sub(r"\n{3,}", "\n\n", text))
