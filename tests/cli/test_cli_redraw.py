@@ -1,4 +1,4 @@
-"""What is drawn in its place on a terminal, also on one whose width changes meanwhile."""
+"""A line that is drawn again in its place on a terminal, also on one whose width changes meanwhile."""
 
 import io
 import os
@@ -13,7 +13,7 @@ pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 from rich.table import Table
 from rich.text import Text
 
-from wa_phone_async.cli.terminal.redraw import Drawing, lines_more
+from wa_phone_async.cli.terminal.redraw import RedrawnLine, lines_more
 
 BEFORE = "$ wa-phone"
 
@@ -88,15 +88,7 @@ class Terminal(io.StringIO):
         return [row.rstrip() for row, _ in self.rows if row.strip()]
 
 
-def table(*rows: str) -> Table:
-    content = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    content.add_column(width=40)
-    for row in rows:
-        content.add_row(row)
-    return content
-
-
-ROWS = ("one", "two two two two two two two", "three", "four four four four four four four four")
+LONG = "four four four four four four four four"
 
 
 @pytest.fixture
@@ -109,62 +101,44 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return terminal
 
 
-def test_one_thing_stands_after_the_other_and_the_last_one_stays(terminal: Terminal) -> None:
-    with Drawing(terminal, is_screen=True) as drawing:
-        for count in (1, 4, 2, 0, 3):
-            drawing.draw(table(*ROWS[:count]))
-            assert terminal.screen == [BEFORE, *ROWS[:count]]
-    assert terminal.screen == [BEFORE, *ROWS[:3]]
-
-
-def test_what_is_no_screen_is_gone_at_the_end(terminal: Terminal) -> None:
-    with Drawing(terminal, is_screen=False) as drawing:
-        drawing.draw(Text("12 of 100 accounts"))
-        assert terminal.screen == [BEFORE, "12 of 100 accounts"]
+def test_each_drawing_replaces_the_one_before_and_the_last_is_gone_at_the_end(terminal: Terminal) -> None:
+    with RedrawnLine(terminal) as line:
+        for text in ("12 of 100 accounts", "", LONG, "13 of 100 accounts"):
+            line.draw(Text(text))
+            assert terminal.screen == [BEFORE, *filter(None, [text])]
     assert terminal.screen == [BEFORE]
 
 
 @pytest.mark.parametrize("width", [59, 40, 20, 10, 7])
 def test_nothing_of_a_bar_stays_behind_where_the_terminal_was_made_narrower(terminal: Terminal, width: int) -> None:
-    with Drawing(terminal, is_screen=False) as drawing:
+    with RedrawnLine(terminal) as line:
         for _ in range(3):
-            drawing.draw(Text(ROWS[3], no_wrap=True, overflow="ellipsis"))
+            line.draw(Text(LONG, no_wrap=True, overflow="ellipsis"))
             terminal.reflow(width)
-            drawing.draw(Text("12345"))
+            line.draw(Text("12345"))
             assert "".join(terminal.screen) == f"{BEFORE}12345"
             terminal.reflow(60)
         terminal.reflow(width)
-        drawing.draw(Text("the end"))
+        line.draw(Text("the end"))
     assert "".join(terminal.screen) == BEFORE
 
 
-@pytest.mark.parametrize("width", [59, 30, 20])
-def test_a_screen_begins_at_the_top_where_the_terminal_was_made_narrower(terminal: Terminal, width: int) -> None:
-    with Drawing(terminal, is_screen=True) as drawing:
-        drawing.draw(table(*ROWS))
-        terminal.reflow(width)
-        drawing.draw(table("one", "two"))
-        assert terminal.screen == ["one", "two"]
-        terminal.reflow(100)
-        drawing.draw(table(*ROWS[:3]))
-        assert terminal.screen == [*ROWS[:3]]
-
-
 def test_blanks_at_the_end_of_a_line_are_not_written(terminal: Terminal) -> None:
-    with Drawing(terminal, is_screen=True) as drawing:
-        drawing.draw(table("one", "", "three"))
-    assert [row for row, _ in terminal.rows] == [BEFORE, "one", "", "three", ""]
+    content = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    content.add_column(width=40)
+    content.add_row("one")
+    with RedrawnLine(terminal) as line:
+        line.draw(content)
+        assert [row for row, _ in terminal.rows] == [BEFORE, "one"]
 
 
-def test_what_is_higher_than_the_terminal_is_cut_at_its_end(terminal: Terminal) -> None:
-    with Drawing(terminal, is_screen=True) as drawing:
-        assert (drawing.width, drawing.height) == (60, 30)
-        drawing.draw(table(*map(str, range(50))))
-        drawing.draw(table(*map(str, range(50))))
-        assert terminal.screen == [BEFORE, *map(str, range(30))]
+def test_only_the_first_line_is_drawn(terminal: Terminal) -> None:
+    with RedrawnLine(terminal) as line:
+        assert line.width == 60
+        line.draw(Text("one\ntwo"))
+        assert terminal.screen == [BEFORE, "one"]
 
 
-@given(st.lists(st.integers(0, 200)), st.integers(1, 200))
-def test_lines_take_no_more_and_no_less_than_what_they_are_broken_into(widths: list[int], width: int) -> None:
-    pieces = [range(0, max(1, cells), width) for cells in widths]
-    assert lines_more(widths, width) == sum(len(piece) - 1 for piece in pieces)
+@given(st.integers(0, 1000), st.integers(1, 200))
+def test_a_text_takes_no_more_and_no_fewer_lines_than_the_pieces_it_is_broken_into(columns: int, width: int) -> None:
+    assert lines_more(columns, width) == len(range(0, max(1, columns), width)) - 1

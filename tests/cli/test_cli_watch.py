@@ -29,7 +29,7 @@ from wa_phone_async.cli import app
 from wa_phone_async.cli.commands import watch as watching
 from wa_phone_async.cli.connection import Connection
 from wa_phone_async.cli.terminal.changes import Account, JsonLines, TextLines
-from wa_phone_async.cli.terminal.live import screen
+from wa_phone_async.cli.terminal.live import LiveTable, screen
 
 NOON = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
 ACME = PhoneNumber("300000001000001", display_phone_number="+55 21 2035-5558", verified_name="Acme \x1b[31m")
@@ -333,6 +333,14 @@ class TestCommand:
         assert (status, out) == (0, "")
 
 
+TO_SECOND_SCREEN = "\x1b[?1049h\x1b[H\x1b[?25l"
+TO_FIRST_SCREEN = "\x1b[?25h\x1b[?1049l"
+
+
+def without_colour(text: str) -> str:
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
 class Screen(io.StringIO):
     """A terminal that keeps what it was sent."""
 
@@ -357,15 +365,18 @@ class TestTerminal:
 
         return watch_on_terminal
 
-    def test_the_table_is_drawn_in_its_place_and_stays(self, watch: Watching, terminal: Screen) -> None:
+    def test_the_view_fills_a_screen_of_its_own_and_its_last_state_stays(
+        self, watch: Watching, terminal: Screen
+    ) -> None:
         status, _, err = watch(total_timeout=150.0)
         assert status == 0
         assert re.fullmatch(r"3 changes, \d calls\n", err)
-        frames = [frame for frame in re.split(r"(?:\r?\x1b\[2K(?:\x1b\[1A)?)+", terminal.getvalue()) if frame.strip()]
+        assert terminal.getvalue().startswith(TO_SECOND_SCREEN)
+        seen, _, left = terminal.getvalue().partition(TO_FIRST_SCREEN)
+        frames = seen.removeprefix(TO_SECOND_SCREEN).split("\x1b[H")
         assert len(frames) > 100
-        assert terminal.getvalue().startswith("\x1b[?25l")
-        assert terminal.getvalue().endswith("\x1b[?25h")
-        text = re.sub(r"\x1b\[[?\d;]*[a-z]", "", frames[-1], flags=re.IGNORECASE)
+        assert {len(without_colour(frame).splitlines()) for frame in frames[1:]} == {24}
+        text = without_colour(left)
         text = re.sub(r"again in \d+ s", "again in 7 s", re.sub(r"\d\d:\d\d:\d\d", "12:00:05", text))
         assert [line.rstrip() for line in text.strip().splitlines()] == [
             "WABA             NUMBERS  STATE",
@@ -383,14 +394,26 @@ class TestTerminal:
     ) -> None:
         monkeypatch.setenv("LINES", "8")
         watch(interval=10.0, total_timeout=100.0)
-        last = re.split(r"(?:\r?\x1b\[2K(?:\x1b\[1A)?)+", terminal.getvalue())[-1]
-        assert last.count("->") == 3
+        seen, _, left = terminal.getvalue().partition(TO_FIRST_SCREEN)
+        assert [shown.count("->") for shown in (seen.split("\x1b[H")[-1], left)] == [3, 3]
 
-    def test_a_refusal_stands_above_it(self, watch: Watching, terminal: Screen) -> None:
+    def test_a_refusal_stands_in_it_and_is_said_when_it_is_left(self, watch: Watching, terminal: Screen) -> None:
         status, _, err = watch(SMALL_WABA, OTHER_WABA, total_timeout=100.0)
-        assert (status, err.count("\n")) == (1, 1)
-        assert "wa-phone: 900: Unsupported get request." in terminal.getvalue()
+        said, summary = err.splitlines()
+        assert status == 1
+        assert said.startswith("wa-phone: 900: Unsupported get request.")
+        assert "calls" in summary
+        assert "wa-phone:" not in terminal.getvalue()
         assert "refused: Unsupported get request." in terminal.getvalue()
+
+    def test_it_gives_stderr_back_where_the_terminal_was_closed(
+        self, terminal: Screen, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        stderr = sys.stderr
+        with pytest.raises(ValueError, match="closed file"), LiveTable([account()]):
+            terminal.close()
+        assert sys.stderr is stderr
 
     @pytest.mark.parametrize(
         ("form", "setting"),
@@ -500,7 +523,7 @@ class TestProcess:
         os.close(master)
         assert process.returncode == 130
         text = seen.decode()
-        assert text.startswith("\x1b[?25l")
-        assert re.search(r"\x1b\[\?25h\d+ changes, \d+ calls\r\n$", text)
+        assert text.startswith(TO_SECOND_SCREEN)
+        assert re.search(r"\n\d+ changes, \d+ calls\r\n$", text.partition(TO_FIRST_SCREEN)[2])
         assert re.search(r"\x1b\[[\d;]*3\d", text)
-        assert max(map(len, re.split(r"[\r\n]+", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", text)))) <= 80
+        assert max(map(len, re.split(r"[\r\n]+|\x1b\[[?\d]*[Hhl]", without_colour(text)))) <= 80

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, redirect_stderr
 from typing import Final, Self
 
-from rich.console import Group
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -16,8 +19,7 @@ from wa_phone_async import Change
 from wa_phone_async.cli.errors import sentence
 
 from .changes import Account, what_changed
-from .output import printable, spell_out_unknown
-from .redraw import Drawing
+from .output import printable, spell_out_unknown, tell
 from .table import STYLES
 
 _KEPT: Final = 200
@@ -29,7 +31,7 @@ _LEAST_CHANGE_WIDTH: Final = 28  # that of the longest names of fields
 
 
 class LiveTable:
-    """A table that is drawn again in its place: the accounts, and under them the changes, newest first.
+    """A view that fills the terminal: the accounts, and under them the changes, newest first.
 
     Args:
         accounts: The accounts that are watched.
@@ -38,17 +40,32 @@ class LiveTable:
     def __init__(self, accounts: Sequence[Account]) -> None:
         self._accounts = accounts
         self._changes: deque[Change] = deque(maxlen=_KEPT)
-        self._drawing = Drawing(sys.stdout, is_screen=True)
+        self._console = Console(file=sys.stdout, force_terminal=True, highlight=False, markup=False, emoji=False)
+        self._live = Live(
+            console=self._console,
+            screen=True,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=self._view,
+        )
+        self._messages = io.StringIO()
+        self._redirection = ExitStack()
 
     def __enter__(self) -> Self:
         spell_out_unknown()
-        self._drawing.__enter__()
-        self.draw()
+        self._redirection.enter_context(redirect_stderr(self._messages))
+        self._live.start(refresh=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.draw()
-        self._drawing.__exit__()
+        # The view is on the terminal's second screen, which is gone now. So its last state is written to the first
+        # one, and so are the messages of the meantime: on the second screen the next drawing would have hidden them.
+        with self._redirection:
+            self._live.stop()
+        self._console.print(self._view())
+        for message in self._messages.getvalue().splitlines():
+            tell(message)
 
     def change(self, change: Change) -> None:
         """Show a change at the top."""
@@ -57,8 +74,11 @@ class LiveTable:
 
     def draw(self) -> None:
         """Draw it as it is now."""
-        room = max(1, self._drawing.height - len(self._accounts) - 4)
-        self._drawing.draw(screen(self._accounts, list(self._changes)[:room], width=self._drawing.width))
+        self._live.refresh()
+
+    def _view(self) -> Group:
+        room = max(1, self._console.height - len(self._accounts) - 4)
+        return screen(self._accounts, list(self._changes)[:room], width=self._console.width)
 
 
 def screen(accounts: Sequence[Account], changes: Sequence[Change], *, width: int) -> Group:

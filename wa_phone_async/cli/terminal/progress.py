@@ -154,16 +154,16 @@ def _bar(progress: Progress) -> Generator[_Shown]:
     from rich.table import Table  # noqa: PLC0415 - the same
     from rich.text import Text  # noqa: PLC0415 - the same
 
-    from .redraw import Drawing  # noqa: PLC0415 - which needs it too
+    from .redraw import RedrawnLine  # noqa: PLC0415 - which needs it too
 
-    with Drawing(sys.stderr, is_screen=False) as drawing:
+    with RedrawnLine(sys.stderr) as line:
 
         def show() -> None:
             text, table = progress.line(), Table.grid(padding=(0, 1))
             cells: list[ProgressBar | Text] = [Text(text, no_wrap=True, overflow="ellipsis")]
-            if (room := drawing.width - len(text) - 1) >= _LEAST_WIDTH:
+            if (room := line.width - len(text) - 1) >= _LEAST_WIDTH:
                 cells.insert(0, ProgressBar(progress.total, progress.accounts, width=min(room, _WIDTH)))
             table.add_row(*cells)
-            drawing.draw(table)
+            line.draw(table)
 
         yield show, _SECONDS_PER_DRAWING

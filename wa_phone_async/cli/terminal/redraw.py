@@ -1,8 +1,8 @@
-"""What is drawn again and again in its place on a terminal, whatever becomes of the terminal's width meanwhile."""
+"""One line that is drawn again and again in its place, also on a terminal that changes its width meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import IO, Final, Self
 
 from rich.console import Console, RenderableType
@@ -10,38 +10,26 @@ from rich.control import Control
 from rich.live import Live
 from rich.segment import ControlType, Segment, Segments
 
-_ERASE_LINE: Final = 2
+_WHOLE_LINE: Final = 2
 
 
-class Drawing:
-    """A place on a terminal, where one thing stands after the other.
-
-    A terminal that is made narrower breaks the lines that stand there, so that more of them are to be erased than were
-    written. Some do so a moment before they say that they are narrower: what is drawn meanwhile stays behind.
+class RedrawnLine:
+    """The last line of a terminal. It spares what stands above it, and it is gone at the end.
 
     Args:
         file: The terminal.
-        is_screen: Whether it takes most of the terminal, and its last state stays at the end. All that is to be seen is
-            erased where the terminal is made narrower, and it begins at the top then. Anything smaller spares what
-            stands above it, and is gone at the end.
     """
 
-    def __init__(self, file: IO[str], *, is_screen: bool) -> None:
+    def __init__(self, file: IO[str]) -> None:
         self._console = Console(file=file, force_terminal=True, highlight=False, markup=False, emoji=False)
-        self._live = Live(console=self._console, auto_refresh=False, transient=not is_screen, vertical_overflow="crop")
-        self._is_screen = is_screen
-        self._widths: Sequence[int] = ()
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._drawn = 0
         self._width = self.width
 
     @property
     def width(self) -> int:
-        """How many columns there are now."""
+        """How many columns the terminal has now."""
         return self._console.width
-
-    @property
-    def height(self) -> int:
-        """How many lines there are now."""
-        return self._console.height
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -51,40 +39,26 @@ class Drawing:
         self._live.stop()
 
     def draw(self, content: RenderableType) -> None:
-        """Let this stand there. What does not fit is cut at its end."""
-        width = self.width  # asked once, since it may change at any moment
+        """Draw the content in the place of what was drawn before. Only its first line is drawn."""
+        width = self.width  # read once, since it may change at any moment
         options = self._console.options.update_width(width)
-        # Blanks at the end of a line would be broken too, by some terminals, and by others not.
-        lines = [_without_blanks_at_end(line) for line in self._console.render_lines(content, options, pad=False)]
-        lines = lines[: self.height]
+        line = _without_blanks_at_end(self._console.render_lines(content, options, pad=False)[0])
         if width < self._width:
-            self._erase_more(width)
-        self._live.update(Segments(_joined(lines)), refresh=True)
-        self._widths = [Segment.get_line_length(line) for line in lines]
-        self._width = width
-
-    def _erase_more(self, width: int) -> None:
-        """Erase what rich does not know to be there."""
-        erased = ControlType.ERASE_IN_LINE, _ERASE_LINE
-        if self._is_screen:  # line by line: terminals keep a screen that is erased at once, to be scrolled back to
-            down = (erased, (ControlType.CURSOR_DOWN, 1)) * self.height
-            self._console.control(Control(ControlType.HOME, *down, ControlType.HOME))
-        else:
-            up = (erased, (ControlType.CURSOR_UP, 1)) * lines_more(self._widths, width)
-            self._console.control(Control(*up))
+            # The terminal has broken the line into several. rich erases one, since it has written one.
+            one_up = (ControlType.ERASE_IN_LINE, _WHOLE_LINE), (ControlType.CURSOR_UP, 1)
+            self._console.control(Control(*one_up * lines_more(self._drawn, width)))
+        self._live.update(Segments(line), refresh=True)
+        self._drawn, self._width = Segment.get_line_length(line), width
 
 
-def lines_more(widths: Iterable[int], width: int) -> int:
-    """How many lines more it takes to show lines of these widths on a terminal of this width."""
-    return sum(max(0, cells - 1) // width for cells in widths)
+def lines_more(columns: int, width: int) -> int:
+    """How many lines more than one a terminal of this width needs for a text of so many columns."""
+    return max(0, columns - 1) // width
 
 
 def _without_blanks_at_end(line: Sequence[Segment]) -> list[Segment]:
+    """Some terminals break blanks into further lines, and others do not: without them, all take as many lines."""
     kept = list(line)
     while kept and not kept[-1].text.strip():
         kept.pop()
     return [*kept[:-1], Segment(kept[-1].text.rstrip(), kept[-1].style)] if kept else []
-
-
-def _joined(lines: Sequence[Sequence[Segment]]) -> list[Segment]:
-    return [segment for line in lines for segment in (*line, Segment.line())]
