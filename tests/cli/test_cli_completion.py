@@ -136,7 +136,7 @@ class TestShells:
 
     def test_zsh_reads_it_from_its_path_too(self, home: Path, tmp_path: Path) -> None:
         needs("zsh")
-        shutil.copy(home / ".wa-phone.zsh", tmp_path / "_wa-phone")
+        shutil.copy(home / ".wa-phone.zsh", tmp_path / "_cyclopts_wa-phone")
         (tmp_path / ".zshrc").write_text(f"fpath+={tmp_path}\n{SETTINGS['zsh']}")
         shell = Shell("zsh", home, ZDOTDIR=str(tmp_path))
         try:
@@ -188,11 +188,11 @@ def test_a_script_holds_nothing_secret_and_starts_nothing(
         assert name in out
 
 
-def test_what_is_mended_in_the_scripts_of_cyclopts_is_there() -> None:
-    """Should this fail after an update of cyclopts, look whether the mend is still needed."""
-    for shell, (found, mended) in completion.MENDS.items():
+def test_what_is_fixed_in_the_scripts_of_cyclopts_is_there() -> None:
+    """If this fails after an update of cyclopts, try whether the fix is still needed."""
+    for shell, (found, fixed) in completion.FIXES.items():
         assert found in app.app.generate_completion(shell=shell)
-        assert mended in completion.script(app.app, shell)
+        assert fixed in completion.script(app.app, shell)
 
 
 @pytest.mark.parametrize(

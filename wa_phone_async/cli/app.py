@@ -74,7 +74,7 @@ COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # in 
     ("watch", watching.watch_numbers, watching.USAGE, watching.EXAMPLES),
     ("export", exporting.export_numbers, exporting.USAGE, exporting.EXAMPLES),
     ("sandbox", serving.serve_sandbox, serving.USAGE, serving.EXAMPLES),
-    ("completion", completion.command_of(app), completion.USAGE, completion.EXAMPLES),
+    ("completion", completion.completion_command(app), completion.USAGE, completion.EXAMPLES),
 )
 for _place, (_name, _command, _usage, _examples) in enumerate(COMMANDS):
     app.command(_command, name=_name, usage=_usage, help_epilogue=_epilogue(_examples), sort_key=_place)

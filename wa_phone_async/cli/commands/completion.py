@@ -1,4 +1,4 @@
-"""`wa-phone completion`: what a shell reads to complete the commands, their options and values."""
+"""`wa-phone completion`: the script with which a shell completes commands, options and values."""
 
 from __future__ import annotations
 
@@ -17,45 +17,41 @@ wa-phone completion bash > ~/.wa-phone.bash
 echo 'source ~/.wa-phone.bash' >> ~/.bashrc
 wa-phone completion zsh > ~/.wa-phone.zsh
 echo 'source ~/.wa-phone.zsh' >> ~/.zshrc
+echo 'compdef _cyclopts_wa-phone wa-phone' >> ~/.zshrc
 wa-phone completion fish \\
     > ~/.config/fish/completions/wa-phone.fish
 """
 
 _FILES: Final = 'COMPREPLY=( $(compgen -f -- "${cur}") )'
-MENDS: Final[Mapping[Shell, tuple[str, str]]] = {
-    # Names with blanks, and the slash behind a directory, are readline's business. The bash of macOS has no compopt.
+FIXES: Final[Mapping[Shell, tuple[str, str]]] = {
+    # It breaks file names at their blanks. readline does not, and puts a slash behind a directory. The bash of macOS
+    # has no compopt.
     "bash": (_FILES, f"compopt -o default 2>/dev/null && COMPREPLY=() || {_FILES}"),
-    # An option that takes a file has -r -F; files are nothing for any other.
+    # It offers files as the value of every option. Those that take a file have -F, too.
     "fish": (" -r -d ", " -x -d "),
 }
-_ENDS: Final[Mapping[Shell, str]] = {
-    # As a file of fpath it is the body of the function `_wa-phone`; by `source` it has to be made known.
-    "zsh": """
-if [[ $funcstack[1] == _wa-phone ]]; then
-  _cyclopts_wa-phone "$@"
-else
-  compdef _cyclopts_wa-phone wa-phone
-fi
-""",
-    "fish": "complete -c wa-phone -f\n",  # no files where nothing else fits
-}
-"""What they lack at their end."""
+"""What is replaced in the scripts of cyclopts 5.5, and by what."""
+
+_FISH_END: Final = "complete -c wa-phone -f\n"
+"""Without this, fish offers files where nothing else fits."""
 
 
-def command_of(app: App) -> Callable[..., None]:
-    """The command that completes an app, of which it is itself a part."""
+def completion_command(app: App) -> Callable[..., None]:
+    """Make the command that completes an app. The command is a part of that app, so it cannot import it."""
 
     def write_completion(shell: Annotated[Shell, Parameter(name="SHELL")], /) -> None:
-        """Write what a shell needs to complete the commands, their options and values.
+        """Write the script with which a shell completes commands, options and values.
 
-        Keep it in a file, and let the shell read that file when it starts, as the examples do. Write it again after an
-        update. Completion then starts no program, sends nothing, and needs no token.
+        Save the script to a file, and let your shell read that file when it starts: see the examples. Write the file
+        again after each update of wa-phone.
 
-        zsh must have its completion on: put "autoload -U compinit && compinit" before it in ~/.zshrc. A file named
-        _wa-phone in a directory of fpath works as well.
+        The completion starts no program, sends nothing, and needs no token.
+
+        zsh needs its own completion first: put "autoload -U compinit && compinit" above the two lines in ~/.zshrc.
+        Instead of the two lines, you can save the script as _cyclopts_wa-phone in a directory of fpath.
 
         Args:
-            shell: The shell.
+            shell: Your shell.
         """
         write(script(app, shell))
 
@@ -63,8 +59,8 @@ def command_of(app: App) -> Callable[..., None]:
 
 
 def script(app: App, shell: Shell) -> str:
-    """What a shell reads."""
+    """Make the script for a shell: that of cyclopts, with fixes."""
     text = app.generate_completion(shell=shell)
-    if shell in MENDS:
-        text = text.replace(*MENDS[shell])
-    return f"{text.rstrip()}\n{_ENDS.get(shell, '')}"
+    if shell in FIXES:
+        text = text.replace(*FIXES[shell])
+    return f"{text.rstrip()}\n{_FISH_END if shell == 'fish' else ''}"
