@@ -546,15 +546,15 @@ def test_a_pipe(run: Run, sandbox: Sandbox, pipe: int) -> None:
     assert rows("n.csv") == numbers_of(sandbox, *sandbox.waba_ids, SMALL_WABA)
 
 
-def test_a_pipe_without_lines_is_refused(run: Run, pipe: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wa_phone_async.cli.terminal.ids._PIECE_BYTES", 100)
+def test_a_pipe_or_a_file_without_lines_is_invalid(run: Run, pipe: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wa_phone_async.cli.terminal.ids._LONGEST", 100)
     os.write(pipe, b"5" * 300)
     os.close(pipe)
     done = run("--wabas", "-", "--out", "n.csv")
-    assert done == (
-        2,
-        "wa-phone: --wabas must be a file with an id in each line: a line of standard input is too long for an id\n",
-    )
+    invalid = "wa-phone: --wabas must be a file with an id in each line: a line of {} is too long for an id\n"
+    assert done == (2, invalid.format("standard input"))
+    Path("one-line.txt").write_text("5" * 300)
+    assert run("--wabas", "one-line.txt", "--out", "n.csv") == (2, invalid.format("one-line.txt"))
 
 
 async def test_a_stop_before_the_first_id_reads_nothing(pipe: int, wabas: Path) -> None:

@@ -51,8 +51,8 @@ class Person(Prompt):
         self.answers = list(answers)
         self.questions: list[str] = []
 
-    async def ask(self, question: str) -> str:
-        self.questions.append(question.strip().removesuffix(":"))
+    async def read(self, label: str) -> str:
+        self.questions.append(label.strip().removesuffix(":"))
         if not self.answers:
             await asyncio.Event().wait()
         answer = self.answers.pop(0)
@@ -547,7 +547,7 @@ class TestCommand:
         status, out, err = run(*WHICH)
         assert (status, out) == (1, "")
         assert err.endswith(
-            "Code:\nwa-phone: standard input has ended, and there is no answer\n"
+            "Code:\nwa-phone: standard input has ended: Code is missing\n"
             "The same command goes on from where the number is then.\n"
         )
         assert len(graph_sandbox.inbox) == 1

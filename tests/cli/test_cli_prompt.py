@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli.terminal import prompt as prompting
-from wa_phone_async.cli.terminal.prompt import NoAnswerError
+from wa_phone_async.cli.terminal.prompt import NoInputError
 
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
 termios = pytest.importorskip("termios", reason="there are no pseudo-terminals here")
@@ -57,7 +57,7 @@ class TestTerminalPrompt:
     async def test_what_is_typed_is_not_shown(self, tty: Tty, capsys: pytest.CaptureFixture[str]) -> None:
         with prompting.prompting() as prompt:
             assert prompt.is_terminal
-            asking = asyncio.create_task(prompt.ask("   PIN: "))
+            asking = asyncio.create_task(prompt.read("   PIN: "))
             await asyncio.sleep(0)
             tty.type(f" {PIN} \n")
             assert await asking == PIN
@@ -70,7 +70,7 @@ class TestTerminalPrompt:
         with prompting.prompting() as prompt:
             tty.type(f"{WRONG}\n{WRONG}\n")
             select.select([tty.slave], [], [])  # the kernel hands it over in its own time
-            asking = asyncio.create_task(prompt.ask("Code: "))
+            asking = asyncio.create_task(prompt.read("Code: "))
             await asyncio.sleep(0)
             tty.type(f"{PIN}\n{WRONG}\n")
             assert await asking == PIN
@@ -79,10 +79,10 @@ class TestTerminalPrompt:
 
     async def test_the_end_of_input(self, tty: Tty) -> None:
         with prompting.prompting() as prompt:
-            asking = asyncio.create_task(prompt.ask("Code: "))
+            asking = asyncio.create_task(prompt.read("Code: "))
             await asyncio.sleep(0)
             tty.type("\x04")
-            with pytest.raises(NoAnswerError, match="standard input has ended, and there is no answer"):
+            with pytest.raises(NoInputError, match="standard input has ended: Code is missing"):
                 await asking
 
     async def test_a_cancelled_question_leaves_the_line_and_the_terminal_as_it_was(
@@ -90,7 +90,7 @@ class TestTerminalPrompt:
     ) -> None:
         with pytest.raises(TimeoutError), prompting.prompting() as prompt:
             async with asyncio.timeout(0.01):
-                await prompt.ask("Code: ")
+                await prompt.read("Code: ")
         assert tty.echoes
         assert capsys.readouterr().err == "Code: \n"
 
@@ -110,7 +110,7 @@ class TestTerminalPrompt:
             with prompting.prompting() as prompt:
                 os.close(master)
                 with pytest.raises(OSError, match="Input/output error"):
-                    await prompt.ask("Code: ")
+                    await prompt.read("Code: ")
 
     async def test_a_reader_of_stderr_who_has_left_keeps_nobody_from_typing(
         self, tty: Tty, monkeypatch: pytest.MonkeyPatch
@@ -120,7 +120,7 @@ class TestTerminalPrompt:
         stderr = os.fdopen(writing, "w")
         with monkeypatch.context() as patch, prompting.prompting() as prompt:
             patch.setattr(sys, "stderr", stderr)
-            asking = asyncio.create_task(prompt.ask("Code: "))
+            asking = asyncio.create_task(prompt.read("Code: "))
             await asyncio.sleep(0)
             tty.type("1\n")
             assert await asking == "1"
@@ -133,7 +133,7 @@ class TestTerminalPrompt:
         monkeypatch.setattr(prompting, "getpass", lambda question, stream: f" {question}{stream is sys.stderr} ")
         with prompting.prompting() as prompt:
             assert prompt.is_terminal
-            assert await prompt.ask("Code: ") == "Code: True"
+            assert await prompt.read("Code: ") == "Code: True"
 
 
 class TestPipedPrompt:
@@ -144,14 +144,14 @@ class TestPipedPrompt:
         with os.fdopen(reading) as stdin:
             monkeypatch.setattr(sys, "stdin", stdin)
             with prompting.prompting() as prompt:
-                asking = asyncio.create_task(prompt.ask("   Code: "))
+                asking = asyncio.create_task(prompt.read("   Code: "))
                 await asyncio.sleep(0)
                 os.write(writing, b"123-830\r\n\n\xff271828")
                 os.close(writing)
                 assert await asking == "123-830"
-                assert [await prompt.ask("Again: "), await prompt.ask("PIN: ")] == ["", "\ufffd271828"]
-                with pytest.raises(NoAnswerError, match="standard input has ended"):
-                    await prompt.ask("PIN: ")
+                assert [await prompt.read("Again: "), await prompt.read("PIN: ")] == ["", "\ufffd271828"]
+                with pytest.raises(NoInputError, match="standard input has ended: PIN is missing"):
+                    await prompt.read("PIN: ")
         assert capsys.readouterr().err == "Code:\nAgain:\nPIN:\nPIN:\n"
 
     async def test_a_file_is_read_too(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -159,18 +159,18 @@ class TestPipedPrompt:
         with (tmp_path / "answers").open() as stdin:
             monkeypatch.setattr(sys, "stdin", stdin)
             with prompting.prompting() as prompt:
-                assert await prompt.ask("PIN: ") == PIN
+                assert await prompt.read("PIN: ") == PIN
 
     async def test_a_line_without_end_is_no_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with Path("/dev/zero").open() as stdin:  # noqa: ASYNC230 - it never keeps anybody waiting
             monkeypatch.setattr(sys, "stdin", stdin)
             with prompting.prompting() as prompt:
-                assert len(await prompt.ask("PIN: ")) == 4096
+                assert len(await prompt.read("PIN: ")) == 4096
 
     async def test_no_standard_input_at_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdin", None)
         with (
             prompting.prompting() as prompt,
-            pytest.raises(NoAnswerError, match="standard input is closed, and nothing"),
+            pytest.raises(NoInputError, match="standard input is closed: PIN is missing"),
         ):
-            await prompt.ask("PIN: ")
+            await prompt.read("PIN: ")

@@ -14,7 +14,7 @@ from wa_phone_async import InvalidArgumentError, WaitError, WaPhoneError
 from wa_phone_async.cli.connection import HERE, Connection, connect
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.terminal.output import complain, tell, write
-from wa_phone_async.cli.terminal.prompt import NoAnswerError, prompting
+from wa_phone_async.cli.terminal.prompt import NoInputError, prompting
 
 from .onboarding_dialog import Walk, Wanted
 
@@ -103,7 +103,7 @@ async def _onboard(wanted: Wanted, connection: Connection) -> int:
                 number = await Walk(link, wanted, prompt).run()
     except InvalidArgumentError:
         raise
-    except NoAnswerError as error:
+    except NoInputError as error:
         complain(str(error))
         tell(go_on)
         return FAILED

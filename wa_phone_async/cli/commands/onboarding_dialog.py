@@ -27,7 +27,7 @@ from wa_phone_async.call.error_codes import WRONG_CODE, WRONG_PIN
 from wa_phone_async.cli.connection import Link
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.terminal.output import broken, printable, tell, terminal_width
-from wa_phone_async.cli.terminal.prompt import NoAnswerError, Prompt
+from wa_phone_async.cli.terminal.prompt import NoInputError, Prompt
 from wa_phone_async.readiness import OnboardingStep as Step
 from wa_phone_async.readiness import next_step
 
@@ -107,7 +107,7 @@ class Walk:
         """Walk to the end, and give the number as it is there.
 
         Raises:
-            NoAnswerError: Nobody answers.
+            NoInputError: Nobody answers.
             WaitError: The number is in a state that is final.
             WaPhoneError: A step was refused, or its answer was lost and looking did not tell.
         """
@@ -234,12 +234,12 @@ class Walk:
                 return pin
 
     async def _ask(self, what: str) -> str:
-        return await self._prompt.ask(f"{_INDENT}{what}: ")
+        return await self._prompt.read(f"{_INDENT}{what}: ")
 
     def _mend(self, text: str) -> None:
         """Say what is wrong with an answer; where no person is there, that ends it."""
         if not self._prompt.is_terminal:
-            raise NoAnswerError(f"{text}: nothing was sent")
+            raise NoInputError(f"{text}: nothing was sent")
         _tell(f"{text}: nothing was sent.")
 
     def _may_ask_again(self, error: GraphAPIError, wrong: int) -> bool:

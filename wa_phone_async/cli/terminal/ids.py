@@ -1,10 +1,8 @@
-"""Ids of accounts out of a file or a pipe, one in each line; a line that begins with # is a comment."""
+"""Ids of accounts from a file or a pipe: one in each line, and comments behind a #."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import stat
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager
@@ -14,16 +12,17 @@ from typing import IO, Final
 from wa_phone_async import InvalidArgumentError
 
 from .output import reason
+from .stdin import LineReader
 from .stopping import Stop
 
 STDIN: Final = Path("-")
 
-_PIECE_BYTES: Final = 1 << 16
-_MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"  # with which some programs begin a file
+_LONGEST: Final = 1 << 16  # bytes of a line
+_BYTE_ORDER_MARK: Final = "\ufeff"  # some programs begin a file with it
 
 
 def count_ids(file: Path) -> int | None:
-    """How many ids a file has, or `None` where that cannot be known without using it up."""
+    """Count the ids of a file. It is `None` for a pipe, since counting would use it up."""
     if file == STDIN or not file.is_file():
         return None
     with _open(file) as lines:
@@ -31,27 +30,31 @@ def count_ids(file: Path) -> int | None:
 
 
 async def read_ids(file: Path, stop: Stop) -> AsyncGenerator[str]:
-    """The ids of a file or of standard input, until it is asked to stop; a pipe is read as it comes.
+    """Read the ids of a file or of standard input, line by line, until you ask it to stop.
+
+    Args:
+        file: The file; `STDIN` is standard input, whose ids come as somebody writes them.
+        stop: Ends the reading.
 
     Raises:
-        InvalidArgumentError: It cannot be read.
+        InvalidArgumentError: There is no such file, or it has a line that is too long for an id.
     """
-    with _open(file) as lines:
-        if _keeps_waiting(lines):
-            async for line in _as_they_come(lines.fileno(), stop):
-                if waba_id := _id_in(line):
-                    yield waba_id
-        else:
-            for line in lines:
-                if stop.is_asked:
-                    return
-                if waba_id := _id_in(line):
-                    yield waba_id
+    with _open(file) as source:
+        lines = LineReader(source.fileno(), longest=_LONGEST)
+        stop.then(lines.end)
+        while (line := await lines.line()) is not None:
+            if len(line) >= _LONGEST:
+                named = "standard input" if file == STDIN else file
+                raise InvalidArgumentError(
+                    "--wabas", "a file with an id in each line", hint=f"a line of {named} is too long for an id"
+                )
+            if waba_id := _id_in(line):
+                yield waba_id
 
 
 def _open(file: Path) -> AbstractContextManager[IO[bytes]]:
     if file == STDIN:
-        if sys.stdin is None:  # what else has its number then is no file of ids
+        if sys.stdin is None:  # closed. Another file may have got its number since.
             raise InvalidArgumentError("--wabas", "a file", hint="standard input is closed")
         return os.fdopen(os.dup(0), "rb")
     try:
@@ -62,43 +65,6 @@ def _open(file: Path) -> AbstractContextManager[IO[bytes]]:
 
 
 def _id_in(line: bytes) -> str:
-    """The id of a line; none where it is empty, or says something to people."""
-    text = line.decode("utf-8", "replace").strip().strip(_MARK)
+    """The id in a line; empty for an empty line and for a comment."""
+    text = line.decode("utf-8", "replace").strip().strip(_BYTE_ORDER_MARK)
     return "" if text.startswith("#") else text
-
-
-def _keeps_waiting(lines: IO[bytes]) -> bool:
-    """Whether reading may wait for somebody to write: a pipe, a socket or a terminal."""
-    mode = os.fstat(lines.fileno()).st_mode
-    return os.name != "nt" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or lines.isatty())
-
-
-async def _as_they_come(pipe: int, stop: Stop) -> AsyncGenerator[bytes]:
-    """The lines of a pipe or a terminal.
-
-    It is left as it is, and not made one that never blocks: what is written on the same terminal would suffer from it.
-    """
-    ready, rest = asyncio.Event(), b""
-    stop.then(ready.set)
-    while await _is_readable(pipe, ready, stop) and (piece := os.read(pipe, _PIECE_BYTES)):
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line
-        if len(rest) > _PIECE_BYTES:
-            raise InvalidArgumentError(
-                "--wabas", "a file with an id in each line", hint="a line of standard input is too long for an id"
-            )
-    yield rest
-
-
-async def _is_readable(pipe: int, ready: asyncio.Event, stop: Stop) -> bool:
-    """Wait until there is something to read, which is so at its end too, or it is asked to stop."""
-    loop = asyncio.get_running_loop()
-    ready.clear()
-    if not stop.is_asked:
-        loop.add_reader(pipe, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            loop.remove_reader(pipe)
-    return not stop.is_asked

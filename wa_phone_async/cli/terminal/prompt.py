@@ -1,9 +1,8 @@
-"""Questions whose answers nobody may see: typed at a terminal that does not show them, or lines of a pipe."""
+"""Prompts for secrets: typed at a terminal that does not show them, or lines of a pipe."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Generator
@@ -12,71 +11,63 @@ from getpass import getpass
 from typing import Final
 
 from .output import printable, tell
+from .stdin import LineReader
 
-_LONGEST: Final = 4096  # bytes; what is longer is no answer
+_LONGEST: Final = 4096  # bytes; no code or PIN is as long
 
 
-class NoAnswerError(Exception):
-    """There is no answer that could be used, and nobody who could be asked again."""
+class NoInputError(Exception):
+    """Nobody has typed what is needed, and nobody is there to try again."""
 
 
 class Prompt:
-    """Asks, and gives what was answered. It waits beside other work, so that Ctrl-C ends it at once."""
+    """Reads what a person types, or the lines of a pipe. It waits beside other work, so Ctrl-C ends it at once."""
 
     is_terminal: bool
-    """Whether a person is there, who can be asked again."""
+    """Whether a person types, who can try again."""
 
     def __init__(self) -> None:
         self.is_terminal = sys.stdin is not None and sys.stdin.isatty()
-        self._rest = b""
+        self._lines: LineReader | None = None
 
-    async def ask(self, question: str) -> str:
-        """Ask, and give the answer without blanks around it.
+    async def read(self, label: str) -> str:
+        """Show a label, and read a line without the blanks around it.
 
         Raises:
-            NoAnswerError: There is none.
+            NoInputError: Standard input has ended, or is closed.
         """
+        name = label.strip(" :")
         if sys.stdin is None:
-            raise NoAnswerError("standard input is closed, and nothing else is read for an answer")
-        if not self.is_terminal:
-            tell(question.strip())
-            return _text(await self._line())
-        self._rest = b""  # what was typed before anybody asked answers another question
-        _silence(flush=True)
-        _show(question)
+            raise NoInputError(f"standard input is closed: {name} is missing")
+        # A pipe keeps one reader, which has read lines ahead. At a terminal a line that was typed before its label was
+        # shown is not meant for it: a PIN that is typed into the prompt for the code would count as a wrong code.
+        if self._lines is None or self.is_terminal:
+            self._lines = LineReader(sys.stdin.fileno(), longest=_LONGEST)
+        if self.is_terminal:
+            _hide_typing(forget=True)
+            _show(label)
+        else:
+            tell(label.strip())
         try:
-            return _text(await self._line())
+            line = await self._lines.line()
         finally:
-            _show("\n")  # the one that was typed is not shown either
-
-    async def _line(self) -> bytes:
-        """The next line, or what stands at the end without one."""
-        file = sys.stdin.fileno()
-        while b"\n" not in self._rest and len(self._rest) < _LONGEST:
-            await _readable(file)
-            piece = os.read(file, _LONGEST)
-            if not piece:
-                break
-            self._rest += piece
-        if not self._rest:
-            raise NoAnswerError("standard input has ended, and there is no answer")
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line
+            if self.is_terminal:
+                _show("\n")  # the terminal hides the one that is typed, too
+        if line is None:
+            raise NoInputError(f"standard input has ended: {name} is missing")
+        return line.decode("utf-8", "replace").strip()
 
 
 class _ConsolePrompt(Prompt):
-    """A terminal of Windows, where nothing else goes on while a key is waited for."""
+    """A console of Windows, where all other work stands still until the line is typed."""
 
-    async def ask(self, question: str) -> str:
-        return getpass(question, sys.stderr).strip()
+    async def read(self, label: str) -> str:
+        return getpass(label, sys.stderr).strip()
 
 
 @contextmanager
 def prompting() -> Generator[Prompt]:
-    """Let a program ask. A terminal shows nothing that is typed meanwhile, since people type ahead.
-
-    What was typed and never asked for is forgotten at the end too, so that no shell takes it for a command.
-    """
+    """Give a prompt, and hide all that is typed while the block runs: people type ahead."""
     prompt = Prompt()
     if not prompt.is_terminal:
         yield prompt
@@ -88,21 +79,27 @@ def prompting() -> Generator[Prompt]:
         return
     file, loop = sys.stdin.fileno(), asyncio.get_running_loop()
     before = termios.tcgetattr(file)
-    _silence()
-    loop.add_signal_handler(signal.SIGCONT, _silence)  # after Ctrl-Z a shell may have set the terminal anew
+    _hide_typing()
+    # After Ctrl-Z and fg, most shells have set the terminal as they want it, and it would show a secret.
+    loop.add_signal_handler(signal.SIGCONT, _hide_typing)
     try:
         yield prompt
     finally:
         loop.remove_signal_handler(signal.SIGCONT)
         with suppress(termios.error):  # the terminal was closed
+            # TCSAFLUSH drops what was typed and not read: a shell would take it for a command, and keep it in its
+            # history.
             termios.tcsetattr(file, termios.TCSAFLUSH, before)
 
 
-def _silence(*, flush: bool = False) -> None:
-    """Let the terminal show nothing that is typed, and with `flush` forget what was.
+def _hide_typing(*, forget: bool = False) -> None:
+    """Let the terminal show nothing that is typed.
+
+    Args:
+        forget: Drop what was typed and not read.
 
     Raises:
-        OSError: It was closed.
+        OSError: The terminal was closed.
     """
     import termios  # noqa: PLC0415 - see above
 
@@ -110,26 +107,9 @@ def _silence(*, flush: bool = False) -> None:
     try:
         attributes = termios.tcgetattr(file)
         attributes[3] &= ~termios.ECHO
-        termios.tcsetattr(file, termios.TCSAFLUSH if flush else termios.TCSANOW, attributes)
+        termios.tcsetattr(file, termios.TCSAFLUSH if forget else termios.TCSANOW, attributes)
     except termios.error as error:
         raise OSError(*error.args) from None
-
-
-async def _readable(file: int) -> None:
-    """Wait until there is something to read, which is so at its end too."""
-    loop, ready = asyncio.get_running_loop(), asyncio.Event()
-    try:
-        loop.add_reader(file, ready.set)
-    except (PermissionError, NotImplementedError):  # a file, for which nobody waits; a pipe of Windows
-        return
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(file)
-
-
-def _text(line: bytes) -> str:
-    return line.decode("utf-8", "replace").strip()
 
 
 def _show(text: str) -> None:
