@@ -74,6 +74,12 @@ def test_no_import_is_hidden() -> None:
     assert [hider for hider in hiders if not hider.endswith("batches.py")] == []  # which reads a file of the package
 
 
+def test_commands_do_not_import_each_other() -> None:
+    commands = {f"{PACKAGE.name}.cli.commands.{file.stem}" for file in PACKAGE.glob("cli/commands/*.py")}
+    importers = [file for file in PACKAGE.glob("cli/commands/*.py") if commands.intersection(imports(file))]
+    assert importers == []
+
+
 def test_the_top_of_the_package_is_small() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 18
 

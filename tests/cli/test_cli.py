@@ -21,6 +21,7 @@ from wa_phone_async.cli import app
 from wa_phone_async.cli.commands import create as creating
 from wa_phone_async.cli.commands import list as listing
 from wa_phone_async.cli.errors import sentence
+from wa_phone_async.cli.options import DEFAULT_FIELDS
 
 OTHER_WABA = "900"
 HOSTILE = "[bold]Évil[/bold]\x1b[31m\x9b2J\r\n\u202e!"
@@ -83,7 +84,7 @@ class TestList:
         assert len(rows) == 250
         assert [to_dict(from_dict(PhoneNumber, row)) for row in rows] == rows
         assert done.err == ""
-        assert {request.query["fields"] for request in graph_sandbox.requests} == {",".join(listing.DEFAULT_FIELDS)}
+        assert {request.query["fields"] for request in graph_sandbox.requests} == {",".join(DEFAULT_FIELDS)}
 
     def test_jsonl(self, run: Run) -> None:
         array = run("list", LARGE_WABA, "--format", "json", "--fields", "all")

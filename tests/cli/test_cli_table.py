@@ -14,7 +14,7 @@ from wa_phone_async.sandbox import SMALL_WABA, Sandbox
 
 pytest.importorskip("rich", reason="the extra `cli` is not installed")
 
-from wa_phone_async.cli.commands.list import DEFAULT_FIELDS
+from wa_phone_async.cli.options import DEFAULT_FIELDS
 from wa_phone_async.cli.terminal.formats import to_json
 from wa_phone_async.cli.terminal.output import printable, say, terminal_width, use_utf8, write
 from wa_phone_async.cli.terminal.table import Column, PlainTable, fit

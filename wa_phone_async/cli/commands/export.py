@@ -13,16 +13,15 @@ import attrs
 from cyclopts import Parameter
 
 from wa_phone_async import AsyncPaginator, BusinessAccount, ExportError, InvalidArgumentError, Listings, RetryPolicy
+from wa_phone_async.cli.cluster import list_on_cluster
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import INTERRUPTED
+from wa_phone_async.cli.options import parse_fields, parse_filter
 from wa_phone_async.cli.terminal.ids import STDIN, count_ids, read_ids
 from wa_phone_async.cli.terminal.output import tell
 from wa_phone_async.cli.terminal.progress import Progress, showing
 from wa_phone_async.cli.terminal.stopping import Stop, stopping, until_a_moment_after
 from wa_phone_async.export import Job
-
-from .cluster import list_on_cluster
-from .list import asked_fields, read_filter
 
 SOME_FAILED: Final = 3
 """All accounts were tried, and some could not be listed."""
@@ -86,7 +85,7 @@ async def export_numbers(
             and WA_REDIS_URL with WA_APP_ID for budgets that all share, and reach the directory of --out.
         connection: Where to run.
     """
-    asked, conditions = asked_fields(fields), [read_filter(text) for text in filters]
+    asked, conditions = parse_fields(fields), [parse_filter(text) for text in filters]
     if wabas is not None and business is not None:
         raise InvalidArgumentError("--wabas", "left out where --business is given")
     if wabas is None and business is None and not connection.sandbox:

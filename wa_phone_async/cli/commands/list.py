@@ -9,35 +9,14 @@ from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from wa_phone_async import (
-    ALL_FIELDS,
-    AsyncPaginator,
-    AuthenticationError,
-    Filter,
-    GraphAPIError,
-    InvalidArgumentError,
-    PhoneNumber,
-    Sort,
-)
+from wa_phone_async import AsyncPaginator, AuthenticationError, GraphAPIError, PhoneNumber, Sort
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import sentence
+from wa_phone_async.cli.options import accounts_to_read, parse_fields, parse_filter
 from wa_phone_async.cli.terminal.formats import Csv, JsonArray, JsonLines, Writer
-from wa_phone_async.cli.terminal.output import complain, tell
+from wa_phone_async.cli.terminal.output import complain, counted, tell
 
 Format = Literal["table", "json", "jsonl", "csv"]
-
-DEFAULT_FIELDS: Final = (
-    "id",
-    "display_phone_number",
-    "verified_name",
-    "status",
-    "quality_rating",
-    "messaging_limit_tier",
-    "account_mode",
-    "code_verification_status",
-)
-"""What is asked for unless told: `status`, which the API's own default answer lacks, and nothing that either Meta's
-reference or the live service does not know, since one unknown field fails the whole request."""
 
 USAGE: Final = "wa-phone list [WABA_ID...] [OPTIONS]"
 EXAMPLES: Final = """\
@@ -83,9 +62,9 @@ async def list_numbers(
         form: How the numbers are written.
         connection: Where to run.
     """
-    accounts = waba_ids or _default_accounts(connection)
-    asked = asked_fields(fields)
-    conditions = [read_filter(text) for text in filters]
+    accounts = accounts_to_read(waba_ids, connection, sample="large")
+    asked = parse_fields(fields)
+    conditions = [parse_filter(text) for text in filters]
 
     def walk(link: Link, account: str, wanted: int | None) -> AsyncPaginator[PhoneNumber]:
         return link.client.list_phone_numbers(
@@ -119,27 +98,6 @@ async def list_numbers(
     return 1 if refused else 0
 
 
-def _default_accounts(connection: Connection) -> tuple[str, ...]:
-    if not connection.sandbox:
-        raise InvalidArgumentError("WABA_ID", "given, or --sandbox to try it")
-    from wa_phone_async.sandbox import LARGE_WABA  # noqa: PLC0415 - a web server, which few commands need
-
-    return (LARGE_WABA,)
-
-
-def asked_fields(fields: str | None) -> str:
-    """The fields to ask for, from the option `--fields`."""
-    return ",".join(DEFAULT_FIELDS) if fields is None else ",".join(ALL_FIELDS) if fields == "all" else fields
-
-
-def read_filter(text: str) -> Filter:
-    """A condition, from `FIELD=VALUE`."""
-    field, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidArgumentError("--filter", "FIELD=VALUE, such as account_mode=LIVE", text)
-    return Filter(field, {"true": True, "false": False}.get(value.lower(), value))
-
-
 def _top_level(fields: str) -> list[str]:
     """The names under which the fields arrive: `id,owner{id,name}` has two."""
     nested = 1
@@ -161,12 +119,8 @@ def _writer(form: Format, fields: Sequence[str], *, with_waba_id: bool, may_drop
 
 
 def _summary(numbers: int, calls: int, accounts: int, left_out: Sequence[str]) -> str:
-    of_accounts = f" of {accounts} accounts" if accounts > 1 else ""
-    text = f"{_counted(numbers, 'number')}{of_accounts}, {_counted(calls, 'call')}"
+    of_accounts = f" of {accounts:,} accounts" if accounts > 1 else ""
+    text = f"{counted(numbers, 'number')}{of_accounts}, {counted(calls, 'call')}"
     if left_out:
         text += f"; a wider terminal shows {', '.join(left_out)} too"
     return text
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -13,10 +13,9 @@ from cyclopts import Parameter
 from wa_phone_async import InvalidArgumentError, WaitError, WaPhoneError
 from wa_phone_async.cli.connection import HERE, Connection, connect
 from wa_phone_async.cli.errors import FAILED
+from wa_phone_async.cli.onboarding_dialog import Walk, Wanted
 from wa_phone_async.cli.terminal.output import complain, tell, write
 from wa_phone_async.cli.terminal.prompt import NoInputError, prompting
-
-from .onboarding_dialog import Walk, Wanted
 
 USAGE: Final = "wa-phone onboard WABA_ID --phone-number DIGITS [OPTIONS]"
 EXAMPLES: Final = """\

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from wa_phone_async import AuthenticationError, GraphAPIError, InvalidArgumentError
+from wa_phone_async import AuthenticationError, GraphAPIError
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import sentence
+from wa_phone_async.cli.options import accounts_to_read, parse_fields
 from wa_phone_async.cli.terminal.changes import Account, Board, JsonLines, TextLines
-from wa_phone_async.cli.terminal.output import complain, takes_escapes, tell
+from wa_phone_async.cli.terminal.output import complain, counted, takes_escapes, tell
 from wa_phone_async.cli.terminal.progress import repeating
-
-from .list import asked_fields
 
 if TYPE_CHECKING:
     from wa_phone_async.sandbox import Sandbox
@@ -64,11 +63,11 @@ async def watch_numbers(
         form: How changes are written; a table is for terminals, and text in a pipe.
         connection: Where to run.
     """
-    given = waba_ids or _default_accounts(connection)
+    given = accounts_to_read(waba_ids, connection, sample="small")
     async with connect(connection, shows_waits=True) as link:
         accounts = [
             Account(
-                link.client.watch(waba_id, interval=interval, total_timeout=total_timeout, fields=asked_fields(fields))
+                link.client.watch(waba_id, interval=interval, total_timeout=total_timeout, fields=parse_fields(fields))
             )
             for waba_id in dict.fromkeys(given)
         ]
@@ -81,14 +80,6 @@ async def watch_numbers(
             raise
         tell(_summary(accounts, link))
     return 1 if any(account.refusal for account in accounts) else 0
-
-
-def _default_accounts(connection: Connection) -> tuple[str, ...]:
-    if not connection.sandbox:
-        raise InvalidArgumentError("WABA_ID", "given, or --sandbox to try it")
-    from wa_phone_async.sandbox import SMALL_WABA  # noqa: PLC0415 - a web server, which few commands need
-
-    return (SMALL_WABA,)
 
 
 def _board(form: Format, accounts: Sequence[Account]) -> AbstractContextManager[Board]:
@@ -141,8 +132,4 @@ async def _living(sandbox: Sandbox | None, accounts: Sequence[Account], seconds:
 def _summary(accounts: Sequence[Account], link: Link) -> str:
     changes = sum(account.changes for account in accounts)
     of_accounts = f" of {len(accounts):,} accounts" if len(accounts) > 1 else ""
-    return f"{_counted(changes, 'change')}{of_accounts}, {_counted(link.calls, 'call')}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{counted(changes, 'change')}{of_accounts}, {counted(link.calls, 'call')}"

@@ -118,6 +118,11 @@ def drop_stdout() -> None:
         os.close(nowhere)
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: `1 number`, `2,000 numbers`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def terminal_width(file: IO[str]) -> int | None:
     """The columns that text may take, or `None` where a line may be as long as it is: in a pipe or a file.
 

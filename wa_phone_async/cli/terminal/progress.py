@@ -14,7 +14,7 @@ from typing import Any, Final
 from wa_phone_async import CallFinished, QuotaWaitEnded, QuotaWaitStarted, ThrottleEnded, ThrottleStarted, WabaListing
 from wa_phone_async.export import Summary
 
-from .output import takes_escapes, tell
+from .output import counted, takes_escapes, tell
 
 _SECONDS_PER_LINE: Final = 10.0
 _SECONDS_PER_DRAWING: Final = 0.2
@@ -77,10 +77,10 @@ class Progress:
 
     def line(self) -> str:
         """Where it is now."""
-        accounts = _counted(self.accounts, "account")
+        accounts = counted(self.accounts, "account")
         if self.total is not None:
-            accounts = f"{self.accounts:,} of {_counted(self.total, 'account')}"
-        parts = [accounts, _counted(self._numbers, "number"), _counted(self._calls, "call")]
+            accounts = f"{self.accounts:,} of {counted(self.total, 'account')}"
+        parts = [accounts, counted(self._numbers, "number"), counted(self._calls, "call")]
         if held := len(self._waits - {None}):
             parts.append(f"{held:,} held")
         if None in self._waits:
@@ -97,18 +97,14 @@ class Progress:
 
     def summary(self, summary: Summary) -> str:
         """What came of it."""
-        text = f"{_counted(summary.accounts, 'account')}, {_counted(summary.phone_numbers, 'number')}"
+        text = f"{counted(summary.accounts, 'account')}, {counted(summary.phone_numbers, 'number')}"
         if summary.failed:
             kinds = ", ".join(f"{count:,} {name}" for name, count in self._failures.most_common())
-            text += f"; {_counted(summary.failed, 'account')} failed: {kinds}"
-        text += f"; {_counted(self._calls, 'call')}"
+            text += f"; {counted(summary.failed, 'account')} failed: {kinds}"
+        text += f"; {counted(self._calls, 'call')}"
         self._count_waiting()
         waited = round(self._seconds_waited)
         return f"{text}, waited for {_duration(waited)}" if waited else text
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _duration(seconds: float) -> str:

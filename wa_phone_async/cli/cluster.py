@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from wa_phone_async import InvalidArgumentError
 from wa_phone_async._optional import requires
-from wa_phone_async.cli.terminal.progress import Progress, showing
-from wa_phone_async.cli.terminal.stopping import Stop, stopping, until_a_moment_after
 from wa_phone_async.export import Job
+
+from .terminal.progress import Progress, showing
+from .terminal.stopping import Stop, stopping, until_a_moment_after
 
 _CHUNK: Final = 200  # accounts in a task
 

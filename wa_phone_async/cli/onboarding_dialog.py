@@ -24,12 +24,13 @@ from wa_phone_async import (
     read_readiness,
 )
 from wa_phone_async.call.error_codes import WRONG_CODE, WRONG_PIN
-from wa_phone_async.cli.connection import Link
-from wa_phone_async.cli.errors import sentence
-from wa_phone_async.cli.terminal.output import broken, printable, tell, terminal_width
-from wa_phone_async.cli.terminal.prompt import NoInputError, Prompt
 from wa_phone_async.readiness import OnboardingStep as Step
 from wa_phone_async.readiness import next_step
+
+from .connection import Link
+from .errors import sentence
+from .terminal.output import broken, printable, tell, terminal_width
+from .terminal.prompt import NoInputError, Prompt
 
 _SETTLING_SECONDS: Final = 15.0
 """How long it looks whether a write happened whose answer was lost, and the seconds between two looks."""
