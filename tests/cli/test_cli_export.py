@@ -257,7 +257,7 @@ def test_a_rejected_token_stops_it_and_another_one_goes_on(
     with after_listings(35, lambda: sandbox.revoke("a-secret-token"), monkeypatch):
         done = run("--wabas", wabas, "--out", "n.csv", "--concurrency", "4")
     assert done.status == 1
-    assert done.err.endswith("\nwhat is complete is kept: the same command with --resume goes on\n")
+    assert done.err.endswith("\nwhat is complete is kept: to continue, run the same command with --resume\n")
     assert re.match(r"wa-phone: .*access token", done.err)
     assert "a-secret-token" not in done.err
     before = complete("n.csv")
@@ -314,7 +314,7 @@ def test_a_full_disk_is_one_sentence_and_no_loss(
     assert done.status == 1
     assert re.fullmatch(
         r"wa-phone: cannot write .*\.csv: the disk is full; no file was left\n"
-        r"what is complete is kept: the same command with --resume goes on\n",
+        r"what is complete is kept: to continue, run the same command with --resume\n",
         done.err,
     )
     before = complete("n.csv")
@@ -431,9 +431,9 @@ def test_what_ctrl_c_says(run: Run, wabas: Path, monkeypatch: pytest.MonkeyPatch
         done = run("--wabas", wabas, "--out", "n.csv")
     assert done.status == 130
     assert re.fullmatch(
-        r"wa-phone: finishing the calls in flight; Ctrl-C again stops at once\n"
+        r"wa-phone: finishing the requests in flight; Ctrl-C again stops at once\n"
         r"stopped after 100 of 100 accounts, 300 numbers, 100 calls, 0:00:00 left; "
-        r"the same command with --resume goes on\n",
+        r"to continue, run the same command with --resume\n",
         done.err,
     )
 
@@ -461,7 +461,7 @@ def test_a_second_ctrl_c_stops_at_once(
     with after_listings(20, interrupt_twice, monkeypatch):
         done = run("--wabas", wabas, "--out", "n.csv", "--concurrency", "4")
     assert done.status == 130
-    assert done.err.endswith("stopped at once; the same command with --resume goes on\n")
+    assert done.err.endswith("stopped at once; to continue, run the same command with --resume\n")
     assert run("--wabas", wabas, "--out", "n.csv", "--resume").status == 0
     assert rows("n.csv") == all_numbers(sandbox)
 
@@ -476,7 +476,7 @@ def test_ctrl_c_while_the_parts_are_merged_says_how_to_go_on(
     with monkeypatch.context() as patched:
         patched.setattr("wa_phone_async.export.job.merge", merge_for_ever)
         done = run("--wabas", wabas, "--out", "n.csv")
-    assert done == (130, "stopped at once; the same command with --resume goes on\n")
+    assert done == (130, "stopped at once; to continue, run the same command with --resume\n")
     sandbox.requests.clear()
     assert run("--wabas", wabas, "--out", "n.csv", "--resume").status == 0
     assert not sandbox.requests
@@ -506,7 +506,7 @@ def test_a_timeout_of_somebody_else_is_no_end(run: Run, wabas: Path, monkeypatch
 async def test_whoever_asks_after_it_was_asked_is_answered_at_once() -> None:
     stop, heard = Stop(), list[str]()
     stop.then(lambda: heard.append("early"))
-    stop.ask()
+    stop.set()
     stop.then(lambda: heard.append("late"))
     assert heard == ["early", "late"]
 
@@ -520,7 +520,7 @@ async def test_where_there_are_no_signal_handlers_it_runs_all_the_same(monkeypat
 
     monkeypatch.setattr(loop, "add_signal_handler", refuse)
     with stopping() as stop:
-        assert not stop.is_asked
+        assert not stop.is_set
     assert signal.getsignal(signal.SIGINT) is handler
 
 
@@ -559,7 +559,7 @@ def test_a_pipe_or_a_file_without_lines_is_invalid(run: Run, pipe: int, monkeypa
 
 async def test_a_stop_before_the_first_id_reads_nothing(pipe: int, wabas: Path) -> None:
     stop = Stop()
-    stop.ask()
+    stop.set()
     for source in (Path("-"), wabas):
         assert [waba_id async for waba_id in read_ids(source, stop)] == []
     os.close(pipe)
@@ -570,7 +570,7 @@ async def test_a_stop_ends_the_waiting_for_a_pipe(pipe: int) -> None:
     os.write(pipe, b"1\n")
     ids = read_ids(Path("-"), stop)
     assert await anext(ids) == "1"
-    asyncio.get_running_loop().call_later(0.01, stop.ask)
+    asyncio.get_running_loop().call_later(0.01, stop.set)
     assert [waba_id async for waba_id in ids] == []
     os.close(pipe)
 
@@ -601,29 +601,29 @@ def test_what_progress_says() -> None:
     now = 100.0
     progress = Progress(10, Summary(accounts=2, phone_numbers=5), clock=lambda: now)
     assert progress.line() == "2 of 10 accounts, 5 numbers, 0 calls"
-    progress.hear(event(ThrottleStarted, node_id="1", seconds=60.0))
+    progress.count(event(ThrottleStarted, node_id="1", seconds=60.0))
     now = 110.0
-    progress.hear(event(ThrottleStarted, node_id="2", seconds=60.0))
-    progress.hear(event(CallFinished, attempts=3))
+    progress.count(event(ThrottleStarted, node_id="2", seconds=60.0))
+    progress.count(event(CallFinished, attempts=3))
     progress.listed(WabaListing(waba_id="1", phone_numbers=(PhoneNumber(id="1"),)))
-    assert progress.line() == "3 of 10 accounts, 6 numbers, 3 calls, 2 held, 0:01:10 left"
+    assert progress.line() == "3 of 10 accounts, 6 numbers, 3 calls, 2 throttled, 0:01:10 left"
     now = 130.0
-    progress.hear(event(ThrottleEnded, node_id="1"))
-    progress.hear(event(RetryPlanned))
+    progress.count(event(ThrottleEnded, node_id="1"))
+    progress.count(event(RetryPlanned))
     progress.listed(WabaListing(waba_id="2", error=NotFoundError("gone", http_status=400)))
     summary = Summary(accounts=3, phone_numbers=6, failed=1)
     said = "3 accounts, 6 numbers; 1 account failed: 1 NotFoundError; 3 calls, waited for 0:00:30"
     assert progress.summary(summary) == said
     now = 140.0
     assert progress.summary(summary).endswith("waited for 0:00:40")
-    progress.hear(event(ThrottleEnded, node_id="2"))
+    progress.count(event(ThrottleEnded, node_id="2"))
     now = 200.0
     assert progress.summary(summary).endswith("waited for 0:00:40")
-    assert "held" not in progress.line()
-    progress.hear(event(QuotaWaitStarted, node_id="3", seconds=60.0))
+    assert "throttled" not in progress.line()
+    progress.count(event(QuotaWaitStarted, node_id="3", seconds=60.0))
     now = 210.0
-    assert "3 calls, waiting for the hour's budget, " in progress.line()
-    progress.hear(event(QuotaWaitEnded, node_id="4"))
+    assert "3 calls, waiting for the hourly quota, " in progress.line()
+    progress.count(event(QuotaWaitEnded, node_id="4"))
     now = 300.0
     assert "waiting" not in progress.line()
     assert progress.summary(summary).endswith("waited for 0:00:50")
@@ -677,7 +677,7 @@ def test_ctrl_c_on_a_pipe_where_nothing_comes_ends_promptly(sandbox: Sandbox) ->
         wait_for(lambda: sandbox.requests, process)  # it begins before the pipe ends
         process.send_signal(signal.SIGINT)
         assert process.stderr
-        assert process.stderr.read().endswith("; the same command with --resume goes on\n")
+        assert process.stderr.read().endswith("; to continue, run the same command with --resume\n")
         assert process.wait(PATIENCE) == 130
     assert complete("n.csv") == {SMALL_WABA}
 

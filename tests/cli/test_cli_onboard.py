@@ -152,14 +152,14 @@ def sandbox() -> Sandbox:
 WHOLE = f"""\
 1. The number: created, with the id {ID}.
 2. The code: one was sent by SMS.
-   Type it, which is not shown. Enter alone sends another one.
+   Type it; it is not shown. Press Enter alone to send another one.
    The number is verified.
-3. The PIN: this number has none. Choose 6 digits and keep them, since two-step verification asks for them from now \
-on. They are not shown.
-   Registering, which may take two minutes.
+3. The PIN: this number has none. Choose 6 digits and keep them: two-step verification needs them from now on. They \
+are not shown.
+   Registering. This may take two minutes.
    The number is registered.
-4. The name: so far the number is not approved by name (name_status PENDING_REVIEW). Ctrl-C leaves, and the same \
-command looks again.
+4. The name: so far the number is not approved by name (name_status PENDING_REVIEW). You can leave with Ctrl-C, and \
+run the same command again later.
    Approved: the number is ready.
 """
 
@@ -197,7 +197,7 @@ class TestWalk:
         sandbox = with_number(Sandbox(), **members)
         done = onboard(sandbox, *(code_of(sandbox) if answer == "code" else answer for answer in answers), no_wait=True)
         assert (done.status, done.out, done.questions) == (0, f"{ID}\n", questions)
-        assert done.err.startswith(f"1. The number: it is there already, with the id {ID}.\n")
+        assert done.err.startswith(f"1. The number: already in the account, with the id {ID}.\n")
         passed = {
             "2. The code: the number is verified.": "code" not in heads,
             "3. The PIN: the number is registered.": "PIN" not in heads,
@@ -211,7 +211,10 @@ class TestWalk:
         assert (left.status, left.questions) == (130, ["Code"])
         done = onboard(sandbox, code_of(sandbox), PIN, PIN, no_wait=True)
         assert (done.status, len(sandbox.inbox)) == (0, 1)
-        assert "2. The code: if one has come, type it, which is not shown. Enter alone sends a new one.\n" in done.err
+        assert (
+            "2. The code: if you have received one, type it; it is not shown. Press Enter alone to send a new one.\n"
+            in done.err
+        )
 
     def test_a_code_that_does_not_come_is_sent_again(self, onboard: Onboard, sandbox: Sandbox) -> None:
         done = onboard(sandbox, "", "", code_of(sandbox), PIN, PIN)
@@ -222,7 +225,10 @@ class TestWalk:
         done = onboard(sandbox, WRONG, "12345", code_of(sandbox), PIN, PIN)
         assert done.status == 0
         assert "   The code that you have entered is incorrect: (#136025) Couldn't verify code (HTTP 400" in done.err
-        assert "   Meta counts wrong codes. Look at it again; Enter alone sends a new one.\n" in done.err
+        assert (
+            "   Meta counts wrong codes. Check it and type it again, or press Enter alone to send a new one.\n"
+            in done.err
+        )
         assert "   A code has 6 digits, such as 123-830: nothing was sent.\n" in done.err
         assert writes(sandbox).count("verify_code") == 2
 
@@ -232,7 +238,7 @@ class TestWalk:
         done = onboard(sandbox, PIN, PIN, WRONG, "1234567", SEEDED_PIN, no_wait=True)
         assert (done.status, done.questions) == (0, ["New PIN", "The same again", "PIN", "PIN", "PIN"])
         assert done.err.count("   (#133005) Two-step verification PIN mismatch (HTTP 400, code 133005") == 2
-        assert done.err.count("   Meta counts wrong PINs. Type the one that this number has;") == 2
+        assert done.err.count("   Meta counts wrong PINs. Type the PIN of this number.") == 2
         assert "   A PIN has 6 digits: nothing was sent.\n" in done.err
         assert writes(sandbox) == ["register"] * 3
 
@@ -245,7 +251,7 @@ class TestWalk:
 
     def test_where_the_api_does_not_say_whether_there_is_a_pin(self, onboard: Onboard) -> None:
         done = onboard(with_number(Sandbox(mode="reference"), **VERIFIED), PIN, PIN, no_wait=True)
-        assert "3. The PIN: type the 6 digits of two-step verification. Where the number has none," in done.err
+        assert "3. The PIN: type the 6 digits of this number's two-step verification. If it has none," in done.err
         assert done.status == 0
 
     def test_what_was_confirmed_is_not_repeated_where_the_reading_is_late(self, onboard: Onboard) -> None:
@@ -262,7 +268,7 @@ class TestWalk:
 
     def test_a_name_that_differs_is_said(self, onboard: Onboard) -> None:
         done = onboard(with_number(Sandbox(), **REGISTERED, **APPROVED), verified_name="Another \x1b[31m")
-        assert "   It keeps the name that it has: Acme Shoes\n" in done.err
+        assert "   It keeps its name: Acme Shoes\n" in done.err
 
     def test_it_need_not_wait_for_the_name(self, onboard: Onboard) -> None:
         done = onboard(with_number(Sandbox(), **REGISTERED), no_wait=True)
@@ -275,7 +281,7 @@ class TestWalk:
     def test_left_while_it_waits_it_says_how_to_go_on(self, onboard: Onboard) -> None:
         done = onboard(with_number(Sandbox(), **REGISTERED))
         assert (done.status, done.out) == (130, "")
-        assert done.err.endswith("\nLeft before the end. The same command goes on from where the number is then.\n")
+        assert done.err.endswith("\nStopped before the end. To continue, run the same command again.\n")
 
 
 class TestFinalStates:
@@ -287,9 +293,9 @@ class TestFinalStates:
         done = onboard(with_number(Sandbox(), **members))
         assert (done.out, done.questions) == ("", [])
         assert isinstance(done.error, WaitError)
-        assert str(done.error).startswith(f"{ID} gets no further: {list(members.values())[-1]} is final; ")
+        assert str(done.error).startswith(f"{ID} cannot become ready: {list(members.values())[-1]} is final; ")
         assert done.error.__notes__ == [
-            f"Waiting does not change that. {onboarding._ANOTHER_NAME} {onboarding._AGAIN}",
+            f"Waiting does not change that. {onboarding._ANOTHER_NAME} {onboarding._CONTINUE}",
         ]
 
     def test_a_name_that_is_declined_while_it_waits(self, onboard: Onboard) -> None:
@@ -312,8 +318,8 @@ class TestBlocks:
         assert (done.error.code, done.error.retry_after) == (136025, 43200.0)
         [note] = done.error.__notes__
         assert re.fullmatch(
-            r"Try nothing before \d{4}-\d\d-\d\d \d\d:\d\d \S+, 12:00:00 from now: that may make it longer\. "
-            r"The same command goes on from where the number is then\.",
+            r"Wait until \d{4}-\d\d-\d\d \d\d:\d\d \S+, 12:00:00 from now: an earlier try may prolong it\. "
+            r"To continue, run the same command again\.",
             note,
         )
         assert writes(sandbox).count("verify_code") == 6
@@ -332,14 +338,14 @@ class TestBlocks:
         assert isinstance(done.error, GraphAPIError)
         assert (done.error.error_subcode, done.error.__notes__) == (
             2388367,
-            ["The same command goes on from where the number is then."],
+            ["To continue, run the same command again."],
         )
         assert onboard(sandbox, code_of(sandbox), PIN, PIN).status == 0
 
     def test_the_time_until_is_never_too_early(self) -> None:
         error = RateLimitError("wait", http_status=400, retry_after=60.2)
         now = datetime(2026, 11, 22, 23, 58, 59, tzinfo=UTC)
-        assert onboarding._after(error, "Go on.", now).startswith("Try nothing before 2026-11-23 00:01 UTC, 0:01:01")
+        assert onboarding._after(error, "Go on.", now).startswith("Wait until 2026-11-23 00:01 UTC, 0:01:01")
 
 
 class TestLostAnswers:
@@ -347,15 +353,15 @@ class TestLostAnswers:
         sandbox.plan(Fault.drop_after(), method="POST")
         done = onboard(sandbox, code_of(sandbox), PIN, PIN)
         assert (done.status, len(sandbox.created), len(sandbox.inbox)) == (0, 1, 1)
-        assert done.err.startswith(f"1. The number: created, although the answer was lost, with the id {ID}.\n")
+        assert done.err.startswith(f"1. The number: created, although the response was lost, with the id {ID}.\n")
 
     def test_of_a_code_that_was_sent(self, onboard: Onboard, sandbox: Sandbox) -> None:
         sandbox.plan(Fault.drop_after(), method="POST", node=ID)
         done = onboard(sandbox, code_of(sandbox), PIN, PIN)
         assert (done.status, len(sandbox.inbox)) == (0, 1)
         assert (
-            "2. The code: whether one was sent by SMS is unknown (the connection broke before the response): "
-            "wait for it before you want another.\n"
+            "2. The code: one may have been sent by SMS: the response was lost "
+            "(the connection broke before the response). Wait for it a while.\n"
         ) in done.err
 
     @pytest.mark.parametrize("edge", ["verify_code", "register"])
@@ -374,7 +380,7 @@ class TestLostAnswers:
         assert (done.status, writes(sandbox).count(edge)) == (0, 1)
         field = "code_verification_status" if edge == "verify_code" else "host_platform"
         assert (
-            f"   The answer was lost (the connection broke before the response). Looking at {field}, which tells what "
+            f"   The response was lost (the connection broke before the response). Polling {field} to see what has "
             f"happened.\n   The number is {'verified' if edge == 'verify_code' else 'registered'}.\n"
         ) in done.err
 
@@ -384,7 +390,7 @@ class TestLostAnswers:
         done = onboard(sandbox, PIN, PIN, PIN, PIN, no_wait=True)
         assert (done.status, writes(sandbox)) == (0, ["register"] * 2)
         assert (
-            "   It has not happened so far, and it may still be under way: wait a little, or leave with Ctrl-C.\n"
+            "   It has not happened so far, but it still may. Wait a little, or leave with Ctrl-C.\n"
             "   This number has none. Choose 6 digits"
         ) in done.err
         looks = [request.at for request in sandbox.requests if request.method == "GET" and request.node == ID]
@@ -397,7 +403,7 @@ class TestLostAnswers:
         done = onboard(sandbox, PIN, PIN)
         assert isinstance(done.error, OutcomeUnknownError)
         assert done.error.operation == "register"
-        assert done.error.__notes__ == ["The same command goes on from where the number is then."]
+        assert done.error.__notes__ == ["To continue, run the same command again."]
 
 
 class TestPipe:
@@ -420,9 +426,7 @@ class TestPipe:
     def test_an_answer_that_cannot_be_right_ends_it(self, onboard: Onboard, members: dict[str, Any], said: str) -> None:
         done = onboard(sandbox := with_number(Sandbox(), **members), "12345", PIN, is_terminal=False)
         assert (done.status, done.questions[1:], writes(sandbox)) == (1, [], [])
-        assert done.err.endswith(
-            f"wa-phone: {said}: nothing was sent\nThe same command goes on from where the number is then.\n"
-        )
+        assert done.err.endswith(f"wa-phone: {said}: nothing was sent\nTo continue, run the same command again.\n")
 
     def test_a_lost_answer_that_cannot_be_settled_ends_it(self, onboard: Onboard) -> None:
         sandbox = with_number(Sandbox(), **VERIFIED)
@@ -457,7 +461,7 @@ class TestSandbox:
         done = onboard(None, phone_number="441555123456", verified_name="Other Shoes")
         assert done.status == 130
         assert done.err.endswith(
-            "Left before the end. The sandbox is gone with this command: the next one begins anew.\n"
+            "Stopped before the end. The sandbox is gone: the next run starts from the beginning.\n"
         )
 
 
@@ -466,48 +470,49 @@ SCREENS = {
 1. The number: created, with the id 300000000000000.
 2. The code: one was sent by SMS.
    The sandbox plays the phone, which shows: 123-830
-   Type it, which is not shown. Enter alone sends another
-   one.
+   Type it; it is not shown. Press Enter alone to send
+   another one.
    The number is verified.
 3. The PIN: this number has none. Choose 6 digits and keep
-   them, since two-step verification asks for them from now
-   on. They are not shown.
-   Registering, which may take two minutes.
+   them: two-step verification needs them from now on. They
+   are not shown.
+   Registering. This may take two minutes.
    The number is registered.
 4. The name: so far the number is not approved by name
-   (name_status PENDING_REVIEW). Ctrl-C leaves, and the same
-   command looks again.
-   The sandbox plays Meta, which approves it in a moment.
+   (name_status PENDING_REVIEW). You can leave with Ctrl-C,
+   and run the same command again later.
+   The sandbox plays Meta, and approves it in a moment.
    Approved: the number is ready.
 """,
     80: """\
 1. The number: created, with the id 300000000000000.
 2. The code: one was sent by SMS.
    The sandbox plays the phone, which shows: 123-830
-   Type it, which is not shown. Enter alone sends another one.
+   Type it; it is not shown. Press Enter alone to send another one.
    The number is verified.
-3. The PIN: this number has none. Choose 6 digits and keep them, since two-step
-   verification asks for them from now on. They are not shown.
-   Registering, which may take two minutes.
+3. The PIN: this number has none. Choose 6 digits and keep them: two-step
+   verification needs them from now on. They are not shown.
+   Registering. This may take two minutes.
    The number is registered.
 4. The name: so far the number is not approved by name (name_status
-   PENDING_REVIEW). Ctrl-C leaves, and the same command looks again.
-   The sandbox plays Meta, which approves it in a moment.
+   PENDING_REVIEW). You can leave with Ctrl-C, and run the same command again
+   later.
+   The sandbox plays Meta, and approves it in a moment.
    Approved: the number is ready.
 """,
     120: """\
 1. The number: created, with the id 300000000000000.
 2. The code: one was sent by SMS.
    The sandbox plays the phone, which shows: 123-830
-   Type it, which is not shown. Enter alone sends another one.
+   Type it; it is not shown. Press Enter alone to send another one.
    The number is verified.
-3. The PIN: this number has none. Choose 6 digits and keep them, since two-step verification asks for them from now on.
-   They are not shown.
-   Registering, which may take two minutes.
+3. The PIN: this number has none. Choose 6 digits and keep them: two-step verification needs them from now on. They are
+   not shown.
+   Registering. This may take two minutes.
    The number is registered.
-4. The name: so far the number is not approved by name (name_status PENDING_REVIEW). Ctrl-C leaves, and the same command
-   looks again.
-   The sandbox plays Meta, which approves it in a moment.
+4. The name: so far the number is not approved by name (name_status PENDING_REVIEW). You can leave with Ctrl-C, and run
+   the same command again later.
+   The sandbox plays Meta, and approves it in a moment.
    Approved: the number is ready.
 """,
 }
@@ -547,8 +552,7 @@ class TestCommand:
         status, out, err = run(*WHICH)
         assert (status, out) == (1, "")
         assert err.endswith(
-            "Code:\nwa-phone: standard input has ended: Code is missing\n"
-            "The same command goes on from where the number is then.\n"
+            "Code:\nwa-phone: standard input has ended: Code is missing\nTo continue, run the same command again.\n"
         )
         assert len(graph_sandbox.inbox) == 1
 
@@ -558,7 +562,7 @@ class TestCommand:
         assert status == 1
         *_, said, how = err.splitlines()
         assert said.startswith("wa-phone: (#133008) A planned error (HTTP 400, code 133008, retry after 7200 s")
-        assert re.fullmatch(r"Try nothing before .*, 2:00:00 from now: .*", how)
+        assert re.fullmatch(r"Wait until .*, 2:00:00 from now: .*", how)
 
     def test_a_traceback_shows_no_answer(self, run: Run, graph_sandbox: Sandbox) -> None:
         with_number(graph_sandbox, **VERIFIED, is_pin_enabled=True)
@@ -683,7 +687,7 @@ class TestProcess:
         terminals.append(start(*WHICH))
         assert terminals[-1].end() == 0
         assert terminals[-1].screen == (
-            f"1. The number: it is there already, with the id {ID}.\n2. The code: the number is verified.\n"
+            f"1. The number: already in the account, with the id {ID}.\n2. The code: the number is verified.\n"
             f"3. The PIN: the number is registered.\n4. The name: approved: the number is ready.\n{ID}\n"
         )
         assert writes(sandbox) == ["phone_numbers", "request_code", "verify_code", "register"]
@@ -697,7 +701,7 @@ class TestProcess:
         terminal.expect("   Code: $")
         assert not terminal.echoes
         terminal.process.terminate()
-        terminal.expect(r"\nLeft before the end\. The same command goes on from where the number is then\.\n$")
+        terminal.expect(r"\nStopped before the end\. To continue, run the same command again\.\n$")
         assert terminal.end() == 143
         assert terminal.echoes
 
@@ -707,7 +711,7 @@ class TestProcess:
         terminal.answer("New PIN", PIN)
         sandbox.plan(Fault.delay_response(0.5), method="POST")
         terminal.answer("The same again", PIN)
-        terminal.expect("Registering, which may take two minutes.\n")
+        terminal.expect("Registering. This may take two minutes.\n")
         terminal.type(f"{WRONG}\n")
         assert terminal.end() == 0
         assert WRONG not in terminal.screen

@@ -23,10 +23,10 @@ def _handlers() -> Iterator[None]:
 def test_a_kill_is_a_ctrl_c_and_known_as_a_kill() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with ending_when_killed() as kill:
-        assert not kill.is_asked
+        assert not kill.is_set
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
-        assert kill.is_asked
+        assert kill.is_set
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
@@ -37,12 +37,12 @@ def test_where_ctrl_c_is_ignored_a_kill_is_what_it_was(monkeypatch: pytest.Monke
     with ending_when_killed() as kill:
         os.kill(os.getpid(), signal.SIGTERM)
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    assert (raised, kill.is_asked) == ([signal.SIGTERM], False)
+    assert (raised, kill.is_set) == ([signal.SIGTERM], False)
 
 
 def test_whoever_has_decided_about_kills_decides() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with ending_when_killed() as kill:
         os.kill(os.getpid(), signal.SIGTERM)
-    assert not kill.is_asked
+    assert not kill.is_set
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN

@@ -1,4 +1,4 @@
-"""What is said while a command waits to ask again."""
+"""What is said while a command waits."""
 
 import pytest
 
@@ -17,12 +17,12 @@ def planned(error: str, seconds: float) -> RetryPlanned:
 @pytest.mark.parametrize(
     ("error", "seconds", "line"),
     [
-        ("RateLimitError", 59.998, "throttled: the next try is in 60 s (Ctrl-C ends it)"),
-        ("TransportError", 1.3, "no answer: the next try is in 2 s"),
-        ("RequestTimeoutError", 9.9, "no answer in time: the next try is in 10 s"),
-        ("ServerError", 3600, "the API is in trouble: the next try is in 3,600 s (Ctrl-C ends it)"),
-        ("BadRequestError", 2, "refused for now: the next try is in 2 s"),
-        ("DecodeError", 2, "no answer that can be read: the next try is in 2 s"),
+        ("RateLimitError", 59.998, "throttled: next try in 60 s (Ctrl-C ends it)"),
+        ("TransportError", 1.3, "no response: next try in 2 s"),
+        ("RequestTimeoutError", 9.9, "no response in time: next try in 10 s"),
+        ("ServerError", 3600, "the API is in trouble: next try in 3,600 s (Ctrl-C ends it)"),
+        ("BadRequestError", 2, "rejected for now: next try in 2 s"),
+        ("DecodeError", 2, "invalid response: next try in 2 s"),
     ],
 )
 def test_a_wait_is_a_line(capsys: pytest.CaptureFixture[str], error: str, seconds: float, line: str) -> None:
@@ -31,9 +31,9 @@ def test_a_wait_is_a_line(capsys: pytest.CaptureFixture[str], error: str, second
 
 
 @pytest.mark.parametrize(("seconds", "more"), [(2.0, ""), (3899.0, " (Ctrl-C ends it)")])
-def test_a_wait_for_the_budget_is_a_line(capsys: pytest.CaptureFixture[str], seconds: float, more: str) -> None:
+def test_a_wait_for_the_quota_is_a_line(capsys: pytest.CaptureFixture[str], seconds: float, more: str) -> None:
     tell_wait(QuotaWaitStarted(node_id="1", seconds=seconds))
-    said = f"the calls that Meta allows in an hour are used: waiting for room, {seconds:,.0f} s at most{more}\n"
+    said = f"the hourly quota is used: waiting, {seconds:,.0f} s at most{more}\n"
     assert capsys.readouterr() == ("", said)
 
 

@@ -28,7 +28,7 @@ from rich.console import Console
 from wa_phone_async.cli import app
 from wa_phone_async.cli.commands import watch as watching
 from wa_phone_async.cli.connection import Connection
-from wa_phone_async.cli.terminal.changes import Account, JsonLines, TextLines
+from wa_phone_async.cli.terminal.changes import JsonChanges, TextChanges, WatchedAccount
 from wa_phone_async.cli.terminal.live import LiveTable, screen
 
 NOON = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
@@ -48,9 +48,9 @@ class Watched:
     seconds_left: float | None = None
 
 
-def account(refusal: str = "", **state: Any) -> Account:
+def account(rejection: str = "", **state: Any) -> WatchedAccount:
     watch: Any = Watched(**state)
-    return Account(watch, refusal=refusal)
+    return WatchedAccount(watch, rejection=rejection)
 
 
 def change(field: str, old: Any, new: Any, number: PhoneNumber = ACME, waba_id: str = SMALL_WABA) -> Change:
@@ -69,17 +69,17 @@ CHANGES = [
 ]
 ACCOUNTS = [
     account(known=(ACME,) * 1003, seen_at=NOON, seconds_left=44.2),
-    account(waba_id="100200300400250", known=(), seen_at=NOON, error=TransportError("no answer"), seconds_left=0.0),
+    account(waba_id="100200300400250", known=(), seen_at=NOON, error=TransportError("no response"), seconds_left=0.0),
     account(waba_id="100200300400000"),
-    account(refusal="Unsupported get request. There is no such object (HTTP 400, code 100/33)", waba_id="900"),
+    account(rejection="Unsupported get request. There is no such object (HTTP 400, code 100/33)", waba_id="900"),
 ]
 SCREENS = {
     60: """\
 WABA             NUMBERS  STATE
-100200300400003    1,003  seen 12:00:05 UTC; again in 45 s
-100200300400250        0  no answer; looking
-100200300400000           looking for the first time
-900                       refused: Unsupported get request.
+100200300400003    1,003  seen 12:00:05 UTC; next in 45 s
+100200300400250        0  no response; polling
+100200300400000           first poll
+900                       rejected: Unsupported get request.
                           There is no such object (HTTP 400,
                           code 100/33)
 
@@ -104,10 +104,10 @@ SEEN      NUMBER AND CHANGE
 """,
     80: """\
 WABA             NUMBERS  STATE
-100200300400003    1,003  seen 12:00:05 UTC; again in 45 s
-100200300400250        0  no answer; looking
-100200300400000           looking for the first time
-900                       refused: Unsupported get request. There is no such
+100200300400003    1,003  seen 12:00:05 UTC; next in 45 s
+100200300400250        0  no response; polling
+100200300400000           first poll
+900                       rejected: Unsupported get request. There is no such
                           object (HTTP 400, code 100/33)
 
 SEEN      WABA             NUMBER            CHANGE
@@ -128,10 +128,10 @@ SEEN      WABA             NUMBER            CHANGE
 """,
     120: """\
 WABA             NUMBERS  STATE
-100200300400003    1,003  seen 12:00:05 UTC; again in 45 s
-100200300400250        0  no answer; looking
-100200300400000           looking for the first time
-900                       refused: Unsupported get request. There is no such object (HTTP 400, code 100/33)
+100200300400003    1,003  seen 12:00:05 UTC; next in 45 s
+100200300400250        0  no response; polling
+100200300400000           first poll
+900                       rejected: Unsupported get request. There is no such object (HTTP 400, code 100/33)
 
 SEEN      WABA             NUMBER            CHANGE
 12:00:05  100200300400003  +55 21 2035-5558  status PENDING -> CONNECTED
@@ -146,14 +146,14 @@ SEEN      WABA             NUMBER            CHANGE
 }
 ONE = """\
 WABA             NUMBERS  STATE
-100200300400003        1  seen 12:00:05 UTC; looking
+100200300400003        1  seen 12:00:05 UTC; polling
 
 SEEN      NUMBER            CHANGE
 12:00:05  +55 21 2035-5558  status PENDING -> CONNECTED
 """
 
 
-def drawn(accounts: list[Account], changes: list[Change], *, width: int = 80, **options: Any) -> str:
+def drawn(accounts: list[WatchedAccount], changes: list[Change], *, width: int = 80, **options: Any) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, highlight=False, markup=False, emoji=False, **options)
     console.print(screen(accounts, changes, width=width))
@@ -179,9 +179,7 @@ class TestScreen:
         assert drawn([account(known=(ACME,), seen_at=NOON, seconds_left=0.0)], CHANGES[:1]) == ONE
 
     def test_without_changes_there_is_no_table_of_them(self) -> None:
-        assert drawn([account()], []) == (
-            "WABA             NUMBERS  STATE\n100200300400003           looking for the first time\n"
-        )
+        assert drawn([account()], []) == ("WABA             NUMBERS  STATE\n100200300400003           first poll\n")
 
     def test_colours_are_those_of_values(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("NO_COLOR", raising=False)
@@ -193,9 +191,9 @@ class TestScreen:
 
 class TestLines:
     def test_for_people(self, capsys: pytest.CaptureFixture[str]) -> None:
-        with TextLines([account(), account()]) as lines:
+        with TextChanges([account(), account()]) as lines:
             for seen in CHANGES:
-                lines.change(seen)
+                lines.show(seen)
         place = "2026-11-22T12:00:05Z 100200300400003 300000001000001"
         out, err = capsys.readouterr()
         assert err == "watching 2 accounts; Ctrl-C ends it\n"
@@ -211,9 +209,9 @@ class TestLines:
         ]
 
     def test_for_programs(self, capsys: pytest.CaptureFixture[str]) -> None:
-        with JsonLines([account()]) as lines:
+        with JsonChanges([account()]) as lines:
             for seen in CHANGES:
-                lines.change(seen)
+                lines.show(seen)
         out, err = capsys.readouterr()
         assert err == "watching 1 account; Ctrl-C ends it\n"
         assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", out)
@@ -237,12 +235,14 @@ class TestLines:
 
     def test_what_fails_for_now_is_said_once_and_so_is_its_end(self, capsys: pytest.CaptureFixture[str]) -> None:
         troubled = Watched()
-        accounts: Any = [Account(troubled), Account(Watched(waba_id=OTHER_WABA))]  # type: ignore[arg-type]  # like one
-        lines = TextLines(accounts)
-        for error in (None, TransportError("no answer"), RateLimitError("wait", http_status=400), None, None):
+        accounts: Any = [WatchedAccount(troubled), WatchedAccount(Watched(waba_id=OTHER_WABA))]  # type: ignore[arg-type]  # like one
+        lines = TextChanges(accounts)
+        for error in (None, TransportError("no response"), RateLimitError("wait", http_status=400), None, None):
             troubled.error = error
-            lines.draw()
-        assert capsys.readouterr().err == (f"wa-phone: {SMALL_WABA}: no answer; it goes on\n{SMALL_WABA}: seen again\n")
+            lines.refresh()
+        assert capsys.readouterr().err == (
+            f"wa-phone: {SMALL_WABA}: no response; it stays watched\n{SMALL_WABA}: polled again\n"
+        )
 
 
 Watching = Callable[..., tuple[int, str, str]]
@@ -287,7 +287,7 @@ class TestCommand:
         assert err == f"watching 1 account; Ctrl-C ends it\n{len(lines)} changes, {calls} calls\n"
         assert 10 < calls < 40
 
-    def test_a_refused_account_is_said_and_the_others_go_on(self, watch: Watching) -> None:
+    def test_a_rejected_account_is_said_and_the_others_stay_watched(self, watch: Watching) -> None:
         status, out, err = watch(SMALL_WABA, OTHER_WABA, LARGE_WABA, SMALL_WABA, form="jsonl")
         assert status == 1
         assert {json.loads(line)["waba_id"] for line in out.splitlines()} == {SMALL_WABA}
@@ -295,7 +295,7 @@ class TestCommand:
         assert "\nwa-phone: 900: Unsupported get request." in err
         assert "changes of 3 accounts, " in err
 
-    def test_an_account_alone_that_is_refused_ends_it(self, watch: Watching) -> None:
+    def test_an_account_alone_that_is_rejected_ends_it(self, watch: Watching) -> None:
         with pytest.raises(Exception, match="Unsupported get request"):
             watch(OTHER_WABA)
 
@@ -311,8 +311,8 @@ class TestCommand:
         first, second, third, last = err.splitlines()
         assert first == "watching 1 account; Ctrl-C ends it"
         assert second.startswith(f"wa-phone: {SMALL_WABA}: (#80008) A planned error")
-        assert second.endswith("; it goes on")
-        assert third == f"{SMALL_WABA}: seen again"
+        assert second.endswith("; it stays watched")
+        assert third == f"{SMALL_WABA}: polled again"
         assert re.fullmatch(r"0 changes, \d+ calls", last)
 
     def test_when_it_is_cancelled_it_says_what_it_saw(
@@ -377,10 +377,10 @@ class TestTerminal:
         assert len(frames) > 100
         assert {len(without_colour(frame).splitlines()) for frame in frames[1:]} == {24}
         text = without_colour(left)
-        text = re.sub(r"again in \d+ s", "again in 7 s", re.sub(r"\d\d:\d\d:\d\d", "12:00:05", text))
+        text = re.sub(r"next in \d+ s", "next in 7 s", re.sub(r"\d\d:\d\d:\d\d", "12:00:05", text))
         assert [line.rstrip() for line in text.strip().splitlines()] == [
             "WABA             NUMBERS  STATE",
-            "100200300400003        3  seen 12:00:05 UTC; again in 7 s",
+            "100200300400003        3  seen 12:00:05 UTC; next in 7 s",
             "",
             "SEEN      NUMBER            CHANGE",
             "12:00:05  +55 21 2035-5558  host_platform NOT_APPLICABLE -> CLOUD_API",
@@ -397,14 +397,14 @@ class TestTerminal:
         seen, _, left = terminal.getvalue().partition(TO_FIRST_SCREEN)
         assert [shown.count("->") for shown in (seen.split("\x1b[H")[-1], left)] == [3, 3]
 
-    def test_a_refusal_stands_in_it_and_is_said_when_it_is_left(self, watch: Watching, terminal: Screen) -> None:
+    def test_a_rejection_stands_in_it_and_is_said_when_it_is_left(self, watch: Watching, terminal: Screen) -> None:
         status, _, err = watch(SMALL_WABA, OTHER_WABA, total_timeout=100.0)
         said, summary = err.splitlines()
         assert status == 1
         assert said.startswith("wa-phone: 900: Unsupported get request.")
         assert "calls" in summary
         assert "wa-phone:" not in terminal.getvalue()
-        assert "refused: Unsupported get request." in terminal.getvalue()
+        assert "rejected: Unsupported get request." in terminal.getvalue()
 
     def test_it_gives_stderr_back_where_the_terminal_was_closed(
         self, terminal: Screen, monkeypatch: pytest.MonkeyPatch

@@ -72,7 +72,7 @@ class Terminal:
         """End it by Ctrl-C, typed as it is, or by a kill."""
         if way == "Ctrl-C":
             self.type("\x03")
-            self.expect(r"(?m)^Left before the end\. The same command goes on from where the number is then\.\n$")
+            self.expect(r"(?m)^Stopped before the end\. To continue, run the same command again\.\n$")
             assert self.end() == 130
         else:
             self.process.kill()

@@ -1,29 +1,27 @@
-"""The command line `wa-phone`, installed with the extra `cli`: one file for each command, and what they share.
+"""The command line `wa-phone`. The extra `cli` installs what it needs.
 
-    app.py          the commands together, and how a run ends: exit status, errors
-    listing.py      wa-phone list
-    creating.py     wa-phone create
-    onboarding.py   wa-phone onboard
-    watching.py     wa-phone watch
-    exporting.py    wa-phone export
-    serving.py      wa-phone sandbox
-    completion.py   wa-phone completion
-    connection.py   the options that say where a command runs, and the client made of them
-    help.py         how --help looks
-    output.py       stdout and stderr: what may be written to a terminal
-    formats.py      phone numbers as JSON, JSON Lines and CSV
-    table.py        phone numbers as a table that fits its terminal
-    changes.py      changes as lines
-    live.py         changes on a terminal
-    redrawing.py    what is drawn again in its place on a terminal
-    steps.py        which step a number takes next
-    walk.py         the steps of a number, with a person beside
-    prompting.py    answers that nobody may see
-    patience.py     why a command stands still
-    ids.py          ids out of a file or a pipe
-    progress.py     how far an export has come
-    stopping.py     Ctrl-C and kills, for work that has to be ended in order
+    app.py                the commands together; how a run ends
+    connection.py         options that say where a command runs, and the client for them
+    options.py            what other options of several commands mean
+    errors.py             an error as a sentence and an exit status
+    onboarding_dialog.py  the dialog of `wa-phone onboard`
+    cluster.py            the part of `wa-phone export` that runs on a Dask cluster
+    commands/             one module for each command
+    terminal/             what is printed and read:
+        output.py         stdout and stderr, and what may be written to a terminal
+        help.py           the layout of --help
+        formats.py        phone numbers for programs
+        table.py          phone numbers as a table
+        changes.py        changes as lines
+        live.py           changes as a view that fills the screen
+        progress.py       the progress of an export
+        redraw.py         a line that is drawn again in its place
+        waits.py          why a command waits
+        stdin.py          lines of standard input
+        ids.py            account ids from a file or a pipe
+        prompt.py         prompts for secrets
+        stopping.py       Ctrl-C and SIGTERM
 
-It is built on the front door of the library alone. A new command is a function in a file of its own, registered in
-`app.py`; it writes its data with `output`, and raises what goes wrong.
+To add a command, write a function in a module of `commands/`, and add it to the table in `app.py`. A command writes its
+data with `output.write`, and raises its errors.
 """

@@ -1,4 +1,4 @@
-"""The commands together, and how a run of one ends."""
+"""The commands together, and how a run ends."""
 
 from __future__ import annotations
 
@@ -26,16 +26,26 @@ from .terminal.output import complain, drop_stdout, tell
 from .terminal.stopping import ending_when_killed
 
 HELP: Final = """\
-Phone numbers of WhatsApp Business Accounts (WABA), through Meta's Graph API.
+Manage the phone numbers of WhatsApp Business Accounts (WABA) through Meta's Graph API.
 
-The access token is read from WA_ACCESS_TOKEN or --token-file, never from an argument. With --sandbox, commands run
-against an embedded Graph API with invented accounts: try them there.
+To try a command, add --sandbox: it then uses an embedded Graph API with invented accounts, and needs no token.
 
-Data goes to stdout, all else to stderr. The exit status is 0; 1 when the API refused or was not reached; 2 for misuse;
-3 when some accounts of an export failed; 130 for Ctrl-C; 143 for a kill that left time to end in order.
+To use your own accounts, export your access token as WA_ACCESS_TOKEN, or give its file with --token-file. The token is
+never an argument: other users of the machine can read arguments.
 
-Colours and views that are drawn anew are for terminals: a pipe gets plain lines. So does a terminal where NO_COLOR is
-set, or TERM is dumb. COLUMNS sets the width. A shell completes all this after "wa-phone completion".
+Data goes to stdout, and messages go to stderr. The exit status tells how a command ended:
+
+```text
+  0  success
+  1  the API rejected a request, or did not respond
+  2  an argument is wrong, and nothing was sent
+  3  some accounts of an export failed
+130  Ctrl-C
+143  a kill (SIGTERM); the command ended in order
+```
+
+Colours and full-screen views are for terminals. You get plain lines in a pipe, with NO_COLOR, and with TERM=dumb.
+COLUMNS sets the width.
 """
 
 EXAMPLES: Final = """\
@@ -64,10 +74,13 @@ app: Final = App(
     suppress_keyboard_interrupt=False,
     result_action="return_value",
 )
-for _flag, _what in (("--help", "Show this help."), ("--version", "Show the version.")):
+for _flag, _what in (
+    ("--help", "Show help."),
+    ("--version", "Show the version."),
+):
     app[_flag].group, app[_flag].help = "Options", _what
 
-COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # in the order in which --help lists them
+COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # --help lists them in this order
     ("list", listing.list_numbers, listing.USAGE, listing.EXAMPLES),
     ("create", creating.create_number, creating.USAGE, creating.EXAMPLES),
     ("onboard", onboarding.onboard_number, onboarding.USAGE, onboarding.EXAMPLES),
@@ -81,17 +94,17 @@ for _place, (_name, _command, _usage, _examples) in enumerate(COMMANDS):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command to its end.
+    """Run a command.
 
     Args:
-        arguments: What follows `wa-phone` on the command line.
+        arguments: The arguments after `wa-phone`.
 
     Returns:
         The exit status.
     """
     with ending_when_killed() as kill:
         status = _run(arguments)
-    return TERMINATED if kill.is_asked and status == INTERRUPTED else status
+    return TERMINATED if kill.is_set and status == INTERRUPTED else status
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -103,11 +116,11 @@ def _run(arguments: Sequence[str]) -> int:
             return status or 0
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader has seen enough, which is no failure
+    except BrokenPipeError:  # the reader has left, as `head` does; that is no failure
         drop_stdout()
         return 0
-    except Exception as error:  # noqa: BLE001 - people get a sentence, whatever it is
-        # What was misused is in the sentence; a traceback would add nothing but every argument, a secret perhaps.
+    except Exception as error:  # noqa: BLE001 - people get a sentence for every error
+        # The sentence says which argument is wrong. A traceback would only add all arguments, and one may be a secret.
         if "--debug" in arguments and not isinstance(error, CycloptsError):
             traceback.print_exception(error)
         complain(sentence(error))
@@ -117,12 +130,12 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _with_command_first(arguments: Sequence[str]) -> Sequence[str]:
-    """The same without a `--debug` before the command, which people try there; `_run` heeds it anywhere."""
+    """Drop `--debug` before the command: people try it there, and `_run` finds it anywhere."""
     return list(itertools.dropwhile(lambda argument: argument == "--debug", arguments))
 
 
 class _ToStderr(logging.Handler):
-    """Shows what the library logs as this command's own lines."""
+    """Shows the warnings of the library as messages of the command."""
 
     def emit(self, record: logging.LogRecord) -> None:
         complain(record.getMessage())

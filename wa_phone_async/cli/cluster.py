@@ -1,4 +1,4 @@
-"""An export whose accounts are listed by the workers of a Dask cluster."""
+"""The part of an export that runs on a Dask cluster: its workers list the accounts."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ _CHUNK: Final = 200  # accounts in a task
 async def list_on_cluster(
     address: str, ids_until: Callable[[Stop], AsyncGenerator[str]], how: Any, job: Job, progress: Progress
 ) -> bool:
-    """Let the workers list what remains to be listed, and say whether that was all of it.
+    """Let the workers of a cluster list the remaining accounts.
 
     Args:
-        address: The scheduler's.
-        ids_until: Gives the ids of the accounts, until it is asked to stop.
-        how: What the listings are asked for, as for `client.list_many`.
-        job: Where the parts go.
-        progress: Told how far it is.
+        address: The address of the scheduler.
+        ids_until: Yields the ids of the accounts until the stop is set.
+        how: The options of the listings, as for `client.list_many`.
+        job: The export. It adopts the parts that the workers write.
+        progress: Counts what the workers have done.
+
+    Returns:
+        Whether it came to the end of the accounts.
 
     Raises:
         InvalidArgumentError: The extra is not installed.
@@ -54,4 +57,4 @@ async def list_on_cluster(
                 for listing in chunk.failed:
                     await job.add(listing)
                     progress.listed(listing)
-    return not stop.is_asked
+    return not stop.is_set

@@ -1,4 +1,4 @@
-"""Where a command runs: the options that all commands share, and the client that is made of them."""
+"""Where a command runs: the options that commands share, and the client for them."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ GROUP: Final = Group("Connection", sort_key=2)
 @Parameter(name="*", group=GROUP, negative=(), show_default=False)
 @attrs.frozen(kw_only=True)
 class Connection:
-    """Options that say where a command runs, and as whom."""
+    """The options that say where a command runs, and with which token."""
 
     sandbox: Annotated[
-        bool, Parameter(help="Run against an embedded Graph API with invented accounts: no token, no network.")
+        bool, Parameter(help="Use an embedded Graph API with invented accounts: no token, no network.")
     ] = False
     token_file: Annotated[
         Path | None,
-        Parameter(help="File that holds the access token. [env, the token itself: WA_ACCESS_TOKEN]", metavar="FILE"),
+        Parameter(help="File with your access token. Default: the token in WA_ACCESS_TOKEN.", metavar="FILE"),
     ] = None
     app_secret_file: Annotated[
         Path | None,
         Parameter(
-            help="File that holds the app secret, with which calls carry appsecret_proof. "
-            "[env, the secret itself: WA_APP_SECRET]",
+            help="File with your app secret, for apps that require appsecret_proof. "
+            "Default: the secret in WA_APP_SECRET, if it is set.",
             metavar="FILE",
         ),
     ] = None
@@ -48,29 +48,29 @@ class Connection:
     ] = None
     base_url: Annotated[
         str | None,
-        Parameter(help="Where the API lives. [env: WA_BASE_URL; default: https://graph.facebook.com]", metavar="URL"),
+        Parameter(help="Address of the API. [env: WA_BASE_URL; default: https://graph.facebook.com]", metavar="URL"),
     ] = None
-    debug: Annotated[bool, Parameter(help="Show a traceback with an error.")] = False
+    debug: Annotated[bool, Parameter(help="Show the traceback of an error.")] = False
 
 
 HERE: Final = Connection()
-"""The options as they are where none is given."""
+"""The default: no option is given."""
 
 
 @attrs.define
 class Link:
-    """A client, and the calls that it made."""
+    """An open client, and what is known about its other end."""
 
     client: PhoneNumberClient
     calls: int = 0
-    """How many requests were sent, repeated ones included."""
+    """How many requests were sent, retries included."""
     business_id: str = ""
-    """The business whose accounts are there to be tried, in a sandbox."""
+    """The business of the sandbox; empty without `--sandbox`."""
     sandbox: Sandbox | None = None
-    """The sandbox itself, with `--sandbox`."""
+    """The sandbox; `None` without `--sandbox`."""
 
-    def hear(self, event: Event) -> None:
-        """Something happened to a call."""
+    def count(self, event: Event) -> None:
+        """Count the requests of a call that has ended."""
         if isinstance(event, CallFinished):
             self.calls += event.attempts
 
@@ -79,13 +79,13 @@ class Link:
 async def connect(
     connection: Connection, retry: RetryPolicy | None = None, *, others_call: bool = False, shows_waits: bool = False
 ) -> AsyncGenerator[Link]:
-    """Open a client as the options and the environment say; with `--sandbox`, to a sandbox of its own.
+    """Open a client for the options and the environment. With `--sandbox`, start a sandbox for it.
 
     Args:
         connection: The options.
-        retry: How patient it is.
-        others_call: Whether it makes no calls itself, so that it needs no token.
-        shows_waits: Whether the command shows by itself that calls wait; otherwise a line on stderr says so.
+        retry: The client's retry policy; `None` is the client's default.
+        others_call: Whether other processes make all calls. The client then needs no token.
+        shows_waits: Whether the command itself shows that calls wait. Otherwise a line on stderr says so.
 
     Raises:
         InvalidArgumentError: There is no token, or an option is wrong.
@@ -105,11 +105,11 @@ async def connect(
             app_secret = _read_app_secret(connection)
             base_url = connection.base_url or os.environ.get("WA_BASE_URL", "")
         given = {"api_version": connection.api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
-        settings: Any = {name: value for name, value in given.items() if value}  # the others are the client's to choose
+        settings: Any = {name: value for name, value in given.items() if value}  # the client has defaults
         with _named_by_source(connection):
             client = PhoneNumberClient(token, app_secret=app_secret, retry=retry, **settings)
         link = Link(await stack.enter_async_context(client), business_id=business_id, sandbox=sandbox)
-        client.subscribe(link.hear)
+        client.subscribe(link.count)
         if not shows_waits:
             client.subscribe(tell_wait)
         yield link
@@ -154,7 +154,7 @@ def _read_app_secret(connection: Connection) -> str | None:
 
 
 def _read_secret(option: str, file: Path) -> str:
-    """What the file holds, without the line break at its end."""
+    """Read a secret from its file, without the line break at its end."""
     secret = ""
     try:
         secret = file.read_text(encoding="utf-8").strip()
@@ -170,7 +170,7 @@ def _read_secret(option: str, file: Path) -> str:
 
 
 def _file_option(option: str, file: Path | None) -> str:
-    """An option with its file, or without where that may be the secret itself, given in the place of its file."""
+    """Name an option and its file. Without the file if it may be the secret itself, given in the place of its file."""
     if file is None:
         return ""
     return option if re.match(r"EAA|[\w|-]{20,}$", str(file)) else f"{option} {file}"

@@ -1,7 +1,7 @@
-"""The way of one number from the account's list to its approved name, step by step, with a person beside.
+"""The dialog that brings one number from the account's list to its approved name.
 
-`next_step` says which step comes next, from what the API reports. The steps here say where it is, ask for what only a
-person knows, and write each thing once: a code or a PIN that is refused is asked for again, and never sent again.
+`next_step` decides which step comes next, from what the API reports. Each step here says what it does, reads what only
+the person knows, and sends it once. The person is prompted for another code or PIN if the API rejects one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .terminal.output import broken, printable, tell, terminal_width
 from .terminal.prompt import NoInputError, Prompt
 
 _SETTLING_SECONDS: Final = 15.0
-"""How long it looks whether a write happened whose answer was lost, and the seconds between two looks."""
+"""How long it polls to see whether a write has happened after its response was lost."""
 _SETTLING_INTERVAL: Final = 2.0
 
 _REVIEW_INTERVAL: Final = 60.0
@@ -41,33 +41,32 @@ _SANDBOX_INTERVAL: Final = 1.0
 _SANDBOX_REVIEW_SECONDS: Final = 3.0
 
 _INDENT: Final = "   "
-_CAME: Final[Mapping[str, str]] = {
+_OUTCOMES: Final[Mapping[str, str]] = {
     "created": "created",
-    "found": "it is there already",
-    "recovered": "created, although the answer was lost",
+    "found": "already in the account",
+    "recovered": "created, although the response was lost",
 }
-_HEADS: Final[Mapping[Step, str]] = {
+_TITLES: Final[Mapping[Step, str]] = {
     Step.VERIFY: "2. The code",
     Step.REGISTER: "3. The PIN",
     Step.REVIEW: "4. The name",
 }
-_PASSED: Final[Mapping[Step, str]] = {
+_DONE: Final[Mapping[Step, str]] = {
     Step.VERIFY: "The number is verified.",
     Step.REGISTER: "The number is registered.",
     Step.REVIEW: "Approved: the number is ready.",
 }
-_PIN_WANTED: Final[Mapping[bool | None, str]] = {
-    True: "Type the 6 digits of two-step verification that this number has. They are not shown.",
-    False: "This number has none. Choose 6 digits and keep them, since two-step verification asks for them from now "
-    "on. They are not shown.",
-    None: "Type the 6 digits of two-step verification. Where the number has none, choose them, and keep them. They are "
-    "not shown.",
+_PIN_PROMPTS: Final[Mapping[bool | None, str]] = {
+    True: "Type the 6 digits of this number's two-step verification.",
+    False: "This number has none. Choose 6 digits and keep them: two-step verification needs them from now on.",
+    None: "Type the 6 digits of this number's two-step verification. If it has none, choose 6 digits and keep them.",
 }
+"""What to type, by whether the number has a PIN; `None` if the API does not say."""
 
 
 @attrs.frozen(kw_only=True)
-class Wanted:
-    """The number that is to be brought on its way, and how."""
+class NumberToOnboard:
+    """A number, and how to onboard it."""
 
     waba_id: str
     phone_number: str
@@ -76,19 +75,19 @@ class Wanted:
     code_method: Literal["SMS", "VOICE"]
     language: str
     waits: bool
-    """Whether for the name's review too."""
+    """Whether to wait for the review of the name, too."""
 
 
-class Walk:
-    """The way of one number.
+class OnboardingDialog:
+    """The steps of one number.
 
     Args:
         link: The client, and the sandbox if there is one.
-        wanted: What to do.
-        prompt: Asks the person who knows the code and the PIN.
+        wanted: The number.
+        prompt: Reads the code and the PIN.
     """
 
-    def __init__(self, link: Link, wanted: Wanted, prompt: Prompt) -> None:
+    def __init__(self, link: Link, wanted: NumberToOnboard, prompt: Prompt) -> None:
         self._client = link.client
         self._sandbox = link.sandbox
         self._wanted = wanted
@@ -97,35 +96,40 @@ class Walk:
         self._was_created = False
         self._confirmed = set[Step]()
         self._told = set[Step]()
-        self._ways: dict[Step, Callable[[PhoneNumber], Awaitable[PhoneNumber]]] = {
+        self._steps: dict[Step, Callable[[PhoneNumber], Awaitable[PhoneNumber]]] = {
             Step.VERIFY: self._verify,
             Step.REGISTER: self._register,
         }
         if wanted.waits:
-            self._ways[Step.REVIEW] = self._wait
+            self._steps[Step.REVIEW] = self._wait
 
     async def run(self) -> PhoneNumber:
-        """Walk to the end, and give the number as it is there.
+        """Take all steps that the number still needs.
+
+        Returns:
+            The number as it was read last.
 
         Raises:
-            NoInputError: Nobody answers.
-            WaitError: The number is in a state that is final.
-            WaPhoneError: A step was refused, or its answer was lost and looking did not tell.
+            NoInputError: Nobody typed the code or the PIN, or it was invalid.
+            WaitError: The number is in a final state.
+            WaPhoneError: The API rejected a step. Or a response was lost, and polling did not show what had happened.
         """
         number = await self._ensure()
-        while way := self._ways.get(step := next_step(number, self._confirmed)):
-            self._tell_passed(before=step)
-            number = await way(number)
+        # The state of the number alone decides about the next step. So any run can continue what another one has
+        # begun, and a step that somebody else takes meanwhile is skipped.
+        while take := self._steps.get(step := next_step(number, self._confirmed)):
+            self._tell_done(before=step)
+            number = await take(number)
         if step is Step.STOP:
-            text = f"{number.id} gets no further: {_reasons(number)}"
+            text = f"{number.id} cannot become ready: {_reasons(number)}"
             raise WaitError(text, phone_number_id=number.id, last_seen=number)
-        self._tell_passed(before=step)
+        self._tell_done(before=step)
         if step is Step.REVIEW:
             shown_by = f"wa-phone watch {self._wanted.waba_id} shows when that changes."
             self._tell_at(Step.REVIEW, f"So far the number is {_reasons(number)}. {shown_by}")
         return number
 
-    # The steps, each from a number as it was read last to what is read of it afterwards
+    # The steps. Each takes the number as it was read last, and returns what it has read since.
 
     async def _ensure(self) -> PhoneNumber:
         wanted = self._wanted
@@ -138,66 +142,71 @@ class Walk:
         )
         number, self._was_created = ensured.phone_number, ensured.outcome != "found"
         self._id = number.id
-        _tell(f"1. The number: {_CAME[ensured.outcome]}, with the id {number.id}.", indent="")
+        _tell(f"1. The number: {_OUTCOMES[ensured.outcome]}, with the id {number.id}.", indent="")
         if number.verified_name not in {None, wanted.verified_name}:
-            _tell(f"It keeps the name that it has: {number.verified_name}")
+            _tell(f"It keeps its name: {number.verified_name}")
         return number
 
     async def _verify(self, _: PhoneNumber) -> PhoneNumber:
-        """Have a code sent, unless one may be on its way since an earlier run, and take the one that came."""
+        """Verify the number with the code that it gets.
+
+        Meta limits how often codes are sent. So only a number that this run has created gets one at once. Any other
+        number may have got one in an earlier run.
+        """
         if self._was_created:
-            self._was_created = False  # so that no code is sent again without being asked for
+            self._was_created = False
             await self._request_code()
-            _tell("Type it, which is not shown. Enter alone sends another one.")
+            _tell("Type it; it is not shown. Press Enter alone to send another one.")
         else:
-            self._tell_at(Step.VERIFY, "If one has come, type it, which is not shown. Enter alone sends a new one.")
+            text = "If you have received one, type it; it is not shown. Press Enter alone to send a new one."
+            self._tell_at(Step.VERIFY, text)
         while True:
             try:
-                await self._client.verify_code(self._id, await self._ask_code(), waba_id=self._wanted.waba_id)
+                await self._client.verify_code(self._id, await self._read_code(), waba_id=self._wanted.waba_id)
             except OutcomeUnknownError as error:
                 return await self._settle(Step.VERIFY, error)
             except GraphAPIError as error:
-                if not self._may_ask_again(error, WRONG_CODE):
+                if not self._may_retype(error, WRONG_CODE):
                     raise
                 _tell(sentence(error))
-                _tell("Meta counts wrong codes. Look at it again; Enter alone sends a new one.")
+                _tell("Meta counts wrong codes. Check it and type it again, or press Enter alone to send a new one.")
             else:
                 return await self._confirm(Step.VERIFY)
 
     async def _register(self, number: PhoneNumber) -> PhoneNumber:
-        """Register with the PIN that the number has, or with a new one."""
+        """Register the number with the PIN that it has, or with a new one."""
         has_pin = number.is_pin_enabled
-        self._tell_at(Step.REGISTER, _PIN_WANTED[has_pin])
+        self._tell_at(Step.REGISTER, f"{_PIN_PROMPTS[has_pin]} They are not shown.")
         while True:
             try:
                 await self._client.register(
-                    self._id, pin=await self._ask_pin(is_new=not has_pin), waba_id=self._wanted.waba_id
+                    self._id, pin=await self._read_pin(is_new=not has_pin), waba_id=self._wanted.waba_id
                 )
             except OutcomeUnknownError as error:
                 return await self._settle(Step.REGISTER, error)
             except GraphAPIError as error:
-                if not self._may_ask_again(error, WRONG_PIN):
+                if not self._may_retype(error, WRONG_PIN):
                     raise
                 _tell(sentence(error))
-                _tell("Meta counts wrong PINs. Type the one that this number has; WhatsApp Manager can reset it.")
-                has_pin = True
+                _tell("Meta counts wrong PINs. Type the PIN of this number. You can reset it in WhatsApp Manager.")
+                has_pin = True  # whatever the API said: only such a number can have a wrong one
             else:
                 return await self._confirm(Step.REGISTER)
 
     async def _wait(self, number: PhoneNumber) -> PhoneNumber:
         """Wait until Meta has approved the name."""
-        left = "Ctrl-C leaves, and the same command looks again."
-        self._tell_at(Step.REVIEW, f"So far the number is {_reasons(number)}. {left}")
+        leave = "You can leave with Ctrl-C, and run the same command again later."
+        self._tell_at(Step.REVIEW, f"So far the number is {_reasons(number)}. {leave}")
         interval = _REVIEW_INTERVAL
         if self._sandbox is not None:
-            _tell("The sandbox plays Meta, which approves it in a moment.")
+            _tell("The sandbox plays Meta, and approves it in a moment.")
             self._sandbox.schedule(_SANDBOX_REVIEW_SECONDS, self._sandbox.approve_name, self._id)
             interval = _SANDBOX_INTERVAL
         number = await self._client.wait_until(self._id, is_ready, interval=interval, waba_id=self._wanted.waba_id)
-        self._tell_at(Step.REVIEW, _PASSED[Step.REVIEW])
+        self._tell_at(Step.REVIEW, _DONE[Step.REVIEW])
         return number
 
-    # What a step is made of
+    # The parts of a step
 
     async def _request_code(self) -> None:
         wanted = self._wanted
@@ -207,49 +216,53 @@ class Walk:
                 self._id, code_method=wanted.code_method, language=wanted.language, waba_id=wanted.waba_id
             )
         except OutcomeUnknownError as error:
-            text = f"Whether one was sent by {way} is unknown ({error.reason}): wait for it before you want another."
+            text = f"One may have been sent by {way}: the response was lost ({error.reason}). Wait for it a while."
             self._tell_at(Step.VERIFY, text)
         else:
             self._tell_at(Step.VERIFY, f"One was sent by {way}.")
         for code in self._sandbox.inbox[-1:] if self._sandbox is not None else ():
             _tell(f"The sandbox plays the phone, which shows: {code.code}")
 
-    async def _ask_code(self) -> str:
-        while not re.fullmatch(r"[0-9]{3}-?[0-9]{3}", code := await self._ask("Code")):
+    async def _read_code(self) -> str:
+        # The form is checked here, since Meta would count a typing error as a wrong code.
+        while not re.fullmatch(r"[0-9]{3}-?[0-9]{3}", code := await self._read("Code")):
             if code:
-                self._mend("A code has 6 digits, such as 123-830")
+                self._reject("A code has 6 digits, such as 123-830")
             else:
                 await self._request_code()
         return code
 
-    async def _ask_pin(self, *, is_new: bool) -> str:
-        """The PIN; a new one twice where a person types it, since nobody sees what was mistyped."""
+    async def _read_pin(self, *, is_new: bool) -> str:
+        """Read a PIN. A person types a new one twice, since a typing error is not to be seen."""
         while True:
-            pin = await self._ask("New PIN" if is_new else "PIN")
+            pin = await self._read("New PIN" if is_new else "PIN")
             if not re.fullmatch(r"[0-9]{6}", pin):
-                self._mend("A PIN has 6 digits")
-            elif is_new and self._prompt.is_terminal and pin != await self._ask("The same again"):
-                self._mend("These two differ")
+                self._reject("A PIN has 6 digits")
+            elif is_new and self._prompt.is_terminal and pin != await self._read("The same again"):
+                self._reject("These two differ")
             else:
-                _tell("Registering, which may take two minutes.")
+                _tell("Registering. This may take two minutes.")
                 return pin
 
-    async def _ask(self, what: str) -> str:
+    async def _read(self, what: str) -> str:
         return await self._prompt.read(f"{_INDENT}{what}: ")
 
-    def _mend(self, text: str) -> None:
-        """Say what is wrong with an answer; where no person is there, that ends it."""
+    def _reject(self, text: str) -> None:
+        """Say why an input is invalid. In a pipe nobody can type another one, so that ends the dialog."""
         if not self._prompt.is_terminal:
             raise NoInputError(f"{text}: nothing was sent")
         _tell(f"{text}: nothing was sent.")
 
-    def _may_ask_again(self, error: GraphAPIError, wrong: int) -> bool:
-        """Whether only the answer was wrong, and a person may give another one at once."""
+    def _may_retype(self, error: GraphAPIError, wrong: int) -> bool:
+        """Whether the API rejected only the input, and a person may type another one at once."""
         return error.code == wrong and error.retry_after is None and self._prompt.is_terminal
 
     async def _settle(self, step: Step, error: OutcomeUnknownError) -> PhoneNumber:
-        """Look whether a write happened whose answer was lost. Where it did not, the person decides about another."""
-        _tell(f"The answer was lost ({error.reason}). Looking at {error.field}, which tells what happened.")
+        """Poll to see whether a write has happened after its response was lost.
+
+        It is never sent again from here. If it has not happened in time, it still may: the person decides.
+        """
+        _tell(f"The response was lost ({error.reason}). Polling {error.field} to see what has happened.")
         try:
             number = await self._client.wait_until(
                 self._id,
@@ -261,32 +274,33 @@ class Walk:
         except WaitTimeoutError as late:
             if late.last_seen is None or not self._prompt.is_terminal:
                 raise error from late
-            _tell("It has not happened so far, and it may still be under way: wait a little, or leave with Ctrl-C.")
+            _tell("It has not happened so far, but it still may. Wait a little, or leave with Ctrl-C.")
             return late.last_seen
-        self._tell_at(step, _PASSED[step])
+        self._tell_at(step, _DONE[step])
         return number
 
     async def _confirm(self, step: Step) -> PhoneNumber:
-        """Go on from what is read now, and from what the API has just confirmed."""
+        """Read the number again after the API has confirmed a step."""
+        # What is read may be older than the confirmation. Without the note, the step would be taken twice.
         self._confirmed.add(step)
-        self._tell_at(step, _PASSED[step])
+        self._tell_at(step, _DONE[step])
         return await self._client.get_phone_number(self._id, fields=ALL_FIELDS, waba_id=self._wanted.waba_id)
 
-    # What is said
+    # The messages
 
-    def _tell_passed(self, before: Step) -> None:
-        """Say of each step that needs nothing why it is passed over."""
-        for step, passed in _PASSED.items():
+    def _tell_done(self, before: Step) -> None:
+        """Say of each earlier step that it is done, unless something was said about it."""
+        for step, done in _DONE.items():
             if step is before:
                 return
             if step not in self._told:
-                self._tell_at(step, passed)
+                self._tell_at(step, done)
 
     def _tell_at(self, step: Step, text: str) -> None:
-        """Say something about a step, under its head."""
+        """Say something about a step, the first time behind its title."""
         if step not in self._told:
             self._told.add(step)
-            text = f"{_HEADS[step]}: {text[0].lower()}{text[1:]}"
+            text = f"{_TITLES[step]}: {text[0].lower()}{text[1:]}"
             _tell(text, indent="")
         else:
             _tell(text)
@@ -297,7 +311,7 @@ def _reasons(number: PhoneNumber) -> str:
 
 
 def _tell(text: str, indent: str = _INDENT) -> None:
-    """Say something on lines that are broken between words, as wide as the terminal; in a pipe on one."""
+    """Write a message. A terminal gets lines that are broken between words, with an indent; a pipe gets one line."""
     width = terminal_width(sys.stderr)
     if width is None:
         tell(f"{indent}{text}")

@@ -39,21 +39,22 @@ async def create_number(
 ) -> None:
     """Add a phone number to a WhatsApp Business Account.
 
-    It prints the id of the new number, which is unverified then: no code has been sent yet.
+    It prints the id of the new number. The number is not verified yet, and no code has been sent: wa-phone onboard does
+    the rest.
 
-    A create is never sent twice by itself. When its answer is lost, so that nobody knows whether it happened, the
-    command says so and ends with status 1: list the account's numbers and look for the digits before you try again.
-    With --ensure it does that itself: a number that is there is found, so that the command can be run again.
+    The request is sent once, and never retried. If its response is lost, the number may exist or not. The command says
+    so and ends with status 1: see wa-phone list before you try again. With --ensure it does that itself, and you can
+    run it as often as you like.
 
     Args:
         waba_id: Id of the account.
-        phone_number: 7 to 15 digits, without + or blanks.
-        verified_name: The business's name as customers see it, 2 to 75 characters. Required unless migrating.
+        phone_number: The number: 7 to 15 digits, without + or blanks.
+        verified_name: The business name that customers see, 2 to 75 characters. Required, unless you migrate a number.
         cc: The country's dial code, 1 to 3 digits. Give it: some of Meta's guides require it.
         migrate_phone_number: Move the number here from another account.
-        preverified_id: Id of a number that was verified beforehand.
-        ensure: Find the number if it is there, create it if it is not, and look again when the answer is lost.
-        form: The number's id alone, or the API's answer; with --ensure the number as it is listed, and how it came.
+        preverified_id: Id of a number that was verified in advance.
+        ensure: Create the number only if the account does not have it, and check again if the response is lost.
+        form: The id, or the API's response as JSON. With --ensure, the JSON has the number, and whether it was created.
         connection: Where to run.
     """
     async with connect(connection) as link:

@@ -1,4 +1,4 @@
-"""`wa-phone export`: the numbers of any number of accounts, into a file."""
+"""`wa-phone export`: the numbers of many accounts, in a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wa_phone_async.export import Job
 SOME_FAILED: Final = 3
 """All accounts were tried, and some could not be listed."""
 
-_TO_GO_ON: Final = "the same command with --resume goes on"
+_TO_CONTINUE: Final = "to continue, run the same command with --resume"
 
 Kind = Literal["owned", "client"]
 
@@ -59,30 +59,31 @@ async def export_numbers(
     dask: Annotated[str | None, Parameter(metavar="ADDRESS")] = None,
     connection: Connection = HERE,
 ) -> int:
-    """Write the phone numbers of any number of accounts to a file.
+    """Export the phone numbers of many accounts to a file.
 
-    The file appears under its name when it is whole. Until then what is complete is kept beside it, in FILE.parts:
-    after the export was stopped or killed, the same command with --resume goes on where it was, asks no complete
-    account again, and gives every number once. Accounts that failed are asked again by --resume as well. It has to be
-    the same export: only --concurrency, --limit, --errors and the token may be others.
+    FILE appears when it is complete. Until then, FILE.parts beside it keeps the accounts that are done. If the export
+    stops, run the same command with --resume. It continues where it stopped, writes each number once, and retries the
+    accounts that failed. You may change --concurrency, --limit, --errors and the token for that, and nothing else.
 
-    Calls wait for the next hour's budget where need be. Ctrl-C finishes the calls in flight and writes what is
-    complete; a second one stops at once. The exit status is 0 when all accounts were listed, 3 when some failed.
+    When an hourly quota is used, the export waits. Ctrl-C finishes the requests in flight and saves what is complete. A
+    second Ctrl-C stops at once.
+
+    The exit status is 0 if all accounts were listed, and 3 if some failed.
 
     Args:
-        out: The file; its suffix says how it is written: .jsonl, .csv or .parquet (which needs the extra parquet).
-        wabas: File with the id of an account in each line; lines that begin with # are left out. - is
-            standard input, read as it comes.
-        business: Business whose accounts are listed, instead of --wabas; with --sandbox and neither, the sandbox's.
-        kind: Which accounts of the business: those it owns, or those that its clients share with it.
-        errors: File for the accounts that failed, an object a line.
-        resume: Go on with an export that was not finished, if there is one.
-        concurrency: Calls in flight.
-        fields: Fields to ask for, comma-separated, or "all" for every field known. Unless told: what list shows.
-        filters: Only numbers of which this is true, such as account_mode=LIVE. May be repeated.
-        limit: Numbers a page, 1 to 100. A page is a call, and calls are what Meta's quota counts.
-        dask: Dask scheduler, such as tcp://scheduler:8786, whose workers list the accounts. They read WA_ACCESS_TOKEN,
-            and WA_REDIS_URL with WA_APP_ID for budgets that all share, and reach the directory of --out.
+        out: The file to write. Its suffix is the format: .jsonl, .csv or .parquet. Parquet needs the extra "parquet".
+        wabas: File with an account id in each line. Lines that begin with # are comments. A single - reads standard
+            input as it comes.
+        business: Business whose accounts are exported, instead of --wabas. Default with --sandbox: that of the sandbox.
+        kind: Accounts that the business owns, or accounts that its clients share with it.
+        errors: File for the accounts that failed: a JSON object in each line.
+        resume: Continue an export that was stopped, if there is one.
+        concurrency: How many requests may be in flight at once.
+        fields: Fields to request, separated by commas, or "all". Default: the columns of wa-phone list.
+        filters: Only numbers that match, such as account_mode=LIVE. Give it again for a further condition.
+        limit: Numbers per page, 1 to 100. Each page is a call, and Meta limits the calls of an hour.
+        dask: Dask scheduler, such as tcp://scheduler:8786. Its workers list the accounts. They need WA_ACCESS_TOKEN and
+            the directory of --out. WA_REDIS_URL and WA_APP_ID let them share the quotas.
         connection: Where to run.
     """
     asked, conditions = parse_fields(fields), [parse_filter(text) for text in filters]
@@ -98,7 +99,7 @@ async def export_numbers(
         def listings_of(ids: Iterable[str] | AsyncIterable[str]) -> Listings:
             return link.client.list_many(ids, **how)
 
-        listings_of(())  # so that every argument is checked before anything is written
+        listings_of(())  # to check every argument before anything is written
         accounts = _accounts_of(link, business, kind) if wabas is None else _accounts_in(wabas)
         options = {
             "base_url": "that of --sandbox" if connection.sandbox else link.client.session.base_url,
@@ -109,8 +110,8 @@ async def export_numbers(
         }
         with Job(out, errors=errors, options=options, resume=resume) as job:
             progress = Progress(accounts.total, job.resumed)
-            link.client.subscribe(progress.hear)
-            async with _leaving_a_way_back(job):
+            link.client.subscribe(progress.count)
+            async with _saving(job):
                 if dask is None:
                     is_all = await _list(accounts, listings_of, job, progress)
                 else:
@@ -119,7 +120,7 @@ async def export_numbers(
                     summary = await job.finish()
                 else:
                     await job.pause()
-                    tell(f"stopped after {progress.line()}; {_TO_GO_ON}")
+                    tell(f"stopped after {progress.line()}; {_TO_CONTINUE}")
                     return INTERRUPTED
     tell(progress.summary(summary))
     return SOME_FAILED if summary.failed else 0
@@ -132,14 +133,14 @@ def _check_others(wabas: Path | None, written: Iterable[Path | None]) -> None:
 
 @attrs.frozen
 class Accounts:
-    """Which accounts are to be listed."""
+    """The accounts to list."""
 
     name: str
-    """What tells them from others, when the export is resumed."""
+    """Where they come from. A resumed export must have the same name."""
     total: int | None
-    """How many they are, where that is known."""
+    """How many there are; `None` if that is unknown."""
     ids: Callable[[Stop], AsyncGenerator[str]]
-    """Gives their ids, until it is asked to stop."""
+    """Yields their ids until the stop is set."""
 
 
 def _accounts_in(wabas: Path) -> Accounts:
@@ -155,7 +156,7 @@ def _accounts_of(link: Link, business: str | None, kind: Kind) -> Accounts:
 
 async def _ids_of(accounts: AsyncPaginator[BusinessAccount], stop: Stop) -> AsyncGenerator[str]:
     async for account in accounts:
-        if stop.is_asked:
+        if stop.is_set:
             return
         yield account.id
 
@@ -163,7 +164,7 @@ async def _ids_of(accounts: AsyncPaginator[BusinessAccount], stop: Stop) -> Asyn
 async def _list(
     accounts: Accounts, listings_of: Callable[[AsyncIterable[str]], Listings], job: Job, progress: Progress
 ) -> bool:
-    """List what remains to be listed, and say whether that was all of it."""
+    """List the remaining accounts. Returns whether it came to the end of them."""
     with stopping() as stop:
         async with (
             aclosing(accounts.ids(stop)) as ids,
@@ -175,20 +176,20 @@ async def _list(
             async for listing in listings:
                 await job.add(listing)
                 progress.listed(listing)
-    return not stop.is_asked
+    return not stop.is_set
 
 
 @asynccontextmanager
-async def _leaving_a_way_back(job: Job) -> AsyncGenerator[None]:
-    """Write what has come together when something goes wrong, and say how to go on."""
+async def _saving(job: Job) -> AsyncGenerator[None]:
+    """Save what is complete when something goes wrong, and say how to continue."""
     try:
         yield
     except asyncio.CancelledError:
-        tell(f"stopped at once; {_TO_GO_ON}")
+        tell(f"stopped at once; {_TO_CONTINUE}")
         raise
     except Exception as error:
         if not isinstance(error, ExportError):
             await job.pause()
         if job.so_far.accounts:
-            error.add_note(f"what is complete is kept: {_TO_GO_ON}")
+            error.add_note(f"what is complete is kept: {_TO_CONTINUE}")
         raise

@@ -1,4 +1,4 @@
-"""`wa-phone list`: the numbers of one account or several."""
+"""`wa-phone list`: the numbers of accounts."""
 
 from __future__ import annotations
 
@@ -43,30 +43,30 @@ async def list_numbers(
 ) -> int:
     """List the phone numbers of WhatsApp Business Accounts.
 
-    On a terminal the table fits the width: names are folded, then the last columns are left out, and where that is
-    not enough, each field has a line of its own. Ids and numbers are never cut. In a pipe each number is one line.
+    A terminal gets a table that fits its width. Names are folded first, then the last columns are left out, and at
+    last each field gets a line of its own. Ids and numbers are never cut. A pipe gets one line for each number.
 
     json is one array, closed only when the list is complete; jsonl is an object a line; both have all that the API sent
     except nulls. csv has the columns waba_id, id, the other fields asked for, and extra (JSON), the same for every
     account. With several accounts, each row of the table and each object begins with waba_id.
 
-    An account that is refused is reported, and the others are listed all the same; the exit status is then 1.
+    If the API rejects one of several accounts, a message says so, and the others are listed. The exit status is then 1.
 
     Args:
-        waba_ids: Ids of the accounts; with --sandbox and none, the sandbox's account of 250 numbers.
-        fields: Fields to ask for, comma-separated, or "all" for every field known. Unless told: what the table shows.
-        filters: Only numbers of which this is true, such as account_mode=LIVE. May be repeated.
-        sort: creation_time or last_onboarded_time, with .asc or .desc; any other text is sent as it is.
-        limit: Numbers a page, 1 to 100. A page is a call, and calls are what Meta's quota counts.
-        max_items: Numbers wanted in all.
-        form: How the numbers are written.
+        waba_ids: Ids of the accounts. Default with --sandbox: the sandbox's account of 250 numbers.
+        fields: Fields to request, separated by commas, or "all". Default: the columns of the table.
+        filters: Only numbers that match, such as account_mode=LIVE. Give it again for a further condition.
+        sort: creation_time or last_onboarded_time, with .asc or .desc. Any other text is sent as it is.
+        limit: Numbers per page, 1 to 100. Each page is a call, and Meta limits the calls of an hour.
+        max_items: The most numbers to list, of all accounts together. Default: all.
+        form: The output format.
         connection: Where to run.
     """
     accounts = accounts_to_read(waba_ids, connection, sample="large")
     asked = parse_fields(fields)
     conditions = [parse_filter(text) for text in filters]
 
-    def walk(link: Link, account: str, wanted: int | None) -> AsyncPaginator[PhoneNumber]:
+    def pages_of(link: Link, account: str, wanted: int | None) -> AsyncPaginator[PhoneNumber]:
         return link.client.list_phone_numbers(
             account,
             fields=asked,
@@ -76,26 +76,26 @@ async def list_numbers(
             max_items=wanted,
         )
 
-    count = refused = 0
+    count = rejected = 0
     async with connect(connection) as link:
         for account in accounts:
-            walk(link, account, max_items)  # so that every argument is checked before the first call
+            pages_of(link, account, max_items)  # to check every argument before the first call
         writer = _writer(form, _top_level(asked), with_waba_id=len(accounts) > 1, may_drop=fields is None)
         for account in accounts:
             try:
-                async for page in walk(link, account, max_items and max_items - count).pages():
+                async for page in pages_of(link, account, max_items and max_items - count).pages():
                     writer.page(account, page.data)
                     count += len(page)
             except GraphAPIError as error:
-                if len(accounts) == 1 or isinstance(error, AuthenticationError):  # accounts share their token
+                if len(accounts) == 1 or isinstance(error, AuthenticationError):  # the accounts share the token
                     raise
-                refused += 1
+                rejected += 1
                 complain(f"{account}: {sentence(error)}")
-        if not refused:
+        if not rejected:
             writer.end()
         if form == "table" or sys.stderr.isatty():
             tell(_summary(count, link.calls, len(accounts), writer.left_out))
-    return 1 if refused else 0
+    return 1 if rejected else 0
 
 
 def _top_level(fields: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`wa-phone onboard`: one number, from the account's list to its approved name, with a person beside."""
+"""`wa-phone onboard`: one number, from the account's list to its approved name, with a person at the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from wa_phone_async import InvalidArgumentError, WaitError, WaPhoneError
 from wa_phone_async.cli.connection import HERE, Connection, connect
 from wa_phone_async.cli.errors import FAILED
-from wa_phone_async.cli.onboarding_dialog import Walk, Wanted
+from wa_phone_async.cli.onboarding_dialog import NumberToOnboard, OnboardingDialog
 from wa_phone_async.cli.terminal.output import complain, tell, write
 from wa_phone_async.cli.terminal.prompt import NoInputError, prompting
 
@@ -27,9 +27,9 @@ wa-phone onboard $WABA_ID --phone-number 16315551000 \\
     --code-method VOICE --language de_DE --no-wait
 """
 
-_AGAIN: Final = "The same command goes on from where the number is then."
-_AGAIN_SANDBOX: Final = "The sandbox is gone with this command: the next one begins anew."
-_ANOTHER_NAME: Final = "Where the name was declined or has expired, ask for another one in WhatsApp Manager first."
+_CONTINUE: Final = "To continue, run the same command again."
+_CONTINUE_SANDBOX: Final = "The sandbox is gone: the next run starts from the beginning."
+_ANOTHER_NAME: Final = "If the name was declined or has expired, request another one in WhatsApp Manager first."
 
 
 def _check_language(_: Any, language: str) -> None:
@@ -49,29 +49,30 @@ async def onboard_number(
     no_wait: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     connection: Connection = HERE,
 ) -> int:
-    """Bring a phone number all the way: into the account, verified, registered, and its name approved.
+    """Add a phone number to an account, verify it, register it, and wait for its name.
 
-    It finds the number or creates it, has a code sent, asks for the code and for the PIN at a prompt that does not show
-    them, registers the number, and waits until Meta has approved its name; then it prints the number's id. Each step
-    that the number has behind it is passed over. So the same command goes on where it was left, by Ctrl-C or in any
-    other way, whoever left it.
+    1. It finds the number in the account, or creates it.
+    2. It has a code sent to the number, and you type the code.
+    3. It registers the number. You type the PIN that the number has, or a new one.
+    4. It waits until Meta has approved the name, and prints the number's id.
 
-    A wrong code or PIN is asked for again and never sent again, since Meta counts them. When the answer to a code or a
-    PIN is lost, the number is read until it tells whether it was taken. Where the number is blocked, it says
-    until when; the exit status is then 1, and so it is where Meta has declined the name.
+    Steps that are done are skipped. So you can leave with Ctrl-C at any time. Run the same command again to continue.
 
-    Where standard input is no terminal, each prompt takes a line of it: the code, then the PIN, once. An empty line in
-    the place of the code has one sent. A line that is wrong ends the command.
+    The prompts do not show what you type. A wrong code or PIN is sent once, since Meta counts them, and you can try
+    again. If a response is lost, the command polls the number to see whether the step has happened. If the number is
+    blocked, it says until when. The exit status is then 1, and also if Meta has declined the name.
+
+    Without a terminal, each prompt reads a line of standard input: the code, and then the PIN, once. An empty line
+    instead of the code sends a code. An invalid line ends the command.
 
     Args:
-        waba_id: Id of the account; with --sandbox and none, the sandbox's account without a number.
-        phone_number: 7 to 15 digits, without + or blanks; with --sandbox and none, an invented one.
-        verified_name: The business's name as customers see it, 2 to 75 characters. A number that is there
-            keeps its own.
+        waba_id: Id of the account. Default with --sandbox: the sandbox's account without a number.
+        phone_number: The number: 7 to 15 digits, without + or blanks. Default with --sandbox: an invented one.
+        verified_name: The business name that customers see, 2 to 75 characters. A number that exists keeps its own.
         cc: The country's dial code, 1 to 3 digits. Give it: some of Meta's guides require it.
-        code_method: How the code comes: by message or by call, which landlines and VoIP numbers want.
-        language: The language of the message.
-        no_wait: End when the number is registered, whatever its name.
+        code_method: A message or a call. Landlines and VoIP numbers need a call.
+        language: Language of the message or the call.
+        no_wait: End when the number is registered, without waiting for the name.
         connection: Where to run.
     """
     if connection.sandbox:
@@ -81,7 +82,7 @@ async def onboard_number(
         phone_number, cc = (phone_number, cc) if phone_number else ("16315551000", cc or "1")
     if waba_id is None or phone_number is None:
         raise InvalidArgumentError("WABA_ID and --phone-number", "given, or --sandbox to try it")
-    wanted = Wanted(
+    wanted = NumberToOnboard(
         waba_id=waba_id,
         phone_number=phone_number,
         verified_name=verified_name,
@@ -93,35 +94,35 @@ async def onboard_number(
     return await _onboard(wanted, connection)
 
 
-async def _onboard(wanted: Wanted, connection: Connection) -> int:
-    """Walk, and say how to go on wherever that ends before its end."""
-    go_on = _AGAIN_SANDBOX if connection.sandbox else _AGAIN
+async def _onboard(wanted: NumberToOnboard, connection: Connection) -> int:
+    """Run the dialog. If it ends early, say how to continue."""
+    how_to_continue = _CONTINUE_SANDBOX if connection.sandbox else _CONTINUE
     try:
         async with connect(connection) as link:
             with prompting() as prompt:
-                number = await Walk(link, wanted, prompt).run()
+                number = await OnboardingDialog(link, wanted, prompt).run()
     except InvalidArgumentError:
         raise
     except NoInputError as error:
         complain(str(error))
-        tell(go_on)
+        tell(how_to_continue)
         return FAILED
     except WaPhoneError as error:
-        error.add_note(_after(error, go_on, datetime.now().astimezone()))
+        error.add_note(_after(error, how_to_continue, datetime.now().astimezone()))
         raise
     except (asyncio.CancelledError, KeyboardInterrupt):
-        tell(f"Left before the end. {go_on}")
+        tell(f"Stopped before the end. {how_to_continue}")
         raise
     write(f"{number.id}\n")
     return 0
 
 
-def _after(error: WaPhoneError, go_on: str, now: datetime) -> str:
-    """What can be done after an error: at once, at a time, or about the name."""
+def _after(error: WaPhoneError, how_to_continue: str, now: datetime) -> str:
+    """Say what to do after an error: try again at once, try again later, or change the name."""
     if isinstance(error, WaitError):
-        return f"Waiting does not change that. {_ANOTHER_NAME} {go_on}"
+        return f"Waiting does not change that. {_ANOTHER_NAME} {how_to_continue}"
     if error.retry_after is None:
-        return go_on
+        return how_to_continue
     wait = timedelta(seconds=math.ceil(error.retry_after))
     until = now + wait + timedelta(minutes=1)  # its seconds are not shown
-    return f"Try nothing before {until:%Y-%m-%d %H:%M %Z}, {wait} from now: that may make it longer. {go_on}"
+    return f"Wait until {until:%Y-%m-%d %H:%M %Z}, {wait} from now: an earlier try may prolong it. {how_to_continue}"

@@ -40,12 +40,12 @@ async def serve_sandbox(
     Verification codes are shown as soon as they are sent. All data is gone when the command ends.
 
     Args:
-        port: The port to listen on; 0 chooses a free one.
+        port: The port to listen on. 0 chooses a free one.
         mode: Behave as people report of the live service, or as Meta's reference says.
-        accounts: How many generated accounts the business owns; default: the three accounts of every sandbox.
+        accounts: How many generated accounts the business owns. Default: the three accounts of every sandbox.
         numbers_per_account: How many numbers each of these --accounts has.
-        review_after: Seconds after which the name of a new number is approved; default: it stays in review.
-        debug: Show a traceback with an error.
+        review_after: Seconds until the name of a new number is approved. Default: it stays in review.
+        debug: Show the traceback of an error.
     """
     del debug  # the app reads it for every command
     # Imported here, since it brings a web server that few commands need.

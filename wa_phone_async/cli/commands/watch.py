@@ -1,4 +1,4 @@
-"""`wa-phone watch`: what changes about the numbers of accounts, as it is seen."""
+"""`wa-phone watch`: changes to the numbers of accounts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wa_phone_async import AuthenticationError, GraphAPIError
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.options import accounts_to_read, parse_fields
-from wa_phone_async.cli.terminal.changes import Account, Board, JsonLines, TextLines
+from wa_phone_async.cli.terminal.changes import ChangeView, JsonChanges, TextChanges, WatchedAccount
 from wa_phone_async.cli.terminal.output import complain, counted, takes_escapes, tell
 from wa_phone_async.cli.terminal.progress import repeating
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "text", "jsonl"]
 
-_SECONDS_PER_DRAWING: Final = 1.0
+_SECONDS_PER_REFRESH: Final = 1.0
 
 USAGE: Final = "wa-phone watch [WABA_ID...] [OPTIONS]"
 EXAMPLES: Final = """\
@@ -43,83 +43,83 @@ async def watch_numbers(
     form: Annotated[Format, Parameter(name="--format", metavar="FORMAT")] = "table",
     connection: Connection = HERE,
 ) -> int:
-    """Show what changes about the phone numbers of WhatsApp Business Accounts, until Ctrl-C.
+    """Show changes to the phone numbers of WhatsApp Business Accounts, until Ctrl-C.
 
-    Each account's whole list is read again and again, and what is different from the list before is shown: on a
-    terminal in a table that is drawn anew, newest first, under the state of each account; in a pipe a line for each
-    change. A number that comes or goes is shown as such. The first list is what later ones are compared with.
+    It polls the list of each account, and shows how it differs from the list before. New and missing numbers are
+    changes, too. A terminal shows the state of each account, and below it the changes, newest first. A pipe gets a line
+    for each change.
 
-    After a change it looks a quarter of --interval later, and up to four times --interval apart while nothing changes.
-    Where more than a quarter of the hour's budget is used, it looks less often.
+    The next poll comes after a quarter of --interval if something has changed, and after up to four times --interval if
+    nothing changes. Polls are also rarer when more than a quarter of the hourly quota is used.
 
-    It says when an account is throttled or the API cannot be reached, and goes on. An account that is refused otherwise
-    is reported, and the others are watched all the same; the exit status is then 1. Ctrl-C ends it with 130.
+    When an account is throttled, or the API does not respond, it says so and stays. If the API rejects one of several
+    accounts, it says so and watches the others. The exit status is then 1; after Ctrl-C it is 130.
 
     Args:
-        waba_ids: Ids of the accounts; with --sandbox and none, the sandbox's account of 3 numbers, which lives there.
-        interval: Seconds between two looks at an account. A look costs a call for each 100 numbers.
-        total_timeout: Seconds after which it ends; unless told, Ctrl-C does.
-        fields: Fields to ask for, comma-separated, or "all" for every field known.
-        form: How changes are written; a table is for terminals, and text in a pipe.
+        waba_ids: Ids of the accounts. Default with --sandbox: the sandbox's account of 3 numbers; one of them changes.
+        interval: Seconds between two polls of an account. A poll costs a call for each 100 numbers.
+        total_timeout: Seconds after which it ends. Default: it ends with Ctrl-C.
+        fields: Fields to request, separated by commas, or "all".
+        form: The output format. The table is for terminals: a pipe gets text instead.
         connection: Where to run.
     """
     given = accounts_to_read(waba_ids, connection, sample="small")
     async with connect(connection, shows_waits=True) as link:
         accounts = [
-            Account(
+            WatchedAccount(
                 link.client.watch(waba_id, interval=interval, total_timeout=total_timeout, fields=parse_fields(fields))
             )
             for waba_id in dict.fromkeys(given)
         ]
         try:
-            with _board(form, accounts) as board:
-                async with repeating(board.draw, _SECONDS_PER_DRAWING), _living(link.sandbox, accounts, interval):
-                    await _watch(accounts, board)
+            with _view(form, accounts) as view:
+                async with repeating(view.refresh, _SECONDS_PER_REFRESH), _living(link.sandbox, accounts, interval):
+                    await _watch(accounts, view)
         except asyncio.CancelledError:
             tell(_summary(accounts, link))
             raise
         tell(_summary(accounts, link))
-    return 1 if any(account.refusal for account in accounts) else 0
+    return 1 if any(account.rejection for account in accounts) else 0
 
 
-def _board(form: Format, accounts: Sequence[Account]) -> AbstractContextManager[Board]:
+def _view(form: Format, accounts: Sequence[WatchedAccount]) -> AbstractContextManager[ChangeView]:
     if form == "jsonl":
-        return JsonLines(accounts)
+        return JsonChanges(accounts)
     if form == "text" or not takes_escapes(sys.stdout):
-        return TextLines(accounts)
+        return TextChanges(accounts)
     from wa_phone_async.cli.terminal.live import LiveTable  # noqa: PLC0415 - rich, which nothing else here needs
 
     return LiveTable(accounts)
 
 
-async def _watch(accounts: Sequence[Account], board: Board) -> None:
+async def _watch(accounts: Sequence[WatchedAccount], view: ChangeView) -> None:
     """Watch all accounts at once, until each has ended."""
-    failures: Sequence[Exception] = ()
+    failures: Sequence[Exception] = ()  # raised alone below: people get one sentence, and no group
     try:
         async with asyncio.TaskGroup() as tasks:
             for account in accounts:
-                tasks.create_task(_watch_one(account, board, is_alone=len(accounts) == 1))
+                tasks.create_task(_watch_one(account, view, is_alone=len(accounts) == 1))
     except ExceptionGroup as group:
         failures = group.exceptions
     for failure in failures:
         raise failure
 
 
-async def _watch_one(account: Account, board: Board, *, is_alone: bool) -> None:
+async def _watch_one(account: WatchedAccount, view: ChangeView, *, is_alone: bool) -> None:
     try:
         async for change in account.watch:
             account.changes += 1
-            board.change(change)
+            view.show(change)
     except GraphAPIError as error:
-        if is_alone or isinstance(error, AuthenticationError):  # accounts share their token
+        if is_alone or isinstance(error, AuthenticationError):  # the accounts share the token
             raise
-        account.refusal = sentence(error)
-        complain(f"{account.waba_id}: {account.refusal}")
+        account.rejection = sentence(error)
+        complain(f"{account.waba_id}: {account.rejection}")
 
 
 @asynccontextmanager
-async def _living(sandbox: Sandbox | None, accounts: Sequence[Account], seconds: float) -> AsyncGenerator[None]:
-    """Let something happen to the first account of a sandbox while the block runs."""
+async def _living(sandbox: Sandbox | None, accounts: Sequence[WatchedAccount], seconds: float) -> AsyncGenerator[None]:
+    """Change a number in the first account of a sandbox while the block runs."""
     if sandbox is None:
         yield
         return
@@ -129,7 +129,7 @@ async def _living(sandbox: Sandbox | None, accounts: Sequence[Account], seconds:
         yield
 
 
-def _summary(accounts: Sequence[Account], link: Link) -> str:
+def _summary(accounts: Sequence[WatchedAccount], link: Link) -> str:
     changes = sum(account.changes for account in accounts)
     of_accounts = f" of {len(accounts):,} accounts" if len(accounts) > 1 else ""
     return f"{counted(changes, 'change')}{of_accounts}, {counted(link.calls, 'call')}"

@@ -1,4 +1,4 @@
-"""Changes as lines, for people and for programs, and what is said of an account that cannot be looked at for now."""
+"""Changes as lines, for people and for programs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from wa_phone_async import Change, Throughput, Watch, to_dict
 from wa_phone_async.cli.errors import sentence
 
 from .formats import to_json
-from .output import printable, spell_out_unknown, tell, use_utf8, write
+from .output import counted, printable, spell_out_unknown, tell, use_utf8, write
 
 
 @attrs.define
-class Account:
-    """An account that is watched, and what came of it so far."""
+class WatchedAccount:
+    """An account that is watched, and what has happened so far."""
 
     watch: Watch
     changes: int = 0
     """How many changes were seen."""
-    refusal: str = ""
-    """Why it is watched no longer, if it was refused."""
+    rejection: str = ""
+    """Why it is no longer watched, if the API has rejected it; otherwise empty."""
 
     @property
     def waba_id(self) -> str:
@@ -31,72 +31,72 @@ class Account:
         return self.watch.waba_id
 
 
-class Board(Protocol):
-    """Where changes are shown."""
+class ChangeView(Protocol):
+    """What shows changes."""
 
-    def change(self, change: Change) -> None:
+    def show(self, change: Change) -> None:
         """Show a change."""
         ...
 
-    def draw(self) -> None:
-        """Show how things are, once a second."""
+    def refresh(self) -> None:
+        """Show the state of the accounts. This is called every second."""
         ...
 
 
-class TextLines:
-    """A line for each change: when, which account, which number, what, from what and to what.
+class TextChanges:
+    """A line for each change: when, which account, which number, what, and the old and new value.
 
     Args:
         accounts: The accounts that are watched.
     """
 
-    def __init__(self, accounts: Sequence[Account]) -> None:
+    def __init__(self, accounts: Sequence[WatchedAccount]) -> None:
         self._accounts = accounts
-        self._troubled = set[str]()
+        self._failing = set[str]()
 
     def __enter__(self) -> Self:
         self.begin()
-        tell(f"watching {len(self._accounts):,} account{'s' * (len(self._accounts) > 1)}; Ctrl-C ends it")
+        tell(f"watching {counted(len(self._accounts), 'account')}; Ctrl-C ends it")
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing ends lines."""
+        """Do nothing: lines have no end."""
 
     def begin(self) -> None:
-        """Make stdout ready for what will be written."""
+        """Make stdout ready for text."""
         spell_out_unknown()
 
-    def change(self, change: Change) -> None:
+    def show(self, change: Change) -> None:
         """Write a change at once."""
         write(f"{self.line(change)}\n")
 
     def line(self, change: Change) -> str:
-        """A change on a line of its own."""
+        """A change as a line."""
         number = f" ({change.display_phone_number})" if change.display_phone_number else ""
         place = f"{_time(change.seen_at)} {change.waba_id} {change.phone_number_id}"
         return printable(f"{place} {what_changed(change)}{number}")
 
-    def draw(self) -> None:
-        """Say of which accounts nothing is known for now, and of which it is again."""
+    def refresh(self) -> None:
+        """Say which accounts cannot be polled for now, and which can be polled again: once each."""
         for account in self._accounts:
             error = account.watch.error
-            if error is not None and account.waba_id not in self._troubled:
-                self._troubled.add(account.waba_id)
-                tell(f"wa-phone: {account.waba_id}: {sentence(error)}; it goes on")
-            elif error is None and account.waba_id in self._troubled:
-                self._troubled.discard(account.waba_id)
-                tell(f"{account.waba_id}: seen again")
+            if error is not None and account.waba_id not in self._failing:
+                self._failing.add(account.waba_id)
+                tell(f"wa-phone: {account.waba_id}: {sentence(error)}; it stays watched")
+            elif error is None and account.waba_id in self._failing:
+                self._failing.discard(account.waba_id)
+                tell(f"{account.waba_id}: polled again")
 
 
-class JsonLines(TextLines):
-    """A JSON object for each change, on a line of its own; one of a number that came or went has all of the number."""
+class JsonChanges(TextChanges):
+    """A line of JSON for each change. If a number appears or disappears, it has all of the number."""
 
     def begin(self) -> None:
         """Make stdout ready for JSON."""
         use_utf8()
 
     def line(self, change: Change) -> str:
-        """A change as one line of JSON."""
+        """A change as a line of JSON."""
         members: dict[str, Any] = {
             "seen_at": _time(change.seen_at),
             "waba_id": change.waba_id,
@@ -110,14 +110,14 @@ class JsonLines(TextLines):
 
 
 def what_changed(change: Change) -> str:
-    """What changed, in words."""
+    """Say what changed."""
     if change.field == "id":
         return "gone" if change.new is None else "new"
     return f"{change.field} {shown(change.old)} -> {shown(change.new)}"
 
 
 def shown(value: Any) -> str:
-    """A value as people read it; `-` where the API said nothing."""
+    """A value for people; `-` if the API left it out."""
     if value is None:
         return "-"
     plain = _plain(value)

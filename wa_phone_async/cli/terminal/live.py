@@ -1,4 +1,4 @@
-"""Changes on a terminal: the state of each account and the newest changes, drawn again in their place."""
+"""Changes on a terminal: a view of the accounts and the newest changes that fills the screen."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from rich.text import Text
 from wa_phone_async import Change
 from wa_phone_async.cli.errors import sentence
 
-from .changes import Account, what_changed
+from .changes import WatchedAccount, what_changed
 from .output import printable, spell_out_unknown, tell
 from .table import STYLES
 
-_KEPT: Final = 200
+_KEPT: Final = 200  # changes, more than any screen has lines
 _GAP: Final = 2
 _SEEN_WIDTH: Final = 8 + _GAP
 _WABA_WIDTH: Final = 15 + _GAP
 _NUMBER_WIDTH: Final = 16 + _GAP
-_LEAST_CHANGE_WIDTH: Final = 28  # that of the longest names of fields
+_LEAST_CHANGE_WIDTH: Final = 28  # the longest names of fields
 
 
 class LiveTable:
@@ -37,16 +37,16 @@ class LiveTable:
         accounts: The accounts that are watched.
     """
 
-    def __init__(self, accounts: Sequence[Account]) -> None:
+    def __init__(self, accounts: Sequence[WatchedAccount]) -> None:
         self._accounts = accounts
         self._changes: deque[Change] = deque(maxlen=_KEPT)
         self._console = Console(file=sys.stdout, force_terminal=True, highlight=False, markup=False, emoji=False)
         self._live = Live(
             console=self._console,
             screen=True,
-            auto_refresh=False,
+            auto_refresh=False,  # its thread would read the accounts while the event loop changes them
             redirect_stdout=False,
-            redirect_stderr=False,
+            redirect_stderr=False,  # see `__exit__`
             get_renderable=self._view,
         )
         self._messages = io.StringIO()
@@ -67,22 +67,30 @@ class LiveTable:
         for message in self._messages.getvalue().splitlines():
             tell(message)
 
-    def change(self, change: Change) -> None:
-        """Show a change at the top."""
+    def show(self, change: Change) -> None:
+        """Show a change, above the earlier ones."""
         self._changes.appendleft(change)
-        self.draw()
+        self.refresh()
 
-    def draw(self) -> None:
-        """Draw it as it is now."""
+    def refresh(self) -> None:
+        """Draw the present state."""
         self._live.refresh()
 
     def _view(self) -> Group:
-        room = max(1, self._console.height - len(self._accounts) - 4)
-        return screen(self._accounts, list(self._changes)[:room], width=self._console.width)
+        # rich cuts off what is too high. The number of changes still matters when the view ends: its last state is
+        # written outside the screen, where nothing is cut off.
+        lines_left = max(1, self._console.height - len(self._accounts) - 4)
+        return screen(self._accounts, list(self._changes)[:lines_left], width=self._console.width)
 
 
-def screen(accounts: Sequence[Account], changes: Sequence[Change], *, width: int) -> Group:
-    """What stands on a terminal of this width."""
+def screen(accounts: Sequence[WatchedAccount], changes: Sequence[Change], *, width: int) -> Group:
+    """The content of the view.
+
+    Args:
+        accounts: The accounts.
+        changes: The changes, newest first.
+        width: The columns of the terminal.
+    """
     if not changes:
         return Group(_accounts_table(accounts))
     with_waba_id = len(accounts) > 1
@@ -91,7 +99,7 @@ def screen(accounts: Sequence[Account], changes: Sequence[Change], *, width: int
     return Group(_accounts_table(accounts), Text(), table)
 
 
-def _accounts_table(accounts: Iterable[Account]) -> Table:
+def _accounts_table(accounts: Iterable[WatchedAccount]) -> Table:
     table = _table(("WABA", False), ("NUMBERS", False), ("STATE", True))
     table.columns[1].justify = "right"
     for account in accounts:
@@ -100,20 +108,20 @@ def _accounts_table(accounts: Iterable[Account]) -> Table:
     return table
 
 
-def _state(account: Account) -> Text:
+def _state(account: WatchedAccount) -> Text:
     watch = account.watch
-    if account.refusal:
-        return Text(f"refused: {printable(account.refusal)}", style="red")
+    if account.rejection:
+        return Text(f"rejected: {printable(account.rejection)}", style="red")
     if watch.error is not None:
-        return Text(f"{printable(sentence(watch.error))}; {_next(account)}", style="yellow")
+        return Text(f"{printable(sentence(watch.error))}; {_next_poll(account)}", style="yellow")
     if watch.seen_at is None:
-        return Text("looking for the first time")
-    return Text(f"seen {watch.seen_at:%H:%M:%S} UTC; {_next(account)}")
+        return Text("first poll")
+    return Text(f"seen {watch.seen_at:%H:%M:%S} UTC; {_next_poll(account)}")
 
 
-def _next(account: Account) -> str:
+def _next_poll(account: WatchedAccount) -> str:
     seconds = account.watch.seconds_left
-    return f"again in {math.ceil(seconds)} s" if seconds else "looking"
+    return f"next in {math.ceil(seconds)} s" if seconds else "polling"
 
 
 def _changes_table(changes: Iterable[Change], *, with_waba_id: bool) -> Table:
@@ -126,7 +134,7 @@ def _changes_table(changes: Iterable[Change], *, with_waba_id: bool) -> Table:
 
 
 def _narrow_changes_table(changes: Iterable[Change], *, with_waba_id: bool) -> Table:
-    """The same with what changed on a line of its own, where its column would break every word."""
+    """The same for a narrow terminal: what changed has a line of its own, since a column would break its words."""
     table = _table(("SEEN", False), ("NUMBER AND CHANGE", True))
     for change in changes:
         place = f"{change.waba_id}  " if with_waba_id else ""
@@ -143,7 +151,7 @@ def _number(change: Change) -> str:
 
 
 def _coloured(change: Change) -> Text:
-    """What changed, the new value in its colour."""
+    """What changed, with the new value in its colour."""
     words = what_changed(change)
     new = words.rpartition(" ")[2]
     style = {"gone": "red", "new": "green"}.get(words) or STYLES.get(new, "")
@@ -151,7 +159,11 @@ def _coloured(change: Change) -> Text:
 
 
 def _table(*columns: tuple[str, bool]) -> Table:
-    """A table without lines, of columns of which some are folded."""
+    """A table without lines.
+
+    Args:
+        columns: The title of each column, and whether its values may be folded.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     for title, is_folded in columns:
         table.add_column(title, header_style="bold", vertical="top", overflow="fold", no_wrap=not is_folded)

@@ -14,10 +14,10 @@ _JOINER: Final = "\N{ZERO WIDTH JOINER}"  # it makes one emoji of several
 
 
 def printable(text: str) -> str:
-    r"""The text on one line, as a terminal may have it: `\x1b` and the like are spelled out.
+    r"""Make a text safe for a terminal, and one line long: control characters become escapes such as `\x1b`.
 
-    Control characters in a name could move the cursor, change colours or rename the window; those that change the
-    direction of writing could make one number look like another.
+    In a name they could move the cursor, change colours or rename the window. Those that change the direction of
+    writing could make one number look like another.
     """
     return text if text.isprintable() else "".join(map(_printable, text))
 
@@ -60,7 +60,11 @@ def write(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Write a line for people to stderr; on a terminal it is broken between words."""
+    """Write a message to stderr; on a terminal it is broken between words.
+
+    Raises:
+        OSError: It cannot be written, as to a full disk.
+    """
     line = printable(text)
     width = terminal_width(sys.stderr) if sys.stderr.isatty() else None
     lines = [line] if width is None or len(line) <= width else broken(line, width)
@@ -69,13 +73,13 @@ def say(text: str) -> None:
 
 
 def broken(text: str, width: int, *, first: str = "", later: str = "") -> list[str]:
-    """The lines that a text takes where none is wider, and no word is broken.
+    """Break a text between words into lines of a width. A word that is longer keeps a longer line.
 
     Args:
         text: The text.
-        width: The columns that there are.
-        first: What stands before the first line.
-        later: What stands before each other one.
+        width: The columns of a line.
+        first: The indent of the first line.
+        later: The indent of each other line.
     """
     return textwrap.wrap(
         text, width, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
@@ -83,13 +87,13 @@ def broken(text: str, width: int, *, first: str = "", later: str = "") -> list[s
 
 
 def tell(text: str) -> None:
-    """Write a line for people to stderr; where it cannot be written, or nobody reads it, the work goes on without."""
+    """Write a message to stderr, or nothing if that fails: the work matters more than its messages."""
     with suppress(OSError):
         say(text)
 
 
 def complain(text: str) -> None:
-    """Write to stderr what went wrong, with the command's name in front, as is the custom."""
+    """Write a message about an error to stderr, with the command's name in front."""
     tell(f"wa-phone: {text}")
 
 
@@ -105,12 +109,12 @@ def _encode(**how: str) -> None:
 
 
 def spell_out_unknown() -> None:
-    """Write what the terminal's own encoding lacks as an escape instead of failing."""
+    """Write characters that the terminal's encoding lacks as escapes. By default they raise an error."""
     _encode()
 
 
 def drop_stdout() -> None:
-    """Let Python's own flush at the end go nowhere, after the reader of a pipe has left."""
+    """Let stdout go nowhere. Python flushes it at its end, and complains if the reader of a pipe has left."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, sys.stdout.fileno())
@@ -124,9 +128,9 @@ def counted(count: int, noun: str) -> str:
 
 
 def terminal_width(file: IO[str]) -> int | None:
-    """The columns that text may take, or `None` where a line may be as long as it is: in a pipe or a file.
+    """The columns of a terminal, or `None` for a pipe and a file: their lines may have any length.
 
-    `COLUMNS` counts wherever it is set, as `watch` and people do.
+    `COLUMNS` counts before the terminal's own width, and in a pipe too.
     """
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns) > 0:
@@ -138,11 +142,11 @@ def terminal_width(file: IO[str]) -> int | None:
 
 
 def takes_escapes(file: IO[str]) -> bool:
-    """Whether colours and a moving cursor are wanted there: on a terminal that knows them, unless `NO_COLOR` is set."""
+    """Whether to use colours and a moving cursor: on a terminal that knows them, unless `NO_COLOR` is set."""
     knows_them = os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
     return file.isatty() and knows_them and not os.environ.get("NO_COLOR")
 
 
 def reason(error: OSError) -> str:
-    """What went wrong, in the system's words, without the name of any file: it may have been a secret."""
+    """The system's words for an error, without the file's name: a secret may stand in the place of the name."""
     return error.strerror or type(error).__name__

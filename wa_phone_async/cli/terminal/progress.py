@@ -1,4 +1,4 @@
-"""How far an export has come: a bar on a terminal, a line now and then in a pipe, a summary at the end."""
+"""The progress of an export: a bar on a terminal, a line every ten seconds in a pipe, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -19,90 +19,91 @@ from .output import counted, takes_escapes, tell
 _SECONDS_PER_LINE: Final = 10.0
 _SECONDS_PER_DRAWING: Final = 0.2
 _WIDTH: Final = 20  # columns of the bar
-_LEAST_WIDTH: Final = 6  # the bar is left out where there is less room beside the text
+_LEAST_WIDTH: Final = 6  # with fewer columns beside the text, there is no bar
 
 
 class Progress:
-    """Counts what an export does, as a listener to its client and from its listings.
+    """Counts what an export does.
 
     Args:
-        total: How many accounts there are; `None` where that is not known.
-        resumed: What was complete before.
-        clock: Tells the time in seconds.
+        total: How many accounts there are; `None` if that is unknown.
+        resumed: What earlier runs have completed.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, total: int | None, resumed: Summary, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
         self.accounts: int = resumed.accounts
-        """Accounts that were tried."""
+        """The accounts that are done: listed or failed."""
         self._resumed = resumed.accounts
         self._clock = clock
         self._began = clock()
         self._numbers = resumed.phone_numbers
         self._calls = 0
         self._failures = Counter[str]()
-        self._waits = set[str | None]()  # for which accounts calls wait that are held, and `None` for room in budgets
+        self._waits = set[str | None]()  # the throttled accounts, and `None` for a quota wait
         self._waits_since = 0.0
         self._seconds_waited = 0.0
 
     def listed(self, listing: WabaListing) -> None:
-        """An account is listed, or has failed."""
+        """Count an account that is listed or has failed."""
         self.accounts += 1
         self._numbers += len(listing.phone_numbers)
         if listing.error is not None:
             self._failures[type(listing.error).__name__] += 1
 
     def listed_elsewhere(self, accounts: int, numbers: int, calls: int) -> None:
-        """Others have listed some accounts."""
+        """Count accounts that other processes have listed."""
         self.accounts += accounts
         self._numbers += numbers
         self._calls += calls
 
-    def hear(self, event: Any) -> None:
-        """Something happened to a call."""
+    def count(self, event: Any) -> None:
+        """Count the requests and the waits of an event. Subscribe it to a client."""
         if isinstance(event, CallFinished):
             self._calls += event.attempts
         elif isinstance(event, ThrottleStarted | QuotaWaitStarted):
-            self._count_waiting()
+            self._add_wait()
             self._waits.add(event.node_id if isinstance(event, ThrottleStarted) else None)
         elif isinstance(event, ThrottleEnded | QuotaWaitEnded):
-            self._count_waiting()
+            self._add_wait()
             self._waits.discard(event.node_id if isinstance(event, ThrottleEnded) else None)
 
-    def _count_waiting(self) -> None:
-        """Add how long anything waited until now: an hour in which many accounts were held is an hour."""
+    def _add_wait(self) -> None:
+        # All waits count once: an hour in which a hundred accounts are throttled is one hour. So the clock runs from
+        # the first wait to the end of the last, and this is called before each change of their number.
         now = self._clock()
         self._seconds_waited += now - self._waits_since if self._waits else 0.0
         self._waits_since = now
 
     def line(self) -> str:
-        """Where it is now."""
+        """Say how far it is."""
         accounts = counted(self.accounts, "account")
         if self.total is not None:
             accounts = f"{self.accounts:,} of {counted(self.total, 'account')}"
         parts = [accounts, counted(self._numbers, "number"), counted(self._calls, "call")]
-        if held := len(self._waits - {None}):
-            parts.append(f"{held:,} held")
+        if throttled := len(self._waits - {None}):
+            parts.append(f"{throttled:,} throttled")
         if None in self._waits:
-            parts.append("waiting for the hour's budget")
+            parts.append("waiting for the hourly quota")
         if (left := self._seconds_left()) is not None:
             parts.append(f"{_duration(left)} left")
         return ", ".join(parts)
 
     def _seconds_left(self) -> float | None:
-        done = self.accounts - self._resumed
+        done = self.accounts - self._resumed  # by this run: earlier ones say nothing about its speed
         if self.total is None or not done:
             return None
         return (self._clock() - self._began) / done * max(0, self.total - self.accounts)
 
     def summary(self, summary: Summary) -> str:
-        """What came of it."""
+        """Say what the whole export has done."""
         text = f"{counted(summary.accounts, 'account')}, {counted(summary.phone_numbers, 'number')}"
         if summary.failed:
             kinds = ", ".join(f"{count:,} {name}" for name, count in self._failures.most_common())
             text += f"; {counted(summary.failed, 'account')} failed: {kinds}"
         text += f"; {counted(self._calls, 'call')}"
-        self._count_waiting()
+        self._add_wait()
         waited = round(self._seconds_waited)
         return f"{text}, waited for {_duration(waited)}" if waited else text
 
@@ -113,7 +114,7 @@ def _duration(seconds: float) -> str:
 
 @asynccontextmanager
 async def showing(progress: Progress) -> AsyncGenerator[None]:
-    """Show it on stderr, again and again while the block runs."""
+    """Show the progress on stderr while the block runs."""
     with _bar(progress) if takes_escapes(sys.stderr) else _lines(progress) as (show, seconds):
         async with repeating(show, seconds):
             yield
@@ -121,7 +122,12 @@ async def showing(progress: Progress) -> AsyncGenerator[None]:
 
 @asynccontextmanager
 async def repeating(action: Callable[[], object], seconds: float) -> AsyncGenerator[None]:
-    """Do something every so many seconds while the block runs."""
+    """Call the action again and again while the block runs.
+
+    Args:
+        action: What to do.
+        seconds: The time between two calls, and before the first one.
+    """
     task = asyncio.create_task(_repeat(action, seconds))
     try:
         yield
@@ -130,22 +136,23 @@ async def repeating(action: Callable[[], object], seconds: float) -> AsyncGenera
         await asyncio.wait([task])
 
 
-async def _repeat(show: Callable[[], object], seconds: float) -> None:
+async def _repeat(action: Callable[[], object], seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        show()
+        action()
 
 
-_Shown = tuple[Callable[[], object], float]
+_Display = tuple[Callable[[], object], float]
+"""What shows the progress once, and the seconds until it is shown again."""
 
 
 @contextmanager
-def _lines(progress: Progress) -> Generator[_Shown]:
+def _lines(progress: Progress) -> Generator[_Display]:
     yield lambda: tell(progress.line()), _SECONDS_PER_LINE
 
 
 @contextmanager
-def _bar(progress: Progress) -> Generator[_Shown]:
+def _bar(progress: Progress) -> Generator[_Display]:
     from rich.progress_bar import ProgressBar  # noqa: PLC0415 - rich, which only a terminal needs
     from rich.table import Table  # noqa: PLC0415 - the same
     from rich.text import Text  # noqa: PLC0415 - the same

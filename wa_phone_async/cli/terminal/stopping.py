@@ -1,4 +1,7 @@
-"""Ctrl-C for work that has to be ended in order: the first asks it to end, the second ends it. A kill is a Ctrl-C."""
+"""Ctrl-C for work that must end in order. The first Ctrl-C ends it in order, the second one at once.
+
+A kill (SIGTERM) counts as a Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -10,47 +13,49 @@ from typing import Final
 
 from .output import tell
 
-_GRACE_SECONDS: Final = 10.0
+_GRACE_SECONDS: Final = 10.0  # a request takes less, and people wait that long
 
 
 class Stop:
-    """Whether the work was asked to end."""
+    """A flag that asks work to end, as `asyncio.Event` without waiting."""
 
     def __init__(self) -> None:
-        self.is_asked: bool = False
-        """Whether it was."""
+        self.is_set: bool = False
+        """Whether the work should end."""
         self._actions: list[Callable[[], object]] = []
 
     def then(self, action: Callable[[], object]) -> None:
-        """Do something at the moment when it is asked, or now where it was."""
-        if self.is_asked:
+        """Call the action when the flag is set; at once if it is set."""
+        if self.is_set:
             action()
         self._actions.append(action)
 
-    def ask(self) -> None:
-        """Ask it to end."""
-        self.is_asked = True
+    def set(self) -> None:
+        """Ask the work to end."""
+        self.is_set = True
         for action in self._actions:
             action()
 
 
 @contextmanager
 def ending_when_killed() -> Generator[Stop]:
-    """Let a kill (SIGTERM) do what Ctrl-C does, so that work ends in order and a terminal is left as it was.
+    """Let a kill (SIGTERM) do what Ctrl-C does: work ends in order, and a terminal gets its settings back.
 
-    Where Ctrl-C is ignored, as by what a script runs in the background, a kill ends the process at once, as ever.
+    The flag says that it was a kill, since the exit status is another one then.
     """
     stop, before = Stop(), signal.getsignal(signal.SIGTERM)
 
     def end(*_: object) -> None:
+        # A shell ignores Ctrl-C for what a script runs in the background. There is no handler to call then, and a kill
+        # must still work: it gets back what it did before.
         if callable(signal.getsignal(signal.SIGINT)):
-            stop.ask()
+            stop.set()
             signal.raise_signal(signal.SIGINT)
         else:
             signal.signal(signal.SIGTERM, before)
             signal.raise_signal(signal.SIGTERM)
 
-    if before is not signal.SIG_DFL:  # somebody has decided otherwise
+    if before is not signal.SIG_DFL:  # whoever started the program has decided what a kill does
         yield stop
         return
     signal.signal(signal.SIGTERM, end)
@@ -62,20 +67,22 @@ def ending_when_killed() -> Generator[Stop]:
 
 @contextmanager
 def stopping() -> Generator[Stop]:
-    """Let the first Ctrl-C ask for an end in order; the second one does what it did before."""
+    """Let the first Ctrl-C set the flag. The second one does what Ctrl-C did before the block."""
     loop, stop, handler = asyncio.get_running_loop(), Stop(), signal.getsignal(signal.SIGINT)
 
     def restore() -> None:
+        # remove_signal_handler sets Python's default. asyncio.run has a handler of its own, which cancels the main
+        # task and lets every `finally` run, so that one must come back.
         if loop.remove_signal_handler(signal.SIGINT):
             signal.signal(signal.SIGINT, handler)
 
-    def ask() -> None:
-        restore()
-        tell("wa-phone: finishing the calls in flight; Ctrl-C again stops at once")
-        stop.ask()
+    def stop_in_order() -> None:
+        restore()  # first: a second Ctrl-C may come while the message is written
+        tell("wa-phone: finishing the requests in flight; Ctrl-C again stops at once")
+        stop.set()
 
-    with suppress(NotImplementedError):  # on Windows, where Ctrl-C stops at once
-        loop.add_signal_handler(signal.SIGINT, ask)
+    with suppress(NotImplementedError):  # on Windows there are no such handlers: there, Ctrl-C stops at once
+        loop.add_signal_handler(signal.SIGINT, stop_in_order)
     try:
         yield stop
     finally:
@@ -84,12 +91,14 @@ def stopping() -> Generator[Stop]:
 
 @asynccontextmanager
 async def until_a_moment_after(stop: Stop) -> AsyncGenerator[None]:
-    """Let what is in flight finish after it was asked to stop, and end the block soon."""
+    """End the block 10 seconds after the flag is set, if it is not done by itself then."""
+    # Until the flag is set, there is no timeout. Then a request gets some time to finish, since what it costs would be
+    # spent again with --resume; but one that hangs must not keep a person waiting.
     loop, limit = asyncio.get_running_loop(), asyncio.timeout(None)
     try:
         async with limit:
             stop.then(lambda: limit.reschedule(loop.time() + _GRACE_SECONDS))
             yield
     except TimeoutError:
-        if not limit.expired():
+        if not limit.expired():  # a timeout of the work itself
             raise

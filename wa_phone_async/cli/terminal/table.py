@@ -1,7 +1,9 @@
-"""Phone numbers as a table that fits its terminal: ids and numbers are never cut, names are folded, columns give way.
+"""Phone numbers as a table that fits its terminal.
 
-Pages show as they come: the first decides which columns there are, and later ones make them wider. Should they then no
-longer fit, they are chosen anew, under a new header.
+Ids and numbers are never cut. Names are folded, and the last columns are left out, until the table fits.
+
+Each page is written as it comes. The first one decides about the columns, and later ones make them wider. When they no
+longer fit, the table decides again and writes a new header.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ TITLES: Final[Mapping[str, str]] = {
     "account_mode": "MODE",
     "code_verification_status": "VERIFICATION",
 }
-"""What stands above a column; above any other, the field's name."""
+"""The titles of columns. Any other column has its field's name."""
 
 _WHOLE: Final = frozenset({"waba_id", "id", "display_phone_number"})
 _KEPT: Final = {*_WHOLE, "verified_name"}
@@ -51,26 +53,34 @@ STYLES: Final[Mapping[str, str]] = {
 
 @attrs.define
 class Column:
-    """A column, whose width grows with what it shows."""
+    """A column. Its width grows with its values."""
 
     name: str
     is_whole: bool
-    """Whether its values are never folded."""
+    """Whether its values must not be folded."""
     width: int = 0
 
     @property
     def title(self) -> str:
-        """What stands above it."""
+        """The words above it."""
         return TITLES.get(self.name, self.name.upper().replace("_", " "))
 
     @property
     def least(self) -> int:
-        """How narrow it may become."""
+        """The columns of the terminal that it needs at least."""
         return self.width if self.is_whole else min(self.width, _LEAST_WIDTH)
 
 
 def fit(columns: Sequence[Column], total: int | None) -> list[int] | None:
-    """The widths with which columns fit into a total: the widest gives way first. `None` where there is no way."""
+    """Fit columns into a total width, by making the widest narrower first.
+
+    Args:
+        columns: The columns.
+        total: The width of the terminal; `None` has room for all.
+
+    Returns:
+        Their widths; `None` if they do not fit.
+    """
     widths = [column.width for column in columns]
     if total is None:
         return widths
@@ -85,17 +95,17 @@ def fit(columns: Sequence[Column], total: int | None) -> list[int] | None:
 
 
 class PlainTable:
-    """A table without lines, one number a row; where it is too wide for that, one field a row.
+    """A table without lines. Each number is a row; on a narrow terminal, each field is.
 
     Args:
         fields: The fields to show.
-        with_waba_id: Whether each row begins with the account that it is from.
-        may_drop: Whether the last columns may be left out where the terminal is narrow.
+        with_waba_id: Whether each row begins with its account.
+        may_drop: Whether the last columns may be left out to make the table fit.
     """
 
     def __init__(self, fields: Sequence[str], *, with_waba_id: bool, may_drop: bool) -> None:
         names = ("waba_id", *fields) if with_waba_id else tuple(fields)
-        # Columns that may be left out are not folded before: a folded status is harder to read than none.
+        # Columns that may be left out are never folded: a folded status is harder to read than a missing one.
         self._columns = [
             Column(name, is_whole=name in _WHOLE or (may_drop and name != "verified_name"))
             for name in dict.fromkeys(names)
@@ -130,10 +140,10 @@ class PlainTable:
         self._is_begun = True
 
     def end(self) -> None:
-        """Nothing ends a table."""
+        """Do nothing: a table has no end."""
 
     def _arrange(self) -> None:
-        """Decide which columns there are, and whether there are columns at all; a header says it then."""
+        """Decide which columns are shown, and whether rows or records are written. A header comes next."""
         self._needs_header = True
         for column in self._columns:
             words = [column.title] if self._total is None else column.title.split()

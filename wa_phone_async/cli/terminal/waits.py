@@ -1,4 +1,4 @@
-"""Why a command stands still, for commands that show nothing else while they wait to ask again."""
+"""Why a command waits, for commands that show nothing else meanwhile."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from wa_phone_async import Event, QuotaWaitStarted, RetryPlanned
 
 from .output import tell
 
-_NOTICED: Final = 1.0  # seconds after which people begin to wonder
-_LONG: Final = 10.0  # seconds after which they may not want to wait
+_NOTICED: Final = 1.0  # seconds until people wonder
+_LONG: Final = 10.0  # seconds until they may want to stop
 
 _WHY: Final[Mapping[str, str]] = {
     "RateLimitError": "throttled",
-    "TransportError": "no answer",
-    "RequestTimeoutError": "no answer in time",
+    "TransportError": "no response",
+    "RequestTimeoutError": "no response in time",
     "ServerError": "the API is in trouble",
-    "DecodeError": "no answer that can be read",
+    "DecodeError": "invalid response",
 }
 
 
 def tell_wait(event: Event) -> None:
-    """Say why a call waits, and how long, where that is longer than a moment; a listener to a client."""
+    """Say why a call waits and how long, if it is more than a moment. Subscribe it to a client."""
     if isinstance(event, QuotaWaitStarted) or (isinstance(event, RetryPlanned) and event.seconds > _NOTICED):
         tell(wait_line(event))
 
 
 def wait_line(event: RetryPlanned | QuotaWaitStarted) -> str:
-    """Why a call waits, and how long. What the server wrote stands in no line: it tells when it is refused for good."""
+    """Say why a call waits, and how long. The API's own message comes only with the last error."""
     seconds = f"{math.ceil(event.seconds):,} s"
     if isinstance(event, QuotaWaitStarted):
-        line = f"the calls that Meta allows in an hour are used: waiting for room, {seconds} at most"
+        line = f"the hourly quota is used: waiting, {seconds} at most"
     else:
-        line = f"{_WHY.get(event.error, 'refused for now')}: the next try is in {seconds}"
+        line = f"{_WHY.get(event.error, 'rejected for now')}: next try in {seconds}"
     return f"{line} (Ctrl-C ends it)" if event.seconds >= _LONG else line
