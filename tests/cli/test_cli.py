@@ -91,7 +91,7 @@ class TestList:
         lines = run("list", LARGE_WABA, "--format", "jsonl", "--fields", "all")
         assert [json.loads(line) for line in lines.out.splitlines()] == json.loads(array.out)
 
-    def test_csv_has_the_columns_that_were_asked_for(self, run: Run) -> None:
+    def test_csv_has_the_columns_that_were_requested(self, run: Run) -> None:
         fields = "status,owner{id,name},webhook_configuration,platform_type,throughput"
         done = run("list", SMALL_WABA, "--format", "csv", "--fields", fields)
         rows = list(csv.DictReader(io.StringIO(done.out)))
@@ -102,7 +102,7 @@ class TestList:
         assert json.loads(rows[0]["throughput"]) == {"level": "STANDARD"}
         assert {row["waba_id"] for row in rows} == {SMALL_WABA}
 
-    def test_csv_keeps_in_extra_what_was_not_asked_for(self, run: Run, graph_sandbox: Sandbox) -> None:
+    def test_csv_keeps_in_extra_what_was_not_requested(self, run: Run, graph_sandbox: Sandbox) -> None:
         graph_sandbox.plan(Fault.raw('{"data": [{"id": "1", "shoe_size": 44}]}'))
         done = run("list", SMALL_WABA, "--format", "csv", "--fields", "id")
         assert done.out == 'waba_id,id,extra\n100200300400003,1,"{""shoe_size"": 44}"\n'
@@ -120,7 +120,7 @@ class TestList:
         rows = json.loads(run("list", SMALL_WABA, EMPTY_WABA, "--format", "json").out)
         assert [next(iter(row.items())) for row in rows] == [("waba_id", SMALL_WABA)] * 3
 
-    def test_max_items_counts_over_all_accounts_and_asks_for_no_more(self, run: Run, graph_sandbox: Sandbox) -> None:
+    def test_max_items_counts_over_all_accounts_and_requests_no_more(self, run: Run, graph_sandbox: Sandbox) -> None:
         done = run("list", SMALL_WABA, LARGE_WABA, EMPTY_WABA, "--max-items", "5", "--limit", "4")
         assert done.err == "5 numbers of 3 accounts, 2 calls\n"
         assert [request.query["limit"] for request in graph_sandbox.requests] == ["4", "2"]
@@ -147,13 +147,13 @@ class TestList:
         run("list", LARGE_WABA, "--sort", "creation_time_descending", "--max-items", "1")
         assert graph_sandbox.requests[-1].query["sort"] == "creation_time_descending"
 
-    def test_calls_that_were_repeated_are_counted(self, run: Run, graph_sandbox: Sandbox) -> None:
+    def test_retries_are_counted(self, run: Run, graph_sandbox: Sandbox) -> None:
         graph_sandbox.plan(Fault.error(80008, headers={"Retry-After": "0"}))
         assert run("list", SMALL_WABA).err == "3 numbers, 2 calls\n"
 
 
-class TestRefusals:
-    def test_a_refusal_is_one_sentence_with_the_trace_id(self, run: Run, graph_sandbox: Sandbox) -> None:
+class TestAPIErrors:
+    def test_an_api_error_is_one_sentence_with_the_trace_id(self, run: Run, graph_sandbox: Sandbox) -> None:
         graph_sandbox.plan(Fault.error(10, "(#10) Not\nfor \x1b[2Jyou"))
         done = run("list", LARGE_WABA)
         assert (done.status, done.out) == (1, "")
@@ -170,7 +170,7 @@ class TestRefusals:
         assert (done.status, done.err.count("\n")) == (1, 1)
         assert "retry after 300 s" in done.err
 
-    def test_one_account_of_several_is_refused(self, run: Run) -> None:
+    def test_one_account_of_several_is_rejected(self, run: Run) -> None:
         done = run("list", OTHER_WABA, SMALL_WABA, "--format", "jsonl")
         assert (done.status, done.out.count("\n")) == (1, 3)
         assert done.err.startswith("wa-phone: 900: Unsupported get request.")
@@ -188,7 +188,7 @@ class TestRefusals:
         assert done.err.endswith("; give another token, as WA_ACCESS_TOKEN or by --token-file\n")
         assert len(graph_sandbox.requests) == 1
 
-    def test_no_answer(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_response(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("wa_phone_async.session.RetryPolicy", lambda: RetryPolicy(max_attempts=1))  # no waits
         with Sandbox() as gone:
             url = gone.url
@@ -426,7 +426,7 @@ class TestSecrets:
 
     @pytest.mark.parametrize("option", ["--token", "--access-token", "--app-secret", "--wa-access-token"])
     @pytest.mark.parametrize("between", ["=", " "])
-    def test_a_secret_as_an_argument_is_refused_and_not_repeated(self, run: Run, option: str, between: str) -> None:
+    def test_a_secret_as_an_argument_is_invalid_and_not_shown(self, run: Run, option: str, between: str) -> None:
         done = run("list", SMALL_WABA, "--debug", *f"{option}{between}EAAG-secret".split())
         assert (done.status, done.out) == (2, "")
         assert done.err.startswith(f"wa-phone: there is no {option}: other users of this machine can read arguments;")
@@ -435,7 +435,7 @@ class TestSecrets:
     @pytest.mark.parametrize(
         "secret", ["EAAG-secret", "0123456789abcdef0123456789abcdef", "123456789012345|aB-_cDefGh"]
     )
-    def test_a_secret_in_the_place_of_its_file_is_not_repeated(self, run: Run, secret: str) -> None:
+    def test_a_secret_in_the_place_of_its_file_is_not_shown(self, run: Run, secret: str) -> None:
         done = run("list", SMALL_WABA, "--token-file", secret, "--debug")
         assert done.status == 2
         assert (

@@ -202,6 +202,6 @@ def test_what_is_fixed_in_the_scripts_of_cyclopts_is_there() -> None:
         ("completion tcsh", 'Invalid value "tcsh" for SHELL. Choose from: "bash", "zsh", "fish".'),
     ],
 )
-def test_another_shell_is_refused(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_shell_is_invalid(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(arguments.split()) == 2
     assert capsys.readouterr() == ("", f"wa-phone: {said}\n")

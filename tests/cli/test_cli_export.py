@@ -1,4 +1,4 @@
-"""`wa-phone export`: what it writes, how it ends, and how it goes on after whatever stopped it."""
+"""`wa-phone export`: what it writes, how it ends, and how it continues after it was stopped."""
 
 import asyncio
 import csv
@@ -117,7 +117,7 @@ def complete(out: str) -> set[str]:
     return {waba_id for line in lines for waba_id in json.loads(line).get("accounts", ())}
 
 
-def asked(sandbox: Sandbox) -> Counter[str]:
+def requested(sandbox: Sandbox) -> Counter[str]:
     return Counter(request.node for request in sandbox.requests)
 
 
@@ -170,7 +170,7 @@ def test_comments_are_no_accounts(run: Run, sandbox: Sandbox) -> None:
     assert rows("n.csv") == numbers_of(sandbox, SMALL_WABA)
 
 
-def test_fields_and_filters_are_asked_for(run: Run, sandbox: Sandbox, wabas: Path) -> None:
+def test_fields_and_filters_are_requested(run: Run, sandbox: Sandbox, wabas: Path) -> None:
     options = ("--fields", "id,account_mode", "--filter", "account_mode=LIVE", "--limit", "2")
     assert run("--wabas", wabas, "--out", "n.csv", *options).status == 0
     query = sandbox.requests[0].query
@@ -216,7 +216,7 @@ WAYS = (
 )
 
 
-def test_whatever_befalls_some_accounts_the_others_are_exact(run: Run, sandbox: Sandbox) -> None:
+def test_whatever_happens_to_some_accounts_the_others_are_exact(run: Run, sandbox: Sandbox) -> None:
     for number, fault in enumerate(WAYS):
         sandbox.add_waba(f"555{number:03}", 3)
         sandbox.plan(fault, times=1_000, node=f"555{number:03}")
@@ -238,7 +238,7 @@ def test_whatever_befalls_some_accounts_the_others_are_exact(run: Run, sandbox: 
     sandbox._api.plan._planned.clear()  # all is well again
     sandbox.requests.clear()
     assert run("--wabas", wabas, "--out", "n.jsonl", "--errors", "failed.jsonl", "--resume").status == 0
-    assert set(asked(sandbox)) == set(bad)
+    assert set(requested(sandbox)) == set(bad)
     assert rows("n.jsonl") == numbers_of(sandbox, *mixed[:2], *good[1:], *bad[1:])
     assert Path("failed.jsonl").read_text() == ""
     assert names() == {"wabas.txt", "n.jsonl", "failed.jsonl"}
@@ -268,7 +268,7 @@ def test_a_rejected_token_stops_it_and_another_one_goes_on(
     done = run("--wabas", wabas, "--out", "n.csv", "--resume", "--concurrency", "8")
     assert done.status == 0
     assert done.err.startswith("100 accounts, 300 numbers; ")
-    assert not before & set(asked(sandbox))
+    assert not before & set(requested(sandbox))
     assert rows("n.csv") == all_numbers(sandbox)
 
 
@@ -321,7 +321,7 @@ def test_a_full_disk_is_one_sentence_and_no_loss(
     assert before
     sandbox.requests.clear()
     assert run("--wabas", wabas, "--out", "n.csv", "--resume").status == 0
-    assert not before & set(asked(sandbox))
+    assert not before & set(requested(sandbox))
     assert rows("n.csv") == all_numbers(sandbox)
 
 
@@ -417,12 +417,12 @@ def test_another_export_is_not_the_same_one(run: Run, unfinished: Path, options:
 def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(run: Run, sandbox: Sandbox, unfinished: Path) -> None:
     before = complete("n.csv")
     assert 35 <= len(before) < 60
-    assert before == set(asked(sandbox))  # whatever was begun was finished and written
+    assert before == set(requested(sandbox))  # what was begun was finished and written
     assert not Path("n.csv").exists()
 
     sandbox.requests.clear()
     assert run("--wabas", unfinished, "--out", "n.csv", "--resume").status == 0
-    assert asked(sandbox) == Counter(set(sandbox.waba_ids) - before)
+    assert requested(sandbox) == Counter(set(sandbox.waba_ids) - before)
     assert rows("n.csv") == all_numbers(sandbox)
 
 
@@ -466,7 +466,7 @@ def test_a_second_ctrl_c_stops_at_once(
     assert rows("n.csv") == all_numbers(sandbox)
 
 
-def test_ctrl_c_while_the_parts_are_merged_says_how_to_go_on(
+def test_ctrl_c_while_the_parts_are_merged_says_how_to_continue(
     run: Run, sandbox: Sandbox, wabas: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def merge_for_ever(*_: object, **__: object) -> None:
@@ -503,7 +503,7 @@ def test_a_timeout_of_somebody_else_is_no_end(run: Run, wabas: Path, monkeypatch
     assert done.err.startswith("wa-phone: cannot go on: TimeoutError")
 
 
-async def test_whoever_asks_after_it_was_asked_is_answered_at_once() -> None:
+async def test_an_action_is_called_when_the_flag_is_set_and_at_once_if_it_is_set() -> None:
     stop, heard = Stop(), list[str]()
     stop.then(lambda: heard.append("early"))
     stop.set()

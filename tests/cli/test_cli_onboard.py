@@ -1,4 +1,4 @@
-"""`wa-phone onboard`: what a person sees and is asked, and where it goes on after it was left."""
+"""`wa-phone onboard`: what a person sees and types, and where it continues after it was left."""
 
 import asyncio
 import json
@@ -37,33 +37,33 @@ VERIFIED = {"code_verification_status": "VERIFIED"}
 REGISTERED = {**VERIFIED, "status": "CONNECTED", "platform_type": "CLOUD_API", "is_pin_enabled": True}
 APPROVED = {"name_status": "APPROVED"}
 
-# One run in virtual time, with a person who knows the answers
+# One run in virtual time, with a person who knows the code and the PIN
 
 
-Answer = str | Callable[[], str]
+Line = str | Callable[[], str]
 
 
 class Person(Prompt):
-    """Gives one answer after the other, and remembers what was asked; with none left, waits for ever."""
+    """Types one line after the other, and remembers the labels of the prompts; with none left, waits for ever."""
 
-    def __init__(self, answers: Sequence[Answer], *, is_terminal: bool) -> None:
+    def __init__(self, lines: Sequence[Line], *, is_terminal: bool) -> None:
         self.is_terminal = is_terminal
-        self.answers = list(answers)
-        self.questions: list[str] = []
+        self.lines = list(lines)
+        self.labels: list[str] = []
 
     async def read(self, label: str) -> str:
-        self.questions.append(label.strip().removesuffix(":"))
-        if not self.answers:
+        self.labels.append(label.strip().removesuffix(":"))
+        if not self.lines:
             await asyncio.Event().wait()
-        answer = self.answers.pop(0)
-        return answer if isinstance(answer, str) else answer()
+        line = self.lines.pop(0)
+        return line if isinstance(line, str) else line()
 
 
 class Done(NamedTuple):
     status: int
     out: str
     err: str
-    questions: list[str]
+    labels: list[str]
     error: WaPhoneError | None
 
 
@@ -83,9 +83,9 @@ def onboard(_environment: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     """Onboard a number of the empty account with a person at hand, in virtual time."""
 
     def onboard(
-        sandbox: Sandbox | None, *answers: Answer, is_terminal: bool = True, seconds: float = 10_000, **options: Any
+        sandbox: Sandbox | None, *lines: Line, is_terminal: bool = True, seconds: float = 10_000, **options: Any
     ) -> Done:
-        person = Person(answers, is_terminal=is_terminal)
+        person = Person(lines, is_terminal=is_terminal)
 
         @contextmanager
         def ask_the_person() -> Iterator[Prompt]:
@@ -114,7 +114,7 @@ def onboard(_environment: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         codes = [] if sandbox is None else [code.code for code in sandbox.inbox]
         for secret in (*codes, *(code.replace("-", "") for code in codes), PIN, WRONG):
             assert secret not in said
-        return Done(status, out, err, person.questions, error)
+        return Done(status, out, err, person.labels, error)
 
     return onboard
 
@@ -164,7 +164,7 @@ run the same command again later.
 """
 
 
-class TestWalk:
+class TestSteps:
     def test_the_whole_way(self, onboard: Onboard, sandbox: Sandbox) -> None:
         done = onboard(sandbox, code_of(sandbox), PIN, PIN)
         assert done == (0, f"{ID}\n", WHOLE, ["Code", "New PIN", "The same again"], None)
@@ -180,7 +180,7 @@ class TestWalk:
         assert (sandbox.inbox[0].code_method, sandbox.inbox[0].language) == ("VOICE", "de")
 
     @pytest.mark.parametrize(
-        ("members", "answers", "questions", "heads"),
+        ("members", "lines", "labels", "titles"),
         [
             ({}, ["", "code", PIN, PIN], ["Code", "Code", "New PIN", "The same again"], "code PIN name"),
             (VERIFIED, [PIN, PIN], ["New PIN", "The same again"], "PIN name"),
@@ -192,23 +192,23 @@ class TestWalk:
         ],
     )
     def test_it_goes_on_from_the_state_that_the_api_reports(
-        self, onboard: Onboard, members: dict[str, Any], answers: list[str], questions: list[str], heads: str
+        self, onboard: Onboard, members: dict[str, Any], lines: list[str], labels: list[str], titles: str
     ) -> None:
         sandbox = with_number(Sandbox(), **members)
-        done = onboard(sandbox, *(code_of(sandbox) if answer == "code" else answer for answer in answers), no_wait=True)
-        assert (done.status, done.out, done.questions) == (0, f"{ID}\n", questions)
+        done = onboard(sandbox, *(code_of(sandbox) if line == "code" else line for line in lines), no_wait=True)
+        assert (done.status, done.out, done.labels) == (0, f"{ID}\n", labels)
         assert done.err.startswith(f"1. The number: already in the account, with the id {ID}.\n")
         passed = {
-            "2. The code: the number is verified.": "code" not in heads,
-            "3. The PIN: the number is registered.": "PIN" not in heads,
-            "4. The name: approved: the number is ready.": "name" not in heads,
+            "2. The code: the number is verified.": "code" not in titles,
+            "3. The PIN: the number is registered.": "PIN" not in titles,
+            "4. The name: approved: the number is ready.": "name" not in titles,
         }
         assert {line: f"{line}\n" in done.err for line in passed} == passed
 
     def test_no_code_is_sent_before_somebody_wants_it_where_one_may_be_on_its_way(self, onboard: Onboard) -> None:
         sandbox = Sandbox()
         left = onboard(sandbox, seconds=60)
-        assert (left.status, left.questions) == (130, ["Code"])
+        assert (left.status, left.labels) == (130, ["Code"])
         done = onboard(sandbox, code_of(sandbox), PIN, PIN, no_wait=True)
         assert (done.status, len(sandbox.inbox)) == (0, 1)
         assert (
@@ -221,7 +221,7 @@ class TestWalk:
         assert (done.status, len(sandbox.inbox)) == (0, 3)
         assert done.err.count("   One was sent by SMS.\n") == 2
 
-    def test_a_wrong_code_is_said_and_asked_for_again(self, onboard: Onboard, sandbox: Sandbox) -> None:
+    def test_after_a_wrong_code_there_is_another_prompt(self, onboard: Onboard, sandbox: Sandbox) -> None:
         done = onboard(sandbox, WRONG, "12345", code_of(sandbox), PIN, PIN)
         assert done.status == 0
         assert "   The code that you have entered is incorrect: (#136025) Couldn't verify code (HTTP 400" in done.err
@@ -232,11 +232,11 @@ class TestWalk:
         assert "   A code has 6 digits, such as 123-830: nothing was sent.\n" in done.err
         assert writes(sandbox).count("verify_code") == 2
 
-    def test_a_wrong_pin_is_said_and_the_one_that_the_number_has_is_asked_for(self, onboard: Onboard) -> None:
+    def test_after_a_wrong_pin_there_is_a_prompt_for_that_of_the_number(self, onboard: Onboard) -> None:
         sandbox = with_number(Sandbox(), **VERIFIED, is_pin_enabled=True)
         sandbox.plan(Fault.raw(json.dumps({"data": [{**sandbox.numbers(EMPTY_WABA)[0], "is_pin_enabled": False}]})))
         done = onboard(sandbox, PIN, PIN, WRONG, "1234567", SEEDED_PIN, no_wait=True)
-        assert (done.status, done.questions) == (0, ["New PIN", "The same again", "PIN", "PIN", "PIN"])
+        assert (done.status, done.labels) == (0, ["New PIN", "The same again", "PIN", "PIN", "PIN"])
         assert done.err.count("   (#133005) Two-step verification PIN mismatch (HTTP 400, code 133005") == 2
         assert done.err.count("   Meta counts wrong PINs. Type the PIN of this number.") == 2
         assert "   A PIN has 6 digits: nothing was sent.\n" in done.err
@@ -245,7 +245,7 @@ class TestWalk:
     def test_a_new_pin_is_typed_twice(self, onboard: Onboard) -> None:
         sandbox = with_number(Sandbox(), **VERIFIED)
         done = onboard(sandbox, PIN, WRONG, PIN, PIN, no_wait=True)
-        assert (done.status, done.questions) == (0, ["New PIN", "The same again"] * 2)
+        assert (done.status, done.labels) == (0, ["New PIN", "The same again"] * 2)
         assert "   These two differ: nothing was sent.\n" in done.err
         assert writes(sandbox) == ["register"]
 
@@ -254,12 +254,12 @@ class TestWalk:
         assert "3. The PIN: type the 6 digits of this number's two-step verification. If it has none," in done.err
         assert done.status == 0
 
-    def test_what_was_confirmed_is_not_repeated_where_the_reading_is_late(self, onboard: Onboard) -> None:
+    def test_a_confirmed_step_is_not_taken_again_when_the_api_shows_it_late(self, onboard: Onboard) -> None:
         sandbox = with_number(Sandbox())
         late = Fault.raw(json.dumps(sandbox.numbers(EMPTY_WABA)[0]))
         sandbox.plan(late, times=2, method="GET", node=ID)
         done = onboard(sandbox, "", code_of(sandbox), PIN, PIN)
-        assert done.questions == ["Code", "Code", "New PIN", "The same again"]
+        assert done.labels == ["Code", "Code", "New PIN", "The same again"]
         assert writes(sandbox) == ["request_code", "verify_code", "register"]
         assert (
             "4. The name: so far the number is not verified (code_verification_status NOT_VERIFIED); not registered "
@@ -278,7 +278,7 @@ class TestWalk:
             f"wa-phone watch {EMPTY_WABA} shows when that changes.\n"
         )
 
-    def test_left_while_it_waits_it_says_how_to_go_on(self, onboard: Onboard) -> None:
+    def test_left_while_it_waits_it_says_how_to_continue(self, onboard: Onboard) -> None:
         done = onboard(with_number(Sandbox(), **REGISTERED))
         assert (done.status, done.out) == (130, "")
         assert done.err.endswith("\nStopped before the end. To continue, run the same command again.\n")
@@ -289,9 +289,9 @@ class TestFinalStates:
         "members",
         [{"name_status": "DECLINED"}, {**REGISTERED, "name_status": "EXPIRED"}, {"status": "BANNED"}],
     )
-    def test_nobody_is_asked_for_anything_then(self, onboard: Onboard, members: dict[str, Any]) -> None:
+    def test_there_is_no_prompt_then(self, onboard: Onboard, members: dict[str, Any]) -> None:
         done = onboard(with_number(Sandbox(), **members))
-        assert (done.out, done.questions) == ("", [])
+        assert (done.out, done.labels) == ("", [])
         assert isinstance(done.error, WaitError)
         assert str(done.error).startswith(f"{ID} cannot become ready: {list(members.values())[-1]} is final; ")
         assert done.error.__notes__ == [
@@ -328,7 +328,7 @@ class TestBlocks:
         sandbox = with_number(Sandbox(), **VERIFIED, is_pin_enabled=True)
         done = onboard(sandbox, *[WRONG] * 4)
         assert isinstance(done.error, GraphAPIError)
-        assert (done.error.code, len(done.questions)) == (133009, 4)
+        assert (done.error.code, len(done.labels)) == (133009, 4)
         assert "0:01:00 from now" in done.error.__notes__[0]
 
     def test_after_too_many_codes_the_last_one_is_still_taken_by_another_run(
@@ -348,7 +348,7 @@ class TestBlocks:
         assert onboarding._after(error, "Go on.", now).startswith("Wait until 2026-11-23 00:01 UTC, 0:01:01")
 
 
-class TestLostAnswers:
+class TestLostResponses:
     def test_of_the_create(self, onboard: Onboard, sandbox: Sandbox) -> None:
         sandbox.plan(Fault.drop_after(), method="POST")
         done = onboard(sandbox, code_of(sandbox), PIN, PIN)
@@ -368,10 +368,10 @@ class TestLostAnswers:
     def test_of_a_write_that_was_done(self, onboard: Onboard, edge: str) -> None:
         sandbox = with_number(Sandbox(), **({} if edge == "verify_code" else VERIFIED))
 
-        def lose(answer: Callable[[], str]) -> Callable[[], str]:
+        def lose(line: Callable[[], str]) -> Callable[[], str]:
             def losing() -> str:
                 sandbox.plan(Fault.drop_after(), method="POST", node=ID)
-                return answer()
+                return line()
 
             return losing
 
@@ -384,7 +384,7 @@ class TestLostAnswers:
             f"happened.\n   The number is {'verified' if edge == 'verify_code' else 'registered'}.\n"
         ) in done.err
 
-    def test_of_a_write_that_was_not_done_and_is_asked_for_again(self, onboard: Onboard) -> None:
+    def test_of_a_write_that_was_not_done_and_is_tried_again(self, onboard: Onboard) -> None:
         sandbox = with_number(Sandbox(), **VERIFIED)
         sandbox.plan(Fault.drop_before(), method="POST", node=ID)
         done = onboard(sandbox, PIN, PIN, PIN, PIN, no_wait=True)
@@ -393,8 +393,8 @@ class TestLostAnswers:
             "   It has not happened so far, but it still may. Wait a little, or leave with Ctrl-C.\n"
             "   This number has none. Choose 6 digits"
         ) in done.err
-        looks = [request.at for request in sandbox.requests if request.method == "GET" and request.node == ID]
-        assert looks[0] + 8 < looks[-2] < looks[0] + 15
+        polls = [request.at for request in sandbox.requests if request.method == "GET" and request.node == ID]
+        assert polls[0] + 8 < polls[-2] < polls[0] + 15
 
     def test_where_nothing_can_be_read_either(self, onboard: Onboard) -> None:
         sandbox = with_number(Sandbox(), **VERIFIED)
@@ -407,28 +407,28 @@ class TestLostAnswers:
 
 
 class TestPipe:
-    """Where nobody is there to be asked again."""
+    """Where nobody can type again."""
 
-    def test_each_question_takes_one_answer(self, onboard: Onboard, sandbox: Sandbox) -> None:
+    def test_each_prompt_takes_one_line(self, onboard: Onboard, sandbox: Sandbox) -> None:
         done = onboard(sandbox, code_of(sandbox), PIN, is_terminal=False)
-        assert (done.status, done.questions) == (0, ["Code", "New PIN"])
+        assert (done.status, done.labels) == (0, ["Code", "New PIN"])
 
     @pytest.mark.parametrize(("members", "code"), [({}, 136025), ({**VERIFIED, "is_pin_enabled": True}, 133005)])
-    def test_a_wrong_answer_ends_it(self, onboard: Onboard, members: dict[str, Any], code: int) -> None:
+    def test_a_wrong_line_ends_it(self, onboard: Onboard, members: dict[str, Any], code: int) -> None:
         done = onboard(with_number(Sandbox(), **members), WRONG, WRONG, is_terminal=False)
         assert isinstance(done.error, GraphAPIError)
-        assert (done.error.code, len(done.questions)) == (code, 1)
+        assert (done.error.code, len(done.labels)) == (code, 1)
 
     @pytest.mark.parametrize(
         ("members", "said"),
         [({}, "A code has 6 digits, such as 123-830"), (VERIFIED, "A PIN has 6 digits")],
     )
-    def test_an_answer_that_cannot_be_right_ends_it(self, onboard: Onboard, members: dict[str, Any], said: str) -> None:
+    def test_an_invalid_line_ends_it(self, onboard: Onboard, members: dict[str, Any], said: str) -> None:
         done = onboard(sandbox := with_number(Sandbox(), **members), "12345", PIN, is_terminal=False)
-        assert (done.status, done.questions[1:], writes(sandbox)) == (1, [], [])
+        assert (done.status, done.labels[1:], writes(sandbox)) == (1, [], [])
         assert done.err.endswith(f"wa-phone: {said}: nothing was sent\nTo continue, run the same command again.\n")
 
-    def test_a_lost_answer_that_cannot_be_settled_ends_it(self, onboard: Onboard) -> None:
+    def test_a_lost_response_without_a_sign_of_success_ends_it(self, onboard: Onboard) -> None:
         sandbox = with_number(Sandbox(), **VERIFIED)
         sandbox.plan(Fault.drop_before(), method="POST", node=ID)
         done = onboard(sandbox, PIN, PIN, is_terminal=False)
@@ -556,7 +556,7 @@ class TestCommand:
         )
         assert len(graph_sandbox.inbox) == 1
 
-    def test_a_refusal_says_how_to_go_on(self, run: Run, graph_sandbox: Sandbox) -> None:
+    def test_an_api_error_says_how_to_continue(self, run: Run, graph_sandbox: Sandbox) -> None:
         graph_sandbox.plan(Fault.error(133008, data={"details": "Try again in 2 hours."}), method="POST", node=ID)
         status, _, err = run(*WHICH, "--debug", lines=f"{PIN}\n")
         assert status == 1
@@ -564,7 +564,7 @@ class TestCommand:
         assert said.startswith("wa-phone: (#133008) A planned error (HTTP 400, code 133008, retry after 7200 s")
         assert re.fullmatch(r"Wait until .*, 2:00:00 from now: .*", how)
 
-    def test_a_traceback_shows_no_answer(self, run: Run, graph_sandbox: Sandbox) -> None:
+    def test_a_traceback_shows_no_input(self, run: Run, graph_sandbox: Sandbox) -> None:
         with_number(graph_sandbox, **VERIFIED, is_pin_enabled=True)
         status, _, err = run(*WHICH, "--debug", lines=f"{PIN}\n{WRONG}\n")
         assert (status, "Traceback" in err, "PIN mismatch" in err) == (1, True, True)
@@ -643,10 +643,10 @@ class TestProcess:
         monkeypatch.delenv("WA_ACCESS_TOKEN")
         terminal = start("--sandbox", "--debug")
         code = terminal.expect(r"which shows: (\d{3}-\d{3})\n")
-        terminal.answer("Code", WRONG)
-        terminal.answer("Code", code)
-        terminal.answer("New PIN", PIN)
-        terminal.answer("The same again", PIN)
+        terminal.enter("Code", WRONG)
+        terminal.enter("Code", code)
+        terminal.enter("New PIN", PIN)
+        terminal.enter("The same again", PIN)
         terminal.expect(f"\n   Approved: the number is ready.\n{ID}\n$")
         assert terminal.end() == 0
         assert terminal.screen.count(code) == 1  # where the sandbox has shown it
@@ -667,19 +667,19 @@ class TestProcess:
         terminals[-1].leave(way)
 
         terminals.append(start(*WHICH))  # that code is taken
-        terminals[-1].answer("Code", sandbox.inbox[0].code)
+        terminals[-1].enter("Code", sandbox.inbox[0].code)
         terminals[-1].expect("   New PIN: $")
         terminals[-1].leave(way)
 
-        terminals.append(start(*WHICH))  # no code is asked for, and the registration is left without an answer
-        terminals[-1].answer("New PIN", PIN)
+        terminals.append(start(*WHICH))  # no code is needed, and the registration is left without a response
+        terminals[-1].enter("New PIN", PIN)
         sandbox.plan(Fault.delay_response(30), method="POST")
-        terminals[-1].answer("The same again", PIN)
+        terminals[-1].enter("The same again", PIN)
         while sandbox.numbers(EMPTY_WABA)[0]["status"] != "CONNECTED":
             time.sleep(0.01)
         terminals[-1].leave(way)
 
-        terminals.append(start(*WHICH))  # no PIN is asked for
+        terminals.append(start(*WHICH))  # no PIN is needed
         terminals[-1].expect("4. The name: so far the number is")
         terminals[-1].leave(way)
 
@@ -708,9 +708,9 @@ class TestProcess:
     def test_what_is_typed_while_it_is_busy_is_not_shown(self, start: Start, sandbox: Sandbox) -> None:
         with_number(sandbox, **VERIFIED)
         terminal = start(*WHICH, "--no-wait")
-        terminal.answer("New PIN", PIN)
+        terminal.enter("New PIN", PIN)
         sandbox.plan(Fault.delay_response(0.5), method="POST")
-        terminal.answer("The same again", PIN)
+        terminal.enter("The same again", PIN)
         terminal.expect("Registering. This may take two minutes.\n")
         terminal.type(f"{WRONG}\n")
         assert terminal.end() == 0
@@ -731,8 +731,8 @@ class TestProcess:
             )
             assert arrived
             terminal.type(f"{arrived[1]}\n")
-            terminal.answer("New PIN", PIN)
-            terminal.answer("The same again", PIN)
+            terminal.enter("New PIN", PIN)
+            terminal.enter("The same again", PIN)
             assert terminal.end() == 0
             assert terminal.screen.endswith(f"\n4. The name: approved: the number is ready.\n{ID}\n")
             assert arrived[1] not in terminal.screen

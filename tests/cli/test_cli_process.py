@@ -97,7 +97,7 @@ def test_ctrl_c_ends_a_call(graph_sandbox: Sandbox) -> None:
     assert process.returncode == 130
 
 
-def test_whoever_waits_is_told_why(graph_sandbox: Sandbox) -> None:
+def test_a_wait_is_explained(graph_sandbox: Sandbox) -> None:
     graph_sandbox.plan(Fault.error(80008, "Too many calls from somewhere"))
     with start("list", SMALL_WABA) as process:
         assert process.stderr
@@ -201,7 +201,7 @@ def test_the_sandbox_serves_until_ctrl_c(mode: str, tmp_path: Path, monkeypatch:
     assert err == "serving until Ctrl-C; run the lines above in another shell\n"
 
 
-def test_the_sandbox_serves_as_many_accounts_as_are_asked_for() -> None:
+def test_the_sandbox_serves_as_many_accounts_as_are_wanted() -> None:
     with start("sandbox", "--accounts", "1000000", "--numbers-per-account", "7") as process:
         assert process.stdout
         url, *_, owned = [process.stdout.readline() for _ in range(6)]
@@ -221,7 +221,7 @@ def test_the_sandbox_serves_as_many_accounts_as_are_asked_for() -> None:
 
 
 def on_terminal(width: int, *arguments: str, act: Act = lambda *_: True) -> tuple[str, int]:
-    """What a terminal of this width gets, and the exit status; whoever acts is asked until they have."""
+    """What a terminal of this width gets, and the exit status; `act` is called until it is done."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, width))
     with start(*arguments, stdout=slave, stderr=slave) as process:

@@ -1,4 +1,4 @@
-"""Answers that nobody may see, at a terminal and in a pipe."""
+"""Prompts for secrets, at a terminal and in a pipe."""
 
 import asyncio
 import os
@@ -57,10 +57,10 @@ class TestTerminalPrompt:
     async def test_what_is_typed_is_not_shown(self, tty: Tty, capsys: pytest.CaptureFixture[str]) -> None:
         with prompting.prompting() as prompt:
             assert prompt.is_terminal
-            asking = asyncio.create_task(prompt.read("   PIN: "))
+            typing = asyncio.create_task(prompt.read("   PIN: "))
             await asyncio.sleep(0)
             tty.type(f" {PIN} \n")
-            assert await asking == PIN
+            assert await typing == PIN
             assert not tty.echoes
         assert tty.echoes
         assert capsys.readouterr() == ("", "   PIN: \n")
@@ -70,22 +70,22 @@ class TestTerminalPrompt:
         with prompting.prompting() as prompt:
             tty.type(f"{WRONG}\n{WRONG}\n")
             select.select([tty.slave], [], [])  # the kernel hands it over in its own time
-            asking = asyncio.create_task(prompt.read("Code: "))
+            typing = asyncio.create_task(prompt.read("Code: "))
             await asyncio.sleep(0)
             tty.type(f"{PIN}\n{WRONG}\n")
-            assert await asking == PIN
+            assert await typing == PIN
         assert tty.shown() == ""
         assert not select.select([tty.slave], [], [], 0)[0]  # nor is anything left for the shell
 
     async def test_the_end_of_input(self, tty: Tty) -> None:
         with prompting.prompting() as prompt:
-            asking = asyncio.create_task(prompt.read("Code: "))
+            typing = asyncio.create_task(prompt.read("Code: "))
             await asyncio.sleep(0)
             tty.type("\x04")
             with pytest.raises(NoInputError, match="standard input has ended: Code is missing"):
-                await asking
+                await typing
 
-    async def test_a_cancelled_question_leaves_the_line_and_the_terminal_as_it_was(
+    async def test_a_cancelled_prompt_leaves_the_line_and_the_terminal_as_it_was(
         self, tty: Tty, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(TimeoutError), prompting.prompting() as prompt:
@@ -94,7 +94,7 @@ class TestTerminalPrompt:
         assert tty.echoes
         assert capsys.readouterr().err == "Code: \n"
 
-    async def test_a_shell_that_sets_the_terminal_anew_is_no_reason_to_show_anything(self, tty: Tty) -> None:
+    async def test_typing_stays_hidden_after_a_shell_has_set_the_terminal(self, tty: Tty) -> None:
         before = termios.tcgetattr(tty.slave)
         with prompting.prompting():
             termios.tcsetattr(tty.slave, termios.TCSANOW, before)
@@ -120,48 +120,48 @@ class TestTerminalPrompt:
         stderr = os.fdopen(writing, "w")
         with monkeypatch.context() as patch, prompting.prompting() as prompt:
             patch.setattr(sys, "stderr", stderr)
-            asking = asyncio.create_task(prompt.read("Code: "))
+            typing = asyncio.create_task(prompt.read("Code: "))
             await asyncio.sleep(0)
             tty.type("1\n")
-            assert await asking == "1"
+            assert await typing == "1"
         with pytest.raises(BrokenPipeError):
             stderr.close()
 
-    async def test_on_windows_the_console_is_asked(self, tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_on_windows_the_console_is_read(self, tty: Tty, monkeypatch: pytest.MonkeyPatch) -> None:
         del tty
         monkeypatch.setitem(sys.modules, "termios", None)
-        monkeypatch.setattr(prompting, "getpass", lambda question, stream: f" {question}{stream is sys.stderr} ")
+        monkeypatch.setattr(prompting, "getpass", lambda label, stream: f" {label}{stream is sys.stderr} ")
         with prompting.prompting() as prompt:
             assert prompt.is_terminal
             assert await prompt.read("Code: ") == "Code: True"
 
 
 class TestPipedPrompt:
-    async def test_each_question_takes_a_line(
+    async def test_each_prompt_takes_a_line(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         reading, writing = os.pipe()
         with os.fdopen(reading) as stdin:
             monkeypatch.setattr(sys, "stdin", stdin)
             with prompting.prompting() as prompt:
-                asking = asyncio.create_task(prompt.read("   Code: "))
+                typing = asyncio.create_task(prompt.read("   Code: "))
                 await asyncio.sleep(0)
                 os.write(writing, b"123-830\r\n\n\xff271828")
                 os.close(writing)
-                assert await asking == "123-830"
+                assert await typing == "123-830"
                 assert [await prompt.read("Again: "), await prompt.read("PIN: ")] == ["", "\ufffd271828"]
                 with pytest.raises(NoInputError, match="standard input has ended: PIN is missing"):
                     await prompt.read("PIN: ")
         assert capsys.readouterr().err == "Code:\nAgain:\nPIN:\nPIN:\n"
 
     async def test_a_file_is_read_too(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        (tmp_path / "answers").write_text(f"{PIN}\n")
-        with (tmp_path / "answers").open() as stdin:
+        (tmp_path / "lines").write_text(f"{PIN}\n")
+        with (tmp_path / "lines").open() as stdin:
             monkeypatch.setattr(sys, "stdin", stdin)
             with prompting.prompting() as prompt:
                 assert await prompt.read("PIN: ") == PIN
 
-    async def test_a_line_without_end_is_no_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_a_line_without_end_is_cut_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with Path("/dev/zero").open() as stdin:  # noqa: ASYNC230 - it never keeps anybody waiting
             monkeypatch.setattr(sys, "stdin", stdin)
             with prompting.prompting() as prompt:

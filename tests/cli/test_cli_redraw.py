@@ -19,7 +19,7 @@ BEFORE = "$ wa-phone"
 
 
 class Terminal(io.StringIO):
-    """A terminal that breaks its lines anew when its width changes, as most do; it is as high as it has to be."""
+    """A terminal that breaks its lines again when its width changes, as most do; it has as many lines as it needs."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Terminal(io.StringIO):
         self._monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((width, 30)))
 
     def reflow(self, width: int) -> None:
-        """Become that wide, and break the lines anew; the cursor stays at the end of the last one."""
+        """Become that wide, and break the lines again; the cursor stays at the end of the last one."""
         self.resize(width)
         above = self.rows[: self.row + 1]  # what is below is empty
         text = "".join(row if goes_on else f"{row}\n" for row, goes_on in above).removesuffix("\n")

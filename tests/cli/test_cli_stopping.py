@@ -40,7 +40,7 @@ def test_where_ctrl_c_is_ignored_a_kill_is_what_it_was(monkeypatch: pytest.Monke
     assert (raised, kill.is_set) == ([signal.SIGTERM], False)
 
 
-def test_whoever_has_decided_about_kills_decides() -> None:
+def test_a_handler_that_is_there_is_kept() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with ending_when_killed() as kill:
         os.kill(os.getpid(), signal.SIGTERM)

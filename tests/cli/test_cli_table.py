@@ -100,7 +100,7 @@ def test_screens(columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert columns not in LEFT_OUT or table.left_out == LEFT_OUT[columns]
 
 
-def test_fields_that_were_asked_for_are_folded_and_not_left_out(
+def test_fields_that_were_requested_are_folded_and_not_left_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "70")
@@ -110,7 +110,7 @@ def test_fields_that_were_asked_for_are_folded_and_not_left_out(
     assert not table.left_out
 
 
-def test_a_later_page_that_is_wider_is_arranged_anew(
+def test_a_later_page_that_is_wider_gets_new_columns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")

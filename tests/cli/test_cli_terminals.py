@@ -36,10 +36,10 @@ class Done(NamedTuple):
 Run = Callable[[str], Done]
 
 
-def look(master: int, seen: list[str], sandbox: Sandbox) -> None:
-    """Read what a terminal shows to its end, answer what is asked there, and leave what would serve for ever."""
+def sit_at(master: int, seen: list[str], sandbox: Sandbox) -> None:
+    """Read what a terminal shows to its end, type at its prompts, and end what would serve for ever."""
     is_left = False
-    asked = 0
+    done = 0
     while True:
         try:
             piece = os.read(master, 65536)
@@ -47,11 +47,11 @@ def look(master: int, seen: list[str], sandbox: Sandbox) -> None:
             return
         seen.append(piece.decode())
         screen = "".join(seen)
-        questions = re.findall(r"(Code|New PIN|The same again): ", screen)
-        for question in questions[asked:]:
+        labels = re.findall(r"(Code|New PIN|The same again): ", screen)
+        for label in labels[done:]:
             codes = [code.code for code in sandbox.inbox] + re.findall(r"which shows: (\S+)", screen)
-            os.write(master, f"{codes[-1] if question == 'Code' else PIN}\n".encode())
-        asked = len(questions)
+            os.write(master, f"{codes[-1] if label == 'Code' else PIN}\n".encode())
+        done = len(labels)
         if not is_left and "serving until Ctrl-C" in screen:
             is_left = True
             os.kill(os.getpid(), signal.SIGINT)
@@ -72,7 +72,7 @@ def run(graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     def run(command: str) -> Done:
         master, slave = pty.openpty()
         seen = list[str]()
-        person = threading.Thread(target=look, args=(master, seen, graph_sandbox))
+        person = threading.Thread(target=sit_at, args=(master, seen, graph_sandbox))
         person.start()
         with monkeypatch.context() as patch:
             for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -111,7 +111,7 @@ COMMANDS = {
 @pytest.mark.parametrize("setting", ["NO_COLOR=0", "TERM=dumb"])
 def test_text_alone(run: Run, graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setenv(*setting.split("="))
-    monkeypatch.setenv("FORCE_COLOR", "1")  # which is not heeded
+    monkeypatch.setenv("FORCE_COLOR", "1")  # it does not count
     graph_sandbox.plan(Fault.delay(0.3), node="200300400500600")  # a moment in which there might be a bar
     for command, status in COMMANDS.items():
         done = run(command)

@@ -20,7 +20,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 class Terminal:
-    """`wa-phone` at a terminal, and a person who waits for its questions."""
+    """`wa-phone` at a terminal, and a person who waits for its prompts."""
 
     def __init__(self, *arguments: str) -> None:
         self.screen = ""
@@ -39,7 +39,7 @@ class Terminal:
         os.close(slave)
 
     def read(self) -> bool:
-        """Read what is shown next; `False` at the end."""
+        """Read what is shown next. It is `False` at the end."""
         if not select.select([self.master], [], [], 30)[0]:
             raise AssertionError(f"nothing more is shown after: {self.screen}")
         try:
@@ -50,15 +50,15 @@ class Terminal:
         return bool(piece)
 
     def expect(self, pattern: str) -> str:
-        """Wait until this is shown, after what was waited for before, and give its first group."""
+        """Wait until a pattern is shown after the last one, and return its first group."""
         while not (found := re.compile(pattern).search(self.screen, self.at)):
             assert self.read(), f"it ended without {pattern}: {self.screen}"
         self.at = found.end()
         return found[1] if found.re.groups else found[0]
 
-    def answer(self, question: str, text: str) -> None:
-        """Type an answer, when it is asked for."""
-        self.expect(f"   {question}: $")
+    def enter(self, label: str, text: str) -> None:
+        """Type a line, when its prompt is there."""
+        self.expect(f"   {label}: $")
         self.type(f"{text}\n")
 
     def type(self, text: str) -> None:
@@ -79,13 +79,13 @@ class Terminal:
             assert self.end() == -signal.SIGKILL
 
     def end(self) -> int:
-        """Read to the end, and give the exit status."""
+        """Read to the end, and return the exit status."""
         while self.read():
             pass
         return self.process.wait()
 
     def close(self) -> None:
-        """Leave nothing behind, whatever became of the test."""
+        """End the process, also after a test that has failed."""
         self.process.kill()
         self.process.wait()
         os.close(self.master)

@@ -17,6 +17,7 @@
         progress.py       the progress of an export
         redraw.py         a line that is drawn again in its place
         waits.py          why a command waits
+        timer.py          an action that is repeated
         stdin.py          lines of standard input
         ids.py            account ids from a file or a pipe
         prompt.py         prompts for secrets

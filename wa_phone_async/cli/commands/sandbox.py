@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from wa_phone_async.cli.terminal.output import say, tell, write
-from wa_phone_async.cli.terminal.progress import repeating
+from wa_phone_async.cli.terminal.timer import every
 
 if TYPE_CHECKING:
     from wa_phone_async.sandbox import Code
@@ -67,7 +67,7 @@ async def serve_sandbox(
             owned += f" of {numbers_per_account} numbers, WABA {sandbox.waba_ids[0]} to {sandbox.waba_ids[-1]}"
         write(f"export WA_BASE_URL={sandbox.url}\nexport WA_ACCESS_TOKEN=any-token\n{seeded}{owned}\n")
         say("serving until Ctrl-C; run the lines above in another shell")
-        async with repeating(lambda: _show_codes(sandbox.inbox), _POLL_SECONDS):
+        async with every(_POLL_SECONDS, lambda: _show_codes(sandbox.inbox)):
             await asyncio.Event().wait()
 
 

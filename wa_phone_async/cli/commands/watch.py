@@ -16,7 +16,7 @@ from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.options import accounts_to_read, parse_fields
 from wa_phone_async.cli.terminal.changes import ChangeView, JsonChanges, TextChanges, WatchedAccount
 from wa_phone_async.cli.terminal.output import complain, counted, takes_escapes, tell
-from wa_phone_async.cli.terminal.progress import repeating
+from wa_phone_async.cli.terminal.timer import every
 
 if TYPE_CHECKING:
     from wa_phone_async.sandbox import Sandbox
@@ -73,7 +73,7 @@ async def watch_numbers(
         ]
         try:
             with _view(form, accounts) as view:
-                async with repeating(view.refresh, _SECONDS_PER_REFRESH), _living(link.sandbox, accounts, interval):
+                async with every(_SECONDS_PER_REFRESH, view.refresh), _living(link.sandbox, accounts, interval):
                     await _watch(accounts, view)
         except asyncio.CancelledError:
             tell(_summary(accounts, link))
@@ -125,7 +125,7 @@ async def _living(sandbox: Sandbox | None, accounts: Sequence[WatchedAccount], s
         return
     from wa_phone_async.sandbox.demo import number_stages  # noqa: PLC0415 - a web server, which few commands need
 
-    async with repeating(number_stages(sandbox, accounts[0].waba_id), seconds):
+    async with every(seconds, number_stages(sandbox, accounts[0].waba_id)):
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from wa_phone_async import CallFinished, QuotaWaitEnded, QuotaWaitStarted, Throt
 from wa_phone_async.export import Summary
 
 from .output import counted, takes_escapes, tell
+from .timer import every
 
 _SECONDS_PER_LINE: Final = 10.0
 _SECONDS_PER_DRAWING: Final = 0.2
@@ -116,30 +116,8 @@ def _duration(seconds: float) -> str:
 async def showing(progress: Progress) -> AsyncGenerator[None]:
     """Show the progress on stderr while the block runs."""
     with _bar(progress) if takes_escapes(sys.stderr) else _lines(progress) as (show, seconds):
-        async with repeating(show, seconds):
+        async with every(seconds, show):
             yield
-
-
-@asynccontextmanager
-async def repeating(action: Callable[[], object], seconds: float) -> AsyncGenerator[None]:
-    """Call the action again and again while the block runs.
-
-    Args:
-        action: What to do.
-        seconds: The time between two calls, and before the first one.
-    """
-    task = asyncio.create_task(_repeat(action, seconds))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-async def _repeat(action: Callable[[], object], seconds: float) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        action()
 
 
 _Display = tuple[Callable[[], object], float]
