@@ -132,9 +132,17 @@ def test_blanks_at_the_end_of_a_line_are_not_written(terminal: Terminal) -> None
         assert [row for row, _ in terminal.rows] == [BEFORE, "one"]
 
 
+def test_a_ctrl_c_that_the_terminal_shows_leaves_nothing_behind(terminal: Terminal) -> None:
+    with RedrawnLine(terminal) as line:
+        line.draw(Text("x" * 100, no_wrap=True, overflow="ellipsis"))
+        terminal.write("^C")
+        line.draw(Text("12 of 100 accounts"))
+        assert terminal.screen == [BEFORE, "12 of 100 accounts"]
+
+
 def test_only_the_first_line_is_drawn(terminal: Terminal) -> None:
     with RedrawnLine(terminal) as line:
-        assert line.width == 60
+        assert line.width == 58
         line.draw(Text("one\ntwo"))
         assert terminal.screen == [BEFORE, "one"]
 

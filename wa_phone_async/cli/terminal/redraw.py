@@ -11,10 +11,13 @@ from rich.live import Live
 from rich.segment import ControlType, Segment, Segments
 
 _WHOLE_LINE: Final = 2
+_ECHO: Final = len("^C")  # a terminal shows this behind the line; without room it would go to the next line
 
 
 class RedrawnLine:
     """The last line of a terminal. It spares what stands above it, and it is gone at the end.
+
+    Some terminals break the line a moment before they say that they are narrower. What is drawn in that moment stays.
 
     Args:
         file: The terminal.
@@ -24,12 +27,12 @@ class RedrawnLine:
         self._console = Console(file=file, force_terminal=True, highlight=False, markup=False, emoji=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._drawn = 0
-        self._width = self.width
+        self._width = self._console.width
 
     @property
     def width(self) -> int:
-        """How many columns the terminal has now."""
-        return self._console.width
+        """How many columns the line may have now."""
+        return max(1, self._console.width - _ECHO)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -40,8 +43,8 @@ class RedrawnLine:
 
     def draw(self, content: RenderableType) -> None:
         """Draw the content in the place of what was drawn before. Only its first line is drawn."""
-        width = self.width  # read once, since it may change at any moment
-        options = self._console.options.update_width(width)
+        width = self._console.width  # read once, since it may change at any moment
+        options = self._console.options.update_width(max(1, width - _ECHO))
         line = _without_blanks_at_end(self._console.render_lines(content, options, pad=False)[0])
         if width < self._width:
             # The terminal has broken the line into several. rich erases one, since it has written one.
