@@ -24,8 +24,7 @@ from wa_phone_async import (
     read_readiness,
 )
 from wa_phone_async.call.error_codes import WRONG_CODE, WRONG_PIN
-from wa_phone_async.readiness import OnboardingStep as Step
-from wa_phone_async.readiness import next_step
+from wa_phone_async.readiness import OnboardingStep, next_step
 
 from .connection import Link
 from .errors import sentence
@@ -46,15 +45,15 @@ _OUTCOMES: Final[Mapping[str, str]] = {
     "found": "already in the account",
     "recovered": "created, although the response was lost",
 }
-_TITLES: Final[Mapping[Step, str]] = {
-    Step.VERIFY: "2. The code",
-    Step.REGISTER: "3. The PIN",
-    Step.REVIEW: "4. The name",
+_TITLES: Final[Mapping[OnboardingStep, str]] = {
+    OnboardingStep.VERIFY: "2. The code",
+    OnboardingStep.REGISTER: "3. The PIN",
+    OnboardingStep.REVIEW: "4. The name",
 }
-_DONE: Final[Mapping[Step, str]] = {
-    Step.VERIFY: "The number is verified.",
-    Step.REGISTER: "The number is registered.",
-    Step.REVIEW: "Approved: the number is ready.",
+_DONE: Final[Mapping[OnboardingStep, str]] = {
+    OnboardingStep.VERIFY: "The number is verified.",
+    OnboardingStep.REGISTER: "The number is registered.",
+    OnboardingStep.REVIEW: "Approved: the number is ready.",
 }
 _PIN_PROMPTS: Final[Mapping[bool | None, str]] = {
     True: "Type the 6 digits of this number's two-step verification.",
@@ -94,14 +93,14 @@ class OnboardingDialog:
         self._prompt = prompt
         self._id = ""
         self._was_created = False
-        self._confirmed = set[Step]()
-        self._told = set[Step]()
-        self._steps: dict[Step, Callable[[PhoneNumber], Awaitable[PhoneNumber]]] = {
-            Step.VERIFY: self._verify,
-            Step.REGISTER: self._register,
+        self._confirmed = set[OnboardingStep]()
+        self._told = set[OnboardingStep]()
+        self._steps: dict[OnboardingStep, Callable[[PhoneNumber], Awaitable[PhoneNumber]]] = {
+            OnboardingStep.VERIFY: self._verify,
+            OnboardingStep.REGISTER: self._register,
         }
         if wanted.waits:
-            self._steps[Step.REVIEW] = self._wait
+            self._steps[OnboardingStep.REVIEW] = self._wait
 
     async def run(self) -> PhoneNumber:
         """Take all steps that the number still needs.
@@ -120,13 +119,13 @@ class OnboardingDialog:
         while take := self._steps.get(step := next_step(number, self._confirmed)):
             self._tell_done(before=step)
             number = await take(number)
-        if step is Step.STOP:
+        if step is OnboardingStep.STOP:
             text = f"{number.id} cannot become ready: {_reasons(number)}"
             raise WaitError(text, phone_number_id=number.id, last_seen=number)
         self._tell_done(before=step)
-        if step is Step.REVIEW:
+        if step is OnboardingStep.REVIEW:
             shown_by = f"wa-phone watch {self._wanted.waba_id} shows when that changes."
-            self._tell_at(Step.REVIEW, f"So far the number is {_reasons(number)}. {shown_by}")
+            self._tell_at(OnboardingStep.REVIEW, f"So far the number is {_reasons(number)}. {shown_by}")
         return number
 
     # The steps. Each takes the number as it was read last, and returns what it has read since.
@@ -159,31 +158,31 @@ class OnboardingDialog:
             _tell("Type it; it is not shown. Press Enter alone to send another one.")
         else:
             text = "If you have received one, type it; it is not shown. Press Enter alone to send a new one."
-            self._tell_at(Step.VERIFY, text)
+            self._tell_at(OnboardingStep.VERIFY, text)
         while True:
             try:
                 await self._client.verify_code(self._id, await self._read_code(), waba_id=self._wanted.waba_id)
             except OutcomeUnknownError as error:
-                return await self._settle(Step.VERIFY, error)
+                return await self._settle(OnboardingStep.VERIFY, error)
             except GraphAPIError as error:
                 if not self._may_retype(error, WRONG_CODE):
                     raise
                 _tell(sentence(error))
                 _tell("Meta counts wrong codes. Check it and type it again, or press Enter alone to send a new one.")
             else:
-                return await self._confirm(Step.VERIFY)
+                return await self._confirm(OnboardingStep.VERIFY)
 
     async def _register(self, number: PhoneNumber) -> PhoneNumber:
         """Register the number with the PIN that it has, or with a new one."""
         has_pin = number.is_pin_enabled
-        self._tell_at(Step.REGISTER, f"{_PIN_PROMPTS[has_pin]} They are not shown.")
+        self._tell_at(OnboardingStep.REGISTER, f"{_PIN_PROMPTS[has_pin]} They are not shown.")
         while True:
             try:
                 await self._client.register(
                     self._id, pin=await self._read_pin(is_new=not has_pin), waba_id=self._wanted.waba_id
                 )
             except OutcomeUnknownError as error:
-                return await self._settle(Step.REGISTER, error)
+                return await self._settle(OnboardingStep.REGISTER, error)
             except GraphAPIError as error:
                 if not self._may_retype(error, WRONG_PIN):
                     raise
@@ -191,19 +190,19 @@ class OnboardingDialog:
                 _tell("Meta counts wrong PINs. Type the PIN of this number. You can reset it in WhatsApp Manager.")
                 has_pin = True  # whatever the API said: only such a number can have a wrong one
             else:
-                return await self._confirm(Step.REGISTER)
+                return await self._confirm(OnboardingStep.REGISTER)
 
     async def _wait(self, number: PhoneNumber) -> PhoneNumber:
         """Wait until Meta has approved the name."""
         leave = "You can leave with Ctrl-C, and run the same command again later."
-        self._tell_at(Step.REVIEW, f"So far the number is {_reasons(number)}. {leave}")
+        self._tell_at(OnboardingStep.REVIEW, f"So far the number is {_reasons(number)}. {leave}")
         interval = _REVIEW_INTERVAL
         if self._sandbox is not None:
             _tell("The sandbox plays Meta, and approves it in a moment.")
             self._sandbox.schedule(_SANDBOX_REVIEW_SECONDS, self._sandbox.approve_name, self._id)
             interval = _SANDBOX_INTERVAL
         number = await self._client.wait_until(self._id, is_ready, interval=interval, waba_id=self._wanted.waba_id)
-        self._tell_at(Step.REVIEW, _DONE[Step.REVIEW])
+        self._tell_at(OnboardingStep.REVIEW, _DONE[OnboardingStep.REVIEW])
         return number
 
     # The parts of a step
@@ -217,9 +216,9 @@ class OnboardingDialog:
             )
         except OutcomeUnknownError as error:
             text = f"One may have been sent by {way}: the response was lost ({error.reason}). Wait for it a while."
-            self._tell_at(Step.VERIFY, text)
+            self._tell_at(OnboardingStep.VERIFY, text)
         else:
-            self._tell_at(Step.VERIFY, f"One was sent by {way}.")
+            self._tell_at(OnboardingStep.VERIFY, f"One was sent by {way}.")
         for code in self._sandbox.inbox[-1:] if self._sandbox is not None else ():
             _tell(f"The sandbox plays the phone, which shows: {code.code}")
 
@@ -257,7 +256,7 @@ class OnboardingDialog:
         """Whether the API rejected only the input, and a person may type another one at once."""
         return error.code == wrong and error.retry_after is None and self._prompt.is_terminal
 
-    async def _settle(self, step: Step, error: OutcomeUnknownError) -> PhoneNumber:
+    async def _settle(self, step: OnboardingStep, error: OutcomeUnknownError) -> PhoneNumber:
         """Poll to see whether a write has happened after its response was lost.
 
         It is never sent again from here. If it has not happened in time, it still may: the person decides.
@@ -279,7 +278,7 @@ class OnboardingDialog:
         self._tell_at(step, _DONE[step])
         return number
 
-    async def _confirm(self, step: Step) -> PhoneNumber:
+    async def _confirm(self, step: OnboardingStep) -> PhoneNumber:
         """Read the number again after the API has confirmed a step."""
         # What is read may be older than the confirmation. Without the note, the step would be taken twice.
         self._confirmed.add(step)
@@ -288,7 +287,7 @@ class OnboardingDialog:
 
     # The messages
 
-    def _tell_done(self, before: Step) -> None:
+    def _tell_done(self, before: OnboardingStep) -> None:
         """Say of each earlier step that it is done, unless something was said about it."""
         for step, done in _DONE.items():
             if step is before:
@@ -296,7 +295,7 @@ class OnboardingDialog:
             if step not in self._told:
                 self._tell_at(step, done)
 
-    def _tell_at(self, step: Step, text: str) -> None:
+    def _tell_at(self, step: OnboardingStep, text: str) -> None:
         """Say something about a step, the first time behind its title."""
         if step not in self._told:
             self._told.add(step)
