@@ -33,8 +33,8 @@ from wa_phone_async.sandbox import Sandbox
 COMMANDS = """
 import functools, json, os, sys
 from wa_phone_async.cli import app
-from wa_phone_async.cli.commands import export as exporting
-exporting.Job = functools.partial(exporting.Job, part_accounts=7)
+from wa_phone_async.cli.commands import export
+export.Job = functools.partial(export.Job, part_accounts=7)
 for line in sys.stdin:  # each in a process of its own, which does not have to import everything again
     process = os.fork()
     if not process:
