@@ -337,7 +337,10 @@ def test_a_full_disk_is_one_sentence_and_no_loss(
         ("--wabas wabas.txt", "export needs --out: wa-phone export --help has examples"),
         ("--wabas wabas.txt --out n.xml", "--out must be a file that ends in .jsonl, .csv or .parquet, not 'n.xml'"),
         ("--wabas wabas.txt --out /dev/null", "--out must be a file, not /dev/null: it is a device"),
-        ("--wabas wabas.txt --out n.csv --errors /dev/stderr", "--errors must be a file, not /dev/stderr: it is what"),
+        (
+            "--wabas wabas.txt --out n.csv --errors /dev/stderr",
+            "--errors must be a file, not /dev/stderr: it is a standard stream;",
+        ),
         ("--wabas wabas.txt --out n.csv --errors n.csv", "--errors must be another file than"),
         (
             "--wabas wabas.txt --out n.csv --errors wabas.txt",

@@ -98,14 +98,15 @@ def test_only_a_file_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="there are no such files there")
 @pytest.mark.parametrize("name", ["/dev/null", "pipe", "socket", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
 @pytest.mark.parametrize("write", [Writer, Job, WholeFile])
-def test_what_is_no_file_is_refused_by_its_name(
+@pytest.mark.usefixtures("capfd")  # standard output is a file here
+def test_what_is_no_file_is_rejected_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Callable[[Path], object]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     Path("link").symlink_to("link2")
     Path("link2").symlink_to("/dev/stdout")
-    kind = {"/dev/null": "a device", "pipe": "a pipe", "socket": "a socket"}.get(name, "what a program has open")
+    kind = {"/dev/null": "a device", "pipe": "a pipe", "socket": "a socket"}.get(name, "a standard stream")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
         with pytest.raises(InvalidArgumentError) as caught:
@@ -125,9 +126,8 @@ def test_a_log_to_which_stdout_goes_keeps_what_is_in_it(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", program], check=False, stdout=out, stderr=subprocess.PIPE, text=True
         )
-    assert (
-        done.stderr.splitlines()[-1].partition(": ")[2].startswith("path must be a file, not /dev/stdout: it is what")
-    )
+    said = done.stderr.splitlines()[-1].partition(": ")[2]
+    assert said.startswith("path must be a file, not /dev/stdout: it is a standard stream;")
     assert log.read_text() == "yesterday\n"
     assert names(tmp_path) == {"job.log"}
 

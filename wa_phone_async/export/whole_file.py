@@ -1,11 +1,14 @@
-"""A file that appears under its name only when it is whole."""
+"""A file that appears under its name only when it is whole.
+
+It is written beside its place under another name, synced to the disk, and renamed. A process that is killed, a full
+disk and a power failure leave either the old file or the new one.
+"""
 
 from __future__ import annotations
 
 import errno
 import glob
 import os
-import re
 import secrets
 import shutil
 import stat
@@ -22,7 +25,6 @@ _FULL: Final = {
     errno.EFBIG: "it would be larger than a file may be here",
 }
 
-
 _KINDS: Final = {
     stat.S_IFDIR: "a directory",
     stat.S_IFCHR: "a device",
@@ -30,18 +32,20 @@ _KINDS: Final = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
 }
-_OPEN_FILES: Final = re.compile(r"/dev/fd|/proc/\d+/(?:task/\d+/)?fd")
-_MOST_LINKS: Final = 40  # in a row; with more of them, Linux opens no file
 
 
 def check_is_file(path: Path, argument: str = "path") -> None:
-    """Refuse a name under which no file can appear when it is whole.
+    """Check that a new file can take this path.
+
+    Args:
+        path: The path.
+        argument: What the error calls it.
 
     Raises:
-        InvalidArgumentError: It is a directory, a device, a pipe or a socket, or `/dev/stdout` and the like, wherever
-            that goes: a log that others write to would be replaced.
+        InvalidArgumentError: The path is that of a directory, a device, a pipe or a socket. Or it is that of a standard
+            stream, such as `/dev/stdout`: the new file would replace a log that other programs write to.
     """
-    kind = "what a program has open" if _is_open_file(path) else _kind(path)
+    kind = _kind(path)
     if kind is not None:
         hint = (
             ""
@@ -52,38 +56,35 @@ def check_is_file(path: Path, argument: str = "path") -> None:
 
 
 def _kind(path: Path) -> str | None:
-    """What is there, if it is something else than a file."""
+    """What is at this path, or `None` if a new file can take it."""
     try:
-        mode = path.stat().st_mode
-    except OSError as error:  # it is not there, or what is the matter will be said when it is made
+        found = path.stat()
+    except OSError as error:  # nothing is there, or making the file will say what is wrong
         return "a link in a circle" if error.errno == errno.ELOOP else None
-    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
+    if not stat.S_ISREG(found.st_mode):
+        return _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+    return "a standard stream" if _is_standard_stream(found) else None
 
 
-def _is_open_file(path: Path) -> bool:
-    """Whether it leads to a number of a file that is open, on Linux by way of links."""
-    for _ in range(_MOST_LINKS):
-        directory = Path(os.path.realpath(path.parent))
-        if _OPEN_FILES.fullmatch(str(directory)):
-            return True
-        path = directory / path.name
-        if not path.is_symlink():
-            break
-        path = directory / path.readlink()
+def _is_standard_stream(found: os.stat_result) -> bool:
+    for stream in range(3):
+        with suppress(OSError):  # a stream may be closed
+            if os.path.samestat(found, os.fstat(stream)):
+                return True
     return False
 
 
 class WholeFile:
-    """A new file beside the one of that name, which `keep` puts in its place.
+    """A new file. `keep` gives it its name.
 
-    Until then it is called `.NAME.partial-RANDOM`. Only a process that was killed leaves one behind; it can be removed.
+    Until then its name is `.NAME.partial-RANDOM`. Only a process that was killed leaves such a file; you may remove it.
 
     Args:
-        path: What it will be called. Where that is a symbolic link, the file that it points at is replaced.
+        path: Its path. If that is a symbolic link, the new file replaces the one that it points at.
 
     Raises:
-        InvalidArgumentError: There is something else than a file of that name: see `check_is_file`.
-        ExportError: It cannot be made.
+        InvalidArgumentError: Something else than a file is at this path: see `check_is_file`.
+        ExportError: The file cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,15 +93,15 @@ class WholeFile:
         self._partial = self._path.with_name(f".{self._path.name}.partial-{secrets.token_hex(4)}")
         self._is_kept = False
         with self._explained():
-            self._file = self._partial.open("xb", buffering=0)  # nothing is left to be flushed by an abandoned file
+            self._file = self._partial.open("xb", buffering=0)  # so dropping it writes nothing
             with suppress(FileNotFoundError):
-                self._partial.chmod(stat.S_IMODE(self._path.stat().st_mode))  # what was private stays private
+                self._partial.chmod(stat.S_IMODE(self._path.stat().st_mode))  # a private file stays private
 
     def write(self, data: bytes) -> None:
-        """Add to the file.
+        """Add bytes.
 
         Raises:
-            ExportError: The disk is full, or fails.
+            ExportError: The disk is full or fails.
         """
         rest = memoryview(data)
         with self._explained():
@@ -108,11 +109,12 @@ class WholeFile:
                 rest = rest[self._file.write(rest) :]
 
     def keep(self) -> None:
-        """Give the file its name, after it has reached the disk.
+        """Give the file its name.
 
         Raises:
-            ExportError: The disk is full, or fails.
+            ExportError: The disk is full or fails.
         """
+        # In this order: after a power failure the name must not stand for a file whose bytes never arrived.
         with self._explained():
             os.fsync(self._file.fileno())
             self._file.close()
@@ -121,10 +123,10 @@ class WholeFile:
             _sync_directory(self._path.parent)
 
     def drop(self) -> None:
-        """Remove the file, unless it was kept. It may be called any number of times."""
+        """Remove the file, unless you kept it. You may call it again."""
         self._file.close()
         if not self._is_kept:
-            with suppress(OSError):  # something else went wrong before, and is what the caller has to know
+            with suppress(OSError):  # the caller has to know what went wrong before this
                 self._partial.unlink()
 
     @contextmanager
@@ -143,18 +145,18 @@ class WholeFile:
 
 
 def remove_partials(path: Path) -> None:
-    """Remove what processes that were killed left of a file or a directory, if it can be. Nobody may be writing it."""
+    """Remove what killed processes left of a file or a directory. No process may be writing it now."""
     path = Path(os.path.realpath(path))
     for partial in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
         else:
-            with suppress(OSError):  # it may be another user's, and only takes room
+            with suppress(OSError):  # it may be another user's, and does no harm
                 partial.unlink()
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make a new name outlive a power failure; Windows does so by itself, and cannot open a directory."""
+    """Sync a new name to the disk. Windows does so by itself, and cannot open a directory."""
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(directory, os.O_DIRECTORY)
         try:
