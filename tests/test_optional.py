@@ -15,7 +15,7 @@ LINE = 'the extra "{0}" must be installed: python -m pip install "wa_phone_async
 @pytest.mark.parametrize(
     ("module", "package", "extra"),
     [
-        ("export.arrow", "arro3", "arrow"),
+        ("export.record_batches", "arro3", "arrow"),
         ("export.dask", "distributed", "dask"),
         ("decoding.fast_path", "msgspec", "speed"),
         ("integrations.otel", "opentelemetry", "otel"),

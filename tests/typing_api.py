@@ -492,13 +492,13 @@ async def listings_are_kept(client: wa.PhoneNumberClient) -> None:
 
 
 async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, number: wa.PhoneNumber) -> None:
-    summary = await write(listings, Path("numbers.csv"), errors="failed.jsonl", format="csv")
+    summary = await write(listings, Path("numbers.csv"), fields=["id"], errors="failed.jsonl", format="csv")
     assert_type(summary, Summary)
     assert_type(summary.accounts, int)
     assert_type(summary.phone_numbers, int)
     assert_type(summary.failed, int)
-    await merge(["a.csv", Path("b.csv")], "c.csv", format="csv")
-    with Job("all.csv", errors="failed.jsonl", options={"fields": "all"}, resume=True) as job:
+    await merge(["a.csv", Path("b.csv")], "c.csv", fields="id,status", format="csv")
+    with Job("all.csv", fields="id,status", errors="failed.jsonl", options={"fields": "all"}, resume=True) as job:
         assert_type(job, Job)
         assert_type(job.so_far, Summary)
         assert_type(job.resumed, Summary)
@@ -512,7 +512,7 @@ async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, 
         await job.pause()
         assert_type(await job.finish(), Summary)
         job.close()
-    with Writer("all.jsonl", errors="failed.jsonl", format="jsonl") as writer:
+    with Writer("all.jsonl", fields=("id",), errors="failed.jsonl", format="jsonl") as writer:
         assert_type(writer, Writer)
         writer.write([number, listing])
         writer.abandon()
@@ -526,6 +526,7 @@ async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, 
     assert_type(COLUMNS, Mapping[str, type[Any]])
 
     await write(listings, "numbers.csv", format="xlsx")  # type: ignore[arg-type]  # "jsonl", "csv" or "parquet"
+    await write(listings, "numbers.csv", fields=1)  # type: ignore[arg-type]  # names
     await write(["1"], "numbers.csv")  # type: ignore[list-item]  # listings or numbers
     await write(listings, 1)  # type: ignore[arg-type]  # a path
     await merge("a.csv", 1)  # type: ignore[arg-type]  # a path

@@ -154,6 +154,11 @@ def split_fields(fields: str) -> list[str]:
     return names
 
 
+def field_names(fields: Iterable[str] | str) -> list[str]:
+    """The names under which fields arrive: `id,owner{id,name}` arrives as `id` and `owner`."""
+    return [re.split(r"[.{]", field, maxsplit=1)[0] for field in split_fields(read_fields(fields))]
+
+
 def _read_filters(filtering: Filter | Iterable[Filter]) -> str:
     filters = (
         [filtering] if isinstance(filtering, Filter) else list(filtering) if isinstance(filtering, Iterable) else []

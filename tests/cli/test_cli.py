@@ -86,15 +86,20 @@ class TestList:
         assert done.err == ""
         assert {request.query["fields"] for request in graph_sandbox.requests} == {",".join(DEFAULT_FIELDS)}
 
-    def test_jsonl(self, run: Run) -> None:
-        array = run("list", LARGE_WABA, "--format", "json", "--fields", "all")
-        lines = run("list", LARGE_WABA, "--format", "jsonl", "--fields", "all")
-        assert [json.loads(line) for line in lines.out.splitlines()] == json.loads(array.out)
+    def test_jsonl_has_every_column_in_each_line(self, run: Run) -> None:
+        fields = "verified_name,status,owner{id,name},username"
+        array = json.loads(run("list", LARGE_WABA, "--format", "json", "--fields", fields).out)
+        lines = run("list", LARGE_WABA, "--format", "jsonl", "--fields", fields)
+        columns = ("id", "verified_name", "status", "owner", "username")
+        assert [json.loads(line) for line in lines.out.splitlines()] == [
+            {"waba_id": LARGE_WABA, **{name: row.get(name) for name in columns}, "extra": None} for row in array
+        ]
+        assert next(iter(json.loads(lines.out.partition("\n")[0]))) == "waba_id"
 
     def test_csv_has_the_columns_that_were_requested(self, run: Run) -> None:
         fields = "status,owner{id,name},webhook_configuration,platform_type,throughput"
         done = run("list", SMALL_WABA, "--format", "csv", "--fields", fields)
-        rows = list(csv.DictReader(io.StringIO(done.out)))
+        rows = list(csv.DictReader(io.StringIO(done.out, newline="")))
         columns = ["waba_id", "id", "status", "owner", "webhook_configuration", "platform_type", "throughput", "extra"]
         assert [list(row) for row in rows] == [columns] * 3
         assert json.loads(rows[0]["owner"]) == {"id": "200300400500600", "name": "Invented Shops Ltd"}
@@ -105,10 +110,10 @@ class TestList:
     def test_csv_keeps_in_extra_what_was_not_requested(self, run: Run, graph_sandbox: Sandbox) -> None:
         graph_sandbox.plan(Fault.raw('{"data": [{"id": "1", "shoe_size": 44}]}'))
         done = run("list", SMALL_WABA, "--format", "csv", "--fields", "id")
-        assert done.out == 'waba_id,id,extra\n100200300400003,1,"{""shoe_size"": 44}"\n'
+        assert done.out == 'waba_id,id,extra\r\n100200300400003,1,"{""shoe_size"": 44}"\r\n'
 
     @pytest.mark.parametrize(
-        ("form", "expected"), [("table", ""), ("json", "[]\n"), ("jsonl", ""), ("csv", "waba_id,id,extra\n")]
+        ("form", "expected"), [("table", ""), ("json", "[]\n"), ("jsonl", ""), ("csv", "waba_id,id,extra\r\n")]
     )
     def test_an_empty_account(self, run: Run, form: str, expected: str) -> None:
         assert run("list", EMPTY_WABA, "--format", form, "--fields", "id")[:2] == (0, expected)

@@ -112,6 +112,9 @@ def test_every_account_is_in_the_result_once(sandbox: Sandbox, cluster: Any, tmp
 
     assert (summary.accounts, summary.phone_numbers, summary.failed) == (60, 180, 1)
     assert rows_in(out) == rows_of(sandbox)
+    assert {tuple(read_parquet(str(part)).schema.names) for part in out.glob("*.parquet")} == {
+        ("waba_id", "id", "extra")
+    }
     [failed] = map(json.loads, (out / "errors.jsonl").read_text(encoding="utf-8").splitlines())
     assert (failed["waba_id"], failed["error"]) == ("12345", "NotFoundError")
     assert Counter(request.node for request in sandbox.requests)[sandbox.waba_ids[0]] == 1
@@ -170,9 +173,9 @@ async def test_workers_that_cannot_be_reached_are_given_up(tmp_path: Path) -> No
             raise OSError(f"{plugin} of {name} has not arrived")
 
     cluster = Unreachable()
-    work = dask.Work(client_factory=client_factory, out_dir=tmp_path, list_options={})
+    work = dask.ClusterPlan(client_factory=client_factory, out_dir=tmp_path, list_options={})
     with pytest.raises(ConnectionError, match="cannot be reached"):
-        await anext(dask.list_chunks(cluster, dask.in_chunks(dask._each_once(["1"]), 1), work))
+        await anext(dask.list_chunks(cluster, dask.split_in_chunks(dask._each_once(["1"]), 1), work))
     assert cluster.tries == 3
 
 

@@ -26,6 +26,7 @@ from wa_phone_async import (
     from_dict,
 )
 from wa_phone_async.export import COLUMNS, FileFormat, Summary, Writer, merge, row_of, rows, write
+from wa_phone_async.export.rows import columns_of
 from wa_phone_async.export.whole_file import WholeFile
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Sandbox
 from wa_phone_async.workflows.bulk import WabaListing
@@ -118,6 +119,35 @@ async def test_json_lines_have_every_column_and_json_as_json(tmp_path: Path) -> 
     assert first["extra"] == {"webhook_configuration": {"application": "https://acme.example/hook"}}
     assert first["last_onboarded_time"] == "2026-03-01T10:00:00+00:00"
     assert second["extra"] is None
+
+
+async def test_the_columns_are_those_of_the_fields(path: Path) -> None:
+    await write(LISTINGS, path, fields="verified_name,webhook_configuration")
+    assert read(path, columns_of("verified_name,webhook_configuration")) == [
+        {
+            "waba_id": "100200300400003",
+            "id": ACME.id,
+            "verified_name": ACME.verified_name,
+            "webhook_configuration": {"application": "https://acme.example/hook"},
+            "extra": None,
+        },
+        {
+            "waba_id": "100200300400003",
+            "id": BARE.id,
+            "verified_name": None,
+            "webhook_configuration": None,
+            "extra": None,
+        },
+    ]
+
+
+async def test_json_lines_are_safe_to_show_and_the_same_json(tmp_path: Path) -> None:
+    family = "\N{MAN}\N{ZERO WIDTH JOINER}\N{WOMAN} Café"
+    number = PhoneNumber("1", verified_name=f"{family}\x7f\u2028\u202e\U000e0001")
+    await write([number], tmp_path / "numbers.jsonl", fields="verified_name")
+    text = (tmp_path / "numbers.jsonl").read_bytes().decode()
+    assert f'"{family}\\u007f\\u2028\\u202e\\udb40\\udc01"' in text
+    assert json.loads(text)["verified_name"] == number.verified_name
 
 
 async def test_csv_tells_nothing_from_an_empty_text(tmp_path: Path) -> None:
@@ -241,7 +271,7 @@ async def test_what_is_no_iterable_is_refused(tmp_path: Path) -> None:
 async def test_without_the_extra_parquet_is_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
-    for module in ("arrow", "parquet"):
+    for module in ("record_batches", "parquet"):
         monkeypatch.delitem(sys.modules, f"wa_phone_async.export.{module}", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InvalidArgumentError) as caught:
@@ -442,9 +472,19 @@ async def test_a_part_with_other_columns_is_refused(tmp_path: Path) -> None:
     part = tmp_path / "part.csv"
     part.write_bytes(b"waba_id,id\r\n1,2\r\n")
     with pytest.raises(
-        InvalidArgumentError, match=r"^parts must be files of the same version, not .*: it has other columns$"
+        InvalidArgumentError, match=r"^parts must be files of the same columns, not .*: write all with the same fields"
     ):
         await merge([part], tmp_path / "numbers.csv")
+
+
+async def test_parts_of_other_fields_are_merged_with_the_same_fields(path: Path) -> None:
+    part = path.with_name(f"part{path.suffix}")
+    await write(LISTINGS, part, fields=["id", "status"])
+    await merge([part, part], path, fields="id,status")
+    assert read(path, columns_of("id,status")) == 2 * read(part, columns_of("id,status"))
+    if path.suffix != ".jsonl":  # which names its columns in each line
+        with pytest.raises(InvalidArgumentError, match="of the same columns"):
+            await merge([part], path)
 
 
 async def test_a_cancelled_merge_leaves_what_was_there(path: Path) -> None:

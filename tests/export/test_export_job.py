@@ -220,6 +220,18 @@ async def test_other_options_are_refused(out: Path) -> None:
         assert job.resumed.accounts == 1
 
 
+async def test_other_fields_are_other_columns_and_are_rejected(out: Path) -> None:
+    with Job(out, fields=iter(["id", "status"]), part_accounts=1) as job:
+        await job.add(listing("1"))
+    with pytest.raises(InvalidArgumentError, match=r"^columns must be \['waba_id', 'id', 'status', 'extra'\], as"):
+        Job(out, resume=True)
+    with Job(out, fields="id,status", resume=True, part_accounts=1) as job:
+        await job.add(listing("2"))
+        await job.finish()
+    assert {tuple(json.loads(line)) for line in out.read_text().splitlines()} == {("waba_id", "id", "status", "extra")}
+    assert rows(out) == expected(["1", "2"])
+
+
 async def test_two_at_once_are_refused(out: Path) -> None:
     link = out.with_name("link.jsonl")
     link.symlink_to(out)

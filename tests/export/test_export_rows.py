@@ -20,6 +20,7 @@ from wa_phone_async import (
     Throughput,
     ThroughputLevel,
     WaPhoneError,
+    from_dict,
 )
 from wa_phone_async.export import COLUMNS, errors_row, row_of, rows
 from wa_phone_async.workflows.bulk import WabaListing
@@ -96,6 +97,56 @@ def test_unknown_members_of_a_nested_object_are_kept_in_it() -> None:
 )
 def test_times_are_in_utc(time: datetime, in_utc: datetime) -> None:
     assert row_of(None, PhoneNumber("1", last_onboarded_time=time))["last_onboarded_time"] == in_utc
+
+
+@pytest.mark.parametrize(
+    ("fields", "columns"),
+    [
+        (None, COLUMNS),
+        (ALL_FIELDS, COLUMNS),
+        ("status,id,status", {"waba_id": str, "id": str, "status": str, "extra": dict}),
+        (
+            ["owner{id,name}", "is_pin_enabled", "phone_numbers.limit(5){id}"],
+            {"waba_id": str, "id": str, "owner": dict, "is_pin_enabled": bool, "phone_numbers": dict, "extra": dict},
+        ),
+        ("platform_type", {"waba_id": str, "id": str, "platform_type": str, "extra": dict}),
+    ],
+    ids=str,
+)
+def test_the_columns_are_the_fields_that_were_requested(fields: Any, columns: dict[str, type]) -> None:
+    assert list(rows.columns_of(fields).items()) == list(columns.items())
+
+
+def test_fields_that_are_no_names_have_no_columns() -> None:
+    with pytest.raises(InvalidArgumentError, match="fields must be names"):
+        rows.columns_of("id;status")
+
+
+def test_a_row_has_the_columns_that_were_requested_and_the_rest_in_extra() -> None:
+    number = from_dict(
+        PhoneNumber,
+        {
+            "id": "1",
+            "status": "CONNECTED",
+            "platform_type": "CLOUD_API",
+            "last_onboarded_time": "yesterday",  # no time, so it stays in `extra`
+            "owner": {"id": "7"},
+            "shoe_size": 44,
+        },
+    )
+    columns = rows.columns_of("platform_type,owner{id},last_onboarded_time,hat")
+    assert list(rows.rows_of(WabaListing(waba_id="9", phone_numbers=(number, BARE)), columns)) == [
+        {
+            "waba_id": "9",
+            "id": "1",
+            "platform_type": "CLOUD_API",
+            "owner": {"id": "7"},
+            "last_onboarded_time": None,
+            "hat": None,
+            "extra": {"last_onboarded_time": "yesterday", "shoe_size": 44},
+        },
+        {**dict.fromkeys(columns), "waba_id": "9", "id": BARE.id},
+    ]
 
 
 def test_an_account_has_a_row_for_each_number_and_none_where_it_failed() -> None:

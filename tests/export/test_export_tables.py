@@ -140,7 +140,7 @@ def test_only_listings_and_numbers_make_a_table(items: Any) -> None:
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "wa_phone_async.export.arrow", raising=False)
+    monkeypatch.delitem(sys.modules, "wa_phone_async.export.record_batches", raising=False)
     monkeypatch.setitem(sys.modules, "arro3.core", None)
     with pytest.raises(InvalidArgumentError) as caught:
         to_arrow([])

@@ -100,7 +100,7 @@ async def test_a_part_with_other_columns_is_not_merged(tmp_path: Path) -> None:
         encoder.write([{"waba_id": "1"}])
         encoder.end()
     with pytest.raises(
-        InvalidArgumentError, match=r"^parts must be files of the same version, not .*: it has other columns$"
+        InvalidArgumentError, match=r"^parts must be files of the same columns, not .*: write all with the same fields"
     ):
         await merge([part], tmp_path / "numbers.parquet")
 

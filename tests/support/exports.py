@@ -1,4 +1,4 @@
-"""Listings to export, invented or any at all, and readers of files that are not ours."""
+"""Listings to export, invented ones and any at all, and readers of the files that share no code with the writers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any, get_args
 import attrs
 from hypothesis import strategies as st
 
-from wa_phone_async import Extra, NotFoundError, PhoneNumber, Throughput
+from wa_phone_async import Extra, NotFoundError, PhoneNumber, Throughput, WabaListing
 from wa_phone_async.export import COLUMNS
-from wa_phone_async.workflows.bulk import WabaListing
+from wa_phone_async.export.rows import Columns
 
 FORMATS = ("jsonl", "csv", "parquet")
 
@@ -92,80 +92,82 @@ ANY_LISTINGS = st.lists(
 
 
 def listings(accounts: int, each: int = 10, *, first: int = 0) -> list[WabaListing]:
-    """Accounts of so many numbers each, no two of them alike."""
+    """Accounts with `each` numbers. No two numbers are alike."""
     return [
         WabaListing(
             waba_id=str(100200300400000 + account),
             phone_numbers=tuple(
-                attrs.evolve(ACME, id=f"{account}{place:05d}", verified_name=f"Shop {hash((account, place)):x}")
-                for place in range(each)
+                attrs.evolve(ACME, id=f"{account}{number:05d}", verified_name=f"Shop {hash((account, number)):x}")
+                for number in range(each)
             ),
         )
         for account in range(first, first + accounts)
     ]
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path, columns: Columns = COLUMNS) -> list[dict[str, Any]]:
     """The rows of a file in any of the formats, by a reader that is not ours: times, booleans and JSON as such."""
-    return {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}[path.suffix](path)
+    return {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}[path.suffix](path, columns)
 
 
-def _read_jsonl(path: Path) -> list[dict[str, Any]]:
+def _read_jsonl(path: Path, columns: Columns) -> list[dict[str, Any]]:
     lines = path.read_bytes().decode().split("\n")
     assert lines.pop() == ""
-    rows = [json.loads(line, parse_constant=_refuse) for line in lines]
-    return [{name: _from_text(name, value) for name, value in row.items()} for row in rows]
+    rows = [json.loads(line, parse_constant=_fail) for line in lines]
+    assert all(list(row) == list(columns) for row in rows)
+    return [{name: _from_text(columns[name], value) for name, value in row.items()} for row in rows]
 
 
-def _read_csv(path: Path) -> list[dict[str, Any]]:
+def _read_csv(path: Path, columns: Columns) -> list[dict[str, Any]]:
     text = path.read_bytes().decode()
     header, *lines = _csv_lines(text)
-    assert header == list(COLUMNS)
+    assert header == list(columns)
     with path.open(newline="", encoding="utf-8") as file:
         assert [[cell or "" for cell in line] for line in lines] == list(csv.reader(file, strict=True))[1:]
-    return [{name: _from_cell(name, cell) for name, cell in zip(COLUMNS, line, strict=True)} for line in lines]
+    return [{name: _from_cell(columns[name], cell) for name, cell in zip(columns, line, strict=True)} for line in lines]
 
 
 def _csv_lines(text: str) -> list[list[str | None]]:
     """RFC 4180 to the letter, with the difference between nothing and an empty text."""
     lines: list[list[str | None]] = [[]]
-    place = 0
-    while place < len(text):
-        cell = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n)').match(text, place)
-        assert cell, text[place : place + 50]
+    start = 0
+    while start < len(text):
+        cell = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n)').match(text, start)
+        assert cell, text[start : start + 50]
         quoted, plain, end = cell.groups()
         lines[-1].append(quoted.replace('""', '"') if plain is None else plain or None)
-        place = cell.end()
+        start = cell.end()
         if end != ",":
             lines.append([])
     return lines[:-1]
 
 
-def _from_cell(name: str, cell: str | None) -> Any:
-    if cell is None or COLUMNS[name] in {str, datetime}:
-        return _from_text(name, cell)
-    return json.loads(cell, parse_constant=_refuse)
+def _from_cell(kind: type[Any], cell: str | None) -> Any:
+    if cell is None or kind in {str, datetime}:
+        return _from_text(kind, cell)
+    return json.loads(cell, parse_constant=_fail)
 
 
-def _read_parquet(path: Path) -> list[dict[str, Any]]:
+def _read_parquet(path: Path, columns: Columns) -> list[dict[str, Any]]:
     from arro3.io import read_parquet  # noqa: PLC0415 - an optional package
 
     table = read_parquet(path).read_all()
+    assert table.column_names == list(columns)
     rows = zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True)
-    return [from_arrow(dict(zip(table.column_names, row, strict=True))) for row in rows]
+    return [from_arrow(dict(zip(table.column_names, row, strict=True)), columns) for row in rows]
 
 
-def from_arrow(row: dict[str, Any]) -> dict[str, Any]:
+def from_arrow(row: dict[str, Any], columns: Columns = COLUMNS) -> dict[str, Any]:
     """A row in which JSON is text, with that JSON."""
     return {
-        name: json.loads(value, parse_constant=_refuse) if value is not None and COLUMNS[name] is dict else value
+        name: json.loads(value, parse_constant=_fail) if value is not None and columns[name] is dict else value
         for name, value in row.items()
     }
 
 
-def _from_text(name: str, value: Any) -> Any:
-    return datetime.fromisoformat(value) if value is not None and COLUMNS[name] is datetime else value
+def _from_text(kind: type[Any], value: Any) -> Any:
+    return datetime.fromisoformat(value) if value is not None and kind is datetime else value
 
 
-def _refuse(constant: str) -> Any:
+def _fail(constant: str) -> Any:
     raise AssertionError(f"{constant} is no JSON")

@@ -38,8 +38,10 @@ async def list_on_cluster(
     with requires("dask", error=InvalidArgumentError):
         from distributed import Client  # noqa: PLC0415 - an optional package
 
-        from wa_phone_async.export.dask import Work, client_from_env, in_chunks, list_chunks  # noqa: PLC0415 - it too
-    work = Work(client_factory=client_from_env, out_dir=job.directory, list_options=how, suffix=f".{job.format}")
+        from wa_phone_async.export import dask  # noqa: PLC0415 - it needs that package
+    plan = dask.ClusterPlan(
+        client_factory=dask.client_from_env, out_dir=job.directory, list_options=how, suffix=f".{job.format}"
+    )
     connecting: Any = Client(address, asynchronous=True)  # type: ignore[no-untyped-call]  # it has no types
     with stopping() as stop:
         async with (
@@ -47,8 +49,8 @@ async def list_on_cluster(
             aclosing(ids_until(stop)) as ids,
             aclosing(job.remaining(ids)) as remaining,
             showing(progress),
-            aclosing(in_chunks(remaining, _CHUNK)) as chunks,
-            aclosing(list_chunks(cluster, chunks, work)) as listed,
+            aclosing(dask.split_in_chunks(remaining, _CHUNK)) as chunks,
+            aclosing(dask.list_chunks(cluster, chunks, plan)) as listed,
             until_a_moment_after(stop),
         ):
             async for chunk in listed:

@@ -46,7 +46,7 @@ Reader = Callable[..., Any]
 FAST_PATH_SWITCH: Final = "WA_PHONE_FAST_PATH"
 """The environment variable that switches the fast path off. Set it to `off` before the first page is read."""
 
-_OTHER_NAMES: Final = {"platform_type": "host_platform"}
+OTHER_NAMES: Final = {"platform_type": "host_platform"}
 """Second names of fields, each with the first. If both came, the first one counts."""
 
 
@@ -266,7 +266,7 @@ def _plain_plan_of(kind: Any) -> ModelPlan | None:
 
 def _plan_of(model: type[Any]) -> ModelPlan:
     readers = {field.name: _reader_of(field.type) for field in attrs.fields(model)[:-1]}
-    other_names = {other: name for other, name in _OTHER_NAMES.items() if name in readers}
+    other_names = {other: name for other, name in OTHER_NAMES.items() if name in readers}
     return ModelPlan(model, readers, other_names, without_links)
 
 

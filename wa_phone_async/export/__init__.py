@@ -1,29 +1,42 @@
-"""Phone numbers as files and tables, as they come.
+"""Phone numbers as files and tables, written as they come.
 
     from wa_phone_async.export import to_arrow, write
 
     async with client.list_many(waba_ids) as listings:
         summary = await write(listings, "numbers.parquet", errors="failed.jsonl")
 
-    job.py          Job: an export that can be killed and resumed
-    journal.py      what is complete of it, on the disk
-    ids.py          a set of ids that costs little memory
-    writing.py      write and merge: a batch at a time, in a thread beside the event loop
-    writer.py       Writer: the same without an event loop, and what both are made of
-    formats.py      rows as JSON Lines and CSV, and which format a file has
-    rows.py         the columns, a number as a row of them, and a failed account as one
-    tables.py       to_arrow
-    whole_file.py   a file that appears under its name only when it is whole
+What you call:
 
-Parquet and Arrow tables are the extras `parquet` and `arrow`.
+    writer.py          write and Writer: listings to a file
+    parts.py           merge: one file of several
+    job.py             Job: an export that you can kill and resume
+    arrow.py           to_arrow: an Arrow table (extra `arrow`)
+    dask.py            export: many machines list (extra `dask`)
+
+What a row is, and where it is written:
+
+    rows.py            the columns, a number as a row, a failed account as a row
+    json_lines.py      JSON Lines
+    csv_lines.py       CSV
+    parquet.py         Parquet (extra `parquet`)
+    record_batches.py  Arrow record batches, of which tables and Parquet are made
+    formats.py         which of these formats a file has
+
+What makes it safe:
+
+    row_file.py        a file of rows in any format
+    whole_file.py      a file that appears under its name only when it is whole
+    file_thread.py     a thread for the work on files
+    journal.py         which accounts of a job are complete, on the disk
+    ids.py             a set of ids that takes little memory
 """
 
+from .arrow import ArrowTable, to_arrow
 from .formats import FileFormat
 from .job import Job
+from .parts import merge
 from .rows import COLUMNS, Row, errors_row, row_of
-from .tables import ArrowTable, to_arrow
-from .writer import Summary, Writer
-from .writing import merge, write
+from .writer import Summary, Writer, write
 
 __all__ = [
     "COLUMNS",

@@ -1,71 +1,53 @@
-"""Rows as Arrow record batches and tables, by arro3: the extra `arrow`.
-
-Text and JSON are strings, times are microseconds in UTC; every column may hold nulls.
-"""
+"""Phone numbers as an Arrow table, for polars, pandas, DuckDB and pyarrow."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable
+from functools import partial
+from typing import Protocol
 
+from wa_phone_async import InvalidArgumentError, PhoneNumber, WabaListing
 from wa_phone_async._optional import requires
 
-with requires("arrow"):
-    from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
-
-Columns: TypeAlias = Mapping[str, type[Any]]
-"""The names of columns, and what each one holds: `dict` is plain JSON."""
-Rows: TypeAlias = Iterable[Mapping[str, Any]]
-
-_TYPES: Final[Mapping[type[Any], DataType]] = {
-    str: DataType.utf8(),
-    dict: DataType.utf8(),
-    bool: DataType.bool(),
-    int: DataType.int64(),
-    float: DataType.float64(),
-    datetime: DataType.timestamp("us", tz="UTC"),
-}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+from .rows import COLUMNS, batches, offer, rows_of
 
 
-def schema_of(columns: Columns) -> Schema:
-    """The Arrow schema of columns."""
-    return Schema([Field(name, _TYPES[kind], nullable=True) for name, kind in columns.items()])
+class ArrowTable(Protocol):
+    """A table in Arrow's memory layout. polars, pandas, DuckDB and pyarrow take it without a copy."""
+
+    @property
+    def num_rows(self) -> int:
+        """The number of its rows."""
+        ...
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of its columns."""
+        ...
+
+    def __arrow_c_schema__(self) -> object:
+        """Arrow's C data interface: the columns."""
+        ...
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Arrow's C data interface: the rows."""
+        ...
 
 
-def batch_of(columns: Columns, rows: Rows) -> RecordBatch:
-    """Rows as one record batch.
+def to_arrow(items: Iterable[WabaListing | PhoneNumber]) -> ArrowTable:
+    """Make an Arrow table of listings or phone numbers: `polars.DataFrame(to_arrow(listings))`.
+
+    Enums and texts are strings, times are microseconds in UTC, and `throughput` and `extra` are JSON. A failed account
+    has no rows. The `waba_id` of a phone number by itself is null. You need the extra `arrow`.
 
     Raises:
-        ValueError: A text is not Unicode, or a number no JSON.
+        InvalidArgumentError: Something else is among the items, or the extra is not installed.
     """
-    rows = list(rows)
-    arrays = [_array(kind, [row[name] for row in rows]) for name, kind in columns.items()]
-    return RecordBatch.from_arrays(arrays, schema=schema_of(columns))  # pyright: ignore[reportUnknownMemberType]  # arro3's own hints name numpy
+    with requires("arrow", error=InvalidArgumentError):
+        from .record_batches import batch_of, table_of  # noqa: PLC0415 - an optional package
 
+    if not isinstance(items, Iterable):
+        raise InvalidArgumentError("items", "an iterable of listings or phone numbers", type(items))
 
-def table_of(columns: Columns, batches: Sequence[RecordBatch]) -> Table:
-    """Record batches as one table."""
-    return Table.from_batches(batches, schema=schema_of(columns))
-
-
-def _array(kind: type[Any], values: list[Any]) -> Array:
-    if kind in _STORED:
-        store = _STORED[kind]
-        values = [None if value is None else store(value) for value in values]
-    if kind is datetime:  # arro3 0.9 makes no array of times
-        return Array(values, DataType.int64()).cast(_TYPES[kind])
-    return Array(values, _TYPES[kind])
-
-
-def _microseconds(time: datetime) -> int:
-    return (time - _EPOCH) // _MICROSECOND
-
-
-_STORED: Final[Mapping[type[Any], Callable[[Any], Any]]] = {
-    dict: json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode,
-    datetime: _microseconds,
-}
+    rows = (row for item in items for row in rows_of(item))
+    return table_of(COLUMNS, [offer(batch, partial(batch_of, COLUMNS)) for batch in batches(rows)])

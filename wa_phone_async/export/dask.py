@@ -1,4 +1,4 @@
-"""The extra `dask`: the same bulk listing on many machines, with one client in each worker.
+"""Bulk listing on many machines, with one client in each worker: the extra `dask`.
 
     def client_factory():  # runs on each worker, and reads the token there
         throttle = RedisThrottle(os.environ["WA_REDIS_URL"], app_id=os.environ["WA_APP_ID"])
@@ -6,9 +6,9 @@
 
     summary = export(distributed.Client("tcp://scheduler:8786"), waba_ids, client_factory, "/shared/numbers")
 
-A task lists a chunk of accounts and writes one Parquet part, whose name is made of the chunk's ids, and which appears
-only when it is whole. So when a worker is killed, Dask gives its chunk to another one, and every account is in the
-result once.
+A task lists a chunk of accounts and writes one Parquet part. The name of the part is made of the chunk's ids, and it
+appears only when it is whole. When a worker is killed, Dask gives its chunk to another worker, which writes a part of
+the same name. So every account is in the result once.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from wa_phone_async._optional import requires
 from wa_phone_async.cache.cache import ListOptions
 from wa_phone_async.checks import check_at_least_one
 
-from . import Summary, Writer
 from .ids import IdSet
+from .row_file import RowFile
 from .rows import error_rows_of
-from .writer import RowFile
+from .writer import Summary, Writer
 
 with requires("dask"):
     import distributed
@@ -41,37 +41,37 @@ with requires("dask"):
 _dask: Any = distributed  # most of it has no types
 
 ClientFactory = Callable[[], PhoneNumberClient]
-"""Makes a worker's client, on the worker. It reads the token there, so that none is in a task."""
+"""Makes the client of a worker. It runs on the worker and reads the token there, so no task holds a token."""
 
-_CHUNKS_PER_THREAD: Final = 4  # so many are handed out before they are asked for: enough that no worker ever waits
-_TRIES: Final = 3  # to reach all workers, some of which may be killed at that moment
+_CHUNKS_PER_THREAD: Final = 4  # chunks that are submitted for each thread of a worker: no thread waits for the next one
+_ATTEMPTS: Final = 3  # to reach all workers: some may be killed at that moment
 
 
 class ListManyOptions(ListOptions, total=False):
     """How a worker lists: the options of `PhoneNumberClient.list_many`."""
 
     concurrency: int
-    """Requests at a time of one task."""
+    """Requests in flight of one task."""
     max_items: int | None
-    """Numbers wanted of an account; `None` for all."""
+    """At most so many numbers of an account; `None` means all."""
     total_timeout: float | None
-    """Seconds for all attempts and waits of each page; `None` takes the policy's."""
+    """Seconds for all attempts and waits of each page; `None` means that of the retry policy."""
 
 
 @attrs.frozen(kw_only=True)
-class Chunk:
-    """What became of some accounts."""
+class ListedChunk:
+    """The result of a task: some accounts, listed."""
 
     part: Path | None
-    """The file with their numbers; `None` where they have none."""
+    """The file with their numbers, or `None` if they have none."""
     waba_ids: tuple[str, ...]
     """The accounts that were listed."""
     phone_numbers: int
-    """How many numbers they have."""
+    """The count of their numbers."""
     failed: tuple[WabaListing, ...]
     """The accounts that could not be listed."""
     calls: int
-    """How many requests were sent."""
+    """The count of requests that were sent."""
 
 
 def export(
@@ -82,44 +82,45 @@ def export(
     chunk: int = 200,
     **list_options: Unpack[ListManyOptions],
 ) -> Any:
-    """List many accounts on a Dask cluster into Parquet files, one for each chunk of accounts.
+    """List many accounts on a Dask cluster, into one Parquet file for each chunk of accounts.
 
     Args:
-        dask_client: Who hands out the work.
-        waba_ids: The accounts, read as they are handed out. One that is given twice is listed once.
-        client_factory: Makes the client of a worker, on the worker; it can be sent there by pickle or cloudpickle, and
-            holds no token.
+        dask_client: The client of the cluster.
+        waba_ids: The accounts. Ids are read only as tasks are submitted. An id that you give twice is listed once.
+        client_factory: Makes the client of a worker. It runs on the worker, so pickle or cloudpickle must be able to
+            send it there. It must not hold a token.
         out_dir: A directory that all workers and this process share.
         chunk: Accounts in a task.
-        **list_options: As for `PhoneNumberClient.list_many`.
+        **list_options: As for `PhoneNumberClient.list_many`. With `fields`, the columns are `waba_id`, `id`, these
+            fields, and `extra`. Default: every field of `PhoneNumber` is a column.
 
     Returns:
-        The `Summary` of all; with an asynchronous `dask_client`, an awaitable of it. The accounts that failed are in
-        `errors.jsonl`, beside the parts.
+        The `Summary` of all accounts; with an asynchronous `dask_client`, an awaitable of it. The accounts that failed
+        are in `errors.jsonl`, beside the parts.
 
     Raises:
-        InvalidArgumentError: An argument is wrong; nothing was listed.
-        AuthenticationError: The workers' token was rejected.
+        InvalidArgumentError: An argument is invalid. Nothing was listed.
+        AuthenticationError: The API rejected the workers' token.
     """
     check_at_least_one("chunk", chunk)
     if not callable(client_factory):
         raise InvalidArgumentError("client_factory", "a function that makes a client on the worker")
-    work = Work(client_factory=client_factory, out_dir=Path(out_dir), list_options=list_options)
+    plan = ClusterPlan(client_factory=client_factory, out_dir=Path(out_dir), list_options=list_options)
     cluster: Any = dask_client
-    return cluster.sync(_export, cluster, in_chunks(_each_once(waba_ids), chunk), work)
+    return cluster.sync(_export, cluster, split_in_chunks(_each_once(waba_ids), chunk), plan)
 
 
 def client_from_env() -> PhoneNumberClient:
-    """A worker's client as its environment says: `WA_ACCESS_TOKEN` and what else `PhoneNumberClient.from_env` reads.
+    """Make the client of a worker from its environment: `WA_ACCESS_TOKEN` and the rest of `PhoneNumberClient.from_env`.
 
-    Where `WA_REDIS_URL` and `WA_APP_ID` are set, the budgets are shared by `RedisThrottle`.
+    With `WA_REDIS_URL` and `WA_APP_ID`, all workers share their quotas by way of `RedisThrottle`.
     """
     return PhoneNumberClient.from_env(retry=RetryPolicy.batch(), throttle=_throttle_from_env())
 
 
 @functools.cache
 def _throttle_from_env() -> RateLimiter | None:
-    """One for all clients of the worker, as long as it lives."""
+    """One throttle for all clients of the worker, as long as the worker lives."""
     if not os.environ.get("WA_REDIS_URL"):
         return None
     from wa_phone_async.ratelimit.redis import RedisThrottle  # noqa: PLC0415 - another extra
@@ -128,26 +129,26 @@ def _throttle_from_env() -> RateLimiter | None:
 
 
 @attrs.frozen(kw_only=True)
-class Work:
-    """What a worker does with a chunk of accounts."""
+class ClusterPlan:
+    """What each worker does with a chunk of accounts."""
 
     client_factory: ClientFactory
-    """Makes its client."""
+    """Makes the client of the worker."""
     out_dir: Path
-    """Where it writes its parts."""
+    """The directory of the parts."""
     list_options: Mapping[str, Any]
-    """How it lists."""
+    """The options of `list_many`. Its `fields` are the columns of the parts too."""
     suffix: str = ".parquet"
-    """Which format the parts have."""
+    """The suffix of the parts, and so their format."""
 
 
-async def _export(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], work: Work) -> Summary:
-    await asyncio.to_thread(work.out_dir.mkdir, parents=True, exist_ok=True)
+async def _export(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], plan: ClusterPlan) -> Summary:
+    await asyncio.to_thread(plan.out_dir.mkdir, parents=True, exist_ok=True)
     summary = Summary()
-    with RowFile(work.out_dir / "errors.jsonl", "jsonl", error_rows_of) as errors:
-        async with aclosing(list_chunks(cluster, chunks, work)) as listed:
+    with RowFile(plan.out_dir / "errors.jsonl") as errors:
+        async with aclosing(list_chunks(cluster, chunks, plan)) as listed:
             async for chunk in listed:
-                errors.write(chunk.failed)
+                errors.write(row for listing in chunk.failed for row in error_rows_of(listing))
                 summary = Summary(
                     accounts=summary.accounts + len(chunk.waba_ids),
                     phone_numbers=summary.phone_numbers + chunk.phone_numbers,
@@ -157,40 +158,44 @@ async def _export(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], work: Wo
     return summary
 
 
-async def list_chunks(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], work: Work) -> AsyncGenerator[Chunk]:
-    """Hand out chunks of accounts, a few for each thread of the cluster, and give each as it is done."""
-    async with _clients_on_workers(cluster, work.client_factory) as plugin:
+async def list_chunks(
+    cluster: Any, chunks: AsyncIterator[tuple[str, ...]], plan: ClusterPlan
+) -> AsyncGenerator[ListedChunk]:
+    """Submit chunks of accounts, a few for each thread of the cluster. Yield each when it is listed."""
+    async with _clients_on_workers(cluster, plan.client_factory) as plugin:
         threads = sum((await cluster.nthreads()).values())
-
+        # A window of tasks, and not all at once: the ids of a pipe are read as they are needed, and the scheduler
+        # holds a bounded number of tasks, however many accounts there are.
         under_way = _dask.as_completed(loop=cluster.loop)
 
-        async def hand_out_another() -> bool:
+        async def submit_next() -> bool:
             ids = await anext(chunks, None)
             if ids:
-                part = work.out_dir / f"{_number(ids):020}{work.suffix}"
+                part = plan.out_dir / f"{_digest(ids):020}{plan.suffix}"
                 under_way.add(
-                    cluster.submit(_list_chunk, ids, plugin, part, work.list_options, key=f"{plugin}-{part.stem}")
+                    cluster.submit(_list_chunk, ids, plugin, part, plan.list_options, key=f"{plugin}-{part.stem}")
                 )
             return bool(ids)
 
         try:
             for _ in range(max(1, threads) * _CHUNKS_PER_THREAD):
-                if not await hand_out_another():
+                if not await submit_next():
                     break
             async for future in under_way:
-                done: Chunk = await future
-                await hand_out_another()
-                yield done
+                listed: ListedChunk = await future
+                await submit_next()
+                yield listed
         finally:
             await cluster.cancel(list(under_way.futures))
 
 
 @asynccontextmanager
 async def _clients_on_workers(cluster: Any, client_factory: ClientFactory) -> AsyncGenerator[str]:
-    """A client in each worker, in those that join later as well, until the block ends; gives the plugin's name."""
+    """Keep a client in each worker while the block runs, also in workers that join later. Yield the plugin's name."""
     name = f"wa_phone_async-{secrets.token_hex(4)}"
-    for _ in range(_TRIES):
-        with suppress(OSError):  # a worker has died meanwhile; a plugin of the same name takes the place of the others
+    for _ in range(_ATTEMPTS):
+        # A worker that dies at this moment is an OSError. Registering again replaces the plugins of the same name.
+        with suppress(OSError):
             await cluster.register_plugin(_ClientOnWorker(client_factory), name)
             break
     else:
@@ -198,39 +203,42 @@ async def _clients_on_workers(cluster: Any, client_factory: ClientFactory) -> As
     try:
         yield name
     finally:
-        with suppress(OSError):  # a worker that has died has no client to close
+        with suppress(OSError):  # a dead worker has no client to close
             await cluster.unregister_worker_plugin(name)
 
 
 class _ClientOnWorker(distributed.WorkerPlugin):
-    """Holds the client of a worker, in its event loop."""
+    """Holds the client of a worker.
+
+    A client belongs to the event loop of its worker and cannot be pickled, so the worker makes it and keeps it.
+    """
 
     def __init__(self, client_factory: ClientFactory) -> None:
         self._factory = client_factory
         self.client: PhoneNumberClient
 
     def setup(self, worker: distributed.Worker) -> None:
-        """Make the client, where the worker begins."""
+        """Make the client when the worker begins."""
         del worker
         self.client = self._factory()
 
     async def teardown(self, worker: distributed.Worker) -> None:
-        """Close it, where the worker or the export ends, and tell Redis what it was not told yet of its calls."""
+        """Close the client when the worker or the export ends. Its throttle reports the last calls to Redis."""
         del worker
         await self.client.aclose()
         if self._factory is client_from_env and (throttle := _throttle_from_env()):
             await throttle.aclose()
 
 
-async def _list_chunk(ids: tuple[str, ...], plugin: str, file: Path, list_options: Mapping[str, Any]) -> Chunk:
-    """List some accounts and write their part; runs on a worker, in its event loop."""
+async def _list_chunk(ids: tuple[str, ...], plugin: str, file: Path, list_options: Mapping[str, Any]) -> ListedChunk:
+    """List some accounts and write their part. This is the task: it runs on a worker, in its event loop."""
     client: PhoneNumberClient = _dask.get_worker().plugins[plugin].client
     listings = await client.list_many(ids, **list_options)
     good = [listing for listing in listings if listing.error is None]
     numbers = sum(len(listing.phone_numbers) for listing in good)
     if numbers:
-        await asyncio.to_thread(_write, file, good)
-    return Chunk(
+        await asyncio.to_thread(_write, file, good, list_options.get("fields"))
+    return ListedChunk(
         part=file if numbers else None,
         waba_ids=tuple(listing.waba_id for listing in good),
         phone_numbers=numbers,
@@ -239,18 +247,18 @@ async def _list_chunk(ids: tuple[str, ...], plugin: str, file: Path, list_option
     )
 
 
-def _write(part: Path, listings: list[WabaListing]) -> None:
-    with Writer(part) as writer:
+def _write(part: Path, listings: list[WabaListing], fields: Iterable[str] | str | None) -> None:
+    with Writer(part, fields=fields) as writer:
         writer.write(listings)
 
 
-def _number(ids: tuple[str, ...]) -> int:
-    """What tells a chunk from others."""
+def _digest(ids: tuple[str, ...]) -> int:
+    """A number that stands for a chunk, the same in every attempt to list it."""
     return int.from_bytes(hashlib.sha256("\n".join(ids).encode()).digest()[:8])
 
 
-async def in_chunks(waba_ids: AsyncIterable[str], size: int) -> AsyncGenerator[tuple[str, ...]]:
-    """The ids, so many at a time."""
+async def split_in_chunks(waba_ids: AsyncIterable[str], size: int) -> AsyncGenerator[tuple[str, ...]]:
+    """Yield the ids in chunks of this size. The last chunk may be smaller."""
     chunk: list[str] = []
     async for waba_id in waba_ids:
         chunk.append(waba_id)

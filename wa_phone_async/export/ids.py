@@ -1,76 +1,76 @@
-"""A set of ids that costs little memory: a million of Meta's ids take 12 to 24 MB, and a Python set of them 120."""
+"""A set of ids that takes little memory: 12 to 24 MB for a million of Meta's ids, where a Python set takes 120 MB."""
 
 from __future__ import annotations
 
 from array import array
 from typing import Final
 
-_LONGEST: Final = 18  # digits, so that the id with a 1 before it is below 2⁶⁴
-_FIRST_SLOTS: Final = 1024
-_GOLDEN: Final = 0x9E3779B97F4A7C15  # 2⁶⁴ divided by the golden ratio: spreads numbers that lie close together
+_LONGEST: Final = 18  # digits: with a 1 before it, such an id is below 2⁶⁴
+_FIRST_CELLS: Final = 1024
+_GOLDEN: Final = 0x9E3779B97F4A7C15  # 2⁶⁴ divided by the golden ratio: it spreads numbers that lie close together
 
 
 class IdSet:
-    """Ids, each once: a hash table of 64-bit numbers with open addressing, at most two thirds full.
+    """A set of ids: a hash table of 64-bit numbers with open addressing, at most two thirds full.
 
-    What is no short string of digits is kept as it is. While one thread adds, others may look: what was there before
-    is there for them.
+    An id that is not a short string of digits is in a Python set. While one thread adds ids, other threads may test
+    for them: they find each id that was there before.
     """
 
     def __init__(self) -> None:
-        self._slots = _free(_FIRST_SLOTS)
+        self._cells = _free(_FIRST_CELLS)
         self._used = 0
         self._others = set[str]()
 
     def __len__(self) -> int:
-        """How many ids are in it."""
+        """The number of ids."""
         return self._used + len(self._others)
 
     def __contains__(self, waba_id: str) -> bool:
-        """Whether an id is in it."""
+        """Whether the id is in the set."""
         key = _key(waba_id)
         if not key:
             return waba_id in self._others
-        slots = self._slots  # once, since it may be another one in a moment
-        return slots[_find(slots, key)] == key
+        cells = self._cells  # read once: another thread may put a larger table in its place
+        return cells[_find(cells, key)] == key
 
     def add(self, waba_id: str) -> None:
-        """Add an id, if it is not in it."""
+        """Add an id, if it is not there yet."""
         key = _key(waba_id)
         if not key:
             self._others.add(waba_id)
             return
-        place = _find(self._slots, key)
-        if not self._slots[place]:
-            self._slots[place] = key
+        cell = _find(self._cells, key)
+        if not self._cells[cell]:
+            self._cells[cell] = key
             self._used += 1
-            if 3 * self._used > 2 * len(self._slots):
-                self._slots = _twice(self._slots)
+            if 3 * self._used > 2 * len(self._cells):
+                self._cells = _twice(self._cells)  # filled before it is put here, for the threads that test
 
 
 def _key(waba_id: str) -> int:
-    """A number that stands for an id, leading zeros and all; 0 where there is none."""
+    """The number that stands for an id, with its leading zeros; 0 if there is none."""
     return int(f"1{waba_id}") if len(waba_id) <= _LONGEST and waba_id.isascii() and waba_id.isdigit() else 0
 
 
 def _free(count: int) -> array[int]:
-    """Slots that are free, which a 0 says."""
+    """Free cells. A free cell holds 0."""
     return array("Q", (0,)) * count
 
 
-def _find(slots: array[int], key: int) -> int:
-    """The slot that has a key, or the free one where it would be."""
-    mask = len(slots) - 1
-    place = (key * _GOLDEN >> 32) & mask
-    while slots[place] and slots[place] != key:
-        place = (place + 1) & mask
-    return place
+def _find(cells: array[int], key: int) -> int:
+    """The cell that holds a key, or the free cell for it."""
+    mask = len(cells) - 1
+    cell = (key * _GOLDEN >> 32) & mask
+    while cells[cell] and cells[cell] != key:
+        cell = (cell + 1) & mask
+    return cell
 
 
-def _twice(slots: array[int]) -> array[int]:
-    """The same keys in twice as many slots."""
-    more = _free(2 * len(slots))
-    for key in slots:
+def _twice(cells: array[int]) -> array[int]:
+    """The same keys in twice as many cells."""
+    more = _free(2 * len(cells))
+    for key in cells:
         if key:
             more[_find(more, key)] = key
     return more

@@ -1,29 +1,31 @@
-"""An export that can be killed at any moment and goes on where it was."""
+"""An export that you can kill at any moment and resume."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Self
 
 from wa_phone_async import InvalidArgumentError, WabaListing
+from wa_phone_async.query import read_fields
 from wa_phone_async.workflows.bulk import Accounts, each_id
 
 from .formats import FileFormat, make_encoder, read_format
 from .ids import IdSet
 from .journal import Journal, Options
-from .rows import error_rows_of
+from .parts import merge
+from .row_file import AnyPath, RowFile
+from .rows import columns_of, error_rows_of, rows_of
 from .whole_file import WholeFile, check_is_file, remove_partials
-from .writer import AnyPath, RowFile, Summary
-from .writing import merge
+from .writer import Summary
 
 
 class Job:
-    """Writes listings to a file by way of parts, so that it can be resumed: every number once, whatever happens.
+    """Writes listings to a file by way of parts. You can kill it at any moment and resume it.
 
         with Job("numbers.parquet", resume=True) as job:
             async with client.list_many(job.remaining(waba_ids)) as listings:
@@ -32,23 +34,25 @@ class Job:
             summary = await job.finish()
 
     The parts and the journal are in a directory beside the file, `numbers.parquet.parts`. An account is complete when
-    it is in the journal, after its part is on the disk; one that is added again is left out. At the end the parts are
-    merged into the file, which appears under its name only when it is whole, and the directory is removed. It stays
-    while accounts have failed, so that resuming asks for these alone.
+    its part is on the disk and its id in the journal. An account that you add again is left out, so each number is in
+    the file once. `finish` merges the parts into the file, which appears under its name when it is whole. Then it
+    removes the directory. If accounts have failed, the directory stays, and resuming lists only these.
 
     Args:
         path: The file, in the format of its suffix: `.jsonl`, `.csv` or `.parquet` (extra `parquet`).
+        fields: The fields that you requested. The columns are then `waba_id`, `id`, these fields, and `extra`.
+            Default: every field of `PhoneNumber` is a column.
         errors: A file for the accounts that failed this time, in JSON Lines: see `errors_row`.
-        format: The format, where the suffix does not say it.
-        options: What the listings were asked for, as plain JSON: other ones are refused when it is resumed.
-        resume: Whether to go on with an export that was not finished, if there is one.
-        part_accounts: A part is written when so many accounts have come together,
-        part_numbers: or so many numbers,
-        part_seconds: or when the first of them is so many seconds old and another one comes.
+        format: The format; default: that of the suffix.
+        options: The options of your listings, as plain JSON. Resuming with other options or other columns is an error.
+        resume: Whether to go on with an unfinished export, if there is one.
+        part_accounts: Accounts of a part. It is written when it has as many, or reaches another of these limits.
+        part_numbers: Numbers of a part.
+        part_seconds: Age of a part in seconds. It is checked when an account comes.
 
     Raises:
-        InvalidArgumentError: An argument is wrong; or there is an export that was not finished, and `resume` is false,
-            or it had other options, or another process is at it.
+        InvalidArgumentError: An argument is invalid; or there is an unfinished export and `resume` is `False`; or it
+            has other options; or another process writes to it.
         ExportError: A file cannot be made.
     """
 
@@ -56,6 +60,7 @@ class Job:
         self,
         path: AnyPath,
         *,
+        fields: Iterable[str] | str | None = None,
         errors: AnyPath | None = None,
         format: FileFormat | None = None,  # noqa: A002 - what everybody calls it
         options: Options | None = None,
@@ -71,19 +76,25 @@ class Job:
         self._errors = None if errors is None else Path(os.path.realpath(errors))
         self.format: FileFormat = read_format(self._path, format)
         """The format of the file, and of its parts."""
-        make_encoder(self.format)  # whether its extra is there
+        self._fields = None if fields is None else read_fields(fields)
+        self._columns = columns_of(self._fields)
+        # Whatever can be known to fail is tried now, and not after hours of listing: an extra that is missing here,
+        # and below a file that cannot be written.
+        make_encoder(self.format, self._columns)
         if self._errors == self._path:
             raise InvalidArgumentError("errors", f"another file than {path}")
         files = [whole for whole in (self._path, self._errors) if whole is not None]
         for whole in files:
-            WholeFile(whole).drop()  # whether it can be written is better known now than after hours
+            WholeFile(whole).drop()
         self._bounds = (part_accounts, part_numbers, part_seconds)
         self.directory: Path = self._path.with_name(f"{self._path.name}.parts")
-        """Where the parts and the journal are."""
-        self._journal = Journal(self.directory, {**(options or {}), "format": self.format}, resume=resume)
+        """The directory of the parts and the journal."""
+        bound = {**(options or {}), "format": self.format, "columns": list(self._columns)}
+        self._journal = Journal(self.directory, bound, resume=resume)
         for whole in (*files, self.directory):
-            remove_partials(whole)  # of a process that was killed: whoever has the journal is alone
-        self._open = set[str]()  # ids that are neither complete nor failed yet
+            remove_partials(whole)  # of a process that was killed: the journal's lock says that there is no other
+        # `remaining` yields an id and it is open. Then it is complete, which the journal knows, or it has failed.
+        self._open = set[str]()
         self._failed = IdSet()
         self._failed_parts: list[Path] = []
         self._batch: list[WabaListing] = []
@@ -91,37 +102,38 @@ class Job:
         self._batch_began = 0.0
         self._is_done = False
         self._failure: Exception | None = None
-        # One thread writes: the event loop goes on, and what was begun is ended before the journal is closed.
+        # One thread does all work on files, in its order: the event loop stays free, and `close` can wait for it.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="export")
         self.resumed: Summary = self.so_far
-        """What was complete when it began."""
+        """What was complete when this job began."""
 
     @property
     def so_far(self) -> Summary:
-        """What is complete, and how many accounts failed this time."""
+        """What is complete now, and how many accounts failed this time."""
         journal = self._journal
         return Summary(accounts=len(journal.complete), phone_numbers=journal.phone_numbers, failed=len(self._failed))
 
     async def remaining(self, waba_ids: Accounts) -> AsyncGenerator[str]:
-        """Those of the ids, or of the ids of the accounts, that are not complete, each once."""
+        """Yield each account id that still has to be listed."""
         async with aclosing(each_id(waba_ids)) as ids:
             async for waba_id in ids:
                 if self._is_new(waba_id):
                     yield waba_id
 
     def _is_new(self, waba_id: str) -> bool:
-        # In this order: an id goes from `_open` to one of the others, in the thread.
+        # The thread adds an id to the complete or failed ones first. Only then does the event loop take it out of
+        # `_open`, so at every moment it is in one of the three.
         if waba_id in self._open or waba_id in self._journal.complete or waba_id in self._failed:
             return False
         self._open.add(waba_id)
         return True
 
     async def add(self, listing: WabaListing) -> None:
-        """Take a listing, and write what has come together when that is much, or old.
+        """Take a listing. When the next part is large or old enough, write it.
 
         Raises:
             InvalidArgumentError: The job is finished or closed.
-            ExportError: The disk is full, or fails. Nothing more is written then: resume it with another `Job`.
+            ExportError: The disk is full or fails. This job writes nothing more: resume the export with another `Job`.
         """
         if self._is_done:
             raise InvalidArgumentError("the job", "open", hint="it has ended, and nothing can be added")
@@ -134,25 +146,25 @@ class Job:
             await self.flush()
 
     async def adopt(self, part: Path | None, waba_ids: Sequence[str], phone_numbers: int) -> None:
-        """Take a part that others wrote into the job's `directory`, whole, and note its accounts as complete.
+        """Take a part that another process wrote whole into `directory`. Its accounts are complete then.
 
         Args:
-            part: The file; `None` where the accounts have no numbers.
+            part: The file, or `None` if the accounts have no numbers.
             waba_ids: The accounts in it.
             phone_numbers: How many numbers they have.
 
         Raises:
-            ExportError: The disk is full, or fails.
+            ExportError: The disk is full or fails.
         """
         if waba_ids:
             await self._in_thread(self._journal.add, part, waba_ids, phone_numbers)
             self._open.difference_update(waba_ids)
 
     async def flush(self) -> None:
-        """Write what has come together, and note it as complete.
+        """Write the listings so far as a part. Their accounts are complete then.
 
         Raises:
-            ExportError: The disk is full, or fails.
+            ExportError: The disk is full or fails.
         """
         batch, self._batch, self._batch_numbers = self._batch, [], 0
         await self._in_thread(self._write, batch)
@@ -162,40 +174,43 @@ class Job:
         """Merge the parts into the file.
 
         Returns:
-            What is in it, with what was complete when the job began, and how many accounts failed this time.
+            What is in the file, and how many accounts failed this time.
 
         Raises:
-            ExportError: The disk is full, or fails; what is complete stays so.
+            ExportError: The disk is full or fails. What is complete stays complete.
         """
         await self.pause()
-        await merge(self._journal.parts, self._path, format=self.format)
+        await merge(self._journal.parts, self._path, fields=self._fields, format=self.format)
         summary, self._is_done = self.so_far, True
         await self._in_thread(self._journal.finish if summary.failed else self._journal.remove)
         return summary
 
     async def pause(self) -> None:
-        """Write what has come together, and the file of errors so far, to go on another time.
+        """Write the listings so far as a part, and the file of errors. You can resume the export later.
 
         Raises:
-            ExportError: The disk is full, or fails; what is complete stays so.
+            ExportError: The disk is full or fails. What is complete stays complete.
         """
         await self.flush()
         if self._errors is not None:
             await merge(self._failed_parts, self._errors, format="jsonl")
 
     async def _in_thread(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Do something in the thread: whole, even where whoever waits for it is cancelled."""
+        """Run a function in the thread, to its end even if the caller is cancelled."""
         loop = asyncio.get_running_loop()
         await asyncio.shield(loop.run_in_executor(self._thread, self._attempt, work, *arguments))
         if self._failure is not None:
             raise self._failure
 
     def _attempt(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Do something, unless something went wrong before: nothing may be written after a line that was cut."""
+        """Run a function, unless an earlier one failed.
+
+        A failure may leave half a line in the journal. A line behind it could not be read.
+        """
         if self._failure is None:
             try:
                 work(*arguments)
-            except Exception as error:  # noqa: BLE001 - whoever waits is told, or else the next one
+            except Exception as error:  # noqa: BLE001 - its caller gets it, or the next one if this one was cancelled
                 self._failure = error
 
     def _write(self, batch: list[WabaListing]) -> None:
@@ -211,8 +226,8 @@ class Job:
     def _write_failed(self, listings: dict[str, WabaListing]) -> None:
         if self._errors is not None:
             part = self.directory / f"failed-{len(self._failed_parts) + 1:06}.jsonl"
-            with RowFile(part, read_rows=error_rows_of) as file:
-                file.write(listings.values())
+            with RowFile(part) as file:
+                file.write(row for listing in listings.values() for row in error_rows_of(listing))
                 file.close()
             self._failed_parts.append(part)
         for waba_id in listings:
@@ -223,17 +238,20 @@ class Job:
         part = None
         if numbers:
             part = self._journal.next_part(f".{self.format}")
-            with RowFile(part) as file:
-                file.write(listings.values())
+            with RowFile(part, columns=self._columns) as file:
+                file.write(row for listing in listings.values() for row in rows_of(listing, self._columns))
                 file.close()
         self._journal.add(part, list(listings), numbers)
 
     def close(self) -> None:
-        """Wait for what is being written, and let others at the journal. What was not flushed is asked for again."""
+        """Wait for what is being written, and unlock the directory.
+
+        Listings that were not written are lost; `remaining` yields their accounts when you resume.
+        """
         self._is_done = True
         self._thread.shutdown()
         if not len(self._journal.complete):
-            self._journal.remove()  # nothing is lost with it
+            self._journal.remove()  # nothing is lost with it, and no directory is left of a job that never began
         self._journal.close()
 
     def __enter__(self) -> Self:

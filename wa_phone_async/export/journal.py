@@ -1,8 +1,11 @@
-"""The journal of an export: which accounts are complete, so that it goes on exactly where it was killed.
+"""The journal of an export: which accounts are complete, on the disk.
 
-`numbers.parquet.parts/` holds parts, each a whole file of some accounts, and `journal.jsonl`: a line for the options of
-the export, then a line for each part, written after the part is durable. So whatever is in the journal is on the disk,
-and a part that is not in the journal, or a last line that was cut, never happened.
+`numbers.parquet.parts/` holds the parts and `journal.jsonl`. Each part is a whole file of some accounts. The journal
+has a line for the options of the export, then a line for each part, and `{"finished":true}` when every account was
+tried.
+
+One order makes it exact, whenever the process is killed: a part reaches the disk first, its line in the journal
+second. So what the journal names is on the disk. A part without a line, and a last line that was cut, never happened.
 """
 
 from __future__ import annotations
@@ -31,21 +34,23 @@ _NAME: Final = "journal.jsonl"
 _OURS: Final = re.compile(r"journal\.jsonl|\.?(?:failed-)?\d{6,}\.[a-z]+(?:\.partial-[0-9a-f]+)?")
 
 Options = Mapping[str, Any]
-"""What an export was asked for, as plain JSON: what has to be the same when it goes on."""
+"""The options of an export, as plain JSON. They must be the same when it is resumed."""
 
 
 class Journal:
-    """What is complete of an export, in its directory of parts, which is this journal's alone while it is open.
+    """The complete accounts of an export, in its directory of parts.
+
+    An open journal locks the directory for itself.
 
     Args:
-        directory: Where the parts are; it is made if need be.
-        options: What the export was asked for.
-        resume: Whether to go on with what is there. If not, a finished export is cleared away, and an unfinished one
-            is not touched.
+        directory: The directory of the parts. It is made if it is not there.
+        options: The options of the export.
+        resume: Whether to go on with what is there. If `False`, a finished export is removed, and an unfinished one
+            is an error.
 
     Raises:
-        InvalidArgumentError: There is an unfinished export, and it is not to be resumed; or it was made with other
-            options; or another process is at it; or there is something else in the directory.
+        InvalidArgumentError: There is an unfinished export and `resume` is `False`; or the export has other options;
+            or another process writes to it; or something else is in the directory.
         ExportError: The directory cannot be used.
     """
 
@@ -55,7 +60,7 @@ class Journal:
         asked = _as_json(options)
         with self._explained():
             directory.mkdir(exist_ok=True)
-            self._file = (directory / _NAME).open("a+b", buffering=0)  # nothing is left to be flushed after a failure
+            self._file = (directory / _NAME).open("a+b", buffering=0)  # no rest of a failed line is written later
         try:
             with self._explained():
                 self._lock()
@@ -66,17 +71,19 @@ class Journal:
 
     def _forget(self) -> None:
         self.complete: IdSet = IdSet()
-        """The accounts that are complete."""
+        """The complete accounts."""
         self.parts: list[Path] = []
-        """The parts that hold their numbers."""
+        """The parts with their numbers."""
         self.phone_numbers: int = 0
-        """How many numbers are in the parts."""
+        """The count of numbers in the parts."""
         self._is_finished = False
 
     def _lock(self) -> None:
-        """Keep others out. Whoever ends removes the directory, and a lock on what is no longer there is none."""
+        """Lock the directory for this process. The system releases the lock of a process that was killed."""
         if fcntl is not None:
             try:
+                # An export that ends removes its directory. Between our `open` and our lock it may do so: then we
+                # locked a file that has no name any more, and the next process would lock another one.
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 is_ours = os.path.samestat(os.fstat(self._file.fileno()), (self._directory / _NAME).stat())
             except (BlockingIOError, FileNotFoundError):
@@ -87,12 +94,13 @@ class Journal:
                 )
 
     def _open(self, asked: Options, *, resume: bool) -> None:
-        """Go on, or begin; nothing is changed before it is known that it may be."""
+        """Go on with the export that is there, or begin one."""
+        # Every check comes before the first change: a wrong argument must not cost somebody an export of hours.
         self._check_strangers()
         begun, length = self._read()
         if resume and len(self.complete):
             self._check(begun, asked)
-            self._file.truncate(length)
+            self._file.truncate(length)  # a line that was cut would spoil the next one
         else:
             self._check_finished()
             self._forget()
@@ -106,7 +114,7 @@ class Journal:
                 raise InvalidArgumentError("path", "free", hint=f"move {file}, since its directory will be removed")
 
     def _read(self) -> tuple[Options, int]:
-        """Read what is complete; gives the options, and the bytes before a line that is not whole."""
+        """Read what is complete. Return the options, and the length in bytes up to the first line that was cut."""
         options, length = dict[str, Any](), 0
         with (self._directory / _NAME).open("rb") as lines:
             for line in lines:
@@ -154,21 +162,26 @@ class Journal:
             )
 
     def _tidy(self) -> None:
-        """Remove what was being written when the export ended."""
+        """Remove what was under way when the export was killed: files without a line in the journal."""
         known = {self._directory / _NAME, *self.parts}
         for file in self._directory.iterdir():
             if file not in known:
                 file.unlink()
 
     def next_part(self, suffix: str) -> Path:
-        """Where the next part goes."""
+        """The path of the next part."""
         return self._directory / f"{len(self.parts) + 1:06}{suffix}"
 
     def add(self, part: Path | None, accounts: Sequence[str], phone_numbers: int) -> None:
-        """Write down accounts that are complete, after their part is durable; `None` where they have no numbers.
+        """Write down that accounts are complete. Their part must be on the disk before.
+
+        Args:
+            part: The part, or `None` if the accounts have no numbers.
+            accounts: The ids of the accounts.
+            phone_numbers: How many numbers they have.
 
         Raises:
-            ExportError: It cannot be written. The journal must be opened anew then.
+            ExportError: The line cannot be written. Its beginning may be on the disk, so open the journal again.
         """
         name = None if part is None else part.name
         entry = {"part": name, "phone_numbers": phone_numbers, "accounts": accounts}
@@ -188,15 +201,15 @@ class Journal:
         """Write down that every account was tried.
 
         Raises:
-            ExportError: It cannot be written.
+            ExportError: The line cannot be written.
         """
         self._write({"finished": True})
 
     def remove(self) -> None:
-        """Remove the directory, and close the journal.
+        """Remove the directory, and close the journal. You may call it again.
 
         Raises:
-            ExportError: It cannot be removed.
+            ExportError: The directory cannot be removed.
         """
         if self._file.closed:
             return
@@ -204,12 +217,13 @@ class Journal:
             self.close()
         doomed = self._directory.with_name(f".{self._directory.name}.partial-{secrets.token_hex(4)}")
         with self._explained():
-            self._directory.rename(doomed)  # all of it at once: there is no moment at which half of it is there
+            # Renaming takes all of it away at once. A process killed in `rmtree` would leave half an export to resume.
+            self._directory.rename(doomed)
             self.close()
             shutil.rmtree(doomed)
 
     def close(self) -> None:
-        """Let others at the directory."""
+        """Unlock the directory."""
         self._file.close()
 
     def _write(self, entry: Mapping[str, Any]) -> None:
@@ -231,7 +245,7 @@ class Journal:
 
 
 def _as_json(options: Options) -> Options:
-    """The options as they will be read back: a tuple is a list then."""
+    """The options as they will be read again: a tuple becomes a list."""
     try:
         plain: Options = json.loads(json.dumps(options))
     except (TypeError, ValueError) as error:
@@ -240,7 +254,7 @@ def _as_json(options: Options) -> Options:
 
 
 def _read_line(line: bytes) -> dict[str, Any] | None:
-    """A line of the journal, or `None` for one that is not whole."""
+    """A line of the journal, or `None` if it was cut or is no entry."""
     if not line.endswith(b"\n"):
         return None
     try:

@@ -1,8 +1,6 @@
-"""Rows as Apache Parquet, by arro3: the extra `parquet`.
+"""Parquet, by arro3: the extra `parquet`.
 
-arro3 pulls record batches from an iterator until the file is complete, and rows come when they come: so it runs in a
-thread of its own, to which batches are handed one at a time. What goes wrong in its calls back to Python ends arro3 0.9
-in a panic, so nothing may: what does is kept for the caller, and the rest of the file goes nowhere.
+A row group holds 65,536 rows, compressed by zstd. Times are microseconds in UTC, and JSON is text.
 """
 
 from __future__ import annotations
@@ -10,55 +8,65 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from wa_phone_async import InvalidArgumentError
 from wa_phone_async._optional import requires
 
+from .json_lines import Sink
+from .rows import Columns, Row
+
 with requires("parquet"):
     from arro3.core import RecordBatch, RecordBatchReader
     from arro3.io import read_parquet, write_parquet
 
-    from .arrow import Columns, Rows, batch_of, schema_of
+    from .record_batches import batch_of, schema_of
 
 ROW_GROUP_ROWS: Final = 65_536
-"""Rows of a row group, which is what is held in memory: compressed, and 1 MiB of each column that is not yet."""
+"""Rows of a row group. It stays in memory until it is full: compressed, but for 1 MiB of each column."""
 COMPRESSION: Final = "zstd(3)"
 _BATCH_ROWS: Final = 8_192
-_MAGIC: Final = b"PAR1"  # how a whole file begins and ends
+_MAGIC: Final = b"PAR1"  # a whole file begins and ends with it
 
 
 class Parquet:
-    """Rows as a Parquet file.
+    """Writes rows as a Parquet file.
 
     Args:
-        sink: What takes the bytes.
+        sink: Takes the bytes.
         columns: The columns.
     """
 
-    def __init__(self, sink: Callable[[bytes], object], columns: Columns) -> None:
+    # arro3 0.9.1 has no writer that takes one batch at a time: `write_parquet` pulls batches until there are no more,
+    # so it runs in a thread, to which a queue hands each batch.
+    # pyarrow's ParquetWriter would need a third of this code, and a wheel that is several times as large.
+
+    def __init__(self, sink: Sink, columns: Columns) -> None:
         self._columns = columns
         self._sink = _Sink(sink)
         self._failure: BaseException | None = None
-        self._batches = queue.Queue[RecordBatch | None](maxsize=1)
+        self._batches = queue.Queue[RecordBatch | None](maxsize=1)  # bounds memory: a slow disk slows the caller
         self._thread = threading.Thread(target=self._run, name="parquet", daemon=True)
         self._thread.start()
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: Iterable[Row]) -> None:
         """Add rows."""
         self._hand_over(batch_of(self._columns, rows))
 
     def copy(self, part: Path) -> Iterator[None]:
         """Add the rows of another Parquet file."""
+        # arro3 panics at a file that was cut, so the two ends are read first.
         with part.open("rb") as file:
             ends = (file.read(4), file.seek(max(0, part.stat().st_size - 4)) and file.read(4))
         if ends != (_MAGIC, _MAGIC):
             raise InvalidArgumentError("parts", "whole Parquet files", part)
         batches = read_parquet(part, batch_size=_BATCH_ROWS)
         if batches.schema != schema_of(self._columns):
-            raise InvalidArgumentError("parts", "files of the same version", part, hint="it has other columns")
+            raise InvalidArgumentError(
+                "parts", "files of the same columns", part, hint="write all with the same fields and version"
+            )
         for batch in batches:
             self._hand_over(batch)
             yield
@@ -90,15 +98,20 @@ class Parquet:
                 compression=COMPRESSION,
                 max_row_group_size=ROW_GROUP_ROWS,
             )
-        except BaseException as error:  # noqa: BLE001 - a panic is one, and it is the caller's to know
+        except BaseException as error:  # noqa: BLE001 - a panic is one, and the caller has to know
             self._failure = error
-        deque(batches, maxlen=0)  # takes what still comes, so that nobody waits for a thread that has ended
+        # After a failure somebody still has to take the batches: `put` would wait forever for a thread that has ended.
+        deque(batches, maxlen=0)
 
 
 class _Sink:
-    """As much of a file as arro3 needs, which never fails: see above."""
+    """As much of a file as arro3 needs.
 
-    def __init__(self, sink: Callable[[bytes], object]) -> None:
+    It never fails: an exception in a call from arro3 0.9 to Python ends in a panic. It keeps the exception for the
+    caller instead, and drops the rest of the file.
+    """
+
+    def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self.failure: Exception | None = None
 
@@ -106,13 +119,13 @@ class _Sink:
         if self.failure is None:
             try:
                 self._sink(data)
-            except Exception as error:  # noqa: BLE001 - see above
+            except Exception as error:  # noqa: BLE001 - an exception here would be a panic
                 self.failure = error
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: `write` holds nothing back."""
 
     def seek(self, *_: int) -> int:
-        """It is looked for, and never called."""
+        """Fail: arro3 looks for it, and never calls it."""
         raise NotImplementedError

@@ -1,6 +1,6 @@
-"""The columns of every export, a number as a row of them, and a failed account as one.
+"""What an export writes: its columns, a number as a row of them, and a failed account as a row.
 
-The columns come from the model, so that a new field is a column by itself.
+The columns come from the model, so a new field of `PhoneNumber` becomes a column by itself.
 """
 
 from __future__ import annotations
@@ -16,48 +16,71 @@ from typing import Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import attrs
 
-from wa_phone_async import Extra, InvalidArgumentError, PhoneNumber, WaPhoneError, to_dict
-from wa_phone_async.workflows.bulk import WabaListing
+from wa_phone_async import Extra, InvalidArgumentError, PhoneNumber, WabaListing, WaPhoneError, to_dict
+from wa_phone_async.decoding.converter import OTHER_NAMES
+from wa_phone_async.query import field_names
 
 Row: TypeAlias = dict[str, Any]
-"""A number under the names of `COLUMNS`: strings, numbers and booleans as they are, times in UTC, plain JSON."""
+"""A number by the names of its columns: strings, numbers, booleans, times in UTC, and plain JSON."""
+
+Columns: TypeAlias = Mapping[str, type[Any]]
+"""The names of columns in their order, and the type of each. `dict` stands for plain JSON."""
 
 Exportable: TypeAlias = WabaListing | PhoneNumber
-"""What has rows."""
+"""What an export takes: all numbers of an account, or one number."""
 
 Plain: TypeAlias = dict[str, Any] | list[Any] | str | float | datetime | None
-"""What a row is made of."""
+"""A value that a row may hold."""
 
 BATCH_ROWS: Final = 1_000
-"""How many rows are made at a time: some 20 ms of work, and a megabyte."""
+"""Rows that are made at a time. They take about 20 ms and a megabyte."""
 
 T = TypeVar("T")
+V = TypeVar("V", bound=Plain | list[Row])
 
 
 def _kind_of(annotation: Any) -> type[Any]:
-    """What a column of a field holds; where a field may hold one of several, the first of them decides."""
+    """The type of a field's column. Where a field may hold several types, the first one decides."""
     if get_origin(annotation) in {Union, UnionType}:
         annotation = next(kind for kind in get_args(annotation) if kind is not NoneType)
-    kinds = (str, bool, int, float, datetime)  # `bool` before `int`, which it is as well
+    kinds = (str, bool, int, float, datetime)  # `bool` before `int`, since it is an `int` too
     return next((kind for kind in kinds if isinstance(annotation, type) and issubclass(annotation, kind)), dict)
 
 
-_FIELDS: Final[Mapping[str, type[Any]]] = {field.name: _kind_of(field.type) for field in attrs.fields(PhoneNumber)}
+_FIELDS: Final[Columns] = {field.name: _kind_of(field.type) for field in attrs.fields(PhoneNumber)}
 
-COLUMNS: Final[Mapping[str, type[Any]]] = MappingProxyType({"waba_id": str, **_FIELDS})
-"""The columns in their order: `waba_id`, the fields of `PhoneNumber`, and `extra`; and what each one holds.
+COLUMNS: Final[Columns] = MappingProxyType({"waba_id": str, **_FIELDS})
+"""All columns in their order: `waba_id`, the fields of `PhoneNumber`, and `extra`; and the type of each.
 
-`str`, `bool`, `int`, `float` and `datetime` are themselves, and `dict` is plain JSON. Any of them can be `None`.
+`str`, `bool`, `int`, `float` and `datetime` are themselves. `dict` is plain JSON. Each value may be `None`.
 """
+
+_KNOWN: Final = {*COLUMNS, *OTHER_NAMES}  # you may request `host_platform` as `platform_type` too
 
 _ERROR_FACTS: Final = ("code", "error_subcode", "http_status", "fbtrace_id", "retry_after")
 
 
-def row_of(waba_id: str | None, number: PhoneNumber) -> Row:
-    """A number as one row.
+def columns_of(fields: Iterable[str] | str | None) -> Columns:
+    """The columns of an export of these fields: `waba_id`, `id`, the other fields in their order, and `extra`.
 
     Args:
-        waba_id: Its account, or `None` where that is not known.
+        fields: The fields that you request from the API; default: every field of `PhoneNumber`. A field that
+            `PhoneNumber` does not know is a column of plain JSON.
+
+    Raises:
+        InvalidArgumentError: `fields` holds no names of fields.
+    """
+    if fields is None:
+        return COLUMNS
+    kinds = {name: _FIELDS.get(OTHER_NAMES.get(name, name), dict) for name in ("id", *field_names(fields))}
+    return {"waba_id": str, **kinds, "extra": dict}
+
+
+def row_of(waba_id: str | None, number: PhoneNumber) -> Row:
+    """A number as a row of all columns.
+
+    Args:
+        waba_id: The account of the number, or `None` if you do not know it.
         number: The number.
     """
     row: Row = {"waba_id": waba_id, **dict(zip(_FIELDS, _values(number), strict=True))}
@@ -67,21 +90,35 @@ def row_of(waba_id: str | None, number: PhoneNumber) -> Row:
     return row
 
 
-def rows_of(item: Exportable) -> Iterator[Row]:
-    """The rows of an account, none where it failed; or that of a number, whose account is not known."""
+def rows_of(item: Exportable, columns: Columns = COLUMNS) -> Iterator[Row]:
+    """The rows of an account or a number, with these columns. A failed account has no rows."""
     if isinstance(item, WabaListing):
         numbers = () if item.error is not None else item.phone_numbers
-        return (row_of(item.waba_id, number) for number in numbers)
+        return (_choose(row_of(item.waba_id, number), columns) for number in numbers)
     if isinstance(item, PhoneNumber):
-        return iter((row_of(None, item),))
+        return iter((_choose(row_of(None, item), columns),))
     raise InvalidArgumentError("items", "WabaListing or PhoneNumber objects", type(item))
 
 
-def errors_row(listing: WabaListing) -> Row:
-    """Why an account could not be listed, as one row of plain JSON without any secret.
+def _choose(row: Row, columns: Columns) -> Row:
+    """The same row with these columns only.
 
-    Its members are `waba_id`, the error's class as `error`, `message`, and what a refusal says besides: `code`,
-    `error_subcode`, `http_status`, `fbtrace_id` and `retry_after` in seconds, each `None` where it was not said.
+    A requested field that the model does not know arrives in `extra`. It moves from there into its own column.
+    """
+    if columns is COLUMNS:
+        return row
+    extra: dict[str, Any] = row["extra"] or {}
+    values = {**extra, **row, **{other: row[name] for other, name in OTHER_NAMES.items()}}
+    rest = {name: value for name, value in extra.items() if name in _KNOWN or name not in columns}
+    return {**{name: values.get(name) for name in columns}, "extra": rest or None}
+
+
+def errors_row(listing: WabaListing) -> Row:
+    """Why an account could not be listed, as a row of plain JSON without any secret.
+
+    Its members are `waba_id`, `error` (the name of the error's class), `message`, and the facts of an API error:
+    `code`, `error_subcode`, `http_status`, `fbtrace_id`, and `retry_after` in seconds. A fact that the API did not
+    send is `None`.
 
     Raises:
         InvalidArgumentError: The listing has no error.
@@ -97,16 +134,16 @@ def errors_row(listing: WabaListing) -> Row:
 
 
 def error_rows_of(item: Exportable) -> Iterator[Row]:
-    """The row of an account that failed, and none for any other."""
+    """The row of a failed account. All else has none."""
     if isinstance(item, WabaListing) and item.error is not None:
         yield errors_row(item)
 
 
 def writable(value: Plain) -> Any:
-    """The same plain value, such that every format can hold it and every reader can read it.
+    """The same plain value, changed where a format cannot hold it or a reader cannot read it.
 
-    Half of a surrogate pair, which JSON can carry and UTF-8 cannot, becomes U+FFFD; a number that is beyond every
-    double becomes `None`, as in JavaScript.
+    Half of a surrogate pair becomes U+FFFD: JSON can carry it, and UTF-8 cannot. An infinite number becomes `None`, as
+    in JavaScript.
     """
     if isinstance(value, str):
         return re.sub("[\ud800-\udfff]", "\ufffd", value)
@@ -120,27 +157,30 @@ def writable(value: Plain) -> Any:
 
 
 def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows in lists of bounded length, so that only so many are in memory at a time."""
+    """Rows in lists of at most `BATCH_ROWS`, which bounds the memory that they take."""
     rest = iter(rows)
     while batch := list(islice(rest, BATCH_ROWS)):
         yield batch
 
 
-def offer(batch: list[Row], take: Callable[[list[Row]], T]) -> T:
-    """Hand a batch over; once more and `writable`, where it is refused for what it holds."""
+def offer(value: V, take: Callable[[V], T]) -> T:
+    """Hand a value over, and hand it over again as `writable` where `take` cannot hold it.
+
+    Nearly every value fits, so only the others pay for the look at each of their parts.
+    """
     try:
-        return take(batch)
+        return take(value)
     except ValueError:
-        return take([writable(row) for row in batch])
+        return take(writable(value))
 
 
 def _message(error: WaPhoneError) -> str:
-    """What the API says, where it said something: `str` would have the other facts once more."""
+    """The API's own sentence if there is one, since `str` would add the facts that have columns of their own."""
     return str(getattr(error, "message", error))
 
 
 def _in_utc(time: datetime) -> datetime:
-    """The same instant in UTC, or the nearest one that UTC's years 1 to 9999 hold."""
+    """The same instant in UTC, or the nearest one in the years 1 to 9999."""
     if time.tzinfo is None:
         return time.replace(tzinfo=UTC)
     try:

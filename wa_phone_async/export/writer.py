@@ -1,25 +1,22 @@
-"""Rows to a file, and listings to a file and the failed ones to another."""
+"""Listings to a file, and the failed ones to another: `write` in an async program, `Writer` in any other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import ExitStack
-from itertools import chain
-from os import PathLike
 from os.path import realpath
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self
 
 import attrs
 
-from wa_phone_async import InvalidArgumentError, PhoneNumber
-from wa_phone_async.workflows.bulk import WabaListing
+from wa_phone_async import InvalidArgumentError, PhoneNumber, WabaListing
 
-from .formats import FileFormat, make_encoder, read_format
-from .rows import Exportable, Row, batches, error_rows_of, offer, rows_of
-from .whole_file import WholeFile, check_is_file
-
-AnyPath: TypeAlias = str | PathLike[str]
+from .file_thread import file_thread
+from .formats import FileFormat
+from .row_file import AnyPath, RowFile
+from .rows import BATCH_ROWS, Exportable, columns_of, error_rows_of, rows_of
+from .whole_file import check_is_file
 
 
 @attrs.frozen(kw_only=True)
@@ -27,95 +24,79 @@ class Summary:
     """What was exported."""
 
     accounts: int = 0
-    """Accounts whose numbers are in the file."""
+    """Accounts that are in the file. One without numbers counts too."""
     phone_numbers: int = 0
     """Rows of the file."""
     failed: int = 0
-    """Accounts that could not be listed, of which nothing is in the file."""
+    """Accounts that could not be listed. The file has nothing of them."""
 
 
-class RowFile:
-    """One file of rows, which appears under its name when it is closed.
+async def write(
+    listings: AsyncIterable[WabaListing | PhoneNumber] | Iterable[WabaListing | PhoneNumber],
+    path: AnyPath,
+    *,
+    fields: Iterable[str] | str | None = None,
+    errors: AnyPath | None = None,
+    format: FileFormat | None = None,  # noqa: A002 - what everybody calls it
+) -> Summary:
+    """Write listings to a file as they come.
+
+    The file appears under its name when it is whole. If something goes wrong, or you cancel the task, nothing is left
+    of it, and the file that was there stays. About 1,000 rows are in memory; for Parquet, a row group of 65,536 rows.
+    A thread does the work, so the event loop stays free. A cancelled task waits for the rows under way.
 
     Args:
-        path: The file.
-        form: Its format; `None` goes by the suffix.
-        read_rows: Gives the rows of an item.
+        listings: The listings. A phone number by itself is a row without a `waba_id`. The iterator is yours: it is
+            not closed here.
+        path: The file, in the format of its suffix: `.jsonl`, `.csv` or `.parquet` (extra `parquet`).
+        fields: The fields that you requested. The columns are then `waba_id`, `id`, these fields, and `extra`.
+            Default: every field of `PhoneNumber` is a column.
+        errors: A file for the accounts that failed, in JSON Lines: see `errors_row`. It is written even if it is empty.
+        format: The format; default: that of the suffix.
+
+    Returns:
+        How much was written.
 
     Raises:
-        InvalidArgumentError: There is no such format, it needs an extra, or the name is not a file's.
-        ExportError: The file cannot be made.
+        InvalidArgumentError: An argument is invalid, or the extra is not installed. No listing was read then.
+        ExportError: The disk is full or fails. It is an `OSError` too.
     """
-
-    def __init__(
-        self,
-        path: AnyPath,
-        form: FileFormat | None = None,
-        read_rows: Callable[[Exportable], Iterable[Row]] = rows_of,
-    ) -> None:
-        where = Path(path)
-        check_is_file(where)  # which the suffix of a device would hide
-        encoder = make_encoder(read_format(where, form))
-        self._read_rows = read_rows
-        self._is_open = True
-        self._file = WholeFile(where)
-        try:
-            self._encoder = encoder(self._file.write)
-        except BaseException:
-            self._file.drop()
-            raise
-
-    def write(self, items: Iterable[Exportable]) -> int:
-        """Add the rows of items, and say how many they are."""
-        if not self._is_open:
-            raise InvalidArgumentError("the file", "open", hint="it was closed, and nothing can be added")
-        count = 0
-        for batch in batches(chain.from_iterable(map(self._read_rows, items))):
-            offer(batch, self._encoder.write)
-            count += len(batch)
-        return count
-
-    def copy(self, part: Path) -> Iterator[None]:
-        """Add the rows of another file of the same format, at each step a piece of bounded size."""
-        return self._encoder.copy(part)
-
-    def close(self) -> None:
-        """Give the file its name, once."""
-        if self._is_open:
-            self._encoder.end()
-            self._file.keep()
-            self._is_open = False
-
-    def abandon(self) -> None:
-        """Remove the file, unless it was closed before."""
-        if self._is_open:
-            self._is_open = False
-            self._encoder.abandon()
-            self._file.drop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.abandon()
+    if not isinstance(listings, AsyncIterable | Iterable):
+        raise InvalidArgumentError("listings", "iterable", type(listings))
+    items = listings if isinstance(listings, AsyncIterable) else _Each(listings)
+    with Writer(path, fields=fields, errors=errors, format=format) as writer, file_thread() as run:
+        batch: list[Exportable] = []
+        size = 0
+        async for item in items:
+            batch.append(item)
+            size += 1 + (len(item.phone_numbers) if isinstance(item, WabaListing) else 0)
+            if size >= BATCH_ROWS:
+                await run(writer.write, batch)
+                batch, size = [], 0
+        await run(writer.write, batch)
+        summary: Summary = await run(writer.close)
+    return summary
 
 
 class Writer:
-    """Writes listings to a file, for programs without an event loop: `write` is the same in one call.
-
-    It is a context manager. The files appear under their names when the block has ended well; otherwise nothing is left
-    of them, and what was there before stays.
+    """Writes listings to a file, without an event loop. `write` does the same in one call of an async program.
 
         with Writer("numbers.csv", errors="failed.jsonl") as writer:
             writer.write(listings)
 
+    The files appear under their names when the block ends well. After an exception nothing is left of them, and the
+    files that were there stay.
+
     Args:
-        path: The file, in the format of its suffix: `.jsonl`, `.csv` or `.parquet`.
+        path: The file, in the format of its suffix: `.jsonl`, `.csv` or `.parquet` (extra `parquet`).
+        fields: The fields that you requested. The columns are then `waba_id`, `id`, these fields, and `extra`.
+            Default: every field of `PhoneNumber` is a column.
         errors: A file for the accounts that failed, in JSON Lines: see `errors_row`. It is written even if it is empty.
-        format: The format, where the suffix does not say it.
+        format: The format; default: that of the suffix.
 
     Raises:
-        InvalidArgumentError: There is no such format, it needs an extra, or a name is not a file's.
+        InvalidArgumentError: There is no such format, it needs an extra, `fields` holds no names of fields, or a path
+            is not that of a file.
         ExportError: A file cannot be made.
     """
 
@@ -123,6 +104,7 @@ class Writer:
         self,
         path: AnyPath,
         *,
+        fields: Iterable[str] | str | None = None,
         errors: AnyPath | None = None,
         format: FileFormat | None = None,  # noqa: A002 - what everybody calls it
     ) -> None:
@@ -130,23 +112,24 @@ class Writer:
             check_is_file(Path(errors), "errors")
             if realpath(errors) == realpath(path):
                 raise InvalidArgumentError("errors", f"another file than {path}")
+        self._columns = columns_of(fields)
         with ExitStack() as stack:
-            self._errors = None if errors is None else stack.enter_context(RowFile(errors, "jsonl", error_rows_of))
-            self._numbers = stack.enter_context(RowFile(path, format))
+            self._errors = None if errors is None else stack.enter_context(RowFile(errors, "jsonl"))
+            self._numbers = stack.enter_context(RowFile(path, format, self._columns))
             self._files = stack.pop_all()
         self._summary = Summary()
 
     def write(self, items: Iterable[WabaListing | PhoneNumber]) -> None:
-        """Add listings; a phone number by itself is a row without a `waba_id`.
+        """Add listings. A phone number by itself is a row without a `waba_id`.
 
         Raises:
             InvalidArgumentError: Something else is among them, or the file is closed.
-            ExportError: The disk is full, or fails.
+            ExportError: The disk is full or fails.
         """
         items = list(items)
-        rows = self._numbers.write(items)
+        rows = self._numbers.write(row for item in items for row in rows_of(item, self._columns))
         if self._errors is not None:
-            self._errors.write(items)
+            self._errors.write(row for item in items for row in error_rows_of(item))
         listings = [item for item in items if isinstance(item, WabaListing)]
         failed = sum(listing.error is not None for listing in listings)
         self._summary = Summary(
@@ -156,18 +139,19 @@ class Writer:
         )
 
     def close(self) -> Summary:
-        """Give the files their names: that of the numbers last, so that where it is, all is.
+        """Give the files their names.
 
         Raises:
-            ExportError: The disk is full, or fails.
+            ExportError: The disk is full or fails.
         """
+        # The numbers come last: where their file is, the errors are too.
         if self._errors is not None:
             self._errors.close()
         self._numbers.close()
         return self._summary
 
     def abandon(self) -> None:
-        """Remove the files, unless they were closed before."""
+        """Remove the files, unless you closed them."""
         self._files.close()
 
     def __enter__(self) -> Self:
@@ -177,3 +161,15 @@ class Writer:
         with self._files:
             if kind is None:
                 self.close()
+
+
+class _Each(AsyncIterator[Exportable]):
+    """A plain iterable, for `async for`. An async generator would do too, but somebody would have to close it."""
+
+    def __init__(self, items: Iterable[Exportable]) -> None:
+        self._items = iter(items)
+
+    async def __anext__(self) -> Exportable:
+        for item in self._items:
+            return item
+        raise StopAsyncIteration

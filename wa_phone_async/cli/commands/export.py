@@ -79,7 +79,8 @@ async def export_numbers(
         errors: File for the accounts that failed: a JSON object in each line.
         resume: Continue an export that was stopped, if there is one.
         concurrency: How many requests may be in flight at once.
-        fields: Fields to request, separated by commas, or "all". Default: the columns of wa-phone list.
+        fields: Fields to request, separated by commas, or "all". Default: the columns of wa-phone list. The file has
+            the columns waba_id, id, the other fields, and extra with the rest.
         filters: Only numbers that match, such as account_mode=LIVE. Give it again for a further condition.
         limit: Numbers per page, 1 to 100. Each page is a call, and Meta limits the calls of an hour.
         dask: Dask scheduler, such as tcp://scheduler:8786. Its workers list the accounts. They need WA_ACCESS_TOKEN and
@@ -108,7 +109,7 @@ async def export_numbers(
             "fields": asked,
             "filter": filters,
         }
-        with Job(out, errors=errors, options=options, resume=resume) as job:
+        with Job(out, fields=asked, errors=errors, options=options, resume=resume) as job:
             progress = Progress(accounts.total, job.resumed)
             link.client.subscribe(progress.count)
             async with _saving(job):

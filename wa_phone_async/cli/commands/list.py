@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
@@ -13,8 +12,9 @@ from wa_phone_async import AsyncPaginator, AuthenticationError, GraphAPIError, P
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.options import accounts_to_read, parse_fields, parse_filter
-from wa_phone_async.cli.terminal.formats import Csv, JsonArray, JsonLines, Writer
+from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, PageWriter
 from wa_phone_async.cli.terminal.output import complain, counted, tell
+from wa_phone_async.query import field_names
 
 Format = Literal["table", "json", "jsonl", "csv"]
 
@@ -46,9 +46,10 @@ async def list_numbers(
     A terminal gets a table that fits its width. Names are folded first, then the last columns are left out, and at
     last each field gets a line of its own. Ids and numbers are never cut. A pipe gets one line for each number.
 
-    json is one array, closed only when the list is complete; jsonl is an object a line; both have all that the API sent
-    except nulls. csv has the columns waba_id, id, the other fields asked for, and extra (JSON), the same for every
-    account. With several accounts, each row of the table and each object begins with waba_id.
+    json is one array of what the API sent, without nulls. It is closed only when the list is complete. jsonl has an
+    object a line. jsonl and csv have the columns waba_id, id, the other fields that you request, and extra with the
+    rest. export writes the same lines. With several accounts, each row of the table and each object of json begins with
+    waba_id.
 
     If the API rejects one of several accounts, a message says so, and the others are listed. The exit status is then 1.
 
@@ -80,7 +81,7 @@ async def list_numbers(
     async with connect(connection) as link:
         for account in accounts:
             pages_of(link, account, max_items)  # to check every argument before the first call
-        writer = _writer(form, _top_level(asked), with_waba_id=len(accounts) > 1, may_drop=fields is None)
+        writer = _writer(form, asked, with_waba_id=len(accounts) > 1, may_drop=fields is None)
         for account in accounts:
             try:
                 async for page in pages_of(link, account, max_items and max_items - count).pages():
@@ -98,24 +99,14 @@ async def list_numbers(
     return 1 if rejected else 0
 
 
-def _top_level(fields: str) -> list[str]:
-    """The names under which the fields arrive: `id,owner{id,name}` has two."""
-    nested = 1
-    while nested:
-        fields, nested = re.subn(r"\{[^{}]*\}|\.\w+\([^()]*\)", "", fields)
-    return [name.strip() for name in fields.split(",")]
-
-
-def _writer(form: Format, fields: Sequence[str], *, with_waba_id: bool, may_drop: bool) -> Writer:
+def _writer(form: Format, fields: str, *, with_waba_id: bool, may_drop: bool) -> PageWriter:
     if form == "json":
         return JsonArray(with_waba_id=with_waba_id)
-    if form == "jsonl":
-        return JsonLines(with_waba_id=with_waba_id)
-    if form == "csv":
-        return Csv(fields)
-    from wa_phone_async.cli.terminal.table import PlainTable  # noqa: PLC0415 - rich, which nothing else here needs
+    if form == "table":
+        from wa_phone_async.cli.terminal.table import PlainTable  # noqa: PLC0415 - rich, which nothing else here needs
 
-    return PlainTable(fields, with_waba_id=with_waba_id, may_drop=may_drop)
+        return PlainTable(field_names(fields), with_waba_id=with_waba_id, may_drop=may_drop)
+    return ExportedRows(form, fields)
 
 
 def _summary(numbers: int, calls: int, accounts: int, left_out: Sequence[str]) -> str:

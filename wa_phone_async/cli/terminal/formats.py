@@ -1,72 +1,56 @@
-"""Phone numbers for programs: exact JSON, JSON Lines, and CSV with stable columns."""
+"""Phone numbers for programs: JSON, and the JSON Lines and CSV that `wa-phone export` writes too."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import functools
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from wa_phone_async import PhoneNumber, to_dict
+from wa_phone_async import PhoneNumber, WabaListing, to_dict
+from wa_phone_async.export import json_lines
+from wa_phone_async.export.formats import Encoder, make_encoder
+from wa_phone_async.export.rows import columns_of, offer, rows_of
 
-from .output import escape_json, printable, use_utf8, write
+from .output import printable, use_utf8, write
 
 
-class Writer(Protocol):
+class PageWriter(Protocol):
     """Writes a list as it comes, page by page."""
 
     left_out: Sequence[str]
-    """The titles of columns for which there was no room."""
+    """The titles of columns that the terminal was too narrow for."""
 
     def page(self, waba_id: str, numbers: Sequence[PhoneNumber]) -> None:
         """Write one page of an account."""
         ...
 
     def end(self) -> None:
-        """Write what belongs at the end of a list that is complete."""
+        """Write what ends a complete list."""
         ...
 
 
-class JsonLines:
-    """One JSON object on each line: `to_dict(number)`.
+class JsonArray:
+    """One JSON array of all numbers, each as `to_dict(number)` on a line of its own.
+
+    The array is closed only when the list is complete, so no program takes a part of it for the whole.
 
     Args:
-        with_waba_id: Whether each object begins with the account that it is from.
+        with_waba_id: Whether each object begins with the account of the number.
     """
 
     left_out: Sequence[str] = ()
 
     def __init__(self, *, with_waba_id: bool) -> None:
         self._with_waba_id = with_waba_id
+        self._before_row = "[\n"
         use_utf8()
 
     def page(self, waba_id: str, numbers: Sequence[PhoneNumber]) -> None:
         """Write one page of an account."""
-        write("".join(f"{self.line(waba_id, number)}\n" for number in numbers))
-
-    def line(self, waba_id: str, number: PhoneNumber) -> str:
-        """A number as one line of JSON."""
-        members = to_dict(number)
-        return to_json({"waba_id": waba_id, **members} if self._with_waba_id else members)
-
-    def end(self) -> None:
-        """Nothing ends JSON Lines."""
-
-
-class JsonArray(JsonLines):
-    """One JSON array of all numbers, each on a line of its own.
-
-    It is closed only when the list is complete, so that no program takes a part for the whole.
-    """
-
-    _before_row = "[\n"
-
-    def page(self, waba_id: str, numbers: Sequence[PhoneNumber]) -> None:
-        """Write one page of an account."""
+        account = {"waba_id": waba_id} if self._with_waba_id else {}
         for number in numbers:
-            write(f"{self._before_row}{self.line(waba_id, number)}")
+            write(f"{self._before_row}{to_json({**account, **to_dict(number)})}")
             self._before_row = ",\n"
 
     def end(self) -> None:
@@ -74,47 +58,41 @@ class JsonArray(JsonLines):
         write("[]\n" if self._before_row == "[\n" else "\n]\n")
 
 
-class Csv:
-    """Comma-separated values under a line of column names, which depends on nothing but the fields asked for.
-
-    The columns are `waba_id`, `id`, the other fields in the order in which they were asked for, and `extra`: as JSON,
-    whatever came besides.
+class ExportedRows:
+    """JSON Lines or CSV, line by line the same bytes as in a file of `wa-phone export` with the same fields.
 
     Args:
-        fields: The fields asked for.
+        form: The format.
+        fields: The fields that were requested. Each is a column.
     """
 
     left_out: Sequence[str] = ()
 
-    def __init__(self, fields: Sequence[str]) -> None:
-        self._fields = ("id", *(name for name in dict.fromkeys(fields) if name != "id"))
-        self._has_header = False
-        self._escapes = sys.stdout.isatty()
+    def __init__(self, form: Literal["jsonl", "csv"], fields: str) -> None:
+        self._columns = columns_of(fields)
+        self._make_encoder = make_encoder(form, self._columns)
+        self._is_shown = form == "csv" and sys.stdout.isatty()  # JSON has escapes of its own
         use_utf8()
+
+    @functools.cached_property
+    def _encoder(self) -> Encoder:
+        # Made with the first page, since CSV writes its header then: an API error leaves stdout empty.
+        return self._make_encoder(lambda data: write(data.decode()))
 
     def page(self, waba_id: str, numbers: Sequence[PhoneNumber]) -> None:
         """Write one page of an account."""
-        rows = [self._row(waba_id, number) for number in numbers]
-        if not self._has_header:
-            self._has_header = True
-            rows.insert(0, ["waba_id", *self._fields, "extra"])
-        if self._escapes:
-            rows = [[printable(cell) for cell in row] for row in rows]
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        write(text.getvalue())
+        rows = list(rows_of(WabaListing(waba_id=waba_id, phone_numbers=tuple(numbers)), self._columns))
+        if self._is_shown:
+            rows = [{name: _shown(value) for name, value in row.items()} for row in rows]
+        offer(rows, self._encoder.write)
 
     def end(self) -> None:
-        """Write the column names, should nothing have come to stand under them."""
-        self.page("", ())
-
-    def _row(self, waba_id: str, number: PhoneNumber) -> list[str]:
-        rest = {name: value for name, value in number.extra.items() if name not in self._fields}
-        return [waba_id, *cells(number, self._fields), to_json(rest) if rest else ""]
+        """Write the header of a CSV that has no rows."""
+        _ = self._encoder
 
 
 def cells(number: PhoneNumber, fields: Iterable[str]) -> list[str]:
-    """Fields of a number as text: as they came, structures as JSON, and nothing for what did not come."""
+    """Fields of a number as text: strings as they are, structures as JSON, and nothing for what did not come."""
     members = to_dict(number)
     if number.platform_type is not None:
         members["platform_type"] = str(number.platform_type)
@@ -127,6 +105,10 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else to_json(value)
 
 
+def _shown(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else value
+
+
 def to_json(value: Any) -> str:
-    """JSON on one line, in which control characters are escapes."""
-    return escape_json(json.dumps(value, ensure_ascii=False))
+    """A plain value as JSON on one line, which a terminal may show."""
+    return offer(value, json_lines.to_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import textwrap
 import unicodedata
@@ -28,19 +27,6 @@ def _printable(character: str) -> str:
     if character in "\n\t" or unicodedata.category(character) == "Zs":
         return " "
     return character.encode("unicode_escape").decode("ascii")
-
-
-def escape_json(text: str) -> str:
-    """The same JSON with what no terminal should see as an escape: what JSON itself leaves, and allows in strings."""
-    return re.sub(r"[^ -~\n]", _escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    character = found[0]
-    if character.isprintable() or character == _JOINER:
-        return character
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[i] << 8 | units[i + 1]:04x}" for i in range(0, len(units), 2))
 
 
 def write(text: str) -> None:
@@ -98,8 +84,8 @@ def complain(text: str) -> None:
 
 
 def use_utf8() -> None:
-    """Write data for programs in UTF-8, whatever the terminal has."""
-    _encode(encoding="utf-8")
+    """Write data for programs in UTF-8 with the line ends that they have, whatever the terminal and the system use."""
+    _encode(encoding="utf-8", newline="")
 
 
 def _encode(**how: str) -> None:

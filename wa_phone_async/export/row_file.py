@@ -1,0 +1,76 @@
+"""One file of rows, in any format. It appears under its name when it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from pathlib import Path
+from typing import Self, TypeAlias
+
+from wa_phone_async import InvalidArgumentError
+
+from .formats import FileFormat, make_encoder, read_format
+from .rows import COLUMNS, Columns, Row, batches, offer
+from .whole_file import WholeFile, check_is_file
+
+AnyPath: TypeAlias = str | PathLike[str]
+
+
+class RowFile:
+    """A new file of rows.
+
+    Args:
+        path: The file.
+        form: Its format; default: that of the suffix.
+        columns: The columns of its rows; default: all. JSON Lines take any rows.
+
+    Raises:
+        InvalidArgumentError: There is no such format, it needs an extra, or the path is not that of a file.
+        ExportError: The file cannot be made.
+    """
+
+    def __init__(self, path: AnyPath, form: FileFormat | None = None, columns: Columns = COLUMNS) -> None:
+        where = Path(path)
+        check_is_file(where)  # before the suffix is read: a device has none
+        encoder = make_encoder(read_format(where, form), columns)
+        self._is_open = True
+        self._file = WholeFile(where)
+        try:
+            self._encoder = encoder(self._file.write)
+        except BaseException:
+            self._file.drop()
+            raise
+
+    def write(self, rows: Iterable[Row]) -> int:
+        """Add rows, and return how many they are."""
+        if not self._is_open:
+            raise InvalidArgumentError("the file", "open", hint="it was closed, and nothing can be added")
+        count = 0
+        for batch in batches(rows):
+            offer(batch, self._encoder.write)
+            count += len(batch)
+        return count
+
+    def copy(self, part: Path) -> Iterator[None]:
+        """Add the rows of another file of the same format. Each step adds a piece of bounded size."""
+        return self._encoder.copy(part)
+
+    def close(self) -> None:
+        """Give the file its name. You may call it again."""
+        if self._is_open:
+            self._encoder.end()
+            self._file.keep()
+            self._is_open = False
+
+    def abandon(self) -> None:
+        """Remove the file, unless you closed it."""
+        if self._is_open:
+            self._is_open = False
+            self._encoder.abandon()
+            self._file.drop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abandon()
