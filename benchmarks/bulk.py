@@ -1,12 +1,13 @@
-"""Many accounts at once: what a page costs, how full the wire is, and how much memory it takes.
+"""Many accounts at once: what a page costs, how many slots are busy, and how much memory it takes.
 
     python benchmarks/bulk.py              all of it; some ten minutes
     python benchmarks/bulk.py cpu latency  parts of it: speed, cpu, latency, memory, failures
 
-The server has a process of its own, and every subject runs in a fresh one, so that only its own processor time and
-memory count. `cpu` and `speed` compare `client.list_many` with a loop as one writes it by hand (`asyncio.Semaphore`,
-`gather` and aiohttp, rows left as dicts), in turns; the figures are medians of the rounds, and the ratio is the median
-of the ratios of each round. `speed` is about pages, so that its server is a canned one; the others ask the sandbox.
+The server has a process of its own. Every subject runs in a fresh process, so only its own processor time and memory
+count. `cpu` and `speed` compare `client.list_many` with a loop as you would write it by hand: `asyncio.Semaphore`,
+`gather` and aiohttp, with rows left as dicts. The two run in turns. A figure is the median of the rounds, and a ratio
+is the median of the ratios of each round. `speed` is about pages alone, so a canned server responds; the other parts
+use the sandbox.
 """
 
 import argparse
@@ -46,13 +47,13 @@ DROPPED, KEPT = "Semaphore + gather + orjson", "the same, which keeps all rows"
 
 
 async def list_many(url: str, waba_ids: list[str]) -> int:
-    """`client.list_many`: gives the numbers that it saw."""
+    """`client.list_many`. Return the count of the numbers that it saw."""
     async with ours.many(url) as lister:
         return (await lister(waba_ids))[0]
 
 
 async def hand_written(url: str, waba_ids: list[str]) -> int:
-    """A loop without retries, limits, types or any bound on memory."""
+    """A loop without retries, rate limits, types or a bound on memory."""
     async with by_hand.many_kept(url, "json") as lister:
         return (await lister(waba_ids))[0]
 
@@ -61,7 +62,7 @@ SUBJECTS: dict[str, Callable[[str, list[str]], Any]] = {"list_many": list_many, 
 
 
 def run_subject(name: str, url: str, first: int, accounts: int) -> None:
-    """Print what a subject saw and took, as JSON."""
+    """Print as JSON what a subject saw, and the time that it took."""
     waba_ids = [str(first + number) for number in range(accounts)]
     before, began = time.process_time(), time.perf_counter()
     numbers = asyncio.run(SUBJECTS[name](url, waba_ids))
@@ -82,12 +83,12 @@ def serve(settings: dict[str, Any]) -> None:
     with Sandbox(quota=None, **settings) as sandbox:
         print(sandbox.url, sandbox.business_id, sandbox.waba_ids[0], flush=True)
         for _ in iter(sys.stdin.readline, ""):
-            sandbox.requests.clear()  # asked for between two subjects
+            sandbox.requests.clear()  # a line comes between two subjects
 
 
 @contextlib.contextmanager
 def serving(**settings: Any) -> Generator[tuple[str, str, int]]:
-    """A sandbox: its address, its business, and the first of its accounts."""
+    """A sandbox. Yield its address, its business, and the first of its accounts."""
     command = [sys.executable, __file__, "--serve", json.dumps(settings)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -117,7 +118,7 @@ def measure_beside_orjson(rounds: int) -> Findings:
 
 
 def found_beside_orjson(times: Mapping[str, Sequence[float]]) -> Findings:
-    """What follows from the µs of each subject in each round."""
+    """The findings from the µs of each subject in each round."""
     pairs = [(work, against) for work in (MANY, SELDOM) for against in (DROPPED, KEPT)]
     rows = [Row(work, against, ratio(times[work], times[against]), 1.1) for work, against in pairs]
     lines = [f"| {name} | {Spread.of(found).middle:,.0f} |" for name, found in times.items()]
@@ -152,7 +153,7 @@ def cpu(rounds: int) -> Iterator[str]:
 
 
 def latency(rounds: int) -> Iterator[str]:
-    """How many of the pages that the seats allow are had, where each answer takes a tenth of a second."""
+    """Pages a second, as a share of those that the slots allow, where each response takes a tenth of a second."""
     yield "| pages a second | of those possible | goal |"
     yield "|---|---|---|"
     accounts = 4_000
@@ -163,7 +164,7 @@ def latency(rounds: int) -> Iterator[str]:
 
 
 def memory(rounds: int) -> Iterator[str]:
-    """The peak of an export's memory, with ten times as many accounts."""
+    """The peak memory of an export, and of one with ten times as many accounts."""
     del rounds
     yield "| accounts | peak, MiB | more, bytes an account | goal |"
     yield "|---|---|---|---|"
@@ -177,7 +178,7 @@ def memory(rounds: int) -> Iterator[str]:
 
 
 def peak_of_export(url: str, waba_ids: range) -> float:
-    """Run `wa-phone export` to its end, and give the most memory that it had, in MiB."""
+    """Run `wa-phone export` to its end. Return its peak memory in MiB."""
     with tempfile.TemporaryDirectory() as directory:
         wabas = Path(directory, "wabas.txt")
         wabas.write_text("".join(f"{waba_id}\n" for waba_id in waba_ids), encoding="utf-8")
@@ -211,11 +212,11 @@ FAULTS = (
     Fault.error(131031, status=403),
     Fault.error(1, status=500),
 )
-"""The ways in which an account fails, as often as it is asked."""
+"""The ways in which an account fails, in each attempt."""
 
 
 def failures(rounds: int) -> Iterator[str]:
-    """One account in twenty fails for good; all others are exact."""
+    """One account in twenty fails in every attempt. All others are exact."""
     del rounds
     yield from asyncio.run(_failures())
 

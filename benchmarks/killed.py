@@ -1,12 +1,12 @@
-"""Exports that are killed with `kill -9` at random moments and resumed: is every number there once?
+"""Kill exports with `kill -9` at random moments, and resume them: is every number there once?
 
     python benchmarks/killed.py               50 kills; a minute or two
     python benchmarks/killed.py --kills 500   more of them
     python benchmarks/killed.py --seed 7      at other moments
 
-Each run is a process of `wa-phone export` against the sandbox, with parts of a few accounts only, so that kills meet
-every stage. What is checked: the numbers in the file are those of the sandbox, each once; the failed accounts are those
-that are not there; and by the sandbox's record, no account that was complete was asked again.
+Each run is a process of `wa-phone export` against the sandbox. Its parts have a few accounts only, so kills meet every
+stage. Checked is: the file has each number of the sandbox once; the failed accounts are those that do not exist; and by
+the sandbox's record, no complete account was listed again.
 """
 
 import argparse
@@ -43,23 +43,23 @@ for line in sys.stdin:  # each in a process of its own, which does not have to i
     print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
 ACCOUNTS = 120
-MISSING = ("5551", "5552", "5553")  # accounts that are not there
-PATIENCE = 60.0
+MISSING = ("5551", "5552", "5553")  # accounts that do not exist
+LONGEST_RUN = 60.0  # seconds
 
 
 class BrokenPromiseError(Exception):
-    """A number is missing, or there twice; or an account was asked again."""
+    """A number is missing or there twice, or a complete account was listed again."""
 
 
 @attrs.frozen
 class Kill:
-    """What was there on the disk when the process was dead."""
+    """What was on the disk when the process was dead."""
 
     stage: str
     complete: int
-    """Accounts that the journal had."""
+    """Accounts in the journal."""
     was_cut: bool
-    """Whether the journal's last line was not whole."""
+    """Whether the last line of the journal was cut."""
 
 
 class Commands:
@@ -77,12 +77,12 @@ class Commands:
         )
 
     def run(self, arguments: list[str], moment: Callable[[], bool], delay: float) -> int:
-        """Run a command until it ends, or kill it some seconds after a moment; gives its exit status."""
+        """Run a command until it ends, or kill it `delay` seconds after a moment. Return its exit status."""
         assert self._runner.stdin
         assert self._runner.stdout
         self._runner.stdin.write(f"{json.dumps(arguments)}\n".encode())
         process = int(self._runner.stdout.readline())
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + LONGEST_RUN
         while not select.select([self._runner.stdout], [], [], 0.0005)[0]:
             if time.monotonic() > until:
                 os.kill(process, signal.SIGKILL)
@@ -99,11 +99,11 @@ class Commands:
 
     def __exit__(self, *_: object) -> None:
         with self._runner:
-            pass  # its input is closed, and so it ends
+            pass  # leaving closes its input, which ends it
 
 
 class Export:
-    """One export, in an empty directory, which may be killed any number of times."""
+    """One export in an empty directory. You may kill it any number of times."""
 
     def __init__(self, directory: Path, sandbox: Sandbox, suffix: str, *, some_fail: bool) -> None:
         self.sandbox = sandbox
@@ -119,15 +119,15 @@ class Export:
         self._arguments = ["export", *map(str, options), "--resume"]
 
     def run(self, commands: Commands, moment: Callable[["Export"], bool], delay: float) -> Kill | int:
-        """Run it, resuming what there is, until a moment has come or it ends; gives its exit status then."""
+        """Run it or resume it, until it ends or a moment has come. Return its exit status, or what the kill left."""
         before = len(self.sandbox.requests)
         status = commands.run(self._arguments, lambda: moment(self), delay)
-        asked = {request.node for request in self.sandbox.requests[before:]}
-        if again := asked & self.complete:
-            raise BrokenPromiseError(f"{len(again)} complete accounts were asked again")
-        return status if status >= 0 else self._look()
+        listed = {request.node for request in self.sandbox.requests[before:]}
+        if again := listed & self.complete:
+            raise BrokenPromiseError(f"{len(again)} complete accounts were listed again")
+        return status if status >= 0 else self._inspect()
 
-    def _look(self) -> Kill:
+    def _inspect(self) -> Kill:
         journal = self.parts / "journal.jsonl"
         text = journal.read_bytes() if journal.exists() else b""
         lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
@@ -135,7 +135,7 @@ class Export:
         if len(set(accounts)) != len(accounts):
             raise BrokenPromiseError("an account is complete twice")
         if self.complete - set(accounts) and self.parts.exists():
-            raise BrokenPromiseError("what was complete is not any more")
+            raise BrokenPromiseError("a complete account is not complete any more")
         self.complete = set(accounts)
         return Kill(self._stage(lines), len(accounts), bool(text) and not text.endswith(b"\n"))
 
@@ -169,21 +169,21 @@ class Export:
                 yield row["waba_id"], row["id"]
 
     def check(self, status: int) -> None:
-        """Whether the result is exact."""
+        """Check that the result is exact."""
         if status != (3 if self.missing else 0):
             raise BrokenPromiseError(f"it ended with {status}")
         expected = [(waba_id, row["id"]) for waba_id in self.sandbox.waba_ids for row in self.sandbox.numbers(waba_id)]
         if sorted(self.rows()) != sorted(expected):
-            raise BrokenPromiseError("the file has not every number once")
+            raise BrokenPromiseError("the file does not have every number once")
         failed = [json.loads(line)["waba_id"] for line in self.errors.read_text().splitlines()]
         if sorted(failed) != sorted(self.missing):
-            raise BrokenPromiseError("the file of errors has not every failed account once")
+            raise BrokenPromiseError("the file of errors does not have every failed account once")
         if not self.missing and set(names_in(self.out.parent)) != {self.out.name, "failed.jsonl", "wabas.txt"}:
             raise BrokenPromiseError("something was left beside the file")
 
 
 def names_in(directory: Path) -> list[str]:
-    """The names in a directory, none where there is no such directory."""
+    """The names in a directory. A directory that does not exist has none."""
     try:
         return [file.name for file in directory.iterdir()]
     except FileNotFoundError:
@@ -191,7 +191,7 @@ def names_in(directory: Path) -> list[str]:
 
 
 def moments(export: Export, draw: random.Random) -> tuple[Callable[[Export], bool], float]:
-    """When the next kill comes, and how long after that: after some calls, or when something new is on the disk."""
+    """The moment of the next kill, and the delay after it. A moment comes with requests, with files or with time."""
     kind = draw.choice(["calls", "calls", "calls", "part", "part", "time", "merge", "removal"])
     calls = len(export.sandbox.requests) + draw.randint(1, 80)
     parts = len(names_in(export.parts)) + draw.randint(1, 3)
@@ -213,7 +213,7 @@ def moments(export: Export, draw: random.Random) -> tuple[Callable[[Export], boo
 
 
 def run(kills: int, seed: int, directory: Path, suffixes: tuple[str, ...]) -> list[Kill]:
-    """Kill exports as often as that, and check each when it has ended."""
+    """Kill exports until there were so many kills. Check each export when it has ended."""
     draw, done = random.Random(seed), list[Kill]()
     with Sandbox(accounts=ACCOUNTS, numbers_per_account=3, latency=0.002) as sandbox, Commands(sandbox) as commands:
         while len(done) < kills:

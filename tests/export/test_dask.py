@@ -164,7 +164,7 @@ def test_a_worker_that_dies_as_its_client_is_made_costs_nothing(
     assert rows_in(tmp_path / "out") == rows_of(sandbox)
 
 
-async def test_workers_that_cannot_be_reached_are_given_up(tmp_path: Path) -> None:
+async def test_workers_that_cannot_be_reached_are_tried_three_times(tmp_path: Path) -> None:
     class Unreachable:
         tries = 0
 
@@ -173,9 +173,9 @@ async def test_workers_that_cannot_be_reached_are_given_up(tmp_path: Path) -> No
             raise OSError(f"{plugin} of {name} has not arrived")
 
     cluster = Unreachable()
-    work = dask.ClusterPlan(client_factory=client_factory, out_dir=tmp_path, list_options={})
+    plan = dask.ClusterPlan(client_factory=client_factory, out_dir=tmp_path, list_options={})
     with pytest.raises(ConnectionError, match="cannot be reached"):
-        await anext(dask.list_chunks(cluster, dask.split_in_chunks(dask._each_once(["1"]), 1), work))
+        await anext(dask.list_chunks(cluster, dask.split_in_chunks(dask._each_once(["1"]), 1), plan))
     assert cluster.tries == 3
 
 
@@ -265,7 +265,7 @@ async def test_an_asynchronous_client_awaits_it(tmp_path: Path) -> None:
     [({"chunk": 0}, "chunk must be a whole number from 1 up"), ({"client_factory": "token"}, "must be a function")],
     ids=str,
 )
-def test_a_wrong_argument_is_refused_before_anything_is_handed_out(wrong: dict[str, Any], text: str) -> None:
+def test_an_invalid_argument_is_rejected_before_any_task_is_submitted(wrong: dict[str, Any], text: str) -> None:
     arguments: dict[str, Any] = {"dask_client": None, "waba_ids": [], "client_factory": client_factory, "out_dir": "x"}
     with pytest.raises(InvalidArgumentError, match=text):
         export(**{**arguments, **wrong})
@@ -278,7 +278,7 @@ def test_a_client_is_not_pickled(made: Any) -> None:
 
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
-def test_workers_that_share_their_budgets_in_redis_may_be_killed(
+def test_workers_that_share_their_quotas_in_redis_may_be_killed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     redis = pytest.importorskip("redis", reason="the extra `redis` is not installed")

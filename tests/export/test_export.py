@@ -1,4 +1,4 @@
-"""Exports: whole files in three formats, written as listings come, and nothing left of what failed."""
+"""Exports: whole files in three formats, written as listings come. A failure leaves nothing."""
 
 import asyncio
 import inspect
@@ -22,6 +22,7 @@ from wa_phone_async import (
     InvalidArgumentError,
     PhoneNumber,
     PhoneNumberClient,
+    WabaListing,
     export,
     from_dict,
 )
@@ -29,7 +30,6 @@ from wa_phone_async.export import COLUMNS, FileFormat, Summary, Writer, merge, r
 from wa_phone_async.export.rows import columns_of
 from wa_phone_async.export.whole_file import WholeFile
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Sandbox
-from wa_phone_async.workflows.bulk import WabaListing
 
 pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
 
@@ -204,14 +204,14 @@ async def test_suffixes_may_be_in_capitals(tmp_path: Path) -> None:
     assert (tmp_path / "NUMBERS.CSV").read_bytes().startswith(b"waba_id,id,")
 
 
-# What is refused, before anything is asked for
+# What is rejected, before any listing is read
 
 
 class Untouched:
-    """Listings that must not be asked for."""
+    """Listings that must not be read."""
 
     def __aiter__(self) -> AsyncIterator[WabaListing]:
-        raise AssertionError("it was asked for listings")
+        raise AssertionError("a listing was read")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ class Untouched:
         (".", "csv", r"^path must be a file, not .*: it is a directory$"),
     ],
 )
-async def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, name: str, form: Any, problem: str) -> None:
+async def test_what_cannot_be_written_is_rejected_at_once(tmp_path: Path, name: str, form: Any, problem: str) -> None:
     with pytest.raises(InvalidArgumentError, match=problem):
         await write(Untouched(), tmp_path / name, format=form)
     assert names(tmp_path) == set()
@@ -261,14 +261,14 @@ async def test_where_one_file_cannot_be_made_none_is_left(tmp_path: Path) -> Non
     assert names(tmp_path) == set()
 
 
-async def test_what_is_no_iterable_is_refused(tmp_path: Path) -> None:
+async def test_what_is_no_iterable_is_rejected(tmp_path: Path) -> None:
     anything: Any = LISTINGS[0]
     with pytest.raises(InvalidArgumentError, match="listings must be iterable, not WabaListing"):
         await write(anything, tmp_path / "numbers.csv")
 
 
 @pytest.mark.parametrize("package", ["arro3.core", "arro3.io"])
-async def test_without_the_extra_parquet_is_refused_at_once(
+async def test_without_the_extra_parquet_is_rejected_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     for module in ("record_batches", "parquet"):
@@ -334,7 +334,7 @@ async def test_a_cancelled_export_leaves_what_was_there(path: Path) -> None:
 
 
 class Slow(tuple[PhoneNumber, ...]):
-    """Numbers that the thread of an export gets when it may."""
+    """Numbers that the thread of an export gets only when the test lets it."""
 
     __slots__ = ()
 
@@ -458,7 +458,7 @@ async def test_a_format_can_be_given_for_all_parts(tmp_path: Path) -> None:
     assert (tmp_path / "all").read_bytes() == (tmp_path / "part-0").read_bytes()
 
 
-async def test_a_torn_part_is_refused(path: Path) -> None:
+async def test_a_torn_part_is_rejected(path: Path) -> None:
     (part,) = await parts_of(path, listings(3))
     part.write_bytes(part.read_bytes()[:-20])
     path.write_text(OLD, encoding="utf-8")
@@ -468,7 +468,7 @@ async def test_a_torn_part_is_refused(path: Path) -> None:
     assert names(path.parent) == {path.name, part.name}
 
 
-async def test_a_part_with_other_columns_is_refused(tmp_path: Path) -> None:
+async def test_a_part_with_other_columns_is_rejected(tmp_path: Path) -> None:
     part = tmp_path / "part.csv"
     part.write_bytes(b"waba_id,id\r\n1,2\r\n")
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""A set of ids: a Python set's laws, at a fraction of its memory, and safe to look into while it grows."""
+"""A set of ids: the laws of a Python set, a fraction of its memory, and safe to test while it grows."""
 
 import threading
 import tracemalloc
@@ -37,7 +37,7 @@ def test_it_grows(step: int) -> None:
     assert not any(str(number) in found for number in range(5_000 * step, 5_100 * step, step))
 
 
-def test_what_is_there_is_seen_while_another_thread_adds() -> None:
+def test_an_id_that_is_there_is_found_while_another_thread_adds() -> None:
     found, missed = IdSet(), 0
     old = [str(10**14 + number) for number in range(500)]
     for waba_id in old:

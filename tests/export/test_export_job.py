@@ -1,4 +1,4 @@
-"""A resumable export: every number once, wherever it was stopped, killed, cancelled or out of disk."""
+"""A resumable export: every number is in the file once, however the job was stopped, killed or cancelled."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ GONE = NotFoundError("no such account", http_status=400, code=100)
 
 
 def listing(waba_id: str, *, error: NotFoundError | None = None) -> WabaListing:
-    """An account with as many numbers as its id says, modulo 3."""
+    """An account with so many numbers: its id modulo 3."""
     numbers = () if error else tuple(PhoneNumber(id=f"{waba_id}00{n}") for n in range(int(waba_id) % 3))
     return WabaListing(waba_id=waba_id, phone_numbers=numbers, error=error)
 
@@ -48,7 +48,7 @@ async def remaining(job: Job, waba_ids: Any) -> list[str]:
 
 
 async def export(out: Path, waba_ids: Iterable[str], bad: Iterable[str] = (), **settings: Any) -> Summary:
-    """Export accounts, going on with what is there; two of them are a part."""
+    """Export accounts, two in a part. Go on with what is there."""
     with Job(out, resume=True, **{"part_accounts": 2, **settings}) as job:
         async for waba_id in job.remaining(waba_ids):
             await job.add(listing(waba_id, error=GONE if waba_id in bad else None))
@@ -91,7 +91,7 @@ async def test_the_format_may_be_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])
-async def test_an_id_is_given_out_once(out: Path, kind: str) -> None:
+async def test_an_id_is_yielded_once(out: Path, kind: str) -> None:
     async def ids_as_they_come() -> AsyncIterator[str]:
         for waba_id in ids:
             yield waba_id
@@ -117,7 +117,7 @@ async def test_what_is_added_twice_is_there_once(out: Path) -> None:
     assert rows(out) == expected(["1", "2"])
 
 
-async def test_failed_accounts_are_asked_again_and_those_alone(out: Path) -> None:
+async def test_failed_accounts_are_listed_again_and_no_others(out: Path) -> None:
     errors = out.with_name("failed.jsonl")
     summary = await export(out, ["1", "2", "4"], bad=["2"], errors=errors)
     assert summary == Summary(accounts=2, phone_numbers=2, failed=1)
@@ -134,7 +134,7 @@ async def test_failed_accounts_are_asked_again_and_those_alone(out: Path) -> Non
     assert names(out.parent) == {out.name, errors.name}
 
 
-async def test_a_finished_export_may_be_begun_anew(out: Path) -> None:
+async def test_a_finished_export_may_be_begun_again(out: Path) -> None:
     await export(out, ["1", "2"], bad=["2"])
     with Job(out) as job:
         assert await remaining(job, ["1", "2"]) == ["1", "2"]
@@ -204,7 +204,7 @@ def test_what_cannot_be_written_is_known_at_once(
     assert names(tmp_path) == {"directory.csv"}
 
 
-async def test_other_options_are_refused(out: Path) -> None:
+async def test_other_options_are_rejected(out: Path) -> None:
     with Job(out, options={"fields": ("id",)}) as job:
         await job.add(listing("1"))
         await job.flush()
@@ -232,7 +232,7 @@ async def test_other_fields_are_other_columns_and_are_rejected(out: Path) -> Non
     assert rows(out) == expected(["1", "2"])
 
 
-async def test_two_at_once_are_refused(out: Path) -> None:
+async def test_two_at_once_are_rejected(out: Path) -> None:
     link = out.with_name("link.jsonl")
     link.symlink_to(out)
     with Job(out), pytest.raises(InvalidArgumentError, match=r"^path must be free: another export writes to "):
@@ -289,7 +289,7 @@ async def test_what_is_written_when_it_is_cancelled_is_complete(out: Path, monke
         first, second = (asyncio.create_task(job.add(listing(waba_id))) for waba_id in ("1", "2"))
         await begun.wait()
         first.cancel()
-        second.cancel()  # whose turn in the thread has not come
+        second.cancel()  # it still waits for the thread
         await asyncio.wait([first, second])
         may_end.set()
         await job.add(listing("4"))
@@ -316,7 +316,7 @@ async def test_after_a_failure_nothing_more_is_written_until_it_is_resumed(
     assert rows(out) == expected(["1", "2", "4", "5"])
 
 
-async def test_a_merge_without_space_can_be_repeated(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_merge_without_space_can_be_tried_again(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Job(out) as job:
         await job.add(listing("1"))
         await job.flush()
@@ -336,7 +336,7 @@ def no_space(_: int) -> None:
 
 
 class Snapshots:
-    """Copies of a directory as it was before and after each system call that changes what a crash would leave."""
+    """Copies of a directory, before and after each system call that changes what a crash leaves."""
 
     def __init__(self, directory: Path, copies: Path) -> None:
         self._directory = directory
@@ -389,15 +389,15 @@ async def test_killed_between_any_two_system_calls_it_is_exact(
     assert len(snapshots.taken) > 30
 
     for directory in snapshots.taken:
-        complete, asked = journalled(directory), list[str]()
+        complete, listed = journalled(directory), list[str]()
         out = directory / "numbers.jsonl"
         with Job(out, errors=directory / "failed.jsonl", resume=True, part_accounts=2) as job:
             async for waba_id in job.remaining(ids):
-                asked.append(waba_id)
+                listed.append(waba_id)
                 await job.add(listing(waba_id, error=GONE if waba_id in bad else None))
             await job.finish()
-        assert not complete & set(asked)
-        assert complete | set(asked) == set(ids)
+        assert not complete & set(listed)
+        assert complete | set(listed) == set(ids)
         assert rows(out) == expected(set(ids) - set(bad))
         assert (directory / "failed.jsonl").read_text().count("\n") == len(bad)
         assert names(directory) == {"numbers.jsonl", "failed.jsonl"} | {f"{out.name}.parts" for _ in bad}
@@ -408,7 +408,7 @@ STEPS = st.lists(st.one_of(st.integers(1, 30).map(str), st.sampled_from(["flush"
 
 @settings(max_examples=60)
 @given(STEPS, st.integers(1, 4), st.sets(st.integers(1, 30).map(str)))
-async def test_any_course_of_events_gives_each_account_once(
+async def test_after_any_course_of_events_each_account_is_there_once(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str], size: int, bad: set[str]
 ) -> None:
     out = tmp_path_factory.mktemp("export") / "numbers.csv"
@@ -435,7 +435,7 @@ async def test_any_course_of_events_gives_each_account_once(
 
 
 def tear(out: Path) -> None:
-    """Leave what a crash in the middle of writing leaves."""
+    """Leave what a crash leaves while a part is written."""
     directory = out.with_name("numbers.csv.parts")
     with suppress(FileNotFoundError):  # nothing was complete
         parts = len(list(directory.glob("0*")))
@@ -455,11 +455,11 @@ async def test_what_killed_processes_left_is_removed_if_it_can_be(out: Path, mon
     Job(out, errors=errors).close()
     assert names(out.parent) == {others.name}
 
-    def refuse(*_: Any, **__: Any) -> None:
+    def forbid(*_: Any, **__: Any) -> None:
         raise PermissionError
 
     out.with_name(f".{out.name}.partial-0123abcd").touch()
     with monkeypatch.context() as patched:
-        patched.setattr(os, "unlink", refuse)
+        patched.setattr(os, "unlink", forbid)
         job = Job(out)
     job.close()

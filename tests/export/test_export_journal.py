@@ -1,4 +1,4 @@
-"""The journal: what is written is read again, whatever was cut, and nothing of anybody's is lost."""
+"""The journal: it reads what it wrote, wherever it was cut, and touches no file of others."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def test_options_are_compared_as_they_are_written(unfinished: Path) -> None:
         ({**OPTIONS, "kind": "client"}, "kind must be None, as when the export began, not 'client'"),
     ],
 )
-def test_other_options_are_refused_and_nothing_is_changed(unfinished: Path, options: Any, said: str) -> None:
+def test_other_options_are_rejected_and_nothing_is_changed(unfinished: Path, options: Any, said: str) -> None:
     before = contents(unfinished)
     with pytest.raises(InvalidArgumentError, match=f"^{said}: give the same, or remove .* to begin again$"):
         opened(unfinished, options)
@@ -83,7 +83,7 @@ def test_options_must_be_plain_json(directory: Path) -> None:
     assert not directory.exists()
 
 
-def test_options_bind_nobody_before_something_is_complete(directory: Path) -> None:
+def test_options_may_change_before_an_account_is_complete(directory: Path) -> None:
     opened(directory).close()
     journal = opened(directory, {"fields": "status"})
     write_part(journal, "1")
@@ -101,7 +101,7 @@ def test_an_unfinished_export_is_not_overwritten(unfinished: Path) -> None:
     assert contents(unfinished) == before
 
 
-def test_a_finished_export_can_be_resumed_or_begun_anew(unfinished: Path) -> None:
+def test_a_finished_export_can_be_resumed_or_begun_again(unfinished: Path) -> None:
     journal = opened(unfinished)
     journal.finish()
     journal.close()
@@ -150,7 +150,7 @@ def test_wherever_its_end_was_cut_or_garbled_whole_lines_count(
     journal.close()
 
 
-def test_what_was_being_written_is_removed(unfinished: Path) -> None:
+def test_files_without_a_line_are_removed(unfinished: Path) -> None:
     left = [
         "000003.csv",
         ".000003.csv.partial-0123abcd",
@@ -164,7 +164,7 @@ def test_what_was_being_written_is_removed(unfinished: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["diary.txt", "1.csv", "000001.csv.bak"])
-def test_what_is_not_of_an_export_is_not_touched(unfinished: Path, name: str) -> None:
+def test_a_file_of_others_is_not_touched(unfinished: Path, name: str) -> None:
     (unfinished / name).write_text("mine")
     before = contents(unfinished)
     for resume in (True, False):
@@ -184,7 +184,7 @@ def test_a_part_that_is_missing_is_noticed_at_once(unfinished: Path) -> None:
 
 
 @pytest.mark.parametrize("first", [{"version": 2, "options": {}}, {"part": "000001.csv"}])
-def test_the_journal_of_another_version_is_refused(directory: Path, first: object) -> None:
+def test_the_journal_of_another_version_is_rejected(directory: Path, first: object) -> None:
     directory.mkdir()
     (directory / "journal.jsonl").write_text(json.dumps(first) + "\n")
     for resume in (True, False):
@@ -194,7 +194,7 @@ def test_the_journal_of_another_version_is_refused(directory: Path, first: objec
             opened(directory, resume=resume)
 
 
-def test_only_one_may_be_at_it(directory: Path) -> None:
+def test_only_one_process_may_write(directory: Path) -> None:
     pytest.importorskip("fcntl", reason="there are no such locks here")
     journal = opened(directory)
     with pytest.raises(
@@ -234,7 +234,7 @@ def test_without_locks_it_works_too(unfinished: Path, monkeypatch: pytest.Monkey
     assert not unfinished.exists()
 
 
-def test_removing_leaves_nothing_and_may_be_repeated(unfinished: Path) -> None:
+def test_removing_leaves_nothing_and_may_be_done_again(unfinished: Path) -> None:
     journal = opened(unfinished)
     journal.remove()
     journal.remove()

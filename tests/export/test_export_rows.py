@@ -19,11 +19,11 @@ from wa_phone_async import (
     RateLimitError,
     Throughput,
     ThroughputLevel,
+    WabaListing,
     WaPhoneError,
     from_dict,
 )
 from wa_phone_async.export import COLUMNS, errors_row, row_of, rows
-from wa_phone_async.workflows.bulk import WabaListing
 
 
 def test_the_columns_are_the_account_the_fields_and_extra() -> None:
@@ -181,9 +181,9 @@ def test_an_error_is_a_row_with_all_that_the_api_said() -> None:
     }
 
 
-def test_an_error_that_is_no_refusal_says_what_it_knows() -> None:
-    row = errors_row(failed(DecodeError("the answer is empty", http_status=200)))
-    assert (row["error"], row["message"], row["http_status"]) == ("DecodeError", "the answer is empty", 200)
+def test_an_error_that_is_no_api_error_says_what_it_knows() -> None:
+    row = errors_row(failed(DecodeError("the response is empty", http_status=200)))
+    assert (row["error"], row["message"], row["http_status"]) == ("DecodeError", "the response is empty", 200)
     assert (row["code"], row["fbtrace_id"], row["retry_after"]) == (None, None, None)
 
 

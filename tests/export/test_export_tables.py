@@ -10,9 +10,8 @@ import pytest
 from exports import ACME, ANY_LISTINGS, BARE, LISTINGS, from_arrow, listings
 from hypothesis import given
 
-from wa_phone_async import InvalidArgumentError, PhoneNumber, QualityRating
+from wa_phone_async import InvalidArgumentError, PhoneNumber, QualityRating, WabaListing
 from wa_phone_async.export import COLUMNS, ArrowTable, Writer, row_of, rows, to_arrow
-from wa_phone_async.workflows.bulk import WabaListing
 
 pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
 
@@ -78,7 +77,7 @@ def _without_nan(frame: Any) -> Rows:
 
 
 def _from_duckdb(connection: Any, source: str) -> Rows:
-    """Its times as microseconds, since it makes no `datetime` without yet another package."""
+    """DuckDB needs one more package to make a `datetime`, so its times come as microseconds."""
     time = "last_onboarded_time"
     connection.execute(f"SELECT * REPLACE (epoch_us({time}) AS {time}) FROM {source}")
     names = [column[0] for column in connection.description]

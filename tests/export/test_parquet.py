@@ -1,4 +1,4 @@
-"""Parquet: bounded row groups, and nobody waits for a thread that has ended."""
+"""Parquet: row groups are bounded, and a thread that has ended blocks nothing."""
 
 import threading
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_what_fails_in_the_sink_is_raised_and_not_a_panic(capfd: pytest.CaptureF
     assert capfd.readouterr().err == ""
 
 
-def test_what_fails_in_arro3_is_raised_and_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_in_arro3_is_raised_and_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("broken")
 
@@ -78,7 +78,7 @@ def test_an_abandoned_file_ends_its_thread() -> None:
     assert threads() == []
 
 
-def test_what_is_refused_is_not_added() -> None:
+def test_rows_that_do_not_fit_are_not_added() -> None:
     encoder = parquet.Parquet(bytes, COLUMNS)
     with pytest.raises(ValueError, match="surrogates"):
         encoder.write([{**ROWS[0], "verified_name": "\ud800"}])

@@ -1,4 +1,4 @@
-"""A file appears under its name when it is whole; a full disk is one clear error, and the last whole file stays."""
+"""A file appears under its name when it is whole. A full disk is one clear error, and the last whole file stays."""
 
 import errno
 import os
@@ -139,7 +139,7 @@ def test_links_in_a_circle_are_no_file(path: Path) -> None:
         WholeFile(path)
 
 
-def test_what_the_system_says_is_in_the_sentence(tmp_path: Path) -> None:
+def test_the_message_has_the_reason_of_the_system(tmp_path: Path) -> None:
     (tmp_path / "shops").touch()
     with pytest.raises(ExportError) as caught:
         WholeFile(tmp_path / "shops" / "numbers.csv")
@@ -228,10 +228,10 @@ def test_a_file_that_may_not_grow_is_one_clear_error_and_the_old_one_stays(form:
     if form == "parquet":
         pytest.importorskip("arro3.io")
     path = tmp_path / f"numbers.{form}"
-    # -B, since a compiled module that is cut short would be taken for a whole one ever after.
+    # -B: Python would take a compiled module that was cut short for a whole one, from then on.
     number, name, told, sentence, *rest = run(sys.executable, "-B", "-W", "error", "-c", LIMIT + EXPORT, str(path))
     assert (int(number), name) == (errno.EFBIG, str(path))
-    assert int(told) < 1_999  # not all was asked for
+    assert int(told) < 1_999  # not all were read
     assert sentence == (
         f"cannot write {path}: it would be larger than a file may be here; the file that was there is unchanged"
     )
@@ -256,6 +256,6 @@ def test_a_full_disk_is_one_clear_error_and_the_old_file_stays(form: str, tmp_pa
     )
     path = tmp_path / f"numbers.{form}"
     assert (int(number), name) == (errno.ENOSPC, str(path))
-    assert int(told) < 1_999  # not all was asked for
+    assert int(told) < 1_999  # not all were read
     assert sentence == f"cannot write {path}: the disk is full; the file that was there is unchanged"
     assert rest == [OLD.decode(), path.name]
