@@ -30,7 +30,7 @@ class Csv:
     def __init__(self, sink: Sink, columns: Columns) -> None:
         self._sink = sink
         self._header = f"{','.join(columns)}\r\n".encode()
-        sink(self._header)
+        sink(self._header)  # now, so a file without rows has its columns too
 
     def write(self, rows: Iterable[Row]) -> None:
         """Add rows."""
@@ -56,6 +56,7 @@ def _cell(value: Any) -> str:
         text = value.isoformat()
     else:
         text = to_json(value)
+    # Quotes stand where RFC 4180 needs them, and around an empty text: without them it would be nothing.
     return f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if not text or _has_special(text) else text
 
 

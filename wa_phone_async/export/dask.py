@@ -185,7 +185,7 @@ async def list_chunks(
                 listed: ListedChunk = await future
                 await submit_next()
                 yield listed
-        finally:
+        finally:  # after an error or a stop nobody waits for the tasks that are left
             await cluster.cancel(list(under_way.futures))
 
 
@@ -233,6 +233,7 @@ class _ClientOnWorker(distributed.WorkerPlugin):
 async def _list_chunk(ids: tuple[str, ...], plugin: str, file: Path, list_options: Mapping[str, Any]) -> ListedChunk:
     """List some accounts and write their part. This is the task: it runs on a worker, in its event loop."""
     client: PhoneNumberClient = _dask.get_worker().plugins[plugin].client
+    # The part is written when all listings are there: wherever the worker is killed, it leaves no part or a whole one.
     listings = await client.list_many(ids, **list_options)
     good = [listing for listing in listings if listing.error is None]
     numbers = sum(len(listing.phone_numbers) for listing in good)

@@ -141,6 +141,7 @@ class Job:
         self._batch_began = self._batch_began if self._batch else now
         self._batch.append(listing)
         self._batch_numbers += len(listing.phone_numbers)
+        # Each part costs syncs of the disk, so it should be large. But a kill loses it, so it should not be old.
         size = (len(self._batch), self._batch_numbers, now - self._batch_began)
         if any(much >= bound for much, bound in zip(size, self._bounds, strict=True)):
             await self.flush()
@@ -182,6 +183,7 @@ class Job:
         await self.pause()
         await merge(self._journal.parts, self._path, fields=self._fields, format=self.format)
         summary, self._is_done = self.so_far, True
+        # With failed accounts the parts stay. Resuming merges them again, with those accounts that are listed then.
         await self._in_thread(self._journal.finish if summary.failed else self._journal.remove)
         return summary
 
@@ -215,6 +217,7 @@ class Job:
 
     def _write(self, batch: list[WabaListing]) -> None:
         complete, failed = self._journal.complete, self._failed
+        # An account may come twice, in this batch or after another one. Only one of its good listings is written.
         new = [listing for listing in batch if listing.waba_id not in complete]
         bad = {each.waba_id: each for each in new if each.error is not None and each.waba_id not in failed}
         good = {each.waba_id: each for each in new if each.error is None}

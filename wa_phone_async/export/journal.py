@@ -31,6 +31,7 @@ except ImportError:  # pragma: no cover - Windows has no such locks
 
 _VERSION: Final = 1
 _NAME: Final = "journal.jsonl"
+# Every file that an export puts into its directory. Any other file is somebody's, and is not removed with it.
 _OURS: Final = re.compile(r"journal\.jsonl|\.?(?:failed-)?\d{6,}\.[a-z]+(?:\.partial-[0-9a-f]+)?")
 
 Options = Mapping[str, Any]
@@ -57,14 +58,14 @@ class Journal:
     def __init__(self, directory: Path, options: Options, *, resume: bool) -> None:
         self._directory = directory
         self._forget()
-        asked = _as_json(options)
+        given = _as_json(options)
         with self._explained():
             directory.mkdir(exist_ok=True)
             self._file = (directory / _NAME).open("a+b", buffering=0)  # no rest of a failed line is written later
         try:
             with self._explained():
                 self._lock()
-                self._open(asked, resume=resume)
+                self._open(given, resume=resume)
         except BaseException:
             self._file.close()
             raise
@@ -93,19 +94,19 @@ class Journal:
                     "path", "free", hint=f"another export writes to {self._directory}; let it end first"
                 )
 
-    def _open(self, asked: Options, *, resume: bool) -> None:
+    def _open(self, given: Options, *, resume: bool) -> None:
         """Go on with the export that is there, or begin one."""
         # Every check comes before the first change: a wrong argument must not cost somebody an export of hours.
         self._check_strangers()
         begun, length = self._read()
         if resume and len(self.complete):
-            self._check(begun, asked)
+            self._check(begun, given)
             self._file.truncate(length)  # a line that was cut would spoil the next one
         else:
             self._check_finished()
             self._forget()
             self._file.truncate(0)
-            self._write({"version": _VERSION, "options": asked})
+            self._write({"version": _VERSION, "options": given})
         self._tidy()
 
     def _check_strangers(self) -> None:
@@ -119,7 +120,7 @@ class Journal:
         with (self._directory / _NAME).open("rb") as lines:
             for line in lines:
                 entry = _read_line(line)
-                if entry is None:
+                if entry is None:  # the process was killed in this line, so nothing behind it counts
                     break
                 if not length:
                     options = self._options_of(entry)
@@ -138,13 +139,13 @@ class Journal:
         options: dict[str, Any] = entry["options"]
         return options
 
-    def _check(self, begun: Options, asked: Options) -> None:
-        for name in {**begun, **asked}:
-            if begun.get(name) != asked.get(name):
+    def _check(self, begun: Options, given: Options) -> None:
+        for name in {**begun, **given}:
+            if begun.get(name) != given.get(name):
                 raise InvalidArgumentError(
                     name,
                     f"{begun.get(name)!r}, as when the export began",
-                    asked.get(name),
+                    given.get(name),
                     hint=f"give the same, or remove {self._directory} to begin again",
                 )
         for part in self.parts:
@@ -189,7 +190,7 @@ class Journal:
         self._take(entry)
 
     def _take(self, entry: Mapping[str, Any]) -> None:
-        self._is_finished = entry.get("finished", False)
+        self._is_finished = entry.get("finished", False)  # a part behind it makes the export unfinished again
         if part := entry.get("part"):
             self.parts.append(self._directory / part)
         numbers: int = entry.get("phone_numbers", 0)
@@ -229,7 +230,7 @@ class Journal:
     def _write(self, entry: Mapping[str, Any]) -> None:
         rest = memoryview(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
         with self._explained():
-            while rest:
+            while rest:  # an unbuffered file may take less than all
                 rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
 

@@ -37,7 +37,7 @@ class RowFile:
         self._file = WholeFile(where)
         try:
             self._encoder = encoder(self._file.write)
-        except BaseException:
+        except BaseException:  # a CSV writes its header here, and the disk may be full
             self._file.drop()
             raise
 
