@@ -273,7 +273,7 @@ def test_an_invalid_argument_is_rejected_before_any_task_is_submitted(wrong: dic
 
 @pytest.mark.parametrize("made", [PhoneNumberClient, GraphSession])
 def test_a_client_is_not_pickled(made: Any) -> None:
-    with pytest.raises(TypeError, match="send a function that makes one"):
+    with pytest.raises(TypeError, match=r"send a function that makes a client where it is needed$"):
         pickle.dumps(made(CANARY))
 
 
