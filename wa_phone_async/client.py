@@ -13,6 +13,7 @@ from .call.retry import RetryPolicy
 from .call.tokens import TokenProvider
 from .call.writes import REGISTER_SECONDS, CodeMethod
 from .checks import MAX_PAGE_SIZE, check_node_id, check_seconds
+from .concurrency import DEFAULT_CONCURRENCY
 from .errors import CLOSED, InvalidArgumentError
 from .hooks import Listener
 from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
@@ -242,7 +243,7 @@ class PhoneNumberClient:
         self,
         waba_ids: Accounts,
         *,
-        concurrency: int = 32,
+        concurrency: int = DEFAULT_CONCURRENCY,
         ordered: bool = False,
         fields: Iterable[str] | str | None = None,
         filtering: Filter | Iterable[Filter] | None = None,

@@ -11,6 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
+from typing import Final
+
+MAX_OF_A_CLIENT: Final = 100
+"""Requests of one client in flight at once, but for `list_many`, which has slots of its own."""
+MAX_OF_A_CACHE: Final = 32
+"""Requests of one cache in flight at once."""
+DEFAULT_CONCURRENCY: Final = 32
+"""Requests of one `list_many` in flight at once. Default of its `concurrency=`."""
 
 # A task inherits it from the task that starts it. `unbind_slot` is for those that must not.
 _current: ContextVar[Slot | None] = ContextVar("wa_phone_async_slot", default=None)

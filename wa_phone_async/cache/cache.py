@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, Self, TypedDict, Unpack
 
 from wa_phone_async.checks import check_at_least_one, check_node_id, check_page, check_seconds
 from wa_phone_async.client import PhoneNumberClient
+from wa_phone_async.concurrency import MAX_OF_A_CACHE
 from wa_phone_async.errors import DecodeError, InvalidArgumentError
 from wa_phone_async.events import CallFinished, Event
 from wa_phone_async.models import PhoneNumber
@@ -27,9 +28,6 @@ from wa_phone_async.redaction import conceal
 
 from .shared_read import SharedRead
 from .webhooks import Notice, check_signature, read_notices
-
-_MAX_IN_FLIGHT: Final = 32
-"""How many requests of one cache may be in flight at once."""
 
 _CLOSED: Final = "this cache is closed: make a new one"
 _OTHER_LOOP: Final = (
@@ -104,7 +102,7 @@ class PhoneNumberCache:
         self._max_numbers = max_numbers
         self._reads: OrderedDict[_Key, SharedRead] = OrderedDict()  # the most recently requested last
         self._size = 0  # the weight of the reads that count: a read counts as soon as nobody waits for it
-        self._slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
+        self._slots = asyncio.Semaphore(MAX_OF_A_CACHE)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._unsubscribe = client.subscribe(self._on_event)
@@ -359,7 +357,7 @@ class PhoneNumberCache:
         if here is not None or self._loop is None or self._loop.is_closed():
             self._reads.clear()
             self._size = 0
-            self._slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
+            self._slots = asyncio.Semaphore(MAX_OF_A_CACHE)
             self._loop = here
 
 

@@ -28,7 +28,7 @@ from yarl import URL
 
 from wa_phone_async._version import __version__
 from wa_phone_async.checks import check_seconds
-from wa_phone_async.concurrency import current_slot
+from wa_phone_async.concurrency import MAX_OF_A_CLIENT, current_slot
 from wa_phone_async.errors import (
     CLOSED,
     DecodeError,
@@ -43,7 +43,6 @@ from .encodings import readable_encodings
 from .request import GraphRequest
 
 _USER_AGENT: Final = re.sub(r"^(\d+\.\d+\.\d+).*", r"wa_phone_async/\1", __version__)  # no suffix of a pre-release
-_MAX_IN_FLIGHT: Final = 100
 
 _DEFAULT_ENCODINGS: Final = aiohttp.ClientRequest.DEFAULT_HEADERS[aiohttp.hdrs.ACCEPT_ENCODING]
 _READABLE_ENCODINGS: Final = readable_encodings(_DEFAULT_ENCODINGS)
@@ -91,7 +90,7 @@ class Transport:
         max_body: int,
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
+        self._slots = asyncio.Semaphore(MAX_OF_A_CLIENT)
         self._borrowed = borrowed
         self._timeout = timeout
         self._max_body = max_body
