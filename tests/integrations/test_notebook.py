@@ -246,7 +246,7 @@ def test_a_missing_await_is_shown(kernel: Kernel, sandbox: Sandbox) -> None:
 def test_methods_are_described_and_completed(kernel: Kernel, sandbox: Sandbox) -> None:
     del sandbox
     described = kernel.request("inspect", "client.list_phone_numbers")["data"]["text/plain"]
-    assert "The phone numbers of an account: iterate over them, or await them all as a list." in described
+    assert "List the phone numbers of an account: iterate over them, or await them all as a list." in described
     completed = kernel.request("complete", "client.list_")["matches"]
     assert [match for match in completed if match.endswith("list_phone_numbers")]
     assert "max_items=" in kernel.request("complete", "client.list_phone_numbers('1', max_")["matches"]
