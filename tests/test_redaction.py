@@ -1,7 +1,12 @@
 """Secrets: no text that people read shows one, and data stays as it is."""
 
 import base64
+import html
+import json
 import pickle
+import re
+import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -105,8 +110,163 @@ def test_a_secret_is_hidden_however_a_url_encodes_it(encode: Any) -> None:
     assert redact(f"https://x/?a={encode(secret)}&b=1", (secret,)) == f"https://x/?a={HIDDEN}&b=1"
 
 
-def test_a_short_form_in_base64_is_not_hidden() -> None:
-    assert redact("Keeping YQ safe", ("ab",)) == "Keeping YQ safe"
+ESCAPES: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "percent-encoded": lambda text: quote(text, safe=""),
+    "percent-encoded in lower case": lambda text: re.sub("%..", lambda it: it[0].lower(), quote(text, safe="")),
+    "each byte percent-encoded": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "in JSON": lambda text: json.dumps(text)[1:-1],
+    "in JSON with slashes escaped": lambda text: json.dumps(text)[1:-1].replace("/", r"\/"),
+    "each character of ASCII as \\u": lambda text: "".join(rf"\u{ord(it):04x}" if it < "\x80" else it for it in text),
+    "each character of ASCII as \\x": lambda text: "".join(rf"\x{ord(it):02x}" if it < "\x80" else it for it in text),
+    "in HTML": html.escape,
+    "each character as an entity": lambda text: "".join(f"&#{ord(it)};" for it in text),
+    "each character as an entity of sixteen": lambda text: "".join(f"&#x{ord(it):X};" for it in text),
+    "in a Python literal": lambda text: "'{}'".format(text.replace("\\", r"\\").replace("'", r"\'")),
+}
+escapes = st.lists(st.sampled_from([*ESCAPES]), max_size=4)
+characters = st.characters(exclude_categories=["Cs"])
+long_secrets = st.text(characters, min_size=8, max_size=40)
+short_secrets = st.text("0123456789abcXYZ", min_size=4, max_size=7)
+
+
+def escaped(text: str, names: list[str]) -> str:
+    for name in names:
+        text = ESCAPES[name](text)
+    return text
+
+
+@given(long_secrets, escapes, st.text(characters), st.text(characters))
+def test_a_long_secret_is_hidden_wherever_it_stands_and_however_it_is_escaped(
+    secret: str, names: list[str], before: str, after: str
+) -> None:
+    shown = redact({"a": escaped(f"{before}{secret}{after}", names)}, (secret,))["a"]
+    assert HIDDEN in shown
+    assert secret not in shown
+    assert escaped(secret, names) not in shown.replace(HIDDEN, "")
+
+
+@given(short_secrets, escapes, st.text(characters.filter(lambda it: not it.isalnum())))
+def test_a_short_secret_is_hidden_where_it_stands_alone_however_it_is_escaped(
+    secret: str, names: list[str], around: str
+) -> None:
+    shown = redact(escaped(f"{around}{secret}{around}", names), (secret,))
+    assert HIDDEN in shown
+    assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Wrong PIN 047183.", f"Wrong PIN {HIDDEN}."),
+        ("047183", HIDDEN),
+        ("pin=047183&x=1", f"pin={HIDDEN}&x=1"),
+        ("pin_047183_is", f"pin_{HIDDEN}_is"),
+        ("047183 047183,047183", f"{HIDDEN} {HIDDEN},{HIDDEN}"),
+        ("pin%3D047183%26x", f"pin%3D{HIDDEN}%26x"),
+        ("%30%34%37%31%38%33", HIDDEN),
+        (r"{\"pin\":\"047183\"}", rf"{{\"pin\":\"{HIDDEN}\"}}"),
+        (r"PIN:\n047183\nis wrong", rf"PIN:\n{HIDDEN}\nis wrong"),
+        (r"\u003d047183\u0026", rf"\u003d{HIDDEN}\u0026"),
+        (r"\u0030\u0034\u0037\u0031\u0038\u0033", HIDDEN),
+        ("&quot;047183&quot;", f"&quot;{HIDDEN}&quot;"),
+        ("1047183", "1047183"),
+        ("0471830", "0471830"),
+        ("code047183", "code047183"),
+        ("047183rd", "047183rd"),
+        ("\u00e9047183", "\u00e9047183"),
+        (r"\u00e9047183", r"\u00e9047183"),
+        ("%C3%A9047183", "%C3%A9047183"),
+        ("0471830047183 047183", f"0471830047183 {HIDDEN}"),
+        ("trace A1047183Bz", "trace A1047183Bz"),
+        ("MDQ3MTgz", HIDDEN),
+        ("eyJwaW4iOiIwNDcxODMifQ==", f"eyJwaW4iOiI{HIDDEN}MifQ=="),
+    ],
+)
+def test_a_pin_is_hidden_where_no_letter_or_digit_adjoins(text: str, shown: str) -> None:
+    assert redact(text, ("047183",)) == shown
+
+
+@pytest.mark.parametrize("token", ["t", "a", "e", "status", "field", "y"])
+def test_a_toy_token_garbles_no_words(token: str) -> None:
+    text = "(#100) Tried accessing nonexisting fields (statuses): reduce the amount"
+    assert redact(text, (token,)) == text
+
+
+def test_a_toy_token_is_hidden_as_a_word() -> None:
+    assert redact({"t": "token t is bad, dA too"}, ("t",)) == {HIDDEN: f"token {HIDDEN} is bad, {HIDDEN} too"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (47183, HIDDEN),
+        (-47183, HIDDEN),
+        (47183.0, HIDDEN),
+        (47183.5, 47183.5),
+        (1047183, 1047183),
+        (987654321012, HIDDEN),
+        (19876543210120, HIDDEN),
+        (9876543210, 9876543210),
+        (0, 0),
+        (True, True),
+        (float("inf"), float("inf")),
+    ],
+    ids=repr,
+)
+def test_a_number_is_hidden_if_it_is_a_secret_or_has_a_long_one_in_it(value: float, shown: Any) -> None:
+    assert redact([value], ("047183", "987654321012", "")) == [shown]
+
+
+def test_what_is_hidden_of_overlapping_secrets_is_all_of_them() -> None:
+    assert redact("xx12345678ABCDefghijklyy", ("12345678ABCD", "ABCDefghijkl")) == f"xx{HIDDEN}yy"
+    assert redact("xx12345678ABCDyy", ("12345678", "12345678ABCD")) == f"xx{HIDDEN}yy"
+
+
+def test_an_escape_in_the_secret_itself_hides_it_nowhere() -> None:
+    secret = r"EAAG%41&amp;\n"
+    for name in ESCAPES:
+        assert redact(f"<{escaped(secret, [name])}>", (secret,)).replace("'", "") == f"<{HIDDEN}>"
+
+
+def test_a_text_with_more_layers_of_escapes_than_are_undone_is_hidden_completely() -> None:
+    text = TOKEN
+    for layers in range(12):
+        assert redact(text, SECRETS) == HIDDEN, layers
+        text = quote(text, safe="")
+    assert redact("%25252541", SECRETS) == "%25252541"
+    assert redact("%" + 9 * "25" + "41", SECRETS) == HIDDEN
+
+
+# Each of these made a pattern take 2 to the n steps, or n times n, or may do so in a search that is less careful.
+ATTACKS: dict[str, Callable[[int], tuple[str, str]]] = {
+    "a part of the secret, percent-encoded": lambda size: ("4711" * size, "%34%37%31%31" * size + "%34%37%31"),
+    "many parts of the secret": lambda size: ("EAAG4711" * 4, "%45%41%41%47%34%37%31%31" * 3 * size),
+    "one sign, encoded again and again": lambda size: (TOKEN, "%" + "25" * 10 * size),
+    "many signs, encoded again and again": lambda size: (TOKEN, "%252525252541" * size),
+    "signs without a code": lambda size: (TOKEN, "%" * 20 * size),
+    "backslashes": lambda size: (TOKEN, "\\" * 20 * size),
+    "halves of a pair": lambda size: (TOKEN, r"\ud83d" * size),
+    "entities without an end": lambda size: (TOKEN, "&a" * 10 * size + "&" + "a" * 10 * size),
+    "a long entity of digits": lambda size: (TOKEN, "&#" + "1" * 20 * size),
+    "a secret that repeats itself": lambda size: ("a" * 40 + "b", "a" * 30 * size),
+    "a short secret everywhere": lambda size: ("1", "1" * 10 * size),
+    "a secret in each place": lambda size: (APP_SECRET, APP_SECRET * size),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_the_time_of_a_search_grows_as_its_text_does(attack: Callable[[int], tuple[str, str]]) -> None:
+    def cost(size: int) -> float:
+        secret, text = attack(size)
+        times = list[float]()
+        for _ in range(3):
+            began = time.process_time()
+            redact(text, (secret,))
+            times.append(time.process_time() - began)
+        return min(times)
+
+    assert cost(8_000) < 40 * max(cost(800), 0.0005)  # ten times the size; what grows with its square takes 100 times
 
 
 @pytest.mark.parametrize("value", [None, True, 5, 1.5, "", [], {}], ids=repr)

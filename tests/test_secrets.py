@@ -29,6 +29,7 @@ from secrecy import (
 )
 
 from wa_phone_async import (
+    ALL_FIELDS,
     Event,
     GraphAPIError,
     GraphSession,
@@ -467,3 +468,19 @@ async def test_the_token_goes_to_our_own_host_alone() -> None:
             assert await read(client) == []
             assert len(server.requests) == 2
     assert other.connections == 0
+
+
+# A short token
+
+
+@pytest.mark.graph_sandbox(mode="live")
+@pytest.mark.parametrize("token", ["t", "unified_cert_status", "field", "100"])
+async def test_a_toy_token_breaks_no_call_and_garbles_no_message(graph_sandbox: Sandbox, token: str) -> None:
+    async with PhoneNumberClient(token, base_url=graph_sandbox.url, retry=QUICK) as client:
+        numbers = await client.list_phone_numbers(SMALL_WABA, fields=ALL_FIELDS)
+        assert {number.id for number in numbers} == {row["id"] for row in graph_sandbox.numbers(SMALL_WABA)}
+        await client.wait_until(numbers[0].id, lambda number: bool(number.id), total_timeout=5)
+        graph_sandbox.plan(Fault.error(3, "(#3) Application does not have the capability to make this API call"))
+        with pytest.raises(GraphAPIError) as caught:
+            await client.get_phone_number(numbers[0].id)
+        assert caught.value.message == "(#3) Application does not have the capability to make this API call"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 HIDDEN: Final = "[hidden]"
-_MAX_LEVELS: Final = 20
-_MIN_CHARACTERS: Final = 4  # fewer characters appear in any text by chance
+_MAX_LEVELS: Final = 20  # of nested JSON
+_MAX_LAYERS: Final = 8  # of escapes
+_LONG: Final = 8  # a secret of so many characters does not appear in a text by chance
+_LONG_BASE64: Final = 6  # nor does a part of so many characters in Base64
 
 
 class Secret(str):
@@ -41,56 +45,174 @@ def conceal(value: object) -> Secret:
 
 
 def redact(
-    value: dict[str, Any] | list[Any] | str | float | None, secrets: tuple[str, ...], *, levels: int = _MAX_LEVELS
+    value: dict[str, Any] | list[Any] | str | float | None, secrets: Sequence[str], *, levels: int = _MAX_LEVELS
 ) -> Any:
-    """Hide every secret in every string of a JSON value. Use it for the texts of errors, never for data.
+    """Hide every secret in every string and number of a JSON value. Use it for the texts of errors, never for data.
 
-    It finds a secret as it is, percent-encoded, and in Base64, also as a part of what was encoded. It finds a secret of
-    digits as a number, too.
+    A secret of 8 characters or more is hidden wherever it stands, in the names of members too. A shorter one, such as
+    a PIN, is hidden only where no letter or digit adjoins, because its characters appear in other words and numbers.
+
+    It finds a secret as it is, with the escapes of a URL, of JSON or of HTML, and in Base64, also as a part of what was
+    encoded. It finds a secret of digits as a number too. The time is in proportion to the size of the value.
 
     Args:
         value: The value.
         secrets: The secrets.
         levels: How deep to search. What is nested more deeply is hidden completely.
     """
+    secrets = [secret for secret in secrets if secret]
+    return _redact(value, secrets, [form for secret in secrets for form in _forms(secret)], levels)
+
+
+def _redact(
+    value: dict[str, Any] | list[Any] | str | float | None,
+    secrets: Sequence[str],
+    forms: list[tuple[str, bool]],
+    levels: int,
+) -> Any:
     if isinstance(value, str):
-        for secret in secrets:
-            value = _hide(secret, value)
-        return value
+        return _hide(value, forms)
     if isinstance(value, dict | list) and not levels:
         return HIDDEN
     if isinstance(value, dict):
-        return {redact(key, secrets): redact(item, secrets, levels=levels - 1) for key, item in value.items()}
+        return {
+            _redact(key, secrets, forms, 1): _redact(item, secrets, forms, levels - 1) for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [redact(item, secrets, levels=levels - 1) for item in value]
-    if type(value) is int and any(secret.isdecimal() and int(secret) == value for secret in secrets):
-        return HIDDEN
+        return [_redact(item, secrets, forms, levels - 1) for item in value]
+    if type(value) is int or (isinstance(value, float) and value.is_integer()):
+        return HIDDEN if _is_secret_number(str(abs(int(value))), secrets) else value
     return value
 
 
-def _hide(secret: str, text: str) -> str:
-    """Hide each form of a secret in a text."""
-    for form in (secret, *_base64_forms(secret)):
-        text = text.replace(form, HIDDEN)
-    return re.sub(_percent_encoded(secret), HIDDEN, text) if "%" in text else text
+def _is_secret_number(digits: str, secrets: Sequence[str]) -> bool:
+    """Whether a number is a secret of digits, which has lost its leading zeros, or has a long one in it."""
+    return any(
+        digits == (secret.lstrip("0") or "0") or (len(secret) >= _LONG and secret in digits) for secret in secrets
+    )
 
 
-def _percent_encoded(secret: str) -> str:
-    """Return a pattern for a secret in a URL. Encoders differ in what they encode, and some encode twice."""
-    escapes = ("".join(f"%(?:25)*(?:{byte:02X}|{byte:02x})" for byte in character.encode()) for character in secret)
-    return "".join(f"(?:{re.escape(character)}|{escape})" for character, escape in zip(secret, escapes, strict=True))
+# --- in a text
 
 
-def _base64_forms(secret: str) -> Iterator[str]:
+def _hide(text: str, forms: list[tuple[str, bool]]) -> str:
+    """Hide each place of a form in a text, under all of its layers of escapes.
+
+    Encoders differ in what they escape, and some escape twice. So this undoes one layer after the other and searches
+    each. It does not search with one pattern for all, because such a pattern can take exponential time.
+    """
+    spans = list[tuple[int, int]]()
+    plain: str = text
+    places: Sequence[int] = range(len(text) + 1)
+    for _ in range(_MAX_LAYERS):
+        spans += [(places[start], places[end]) for start, end in _find(plain, forms)]
+        layer, places = _unescape(plain, places)
+        if layer == plain:
+            return _cover(text, spans)
+        plain = layer
+    return HIDDEN
+
+
+def _find(text: str, forms: list[tuple[str, bool]]) -> Iterator[tuple[int, int]]:
+    """Yield where each form begins and ends. A short one counts only if no letter or digit adjoins."""
+    for form, is_long in forms:
+        start = text.find(form)
+        while start >= 0:
+            end = start + len(form)
+            adjoins = text[max(start - 1, 0) : start].isalnum() or text[end : end + 1].isalnum()
+            if is_long or not adjoins:
+                yield start, end
+            start = text.find(form, end if is_long else start + 1)
+
+
+def _cover(text: str, spans: list[tuple[int, int]]) -> str:
+    """Put one `HIDDEN` in the place of each span, or of those that overlap."""
+    shown, covered = list[str](), 0
+    for start, end in sorted(spans):
+        if start >= covered:
+            shown += [text[covered:start], HIDDEN]
+        covered = max(covered, end)
+    return "".join(shown) + text[covered:]
+
+
+_ESCAPES: Final = re.compile(
+    r"(?P<bytes>(?:%[0-9A-Fa-f]{2})+)"  # of a URL
+    r"|\\(?P<plain>[\"'\\/bfnrt])"  # of JSON and of Python, as the next three
+    r"|\\u(?P<high>[Dd][89ABab][0-9A-Fa-f]{2})\\u(?P<low>[Dd][C-Fc-f][0-9A-Fa-f]{2})"
+    r"|\\u(?P<unit>[0-9A-Fa-f]{4})"
+    r"|\\x(?P<byte>[0-9A-Fa-f]{2})"
+    r"|&#(?:(?P<decimal>[0-9]{1,7})|[Xx](?P<hex>[0-9A-Fa-f]{1,6}));"  # of HTML
+    r"|(?P<name>&[A-Za-z]{2,31}[0-9]{0,2};)"
+)
+_CONTROLS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+def _unescape(text: str, places: Sequence[int]) -> tuple[str, Sequence[int]]:
+    """Undo one layer of escapes.
+
+    Args:
+        text: The text.
+        places: Where each of its characters, and its end, is in the text that people read.
+
+    Returns:
+        The same for the layer below. It is the same text if there are no escapes.
+    """
+    plain, below, end = list[str](), list[int](), 0
+    for escape in _ESCAPES.finditer(text):
+        start = escape.start()
+        plain.append(text[end:start])
+        below += places[end:start]
+        characters = _characters(escape)
+        plain.append(characters)
+        for character in characters:
+            below.append(places[start])
+            if escape["bytes"]:  # a character of a URL has three characters for each of its bytes
+                start += 3 * len(character.encode(errors="surrogateescape"))
+        end = escape.end()
+    return ("".join(plain) + text[end:], [*below, *places[end:]]) if plain else (text, places)
+
+
+def _characters(escape: re.Match[str]) -> str:
+    """Return what an escape stands for. An unknown one stands for itself."""
+    kind = str(escape.lastgroup)
+    code = escape[kind]
+    match kind:
+        case "bytes":
+            return bytes.fromhex(code.replace("%", "")).decode(errors="surrogateescape")
+        case "plain":
+            return _CONTROLS.get(code, code)
+        case "name":
+            return html.unescape(code)
+        case "low":
+            return chr(0x10000 + ((int(escape["high"], 16) & 0x3FF) << 10) + (int(code, 16) & 0x3FF))
+        case _:
+            number = int(code, 10 if kind == "decimal" else 16)
+            return chr(number) if number <= sys.maxunicode else escape[0]
+
+
+# --- the forms of a secret
+
+
+def _forms(secret: str) -> set[tuple[str, bool]]:
+    """Make each form of a secret, with whether it is so long that it is hidden anywhere."""
+    forms, plain, layer = set(_base64_forms(secret)), "", secret
+    while layer != plain:  # what looks like an escape in the secret itself is undone with those around it
+        forms.add((layer, len(layer) >= _LONG))
+        plain, layer = layer, _unescape(layer, range(len(layer) + 1))[0]
+    return forms
+
+
+def _base64_forms(secret: str) -> Iterator[tuple[str, bool]]:
     """Yield a secret in Base64: alone, and as a part of other data.
 
     Base64 encodes three bytes as four characters. So there are three forms of a part, for 0, 1 or 2 bytes before it in
     its triple. Only the characters that do not depend on the bytes around it are in a form.
     """
-    data = secret.encode()
+    data = secret.encode(errors="surrogatepass")
     for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
-        yield encode(data).decode().rstrip("=")
+        alone = encode(data).decode().rstrip("=")
+        yield alone, len(alone) > _LONG_BASE64
         for before in range(3):
             first, end = -(-8 * before // 6), 8 * (before + len(data)) // 6
-            if end - first >= _MIN_CHARACTERS:
-                yield encode(bytes(before) + data).decode()[first:end]
+            if end - first >= _LONG_BASE64:
+                yield encode(bytes(before) + data).decode()[first:end], True

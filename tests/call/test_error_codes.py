@@ -11,7 +11,7 @@ import pytest
 import wa_phone_async
 from wa_phone_async import errors
 from wa_phone_async.call import error_codes
-from wa_phone_async.call.error_codes import ERROR_CODES, ErrorCode, meaning_of, needs_smaller_page, throttled_scope
+from wa_phone_async.call.error_codes import ERROR_CODES, ErrorCode, meaning_of, throttled_scope
 from wa_phone_async.call.response import read_api_error
 from wa_phone_async.call.retry import is_retryable, unknown_outcome
 from wa_phone_async.errors import GraphAPIError, RateLimitError
@@ -307,6 +307,7 @@ def test_a_code_that_nobody_knows_is_left_to_the_status() -> None:
     assert meaning_of(NEW_CODE).meaning == "an error that this library does not know"
 
 
+@pytest.mark.parametrize("token", ["EAAG", "amount", "1"])
 @pytest.mark.parametrize(
     ("message", "code", "needs"),
     [
@@ -317,8 +318,28 @@ def test_a_code_that_nobody_knows_is_left_to_the_status() -> None:
         ("An unknown error occurred", 1, False),
     ],
 )
-def test_only_code_1_with_its_text_needs_a_smaller_page(message: str, code: int | None, *, needs: bool) -> None:
-    assert needs_smaller_page(GraphAPIError(message, http_status=500, code=code)) is needs
+def test_only_code_1_with_its_text_needs_a_smaller_page(
+    message: str, code: int | None, token: str, *, needs: bool
+) -> None:
+    error = read_api_error({"error": {"message": message, "code": code}}, http_status=500, secrets=(token,))
+    assert error.needs_smaller_page is needs
+
+
+@pytest.mark.parametrize("token", ["EAAG", "status", "field"])
+@pytest.mark.parametrize(
+    ("message", "code", "field"),
+    [
+        ("(#100) Tried accessing nonexisting field (status) on node type (X)", 100, "status"),
+        ("(#100) Tried accessing nonexisting field (EAAG) on node type (X)", 100, None),
+        ("(#100) Tried accessing nonexisting field (status) on node type (X)", 2500, None),
+        ("(#100) status", 100, None),
+    ],
+)
+def test_an_error_names_a_field_of_ours_that_the_server_does_not_have(
+    message: str, code: int, field: str | None, token: str
+) -> None:
+    error = read_api_error({"error": {"message": message, "code": code}}, http_status=400, secrets=(token,))
+    assert error.missing_field == field
 
 
 # --- the only table

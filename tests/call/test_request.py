@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async.call.request import Dialect, GraphRequest, amend
+from wa_phone_async.call.response import read_api_error
 from wa_phone_async.call.writes import Write
 from wa_phone_async.errors import AuthenticationError, BadRequestError, GraphAPIError, RateLimitError, ServerError
 from wa_phone_async.models import ALL_FIELDS
@@ -24,14 +25,18 @@ CREATE = GraphRequest(path=PATH, write=Write(path=PATH, body={"phone_number": "1
 
 TOKEN_REJECTED = AuthenticationError("Error validating access token", http_status=401, code=190)
 SORT_REJECTED = BadRequestError("(#100) Cannot sort by last_onboarded_time.desc_ascending", http_status=400, code=100)
-TOO_MUCH = ServerError(
-    "Please reduce the amount of data you're asking for, then retry your request", http_status=500, code=1
-)
 
 
-def nonexisting(field: str, *, code: int = 100) -> BadRequestError:
+def sent(message: str, *, code: int, http_status: int = 400, token: str = "EAAG") -> GraphAPIError:
+    return read_api_error({"error": {"message": message, "code": code}}, http_status=http_status, secrets=(token,))
+
+
+TOO_MUCH = sent("Please reduce the amount of data you're asking for, then retry your request", code=1, http_status=500)
+
+
+def nonexisting(field: str, *, code: int = 100, token: str = "EAAG") -> GraphAPIError:
     text = f"(#100) Tried accessing nonexisting field ({field}) on node type (WhatsAppBusinessPhoneNumber)"
-    return BadRequestError(text, http_status=400, code=code)
+    return sent(text, code=code, token=token)
 
 
 def amended(request: GraphRequest, error: GraphAPIError) -> GraphRequest:
@@ -159,6 +164,18 @@ def test_a_field_that_does_not_exist_is_dropped_and_only_once() -> None:
     assert amend(other, nonexisting("unified_cert_status")) is None
 
 
+@pytest.mark.parametrize("token", ["username", "field", "nonexisting", "t", "100"])
+def test_a_field_is_dropped_although_a_toy_token_hides_its_name_in_the_text(token: str) -> None:
+    other = amended(FULL, nonexisting("username", token=token))
+    assert "username" not in fields_of(other)
+
+
+def test_a_page_is_halved_although_a_toy_token_hides_the_reason_in_the_text() -> None:
+    error = sent("Please reduce the amount of data", code=1, http_status=500, token="amount")
+    assert error.message == "Please reduce the [hidden] of data"
+    assert amended(LIST, error).params == {"limit": "50"}
+
+
 def test_fields_are_dropped_one_after_the_other_down_to_the_id() -> None:
     request = FULL
     for name in ALL_FIELDS[1:]:
@@ -207,7 +224,7 @@ def test_a_rejected_token_amends_a_read_and_a_create_once() -> None:
         (attrs.evolve(LIST, params={"limit": "many"}), TOO_MUCH),
         (CREATE, TOO_MUCH),
         (LIST, ServerError("An unknown error occurred", http_status=500, code=1)),
-        (LIST, RateLimitError("Please reduce the amount of data", http_status=400, code=4)),
+        (LIST, sent("Please reduce the amount of data", code=4)),
         (LIST, RateLimitError("Too many calls", http_status=400, code=80008)),
     ],
     ids=[

@@ -245,8 +245,17 @@ def test_every_fact_is_kept() -> None:
         "error_user_msg": "Aguarde um pouco",
         "error_data": {"messaging_product": "whatsapp", "details": "Too many"},
         "retry_after": None,
+        "needs_smaller_page": False,
+        "missing_field": None,
     }
     assert type(error) is RateLimitError
+
+
+@pytest.mark.parametrize("secret", ["133009", "5", "min", "1", "true", "t"])
+def test_a_decision_is_made_by_what_was_sent_and_not_by_what_is_shown(secret: str) -> None:
+    sent = {"code": "133009", "is_transient": True, "message": "wait", "error_data": {"details": "5 min 1 s"}}
+    error = read_api_error({"error": sent}, http_status=400, secrets=(secret,))
+    assert (error.code, error.is_transient, error.retry_after) == (133009, True, 301.0)
 
 
 NO_CODE = "the response has no error code"

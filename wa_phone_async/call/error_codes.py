@@ -9,6 +9,7 @@ The codes were read on 2026-11-22 in Meta's error-code page, its Graph guides an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
@@ -25,6 +26,7 @@ from wa_phone_async.errors import (
     ServerError,
     UnprocessableEntityError,
 )
+from wa_phone_async.models import ALL_FIELDS
 from wa_phone_async.ratelimit.limiter import Scope
 
 UNKNOWN_ERROR: Final = 1
@@ -158,6 +160,15 @@ def throttled_scope(error: RateLimitError) -> Scope:
     return meaning_of(error.code).quota or "waba"
 
 
-def needs_smaller_page(error: GraphAPIError) -> bool:
+def needs_smaller_page(code: int | None, message: str) -> bool:
     """Whether only a smaller page helps: code 1 with one text, as HTTP 500 (seen on other edges, read 2026-11-22)."""
-    return error.code == UNKNOWN_ERROR and "reduce the amount of data" in error.message.lower()
+    return code == UNKNOWN_ERROR and "reduce the amount of data" in message.lower()
+
+
+def missing_field(code: int | None, message: str) -> str | None:
+    """Read which field of ours the server does not have: one unknown field fails the whole request.
+
+    The message is `Tried accessing nonexisting field (X)` (measured 2026-09-09). Only a name of `ALL_FIELDS` counts.
+    """
+    named = re.search(r"nonexisting field \((\w+)\)", message)
+    return named[1] if code == INVALID_PARAMETER and named and named[1] in ALL_FIELDS else None

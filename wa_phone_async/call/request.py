@@ -7,7 +7,6 @@ Sending an amended request is no retry: the request is another one. Each cause i
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 from types import EllipsisType
 from typing import Final, Literal
@@ -19,7 +18,7 @@ from wa_phone_async.errors import AuthenticationError, GraphAPIError
 from wa_phone_async.query import DEFAULT_PAGE_SIZE, Sort, without_fields
 from wa_phone_async.redaction import Secret
 
-from .error_codes import INVALID_PARAMETER, needs_smaller_page
+from .error_codes import INVALID_PARAMETER
 from .writes import Write
 
 
@@ -159,16 +158,13 @@ def _respell_sort(request: GraphRequest, error: GraphAPIError) -> _Remedy:
 
 
 def _leave_out_field(request: GraphRequest, error: GraphAPIError) -> _Remedy:
-    """`Tried accessing nonexisting field (X)`: leave out X. One unknown field fails the request (measured 2026-09-09).
-
-    The API names one field at a time, so each field is a cause of its own.
-    """
-    named = re.search(r"nonexisting field \((\w+)\)", error.message)
+    """Leave out a field that the server does not have. The API names one field at a time, so each is its own cause."""
+    field = error.missing_field
     # A field that the caller chose is not optional, and not ours to leave out.
-    if error.code != INVALID_PARAMETER or not named or named[1] not in request.optional_fields:
+    if field is None or field not in request.optional_fields:
         return None
-    missing = request.dialect.missing_fields | {named[1]}
-    return f"field {named[1]}", attrs.evolve(request, dialect=attrs.evolve(request.dialect, missing_fields=missing))
+    missing = request.dialect.missing_fields | {field}
+    return f"field {field}", attrs.evolve(request, dialect=attrs.evolve(request.dialect, missing_fields=missing))
 
 
 def _halve_limit(request: GraphRequest, error: GraphAPIError) -> _Remedy:
@@ -177,7 +173,7 @@ def _halve_limit(request: GraphRequest, error: GraphAPIError) -> _Remedy:
     Half may still be too much, so each limit is a cause of its own.
     """
     limit = str(request.params.get("limit", DEFAULT_PAGE_SIZE))
-    if request.is_write or not needs_smaller_page(error) or not limit.isdecimal() or int(limit) < 2:
+    if request.is_write or not error.needs_smaller_page or not limit.isdecimal() or int(limit) < 2:
         return None
     return f"limit {limit}", attrs.evolve(request, params={**request.params, "limit": str(int(limit) // 2)})
 

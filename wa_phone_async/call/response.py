@@ -11,7 +11,7 @@ from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, R
 from wa_phone_async.redaction import redact
 from wa_phone_async.usage import Usage, server_wait
 
-from .error_codes import error_class, meaning_of
+from .error_codes import error_class, meaning_of, missing_field, needs_smaller_page
 
 
 def read_response(body: bytes, *, http_status: int, usage: Usage | None, secrets: tuple[str, ...]) -> Any:
@@ -54,12 +54,13 @@ def read_api_error(payload: Json, *, http_status: int, secrets: tuple[str, ...])
     """
     sent: Json = payload.get("error") if isinstance(payload, dict) else None
     raw: dict[str, Any] = sent if isinstance(sent, dict) else {"message": sent}
-    # The code is read from what was sent. Where a PIN has the same digits, `redact` would hide it.
+    # All decisions are made from what the API sent. `redact` can hide a code or a word that a secret is equal to.
     code, subcode = _read_code(raw.get("code")), _read_code(raw.get("error_subcode"))
+    transient: Json = raw.get("is_transient")
+    message = _read_text(raw.get("message")) or ""
     facts: dict[str, Any] = redact(raw, secrets)
-    transient: Json = facts.get("is_transient")
     data: Json = facts.get("error_data")
-    return error_class(code, subcode, http_status)(
+    error = error_class(code, subcode, http_status)(
         _read_text(facts.get("message")) or meaning_of(code, subcode).meaning,
         http_status=http_status,
         code=code,
@@ -70,8 +71,11 @@ def read_api_error(payload: Json, *, http_status: int, secrets: tuple[str, ...])
         error_user_title=_read_text(facts.get("error_user_title")),
         error_user_msg=_read_text(facts.get("error_user_msg")),
         error_data=data if isinstance(data, dict | str) else None,
-        retry_after=read_block(code, subcode, facts),
+        retry_after=read_block(code, subcode, raw),
     )
+    error.needs_smaller_page = needs_smaller_page(code, message)
+    error.missing_field = missing_field(code, message)
+    return error
 
 
 def not_json_error(

@@ -27,7 +27,7 @@ from wa_phone_async.errors import (
     WaPhoneError,
 )
 
-from .error_codes import meaning_of, needs_smaller_page
+from .error_codes import meaning_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,7 +104,7 @@ def is_retryable(error: WaPhoneError, *, is_write: bool, is_counted: bool = Fals
 def _passes(error: GraphAPIError) -> bool:
     """Whether the trouble passes by itself, if the code does not forbid a retry."""
     retry = meaning_of(error.code).retry
-    if needs_smaller_page(error):
+    if error.needs_smaller_page:
         return False
     if error.is_transient or retry == "reads":
         return True
