@@ -14,6 +14,7 @@ from wa_phone_async import (
     PhoneNumber,
     PhoneNumberClient,
     RateLimitError,
+    ServerError,
     Throttle,
 )
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
@@ -29,6 +30,14 @@ async def test_a_number_is_the_same_as_in_the_list(waba_id: str, mode: ModeName)
         listed = await client.list_phone_numbers(waba_id, fields=ALL_FIELDS, limit=50).first_page()
         for number in listed:
             assert await client.get_phone_number(number.id, fields=ALL_FIELDS) == number
+
+
+async def test_a_node_that_is_too_much_data_is_requested_once() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.error(1, "Please reduce the amount of data you're asking for, then retry"), times=9)
+        with pytest.raises(ServerError, match="reduce the amount of data") as caught:
+            await client.get_phone_number("300000001000000", fields=ALL_FIELDS)
+        assert (caught.value.needs_smaller_page, caught.value.attempts, len(sandbox.requests)) == (True, 1, 1)
 
 
 async def test_without_fields_the_default_fields_come() -> None:

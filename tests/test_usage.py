@@ -54,6 +54,13 @@ def test_a_mapping_that_ignores_case_is_used_as_it_is() -> None:
         pytest.param({"7": [entry(1), entry(90)]}, UsageMetric(90.0), id="the second entry is fuller"),
         pytest.param({"7": [entry(3)], "8": [entry(90)]}, UsageMetric(3.0), id="own id wins"),
         pytest.param({"9": [entry(3)], "8": [entry(90)]}, UsageMetric(90.0), id="else all ids"),
+        pytest.param({"7": [entry(3), entry(100, type="ads_management")]}, UsageMetric(3.0), id="another product"),
+        pytest.param({"7": [entry(100, 9, type="pages")]}, None, id="only another product"),
+        pytest.param({"7": [entry(100, type="ads")], "8": [entry(9)]}, None, id="only another product under our id"),
+        pytest.param({"9": [entry(100, type="messenger")], "8": [entry(9)]}, UsageMetric(9.0), id="else all of ours"),
+        pytest.param({"7": [entry(8, type="WhatsApp_Business_Management")]}, UsageMetric(8.0), id="a type of ours"),
+        pytest.param({"7": [entry(8, type="")]}, UsageMetric(8.0), id="an empty type"),
+        pytest.param({"7": [entry(8, type=None)]}, UsageMetric(8.0), id="no type"),
         pytest.param({"7": entry(12)}, UsageMetric(12.0), id="an entry without a list"),
         pytest.param({"7": [entry(130.5)]}, UsageMetric(130.5), id="above 100, and a fraction"),
         pytest.param({"7": [entry("44")]}, UsageMetric(44.0), id="a text"),
@@ -79,6 +86,24 @@ def test_a_mapping_that_ignores_case_is_used_as_it_is() -> None:
 )
 def test_entries(document: object, expected: UsageMetric | None) -> None:
     assert buc(document) == expected
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        "ads_insights",
+        "ads_management",
+        "custom_audience",
+        "instagram",
+        "leadgen",
+        "messenger",
+        "pages",
+        "catalog_batch",
+        "a product of tomorrow",
+    ],
+)
+def test_usage_of_another_product_is_passed_over(product: str) -> None:
+    assert buc({"7": [entry(100, 60, type=product, total_time=100)]}) is None
 
 
 @pytest.mark.parametrize(

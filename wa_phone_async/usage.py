@@ -7,6 +7,8 @@ Facts, from Meta's Graph guide "Rate limiting" and the v23.0 OpenAPI file, read 
   "estimated_time_to_regain_access": <minutes>}]}`, with up to 32 entries. The specification's own example has two
   entries under one id, and the second may be the full one. It is open whether the id is that of the WABA or of the
   business.
+- `type` is `whatsapp` or `whatsapp_business_management` in the specification's example. The guide lists other products,
+  such as `ads_management`, `pages`, `instagram` and `messenger`. Their quotas are not ours, so they are passed over.
 - `reset_time_duration`, where it occurs, and `Retry-After` are in seconds. Meta documents neither for this API.
 - The headers are missing until an app has made enough calls, and may be missing in any response. The guide's printed
   sample is no valid JSON and repeats a key. So nothing here raises.
@@ -67,7 +69,8 @@ def read_usage(headers: Mapping[str, str], node_id: str) -> Usage | None:
     Args:
         headers: The headers of the response. In a `dict` the names may have any case. Any other mapping must ignore
             case by itself, as aiohttp's does.
-        node_id: The id of the WABA. If there are entries under this id, only those are read, else all.
+        node_id: The id of the WABA. If there are entries under this id, only those are read, else all. An entry whose
+            `type` names another product than WhatsApp is never read.
 
     Returns:
         The usage, or `None` if no header has any. The same headers return the same object.
@@ -137,15 +140,21 @@ def _fuller(one: _Json, other: _Json) -> _Json:
 
 
 def _entries(document: _Json, node_id: str) -> list[Any]:
-    """The entries under the WABA's own id; all of them if there are none."""
+    """The entries under the WABA's own id; all of them if there are none. Those of other products are left out."""
     if not isinstance(document, dict):
         return []
-    lists: Iterable[Any] = [document[node_id]] if node_id in document else document.values()
-    return [entry for entries in lists for entry in _listed(entries)]
+    entries = {id_: [entry for entry in _listed(listed) if _is_ours(entry)] for id_, listed in document.items()}
+    return entries[node_id] if node_id in entries else [entry for listed in entries.values() for entry in listed]
 
 
 def _listed(entries: _Json) -> list[Any]:
     return entries if isinstance(entries, list) else [entries]
+
+
+def _is_ours(entry: _Json) -> bool:
+    """Whether an entry is for WhatsApp. One without a type may be, so it counts."""
+    kind = entry.get("type") if isinstance(entry, dict) else None
+    return not isinstance(kind, str) or not kind or "whatsapp" in kind.lower()
 
 
 def _fullest(entries: Iterable[Any]) -> UsageMetric | None:

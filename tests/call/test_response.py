@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from api_errors import PAYLOADS, STATUSES, TOKEN
+from clients import against
 from hypothesis import example, given
 from hypothesis import strategies as st
+from misbehaving import respond
 
 from wa_phone_async import errors
 from wa_phone_async.call.response import not_json_error, read_api_error, read_response
@@ -86,6 +88,25 @@ def error_of_a_page(body: bytes, http_status: int, model: type[Any]) -> GraphAPI
 @given(any_json.filter(lambda value: not isinstance(value, dict) or "error" not in value), st.integers(200, 299))
 def test_a_successful_response_is_its_json(value: Json, http_status: int) -> None:
     assert read(json.dumps(value).encode(), http_status) == value
+
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@given(any_json.filter(lambda value: not isinstance(value, dict) or "error" not in value), st.integers(200, 299))
+def test_a_byte_order_mark_before_the_json_is_skipped(value: Json, http_status: int) -> None:
+    assert read(BYTE_ORDER_MARK + json.dumps(value).encode(), http_status) == value
+
+
+def test_a_byte_order_mark_before_an_error_is_skipped() -> None:
+    error = api_error(BYTE_ORDER_MARK + b'{"error": {"message": "No", "code": 190}}', 400)
+    assert (type(error), error.message) == (errors.AuthenticationError, "No")
+
+
+async def test_a_list_with_a_byte_order_mark_is_read() -> None:
+    body = BYTE_ORDER_MARK + b'{"data": [{"id": "1", "verified_name": "\xef\xbb\xbfAcme"}]}'
+    async with against(respond(body)) as (_, client):
+        assert await client.list_phone_numbers("1234") == [PhoneNumber("1", verified_name="\ufeffAcme")]
 
 
 @pytest.mark.parametrize("error", [None, False, "", {}, []], ids=repr)
@@ -294,12 +315,15 @@ def test_an_error_of_any_form_is_read(payload: Json, message: str) -> None:
         (0, 0),
         (-1, -1),
         ("190", 190),
+        ("0190", 190),
         (True, None),
         (False, None),
         (190.0, None),
         ("", None),
         ("abc", None),
-        ("-1", None),
+        ("-1", -1),
+        ("--1", None),
+        ("-", None),
         ("\u0661\u0669\u0660", None),
         ("\u00b2", None),
         ("9" * 10, None),

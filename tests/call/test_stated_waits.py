@@ -67,7 +67,7 @@ def test_the_other_texts_may_state_the_wait() -> None:
         (133015, None, 300.0),
         (133015, 1, 300.0),
         (133016, None, 259_200.0),
-        (136024, 2388091, 3600.0),
+        (136024, 2388091, None),
         (136024, 2388367, None),
         (136024, None, None),
         (133005, None, None),
@@ -77,6 +77,12 @@ def test_the_other_texts_may_state_the_wait() -> None:
 )
 def test_the_wait_that_a_code_means(code: int | None, subcode: int | None, seconds: float | None) -> None:
     assert read_block(code, subcode, {"message": f"(#{code})"}) == seconds
+
+
+def test_the_wait_of_a_number_that_is_not_eligible_is_the_one_of_its_text() -> None:
+    assert read_block(136024, 2388091, {"error_user_msg": "Wait 1 hour."}) == 3600.0
+    text = "The number is not eligible for a code, since it is not being migrated"
+    assert read_block(136024, 2388091, {"error_user_msg": text}) is None
 
 
 def test_other_codes_block_no_number_even_if_they_state_a_wait() -> None:

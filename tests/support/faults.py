@@ -403,6 +403,7 @@ GOOD = LINE + b"Content-Length: 20\r\n\r\n" + OK.encode()
 TERABYTE = LINE + b"Content-Length: 1099511627776\r\n\r\n"
 BLANKS = b" " * 2**16
 ZIPPED = gzip.compress(OK.encode())
+ADS_ARE_USED = 'X-Business-Use-Case-Usage: {"1234":[{"type":"ads_management","call_count":100}]}\r\n'
 BROKEN_USAGE = "X-App-Usage: {\r\nX-Business-Use-Case-Usage: [[\r\n"
 
 THROTTLED = Group(
@@ -435,6 +436,7 @@ REJECTED = Group(
     (
         same("190 as HTTP 401", says(190, 401), ends(AuthenticationError)),
         same("190 as HTTP 400", says(190, 400), ends(AuthenticationError)),
+        same("2500 as HTTP 400", says(2500, 400), ends(AuthenticationError)),
         Fault("190, and the provider has a new token", says(190, 401), RENEWED, RENEWED, renews=True),
         same("3 as HTTP 500", says(3, 500), ends(PermissionDeniedError)),
         same("10 as HTTP 403", says(10, 403), ends(PermissionDeniedError)),
@@ -448,6 +450,10 @@ REJECTED = Group(
         same("100 as HTTP 409: the number exists already", says(100, 409), ends(ConflictError)),
         same("2388012 as HTTP 400: the number exists already", says(2388012, 400), ends(ConflictError)),
         same("100 as HTTP 422", says(100, 422), ends(UnprocessableEntityError)),
+        same("100/2388001: the name is not ready", says(100, 400, error_subcode=2388001), ends(BadRequestError)),
+        same("131059: the cursor is invalid", says(131059, 400), ends(BadRequestError)),
+        same("136024 as HTTP 400", says(136024, 400), ends(BadRequestError)),
+        same("136024/2388091 as HTTP 400", says(136024, 400, error_subcode=2388091), ends(BadRequestError)),
         same("an unknown code as HTTP 400", says(987654, 400), ends(BadRequestError)),
         same("an unknown code as HTTP 500", says(987654, 500), ends(ServerError)),
         same("an error without a code, HTTP 400", says(None, 400), ends(BadRequestError)),
@@ -462,6 +468,7 @@ FAILED = Group(
     "The API fails",
     (
         unclear("1 as HTTP 500", says(1, 500), retried(ServerError)),
+        unclear("-1 as HTTP 500", says(-1, 500), retried(ServerError)),
         unclear("1 as HTTP 500: reduce the amount of data", says(1, 500, LESS), HALVED),
         unclear("2 as HTTP 503, transient", says(2, 503, is_transient=True), retried(ServerError)),
         unclear("2 in an HTTP 200", says(2, 200), retried(ServerError)),
@@ -469,6 +476,8 @@ FAILED = Group(
         unclear("131016 as HTTP 500", says(131016, 500), retried(ServerError)),
         unclear("131057 as HTTP 500", says(131057, 500), retried(ServerError)),
         unclear("133004 as HTTP 503", says(133004, 503), retried(ServerError)),
+        Fault("2494100 as HTTP 400", says(2494100, 400), retried(ServerError), ends(ServerError)),
+        unclear("2494100 as HTTP 503", says(2494100, 503), retried(ServerError)),
         unclear("100 as HTTP 400, transient", says(100, 400, is_transient=True), retried(BadRequestError)),
         unclear("an error without a code, HTTP 500", says(None, 500), retried(ServerError)),
         unclear(
@@ -521,6 +530,8 @@ INVALID = Group(
         same("JSON as `text/javascript`", gives(OK, headers=f"{TYPE}: text/javascript; charset=UTF-8\r\n"), SUCCEEDS),
         same("JSON as `image/png`", gives(OK, headers=f"{TYPE}: image/png\r\n"), SUCCEEDS),
         same("JSON in an unknown charset", gives(OK, headers=f"{TYPE}: text/json; charset=klingon\r\n"), SUCCEEDS),
+        same("JSON behind a byte order mark", gives(b"\xef\xbb\xbf" + OK.encode()), SUCCEEDS),
+        same("JSON with another product's usage of 100 %", gives(OK, headers=ADS_ARE_USED), SUCCEEDS),
         same("JSON with broken usage headers", gives(OK, headers=BROKEN_USAGE), SUCCEEDS),
     ),
 )

@@ -26,7 +26,7 @@ from wa_phone_async import (
     WaPhoneError,
 )
 from wa_phone_async.sandbox import EMPTY_WABA, Fault, Sandbox, VirtualTimeLoop
-from wa_phone_async.sandbox.codes import CODE_GUESSES, CODE_LIFE, CODE_LOCK, CODES_AN_HOUR
+from wa_phone_async.sandbox.codes import CODE_GUESSES, CODE_LIFE, CODE_LOCK, CODES_AN_HOUR, VERIFICATION_SHOWN
 from wa_phone_async.sandbox.onboarding import MAX_REGISTRATIONS, REGISTRATION_WINDOW, REREGISTER_WAIT
 from wa_phone_async.sandbox.pins import FAST_GUESS_WINDOW, FAST_GUESSES, PIN_GUESSES, PIN_LOCK
 
@@ -72,6 +72,7 @@ class Model:
     wrong_codes: int = 0
     codes_locked_until: float = 0.0
     is_verified: bool = False
+    shows_verified_until: float = 0.0
     is_registered: bool = False
     pin: str | None = None
     wrong_pins_at: list[float] = attrs.Factory(list[float])
@@ -86,7 +87,7 @@ class Model:
     def send_code(self, now: float) -> int | None:
         """Return the code of the API error, or `None` after a success. So do the methods below."""
         self.codes_at = [at for at in self.codes_at if at > now - 3600]
-        if len(self.codes_at) >= CODES_AN_HOUR:
+        if now < self.shows_verified_until or len(self.codes_at) >= CODES_AN_HOUR:
             return 136024
         self.codes_at.append(now)
         self.code_lapses_at = now + CODE_LIFE
@@ -101,6 +102,7 @@ class Model:
                 self.wrong_codes, self.codes_locked_until = 0, now + CODE_LOCK
             return 136025
         self.code, self.wrong_codes, self.is_verified = None, 0, True
+        self.shows_verified_until = now + VERIFICATION_SHOWN
         return None
 
     def register(self, pin: str, now: float) -> int | None:

@@ -2,8 +2,8 @@
 
 The facts are from Meta's guides to webhooks, read 2026-11-22. A webhook is `{"object": …, "entry": [{"id": …,
 "time": …, "changes": [{"field": …, "value": …}]}]}`. The `id` is the account's, and numbers are named by their digits.
-A webhook has up to 1000 entries. It may come twice, and in any order. So it shows that something has changed, but not
-what is true now.
+A webhook has up to 3 MB (Meta's page on WhatsApp webhooks, read 2026-11-28). It may come twice, and in any order. So it
+shows that something has changed, but not what is true now.
 
 Printed samples have `field` and `object` in wrong places, so members are searched on every level. `object` is ignored:
 a webhook of another product does no harm, since its ids are not ids of accounts.

@@ -4,7 +4,8 @@
 The HTTP status counts only where the row names no class, since Meta sends throttling as HTTP 400 and a missing
 permission as HTTP 500.
 
-The codes were read on 2026-11-22 in Meta's error-code page, its Graph guides and its v23.0 OpenAPI description.
+The codes were read on 2026-11-22 in Meta's error-code page, its Graph guides and its v23.0 OpenAPI description. Codes
+with another source say so.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ ERROR_CODES: Final[Mapping[_Key, ErrorCode]] = {
     102: ErrorCode("the session of the access token has ended", AuthenticationError),
     104: ErrorCode("the access token is missing, or its signature is wrong", AuthenticationError),
     190: ErrorCode("the access token is expired, revoked or malformed", AuthenticationError),
+    # Graph's own text is "An active access token must be used to query information about the current user".
+    2500: ErrorCode("the access token is missing, or is not valid for this request", AuthenticationError),
     # Permissions
     3: ErrorCode("the app lacks a capability or a permission", PermissionDeniedError),
     10: ErrorCode("the permission was not granted, or was removed", PermissionDeniedError),
@@ -89,6 +92,12 @@ ERROR_CODES: Final[Mapping[_Key, ErrorCode]] = {
     INVALID_PARAMETER: ErrorCode("a parameter is invalid"),
     (INVALID_PARAMETER, 33): ErrorCode("there is no such object, or this token may not see it", NotFoundError),
     (INVALID_PARAMETER, 2388012): ErrorCode("the account has this number already", ConflictError),
+    # Of `register`: "Cannot Create Certificate" (chatwoot's pull request 12556 of September 2025, read 2026-11-28).
+    (INVALID_PARAMETER, 2388001): ErrorCode(
+        "the display name is not ready: register later, since each try counts", retry="never", of_number=True
+    ),
+    # Meta documents it for message templates only (a changelog that quotes Meta's entries, read 2026-11-28).
+    131059: ErrorCode("the cursor is invalid: begin the list again", BadRequestError, retry="never"),
     2388012: ErrorCode("the account has this number already", ConflictError),
     33: ErrorCode("there is no such object", NotFoundError),
     803: ErrorCode("there is no object of this name", NotFoundError),
@@ -108,12 +117,14 @@ ERROR_CODES: Final[Mapping[_Key, ErrorCode]] = {
     131048: ErrorCode("the number is restricted for spam", RateLimitError, retry="never"),
     131056: ErrorCode("too many messages were sent to one person", RateLimitError),
     # Meta's own trouble
-    UNKNOWN_ERROR: ErrorCode("unknown error", ServerError, retry="reads if 5xx"),
+    **dict.fromkeys((UNKNOWN_ERROR, -1), ErrorCode("unknown error", ServerError, retry="reads if 5xx")),
     2: ErrorCode("the API is down for a moment", ServerError, retry="reads"),
     131000: ErrorCode("the API failed", ServerError, retry="reads"),
     131016: ErrorCode("a service of the API is down for a moment", ServerError, retry="reads"),
     131057: ErrorCode("the account is in maintenance", ServerError, retry="reads"),
     133004: ErrorCode("the server is down for a moment", ServerError, retry="reads"),
+    # It passes in a few minutes (Meta's error-code page, read 2026-11-28).
+    2494100: ErrorCode("the number is in maintenance: try again in a few minutes", ServerError, retry="reads"),
     131045: ErrorCode("the registration of the number has an error: register it first", ServerError),
     133000: ErrorCode("the number is deregistered in part: deregister it again, then register it", ServerError),
     # One number, its codes and its PIN
@@ -125,9 +136,18 @@ ERROR_CODES: Final[Mapping[_Key, ErrorCode]] = {
     133010: ErrorCode("the number is not registered: register it first", retry="never", of_number=True),
     133015: ErrorCode("the number was just deleted", retry="never", of_number=True, blocks_for=5 * _MINUTE),
     133016: ErrorCode("too many registrations", RateLimitError, retry="never", of_number=True, blocks_for=72 * _HOUR),
-    136024: ErrorCode("no code can be sent", retry="never", of_number=True, blocks_for=AS_STATED),
-    # A diary of July 2026 saw this subcode with a text that asks to wait one hour.
-    (136024, 2388091): ErrorCode("no code can be sent", retry="never", of_number=True, blocks_for=_HOUR),
+    # Also for a verified number, as HTTP 400 (Meta's "Business phone numbers", read 2026-11-28).
+    136024: ErrorCode(
+        "no code can be sent: the number may be verified already, so read its code_verification_status first",
+        retry="never",
+        of_number=True,
+        blocks_for=AS_STATED,
+    ),
+    # A diary of July 2026 saw a text that asks to wait one hour. A measurement of 2026-09-11 saw it for a new number,
+    # with the text "not eligible, since it is not being migrated" and no wait. So only a text says how long.
+    (136024, 2388091): ErrorCode(
+        "the number is not eligible for a code", retry="never", of_number=True, blocks_for=AS_STATED
+    ),
 }
 """What each code means, or each code with a subcode. `None` is an error without a code."""
 

@@ -173,7 +173,8 @@ def _halve_limit(request: GraphRequest, error: GraphAPIError) -> _Remedy:
     Half may still be too much, so each limit is a cause of its own.
     """
     limit = str(request.params.get("limit", DEFAULT_PAGE_SIZE))
-    if request.is_write or not error.needs_smaller_page or not limit.isdecimal() or int(limit) < 2:
+    is_list = "/" in request.path  # a single node has no pages
+    if request.is_write or not is_list or not error.needs_smaller_page or not limit.isdecimal() or int(limit) < 2:
         return None
     return f"limit {limit}", attrs.evolve(request, params={**request.params, "limit": str(int(limit) // 2)})
 

@@ -122,7 +122,7 @@ def _read_json_if_any(body: bytes) -> Any:
 def _read_code(value: object) -> int | None:
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+    if isinstance(value, str) and re.fullmatch("-?[0-9]{1,9}", value):
         return int(value)
     return value if isinstance(value, int) else None
 

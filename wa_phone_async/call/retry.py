@@ -90,7 +90,7 @@ def is_retryable(error: WaPhoneError, *, is_write: bool, is_counted: bool = Fals
             code names a quota of calls: after any other error the try may have been counted.
     """
     if isinstance(error, GraphAPIError):
-        code = meaning_of(error.code)
+        code = meaning_of(error.code, error.error_subcode)
         if code.retry == "never":
             return False
         if isinstance(error, RateLimitError) and (code.quota or not is_counted):
@@ -103,7 +103,7 @@ def is_retryable(error: WaPhoneError, *, is_write: bool, is_counted: bool = Fals
 
 def _passes(error: GraphAPIError) -> bool:
     """Whether the trouble passes by itself, if the code does not forbid a retry."""
-    retry = meaning_of(error.code).retry
+    retry = meaning_of(error.code, error.error_subcode).retry
     if error.needs_smaller_page:
         return False
     if error.is_transient or retry == "reads":
@@ -126,7 +126,7 @@ def unknown_outcome(error: WaPhoneError) -> str | None:
     if isinstance(error, DecodeError):
         return f"an invalid response (HTTP {error.http_status})"
     if isinstance(error, GraphAPIError) and not isinstance(error, RateLimitError | AuthenticationError):
-        code = meaning_of(error.code)
+        code = meaning_of(error.code, error.error_subcode)
         is_transient = error.is_transient and not code.of_number
         # A status of 4xx means that the API rejected the request, even where the code alone says too little.
         is_unclear = code.retry in {"reads", "reads if 5xx"} and not 300 <= (error.http_status or 0) < 500

@@ -51,13 +51,13 @@ OTHER_NAMES: Final = {"platform_type": "host_platform"}
 
 
 def read_json(body: bytes, *, http_status: int | None = None) -> Any:
-    """Parse the body of a response.
+    """Parse the body of a response. A byte order mark before the JSON is skipped.
 
     Raises:
         DecodeError: The body is not JSON in UTF-8, or is nested too deeply for Python.
     """
     try:
-        return _JSON.decode(body.decode())
+        return _JSON.decode(body.decode("utf-8-sig"))
     except RecursionError:
         why, garbled = "nested too deeply", False
     except ValueError:

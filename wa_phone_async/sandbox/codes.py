@@ -91,9 +91,21 @@ class Codes:
         return status == "VERIFIED" or (status == "EXPIRED" and not self._state(row).has_lapsed_unverified)
 
     def send(self, row: Row, members: Mapping[str, Any], now: float) -> None:
-        """Send a code. It replaces the last one."""
+        """Send a code. It replaces the last one.
+
+        Raises:
+            RejectedError: A member is missing or invalid, too many codes were requested, or the number is verified
+                (Meta's "Business phone numbers", read 2026-11-28; the text is the sandbox's own).
+        """
         method = read_member(members, "code_method", "SMS|VOICE")
         language = read_member(members, "language", self._mode.code_languages)
+        if row.get("code_verification_status") == "VERIFIED":
+            raise rejected(
+                "Code couldn't be sent",
+                code=136024,
+                user_title="Code couldn't be sent",
+                user_msg="The phone number is verified already.",
+            )
         state = self._state(row)
         while state.requested_at and state.requested_at[0] <= now - HOUR:
             state.requested_at.popleft()
