@@ -520,7 +520,8 @@ class PhoneNumberClient:
             phone_number: 7 to 15 digits without `+`, with or without the country code.
             verified_name: The display name of the business, 2 to 75 characters. Only a migration may leave it out.
             cc: The country's dial code, 1 to 3 digits. Some of Meta's guides require it, so give it.
-            migrate_phone_number: Whether the number moves here from another account.
+            migrate_phone_number: Whether the number moves here from another account. A changelog says that the new
+                account model has no such moves since 18 Aug 2026; Meta's guide still has them (both read 2026-11-28).
             preverified_id: Meta's id of a number that was verified beforehand.
             total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
 
@@ -570,7 +571,8 @@ class PhoneNumberClient:
             OutcomeUnknownError: The response was lost, or does not say whether the write happened. No field shows
                 it: wait for the code before you request another, since Meta counts requests.
             WaPhoneError: The API rejected the request, or it could not be sent. After code 136024, `retry_after` is the
-                wait, if Meta names one.
+                wait, if Meta names one. A verified number has this code too, so read `code_verification_status` first
+                (Meta's "Business phone numbers", read 2026-11-28).
         """
         self._check_open()
         write = writes.request_code(phone_number_id, code_method=code_method, language=language)
@@ -639,8 +641,9 @@ class PhoneNumberClient:
             OutcomeUnknownError: The response was lost, or does not say whether the write happened. If it
                 did, `host_platform` (or `platform_type`) is `CLOUD_API` and `is_pin_enabled` is true.
             WaPhoneError: The API rejected the registration, or it could not be sent. Code 133005 means a wrong PIN,
-                133006 a number that is not verified. After 133008, 133009, 133015 and 133016, `retry_after` is the
-                wait, if Meta names one.
+                133006 a number that is not verified. Code 100 with subcode 2388001 means that the display name is not
+                ready: register later, since each try is one of the ten (chatwoot's pull request 12556, read
+                2026-11-28). After 133008, 133009, 133015 and 133016, `retry_after` is the wait, if Meta names one.
         """
         pin = conceal(pin)
         self._check_open()
@@ -730,7 +733,7 @@ class PhoneNumberClient:
             verified_name: The display name of the business, 2 to 75 characters. Only a migration may leave it out. A
                 number that exists keeps its name.
             cc: The country's dial code, 1 to 3 digits. Some of Meta's guides require it, so give it.
-            migrate_phone_number: Whether the number moves here from another account.
+            migrate_phone_number: Whether the number moves here from another account; see `create_phone_number`.
             preverified_id: Meta's id of a number that was verified beforehand.
             fields: The fields of the number that is returned, as for `list_phone_numbers`.
             follow: When the list goes on, as for `list_phone_numbers`.
