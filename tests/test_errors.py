@@ -135,6 +135,30 @@ def test_every_error_class_is_in_the_tree_and_has_a_sample() -> None:
     assert classes == {WaPhoneError, *BASES} == {type(error) for error in samples()}
 
 
+@pytest.mark.parametrize(
+    ("data", "title", "sentence", "text"),
+    [
+        ({"details": "The PIN is missing."}, None, None, "No: The PIN is missing (HTTP 400)"),
+        ({"details": "The PIN is missing\n"}, "Falta", None, "Falta: No: The PIN is missing (HTTP 400)"),
+        ({"details": "The PIN is missing"}, None, "Falta o PIN.", "Falta o PIN: No (HTTP 400)"),
+        ({"details": 600}, None, None, "No: 600 (HTTP 400)"),
+        ({"details": "No"}, None, None, "No (HTTP 400)"),
+        ({"details": ""}, None, None, "No (HTTP 400)"),
+        ({"details": True}, None, None, "No (HTTP 400)"),
+        ({"details": ["The PIN"]}, None, None, "No (HTTP 400)"),
+        ({"messaging_product": "whatsapp"}, None, None, "No (HTTP 400)"),
+        ("The PIN is missing", None, None, "No: The PIN is missing (HTTP 400)"),
+        ("", None, None, "No (HTTP 400)"),
+        (None, None, None, "No (HTTP 400)"),
+    ],
+)
+def test_without_a_sentence_for_people_the_text_has_the_details(
+    data: dict[str, object] | str | None, title: str | None, sentence: str | None, text: str
+) -> None:
+    error = GraphAPIError("No", http_status=400, error_data=data, error_user_title=title, error_user_msg=sentence)
+    assert str(error) == text
+
+
 @pytest.mark.parametrize(("kind", "bases"), BASES.items(), ids=[kind.__name__ for kind in BASES])
 def test_the_tree_is_the_documented_one(kind: type[WaPhoneError], bases: tuple[type[Exception], ...]) -> None:
     assert kind.__bases__ == bases

@@ -99,7 +99,8 @@ async def observe(fault: Fault, method: Method, often: Often, *, is_done: bool) 
             port = int(server.url.rpartition(":")[2])
             lookup = Lookup(astray, faults=faults, port=port)
             connector = aiohttp.TCPConnector(resolver=lookup, use_dns_cache=False)
-            borrowed = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+            proxy = f"http://proxy.invalid:{port}" if fault.has_proxy else None
+            borrowed = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, proxy=proxy))
             settings["base_url"] = f"{fault.scheme}://graph.invalid:{port}"
         provider = _new_token_when_rejected if fault.renews else TOKEN
         client = PhoneNumberClient(provider, session=borrowed, **settings)

@@ -121,6 +121,8 @@ class TransportError(WaPhoneError):
 
     sent: bool
     """Whether the request may have reached the server. `False`: it certainly did not."""
+    is_permanent: bool = False
+    """Whether a retry cannot help: the server's certificate is not trusted, or the proxy rejects the connection."""
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)
@@ -268,7 +270,8 @@ class WebhookSignatureError(WaPhoneError):
 class GraphAPIError(WaPhoneError):
     """The API rejected the request. The attributes are all that it sent about the reason.
 
-    The text begins with Meta's sentence for people, or else with Meta's title for people, if there is one.
+    The text begins with Meta's sentence for people, or else with Meta's title for people, if there is one. Without a
+    sentence for people, it also has the details of `error_data`: WhatsApp gives the reason there.
     Only `message` and `http_status` are always there: real errors lack `type`, `fbtrace_id`, even `code`
     (Meta's Graph error guide and published captures, read 2026-11-22).
     """
@@ -337,9 +340,20 @@ class GraphAPIError(WaPhoneError):
             facts.append(f"retry after {_whole(self.retry_after)} s")
         if self.fbtrace_id is not None:
             facts.append(f"trace {self.fbtrace_id}")
-        for_people = (self.error_user_msg or self.error_user_title or "").rstrip(".")
-        words = self.message if for_people in self.message else f"{for_people}: {self.message}"
+        for_people = self.error_user_msg or self.error_user_title or ""
+        words = self.message
+        if for_people.rstrip(".") not in words:
+            words = f"{for_people.rstrip('.')}: {words}"
+        details = "" if self.error_user_msg else self._details().rstrip(". \n")
+        if details not in words:
+            words = f"{words.rstrip('. ')}: {details}"
         return f"{words} ({', '.join(facts)})"
+
+    def _details(self) -> str:
+        """Return the details of `error_data`, as far as they are a text or a number."""
+        data = self.error_data
+        details: object = data if data is None or isinstance(data, str) else data.get("details")
+        return str(details) if isinstance(details, str | int) and not isinstance(details, bool) else ""
 
     def __repr__(self) -> str:
         names = "http_status", "code", "error_subcode"

@@ -25,7 +25,7 @@ from yarl import URL
 
 from .call.error_codes import throttled_scope
 from .call.request import Dialect, GraphRequest, amend
-from .call.response import check_success, not_json_error, read_response
+from .call.response import check_success, explain_not_json, read_response
 from .call.retry import RetryPolicy, is_retryable, retrying, unknown_outcome
 from .call.tokens import TokenProvider, TokenSource, appsecret_proof, token_digest
 from .call.transport import HttpResponse, Transport, check_borrowed, out_of_time, read_timeout, read_trace_configs
@@ -49,7 +49,6 @@ from .decoding.converter import read_model
 from .errors import (
     CLOSED,
     AuthenticationError,
-    DecodeError,
     GraphAPIError,
     RateLimitError,
     WaPhoneError,
@@ -685,15 +684,15 @@ class GraphSession:
         except WaPhoneError as error:
             # Its frames hold the response as it came, and the response may echo the token.
             result = error.with_traceback(None)
-        if isinstance(result, DecodeError) and result.garbled:
-            result = not_json_error(
-                response.body,
-                http_status=response.http_status,
-                content_type=response.headers.get("Content-Type", ""),
-                request=f"{call.request.method} {self._path(call.request)}",
-                host=self._host,
-                secrets=self._secrets(call, token),
-            )
+        explain_not_json(
+            result,
+            response.body,
+            http_status=response.http_status,
+            headers=response.headers,
+            request=f"{call.request.method} {self._path(call.request)}",
+            host=self._host,
+            secrets=self._secrets(call, token),
+        )
         is_write, is_counted = call.request.is_write, call.request.is_counted
         if isinstance(result, RateLimitError) and is_retryable(result, is_write=is_write, is_counted=is_counted):
             return result, Report("throttled", usage, throttled_scope(result))

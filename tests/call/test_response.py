@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from misbehaving import respond
 
 from wa_phone_async import errors
-from wa_phone_async.call.response import not_json_error, read_api_error, read_response
+from wa_phone_async.call.response import explain_not_json, read_api_error, read_response
 from wa_phone_async.decoding.converter import Json
 from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError, ServerError, WaPhoneError
 from wa_phone_async.models import CreatedPhoneNumber, PhoneNumber
@@ -136,6 +136,59 @@ def test_a_good_status_without_json_is_an_error(body: bytes, *, garbled: bool) -
     assert (caught.value.http_status, caught.value.garbled) == (200, garbled)
 
 
+def explained(error: WaPhoneError, body: bytes, http_status: int, headers: dict[str, str]) -> str:
+    explain_not_json(
+        error,
+        body,
+        http_status=http_status,
+        headers=headers,
+        request="GET /v23.0/1234/phone_numbers",
+        host="127.0.0.1:8080",
+        secrets=(TOKEN,),
+    )
+    return str(error)
+
+
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+PAGE_HINT = "it is a page of HTML from a proxy or another server, so check base_url"
+
+
+@pytest.mark.parametrize(
+    ("http_status", "body", "headers", "text"),
+    [
+        (403, b"<html>", HTML, f"not JSON (text/html, 6 bytes): {PAGE_HINT} (HTTP 403)"),
+        (404, b"Not here", HTML, f"not JSON (text/html, 8 bytes): {PAGE_HINT} (HTTP 404)"),
+        (401, b"\xef\xbb\xbf \n<!DOCTYPE html><p>", {}, f"not JSON (23 bytes): {PAGE_HINT} (HTTP 401)"),
+        (400, b"<HTML lang='en'>", {}, f"not JSON (16 bytes): {PAGE_HINT} (HTTP 400)"),
+        (502, b"<html>", HTML, f"not JSON (text/html, 6 bytes): {PAGE_HINT} (HTTP 502)"),
+        (404, b"Not here", {"Content-Type": "text/plain"}, "not JSON (text/plain, 8 bytes) (HTTP 404)"),
+        (404, b"<Error/>", {"Content-Type": "application/xml"}, "not JSON (application/xml, 8 bytes) (HTTP 404)"),
+        (403, b"", HTML, "empty (text/html, 0 bytes) (HTTP 403)"),
+        (407, b"<html>", HTML, "not JSON (text/html, 6 bytes): the proxy wants a user name and a password (HTTP 407)"),
+        (407, b"", {}, "empty (0 bytes): the proxy wants a user name and a password (HTTP 407)"),
+        (500, b"\x1f\x9d", {"Content-Encoding": "Compress"}, "not JSON (encoded as compress, 2 bytes) (HTTP 500)"),
+        (500, b"no", {"Content-Encoding": f"x {TOKEN}"}, "not JSON (2 bytes) (HTTP 500)"),
+    ],
+)
+def test_an_api_error_without_json_says_what_came_instead_of_it(
+    http_status: int, body: bytes, headers: dict[str, str], text: str
+) -> None:
+    error = api_error(body, http_status)
+    kind = type(error)
+    assert explained(error, body, http_status, headers) == (
+        f"GET /v23.0/1234/phone_numbers: the response from 127.0.0.1:8080 is {text}"
+    )
+    assert (type(error), error.code) == (kind, None)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_an_error_with_json_stays_as_it_is() -> None:
+    body = b'{"error": {"message": "No", "code": 100}}'
+    assert explained(api_error(body, 400), body, 400, HTML) == "No (HTTP 400, code 100)"
+    deep = DecodeError("nested too deeply", http_status=200)
+    assert explained(deep, DEEP, 200, HTML) == "nested too deeply"
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "text", "garbled"),
     [
@@ -151,14 +204,8 @@ def test_a_good_status_without_json_is_an_error(body: bytes, *, garbled: bool) -
 def test_the_error_of_what_is_not_json_says_where_it_came_from(
     body: bytes, content_type: str, text: str, *, garbled: bool
 ) -> None:
-    error = not_json_error(
-        body,
-        http_status=200,
-        content_type=content_type,
-        request="GET /v23.0/1234/phone_numbers",
-        host="127.0.0.1:8080",
-        secrets=(TOKEN,),
-    )
+    error = DecodeError("not JSON", http_status=200, garbled=True)
+    explained(error, body, 200, {"Content-Type": content_type})
     assert str(error) == f"GET /v23.0/1234/phone_numbers: the response from 127.0.0.1:8080 is {text}"
     assert (error.http_status, error.garbled) == (200, garbled)
 

@@ -5,17 +5,21 @@ import contextlib
 import gzip
 import json
 import re
+import ssl
+import zlib
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
-from clients import TOKEN, against
+from clients import QUICK, TOKEN, against
+from faults import CERTIFICATE, port_with_a_bad_certificate
 from misbehaving import Play, RawServer, hang, hang_up, raw, reset, respond
 
 from wa_phone_async import (
     DecodeError,
     Filter,
+    GraphAPIError,
     InvalidArgumentError,
     PhoneNumberClient,
     RequestTimeoutError,
@@ -109,10 +113,25 @@ DEEP = "[" * 50_000
         pytest.param(CUT, TransportError, "the response was cut off", id="cut"),
         pytest.param(raw(b"\0garbage\r\n\r\n"), TransportError, "not valid HTTP", id="garbage"),
         pytest.param(raw(b"HTTP/2 200\r\n\r\n"), TransportError, "not valid HTTP", id="another protocol"),
-        pytest.param(respond(headers="X: a\r\n" * 9000), TransportError, "not valid HTTP", id="too many headers"),
-        pytest.param(respond(headers=f"X: {DEEP}\r\n"), TransportError, "not valid HTTP", id="too long a header"),
+        pytest.param(respond(headers="X: a\r\n" * 9000), TransportError, "too many headers", id="too many headers"),
+        pytest.param(respond(headers=f"X: {DEEP}\r\n"), TransportError, "a header longer than 8190 bytes", id="long"),
         pytest.param(
-            respond(EMPTY_LIST, headers="Content-Encoding: gzip\r\n"), TransportError, "damaged", id="no gzip at all"
+            respond(EMPTY_LIST, headers="Content-Encoding: gzip\r\n"),
+            TransportError,
+            "the response is encoded as gzip, and is damaged, or the library that decodes it is missing",
+            id="no gzip at all",
+        ),
+        pytest.param(
+            respond(zlib.compress(EMPTY_LIST.encode())[:8], headers="Content-Encoding: deflate\r\n"),
+            TransportError,
+            "encoded as deflate, and is damaged",
+            id="deflate that is cut",
+        ),
+        pytest.param(
+            respond(b"\x1f\x9d\x90", headers="Content-Encoding: compress\r\n"),
+            DecodeError,
+            "not JSON (HTTP 200, encoded as compress, 3 bytes)",
+            id="an encoding of the past",
         ),
         pytest.param(respond(""), DecodeError, "is empty", id="empty"),
         pytest.param(respond(status="204 No Content"), DecodeError, "is empty", id="no content"),
@@ -172,6 +191,77 @@ async def test_nobody_there() -> None:
         with pytest.raises(TransportError, match=r"cannot connect to 127\.0\.0\.1:") as caught:
             await client.list_phone_numbers("1234")
     assert not caught.value.sent
+
+
+async def test_a_proxy_that_nobody_runs_is_named() -> None:
+    async with RawServer([hang]) as server:
+        url = server.url
+    async with (
+        aiohttp.ClientSession(proxy=url) as http,
+        PhoneNumberClient(TOKEN, base_url="https://graph.invalid", session=http, retry=ONCE) as client,
+    ):
+        with pytest.raises(TransportError, match=r"cannot connect to the proxy 127\.0\.0\.1:") as caught:
+            await client.list_phone_numbers("1234")
+    assert (caught.value.sent, caught.value.is_permanent) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "why", "is_permanent"),
+    [
+        ("302 Found", "check the address of the proxy", True),
+        ("400 Bad Request", "check the address of the proxy", True),
+        ("403 Forbidden", "it does not allow this host", True),
+        ("407 Proxy Authentication Required", "it wants a user name and a password, in its address", True),
+        ("408 Request Timeout", "check the address of the proxy", False),
+        ("429 Too Many Requests", "check the address of the proxy", False),
+        ("502 Bad Gateway", "it cannot reach this host", False),
+        ("503 Service Unavailable", "it cannot reach this host now", False),
+        ("504 Gateway Timeout", "this host did not respond to it in time", False),
+    ],
+)
+async def test_a_proxy_that_rejects_the_connection_says_why(status: str, why: str, *, is_permanent: bool) -> None:
+    async with (
+        RawServer([respond("<html>", status=status)]) as proxy,
+        aiohttp.ClientSession(proxy=proxy.url) as http,
+        PhoneNumberClient(TOKEN, base_url="https://graph.invalid", session=http, retry=QUICK) as client,
+    ):
+        for call in (client.list_phone_numbers("1234").first_page(), client.request_code("1234")):
+            with pytest.raises(TransportError) as caught:
+                await call
+            said = f"the proxy rejected the connection (HTTP {status[:3]}): {why}"
+            assert str(caught.value).partition(": ")[2] == said
+            assert (caught.value.sent, caught.value.is_permanent) == (False, is_permanent)
+            assert caught.value.attempts == (1 if is_permanent else 5)
+        assert {request.method for request in proxy.requests} == {"CONNECT"}
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "404 Not Found", "502 Bad Gateway"])
+async def test_a_page_of_html_with_an_error_status_says_who_may_have_sent_it(status: str) -> None:
+    page = respond("<html>secret words</html>", status=status, headers="Content-Type: text/html\r\n")
+    async with serving(page) as (server, client):
+        with pytest.raises(GraphAPIError) as caught:
+            await client.list_phone_numbers("1234")
+        host = server.url.removeprefix("http://")
+    assert str(caught.value) == (
+        f"GET /v23.0/1234/phone_numbers: the response from {host} is not JSON (text/html, 25 bytes): "
+        f"it is a page of HTML from a proxy or another server, so check base_url (HTTP {status[:3]})"
+    )
+
+
+@pytest.mark.parametrize(("is_known", "why"), [(False, "self.signed certificate"), (True, "IP address mismatch")])
+async def test_a_bad_certificate_says_what_is_bad_and_is_not_retried(*, is_known: bool, why: str) -> None:
+    client_context = ssl.create_default_context(cafile=str(CERTIFICATE) if is_known else None)
+    async with (
+        port_with_a_bad_certificate() as port,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=client_context)) as http,
+        PhoneNumberClient(TOKEN, base_url=f"https://127.0.0.1:{port}", session=http, retry=QUICK) as client,
+    ):
+        for call in (client.list_phone_numbers("1234").first_page(), client.request_code("1234")):
+            with pytest.raises(TransportError) as caught:
+                await call
+            said = rf"the certificate of 127\.0\.0\.1:{port} is not trusted \({why}.*\)"
+            assert re.fullmatch(said, str(caught.value).partition(": ")[2])
+            assert (caught.value.sent, caught.value.is_permanent, caught.value.attempts) == (False, True, 1)
 
 
 async def test_a_server_without_tls_is_a_failed_connection() -> None:

@@ -561,7 +561,9 @@ class TestCommand:
         status, _, err = run(*WHICH, "--debug", lines=f"{PIN}\n")
         assert status == 1
         *_, said, how = err.splitlines()
-        assert said.startswith("wa-phone: (#133008) A planned error (HTTP 400, code 133008, retry after 7200 s")
+        assert said.startswith(
+            "wa-phone: (#133008) A planned error: Try again in 2 hours (HTTP 400, code 133008, retry after 7200 s"
+        )
         assert re.fullmatch(r"Wait until .*, 2:00:00 from now: .*", how)
 
     def test_a_traceback_shows_no_input(self, run: Run, graph_sandbox: Sandbox) -> None:

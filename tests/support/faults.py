@@ -13,10 +13,11 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import attrs
-from misbehaving import Connection, Play, hang, hang_up, raw, reset, respond
+from misbehaving import Connection, Play, RawServer, hang, hang_up, raw, reset, respond
 
 from wa_phone_async import (
     AuthenticationError,
@@ -335,6 +336,35 @@ async def port_without_certificate() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
+CERTIFICATE = Path(__file__).with_name("certificate.pem")
+
+
+@asynccontextmanager
+async def port_with_a_bad_certificate() -> AsyncIterator[int]:
+    """A TLS server with a certificate that nobody trusts."""
+
+    def ignore(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        raise AssertionError("the handshake failed")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    async with await asyncio.start_server(ignore, "127.0.0.1", 0, ssl=context) as server:
+        others = asyncio.all_tasks()
+        yield server.sockets[0].getsockname()[1]
+        await asyncio.gather(*(asyncio.all_tasks() - others), return_exceptions=True)  # the handshakes that failed
+
+
+def proxy_that_says(status: str) -> Callable[[], AbstractAsyncContextManager[int]]:
+    """A proxy that rejects each CONNECT."""
+
+    @asynccontextmanager
+    async def port() -> AsyncIterator[int]:
+        async with RawServer([respond("<html>", status=status, headers="Content-Type: text/html\r\n")]) as proxy:
+            yield int(proxy.url.rpartition(":")[2])
+
+    return port
+
+
 # --- the table
 
 
@@ -350,6 +380,8 @@ class Fault:
     way: Way | None = None
     """What is wrong on the way to the server; `None` if the server itself has the fault."""
     scheme: Literal["http", "https"] = "http"
+    has_proxy: bool = False
+    """Whether the way leads through a proxy, which has the fault."""
     renews: bool = False
     """Whether the token comes from a provider, which has another one."""
 
@@ -368,6 +400,12 @@ class Group:
 def on_the_way(name: str, way: Way, course: Course, *, scheme: Literal["http", "https"] = "http") -> Fault:
     """A fault on the way to the server. Nothing was sent, so a create is retried like any other call."""
     return Fault(name, None, unreached(course), unreached(course), way, scheme)
+
+
+def proxied(status: str, course: Course) -> Fault:
+    """A proxy that rejects the connection."""
+    fault = on_the_way(f"a proxy rejects CONNECT: HTTP {status[:3]}", leads_to(proxy_that_says(status)), course)
+    return attrs.evolve(fault, scheme="https", has_proxy=True)
 
 
 def same(name: str, act: Act, course: Course) -> Fault:
@@ -443,6 +481,10 @@ REJECTED = Group(
         same("200 as HTTP 403", says(200, 403), ends(PermissionDeniedError)),
         same("368, a block by policy", says(368, 403), ends(PermissionDeniedError)),
         same("HTTP 403 without a body", gives("", status="403 Forbidden"), ends(PermissionDeniedError)),
+        same("HTTP 401 with a proxy's page", page("401 Unauthorized"), ends(AuthenticationError)),
+        same("HTTP 403 with a proxy's page", page("403 Forbidden"), ends(PermissionDeniedError)),
+        same("HTTP 404 with a proxy's page", page("404 Not Found"), ends(NotFoundError)),
+        same("HTTP 407 with a proxy's page", page("407 Proxy Authentication Required"), ends(BadRequestError)),
         same("100 as HTTP 400", says(100, 400), ends(BadRequestError)),
         same("100 in an HTTP 200", says(100, 200), ends(BadRequestError)),
         same("100/33 as HTTP 400", says(100, 400, error_subcode=33), ends(NotFoundError)),
@@ -582,6 +624,15 @@ NOT_REACHED = Group(
         on_the_way("the connection is never accepted", leads_to(full_port), TIMED_OUT),
         on_the_way("the server does not speak TLS", leads_to(plain_port), never(RETRIED), scheme="https"),
         on_the_way("the TLS handshake fails", leads_to(port_without_certificate), never(RETRIED), scheme="https"),
+        on_the_way(
+            "the certificate is not trusted",
+            leads_to(port_with_a_bad_certificate),
+            ends(TransportError),
+            scheme="https",
+        ),
+        proxied("403 Forbidden", ends(TransportError)),
+        proxied("407 Proxy Authentication Required", ends(TransportError)),
+        proxied("502 Bad Gateway", never(RETRIED)),
         on_the_way("the TLS handshake stalls", leads_to(mute_port), never(TIMED_OUT), scheme="https"),
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from wa_phone_async.decoding.converter import Json, read_json
-from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError
+from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError, WaPhoneError
 from wa_phone_async.redaction import redact
 from wa_phone_async.usage import Usage, server_wait
 
@@ -78,28 +78,61 @@ def read_api_error(payload: Json, *, http_status: int, secrets: tuple[str, ...])
     return error
 
 
-def not_json_error(
-    body: bytes, *, http_status: int, content_type: str, request: str, host: str, secrets: tuple[str, ...]
-) -> DecodeError:
-    """Make the error for a successful response that is not JSON. It says where the body came from, not what it is.
+def explain_not_json(
+    error: WaPhoneError,
+    body: bytes,
+    *,
+    http_status: int,
+    headers: Mapping[str, str],
+    request: str,
+    host: str,
+    secrets: tuple[str, ...],
+) -> None:
+    """Say in an error what its response is, if that is not JSON. It says where the body came from, not what is in it.
+
+    Meta sends JSON with each status. So a proxy or another server sent something else, most often a page of HTML. After
+    a 2xx status, a retry would get the same page.
 
     Args:
+        error: The error, as `read_response` raised it. It gets another text.
         body: The body, decompressed.
         http_status: The HTTP status.
-        content_type: The header of this name. HTML comes from another server, so a retry would get it again.
+        headers: The headers of the response.
         request: The method and the path, without the query.
         host: The host that responded, with its port if it has one.
-        secrets: Texts to hide, since the header may echo them.
+        secrets: Texts to hide, since the headers may echo them.
     """
-    media_type = content_type.partition(";")[0].strip()
-    is_media_type = re.fullmatch(r"[\w.+-]+/[\w.+-]+", media_type)
-    is_page = bool(body) and media_type.lower() == "text/html"
-    facts = [f"HTTP {http_status}", redact(media_type, secrets) if is_media_type else "", f"{len(body)} bytes"]
-    text = (
-        f"{request}: the response from {host} is {'not JSON' if body else 'empty'} ({', '.join(filter(None, facts))})"
-        f"{': check base_url' if is_page else ''}"
-    )
-    return DecodeError(text, http_status=http_status, garbled=not is_page)
+    if isinstance(error, GraphAPIError):
+        if _read_json_if_any(body) is not None:
+            return
+    elif not (isinstance(error, DecodeError) and error.garbled):
+        return
+    media_type = headers.get("Content-Type", "").partition(";")[0].strip()
+    encoding = headers.get("Content-Encoding", "").strip().lower()
+    is_page = bool(body) and (media_type.lower() in _PAGES or _PAGE.match(body) is not None)
+    facts = [
+        redact(media_type, secrets) if re.fullmatch(r"[\w.+-]+/[\w.+-]+", media_type) else "",
+        f"encoded as {redact(encoding, secrets)}" if re.fullmatch(r"[a-z0-9-]{1,20}", encoding) else "",
+        f"{len(body)} bytes",
+    ]
+    hint = ": check base_url" if is_page else ""
+    if isinstance(error, DecodeError):
+        facts.insert(0, f"HTTP {http_status}")  # an API error adds its status itself
+        error.garbled = not is_page
+    elif http_status == _PROXY_AUTHENTICATION:
+        hint = ": the proxy wants a user name and a password"
+    elif is_page:
+        hint = ": it is a page of HTML from a proxy or another server, so check base_url"
+    kind = "not JSON" if body else "empty"
+    text = f"{request}: the response from {host} is {kind} ({', '.join(filter(None, facts))}){hint}"
+    error.args = (text,)
+    if isinstance(error, GraphAPIError):
+        error.message = text
+
+
+_PAGES: Final = ("text/html", "application/xhtml+xml")
+_PAGE: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html)\b", re.IGNORECASE)
+_PROXY_AUTHENTICATION: Final = 407
 
 
 def check_success(payload: Json, *, http_status: int) -> None:

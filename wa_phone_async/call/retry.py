@@ -97,7 +97,7 @@ def is_retryable(error: WaPhoneError, *, is_write: bool, is_counted: bool = Fals
             return True
         return not is_write and _passes(error)
     if isinstance(error, TransportError):
-        return not (is_write and error.sent)
+        return not error.is_permanent and not (is_write and error.sent)
     return not is_write and isinstance(error, DecodeError) and error.garbled
 
 

@@ -184,7 +184,8 @@ class Transport:
             failure: TransportError = RequestTimeoutError(f"no response to {request} in time{_seconds(timeouts)}")
         except (aiohttp.ClientError, OSError) as error:
             failure = TransportError(f"no response to {request}: {_describe(error)}")
-            failure.sent = not isinstance(error, aiohttp.ClientConnectorError)
+            failure.sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError)
+            failure.is_permanent = _is_permanent(error)
         except asyncio.CancelledError:
             if body is not None and body.was_sent:
                 _log.warning("%s was cancelled after it was sent: it may have happened", request)
@@ -238,17 +239,58 @@ def _describe(error: Exception) -> str:
     """What happened, in our own words: the text of an aiohttp error can hold the URL with its query."""
     match error:
         case aiohttp.ClientConnectorError():
-            return f"cannot connect to {error.host}:{error.port} ({error.strerror or type(error.os_error).__name__})"
+            return _describe_connection(error)
         case aiohttp.ServerDisconnectedError():
             return "the server closed the connection"
-        case aiohttp.ClientPayloadError():
-            return "the response was cut off, or its encoding is damaged"
-        case aiohttp.ClientResponseError():
-            return "the response is not valid HTTP, or its encoding is damaged"
+        case aiohttp.ClientHttpProxyError():
+            why = _OF_PROXY.get(error.status, "check the address of the proxy")
+            return f"the proxy rejected the connection (HTTP {error.status}): {why}"
+        case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
+            return _describe_response(error)
         case OSError(errno=int(number)):
             return os.strerror(number)
         case _:
             return type(error).__name__
+
+
+def _describe_connection(error: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection, and so nothing was sent."""
+    where = f"{error.host}:{error.port}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why = getattr(error.certificate_error, "verify_message", "") or type(error.certificate_error).__name__
+        return f"the certificate of {where} is not trusted ({why})"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        where = f"the proxy {where}"
+    return f"cannot connect to {where} ({error.strerror or type(error.os_error).__name__})"
+
+
+_OF_PROXY: Final = {
+    403: "it does not allow this host",
+    407: "it wants a user name and a password, in its address",
+    502: "it cannot reach this host",
+    503: "it cannot reach this host now",
+    504: "this host did not respond to it in time",
+}
+
+
+def _describe_response(error: aiohttp.ClientError) -> str:
+    """What is wrong with a response. aiohttp says it in its text alone, which can hold parts of the response."""
+    text = str(error)
+    if limit := re.search(r"Got more than (\d+) bytes", text):
+        return f"the response has a header longer than {limit[1]} bytes"
+    if encoding := re.search(r"(?:content-encoding: (?:\w+ \()?|message=')(gzip|deflate|br|zstd)\b", text):
+        return f"the response is encoded as {encoding[1]}, and is damaged, or the library that decodes it is missing"
+    if "Too many headers" in text:
+        return "the response has too many headers"
+    is_cut = isinstance(error, aiohttp.ClientPayloadError)
+    return "the response was cut off" if is_cut else "the response is not valid HTTP"
+
+
+def _is_permanent(error: Exception) -> bool:
+    """Whether another attempt fails in the same way."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return 300 <= error.status < 500 and error.status not in {408, 429}
+    return isinstance(error, aiohttp.ClientConnectorCertificateError)
 
 
 def _seconds(timeout: aiohttp.ClientTimeout) -> str:
