@@ -71,6 +71,9 @@ def graph_error(code: int | None, *, status: int, **facts: Any) -> Any:
         *(graph_error(code, status=500) for code in (1, 2, 131000, 131016, 131057, 133004)),
         *(graph_error(code, status=200) for code in (1, 2, 131000, 131016, 131057, 133004)),
         graph_error(131000, status=500, is_transient=False),
+        *(graph_error(code, status=503, is_transient=True) for code in (0, 102, 190)),
+        *(graph_error(code, status=500) for code in (190, 987654)),
+        graph_error(190, status=401, is_transient=True),
         graph_error(100, status=400, is_transient=True),
         graph_error(None, status=400, is_transient=True),
         graph_error(100, status=200, is_transient=True),
@@ -112,6 +115,32 @@ async def test_total_timeout_after_sending_is_an_unknown_outcome_too() -> None:
         with pytest.raises(OutcomeUnknownError, match="no response in time"):
             await client.create_phone_number("1234", **NUMBER, total_timeout=0.25)
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("code", [0, 102, 190])
+async def test_trouble_that_looks_like_a_rejected_token_asks_for_no_second_create(code: int) -> None:
+    tokens = list[str | None]()
+
+    def provide(_: str, rejected: str | None) -> str:
+        tokens.append(rejected)
+        return f"{TOKEN}-{len(tokens)}"
+
+    async with serving(access_token=provide) as (sandbox, client):
+        sandbox.plan(Fault.error(code, status=503, is_transient=True, takes_effect=True))
+        with pytest.raises(OutcomeUnknownError):
+            await client.create_phone_number(EMPTY_WABA, **NUMBER)
+        assert (len(sandbox.requests), len(sandbox.created), tokens) == (1, 1, [None])
+        # and calls with the same token go on
+        assert len(await client.list_phone_numbers(EMPTY_WABA)) == 1
+
+
+async def test_trouble_that_looks_like_a_rejected_token_stops_no_call_that_waits_with_it() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.error(190, status=500))
+        with pytest.raises(AuthenticationError):
+            await client.list_phone_numbers(EMPTY_WABA)
+        assert (await client.create_phone_number(EMPTY_WABA, **NUMBER)).id
+        assert len(sandbox.requests) == 2
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from yarl import URL
 from .call.error_codes import throttled_scope
 from .call.request import Dialect, GraphRequest, amend
 from .call.response import check_success, explain_not_json, read_response
-from .call.retry import RetryPolicy, is_retryable, retrying, unknown_outcome
+from .call.retry import RetryPolicy, is_certain_rejection, is_retryable, retrying, unknown_outcome
 from .call.tokens import TokenProvider, TokenSource, appsecret_proof, token_digest
 from .call.transport import HttpResponse, Transport, check_borrowed, out_of_time, read_timeout, read_trace_configs
 from .call.writes import Write
@@ -92,6 +92,7 @@ class _Call(Generic[T]):
     attempts: int = 0
     token: Secret | None = None
     rejected: Secret | None = None
+    rejection: AuthenticationError | None = None
     was_throttled: bool = False
     seconds_waited: float = 0.0
     http_status: int | None = None
@@ -523,10 +524,12 @@ class GraphSession:
 
     def _reject_token(self, call: _Call[Any], error: AuthenticationError) -> None:
         """Note that the API rejected a call's token, and end the waits of other calls that have the same token."""
-        call.rejected = call.token
+        is_noted = self._rejection(call) is not None
+        call.rejected, call.rejection = call.token, error
         error.is_shared = self._tokens.is_shared(call.token, call.request.token_id)
-        if call.token is None or self._rejection(call) is not None:
-            return  # another call was first to note it
+        # Trouble of Meta's may look like a rejected token: that is no reason to stop calls that have the same one.
+        if call.token is None or is_noted or not is_certain_rejection(error):
+            return
         self._tokens.reject(call.token, error, call.request.token_id)
         for token, waiting in self._waiting:
             if token == call.token and not waiting.expired():
@@ -534,6 +537,8 @@ class GraphSession:
 
     def _rejection(self, call: _Call[Any]) -> AuthenticationError | None:
         """The error of a call's token, if the API rejected it since the call started."""
+        if call.rejection is not None and call.token == call.rejected:
+            return call.rejection  # the provider has no other token
         return None if call.token is None else self._tokens.rejection(call.token, after=call.rejections_before)
 
     def _notify_end(self, call: _Call[Any], error: BaseException | None) -> None:

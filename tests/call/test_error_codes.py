@@ -30,11 +30,14 @@ code            HTTP  transient  error                     read  write  unknown
 190/460         401   false      AuthenticationError       no    no     no
 190/463         401   -          AuthenticationError       no    no     no
 190/467         400   -          AuthenticationError       no    no     no
-190             500   -          AuthenticationError       no    no     no
+190             500   -          AuthenticationError       no    no     yes
 190             200   -          AuthenticationError       no    no     no
 2500            400   -          AuthenticationError       no    no     no
-2500            500   -          AuthenticationError       no    no     no
-190             401   true       AuthenticationError       yes   no     no
+2500            500   -          AuthenticationError       no    no     yes
+190             401   true       AuthenticationError       yes   no     yes
+0               503   true       AuthenticationError       yes   no     yes
+102             503   true       AuthenticationError       yes   no     yes
+190             503   true       AuthenticationError       yes   no     yes
 -               401   -          AuthenticationError       no    no     no
 
 # permissions and blocks; code 3 comes as HTTP 500
@@ -172,8 +175,8 @@ code            HTTP  transient  error                     read  write  unknown
 # Meta's own trouble that does not pass, even with HTTP 500
 131045          500   -          ServerError               no    no     no
 133000          500   -          ServerError               no    no     no
-99999           500   -          ServerError               no    no     no
-99999           500   false      ServerError               no    no     no
+99999           500   -          ServerError               no    no     yes
+99999           500   false      ServerError               no    no     yes
 100             500   -          ServerError               no    no     no
 
 # Meta says that it is transient

@@ -497,7 +497,6 @@ REJECTED = Group(
         same("136024 as HTTP 400", says(136024, 400), ends(BadRequestError)),
         same("136024/2388091 as HTTP 400", says(136024, 400, error_subcode=2388091), ends(BadRequestError)),
         same("an unknown code as HTTP 400", says(987654, 400), ends(BadRequestError)),
-        same("an unknown code as HTTP 500", says(987654, 500), ends(ServerError)),
         same("an error without a code, HTTP 400", says(None, 400), ends(BadRequestError)),
         same("HTTP 418 without a body", gives("", status="418 I'm a teapot"), ends(BadRequestError)),
         same("1 as HTTP 400", says(1, 400), ends(ServerError)),
@@ -521,6 +520,15 @@ FAILED = Group(
         Fault("2494100 as HTTP 400", says(2494100, 400), retried(ServerError), ends(ServerError)),
         unclear("2494100 as HTTP 503", says(2494100, 503), retried(ServerError)),
         unclear("100 as HTTP 400, transient", says(100, 400, is_transient=True), retried(BadRequestError)),
+        *(
+            unclear(
+                f"{code} as HTTP 503, transient",
+                says(code, 503, is_transient=True),
+                retried(AuthenticationError),
+            )
+            for code in (0, 102, 190)
+        ),
+        unclear("an unknown code as HTTP 500", says(987654, 500), ends(ServerError)),
         unclear("an error without a code, HTTP 500", says(None, 500), retried(ServerError)),
         unclear(
             "an error without a code, HTTP 500, not transient", says(None, 500, is_transient=False), ends(ServerError)

@@ -169,6 +169,11 @@ def meaning_of(code: int | None, subcode: int | None = None) -> ErrorCode:
     return ERROR_CODES.get((code, subcode)) or ERROR_CODES.get(code, _OTHER)
 
 
+def is_known(code: int | None, subcode: int | None = None) -> bool:
+    """Whether the table has a row for a code, alone or with its subcode."""
+    return meaning_of(code, subcode) is not _OTHER
+
+
 def error_class(code: int | None, subcode: int | None, http_status: int) -> type[GraphAPIError]:
     """Choose the class of an error: by its code, or else by its HTTP status."""
     of_status = _ERROR_OF_STATUS.get(http_status, ServerError if http_status >= 500 else BadRequestError)

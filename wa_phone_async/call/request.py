@@ -142,9 +142,10 @@ _Remedy = tuple[str, GraphRequest] | None
 def _renew_token(request: GraphRequest, error: GraphAPIError) -> _Remedy:
     """A rejected token: the same request, for which the token provider gives a new one.
 
-    If the provider gives the rejected token again, the session raises its error without sending it.
+    If the provider gives the rejected token again, the session raises its error without sending it. A transient error
+    says nothing about the token: a retry is its remedy.
     """
-    return ("token", request) if isinstance(error, AuthenticationError) else None
+    return ("token", request) if isinstance(error, AuthenticationError) and not error.is_transient else None
 
 
 def _respell_sort(request: GraphRequest, error: GraphAPIError) -> _Remedy:

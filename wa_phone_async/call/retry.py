@@ -27,7 +27,7 @@ from wa_phone_async.errors import (
     WaPhoneError,
 )
 
-from .error_codes import meaning_of
+from .error_codes import is_known, meaning_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -125,14 +125,27 @@ def unknown_outcome(error: WaPhoneError) -> str | None:
         return "the connection broke before the response"
     if isinstance(error, DecodeError):
         return f"an invalid response (HTTP {error.http_status})"
-    if isinstance(error, GraphAPIError) and not isinstance(error, RateLimitError | AuthenticationError):
-        code = meaning_of(error.code, error.error_subcode)
-        is_transient = error.is_transient and not code.of_number
-        # A status of 4xx means that the API rejected the request, even where the code alone says too little.
-        is_unclear = code.retry in {"reads", "reads if 5xx"} and not 300 <= (error.http_status or 0) < 500
-        if is_transient or is_unclear:
-            return f"an API error that does not say whether it happened: {error}"
+    if isinstance(error, GraphAPIError) and not is_certain_rejection(error):
+        return f"an API error that does not say whether it happened: {error}"
     return None
+
+
+def is_certain_rejection(error: GraphAPIError) -> bool:
+    """Whether an error proves that a write did not happen: the API raised it before the effect, or nothing was sent.
+
+    A status of 4xx says so, and so do codes that are checked first. Meta's own trouble says nothing: a 5xx or a
+    transient error was seen after the effect too, even with the code of a rejected token.
+    """
+    if isinstance(error, RateLimitError) and not error.sent:
+        return True
+    code, http_status = meaning_of(error.code, error.error_subcode), error.http_status or 0
+    if code.of_number or code.quota or code.error is RateLimitError or http_status == 429:
+        return True
+    if error.is_transient:
+        return False
+    if http_status >= 500 and (code.error is AuthenticationError or not is_known(error.code, error.error_subcode)):
+        return False
+    return 300 <= http_status < 500 or code.retry not in {"reads", "reads if 5xx"}
 
 
 # --- how long does it wait?
