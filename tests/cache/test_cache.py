@@ -9,6 +9,7 @@ import itertools
 import json
 import threading
 import traceback
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from wa_phone_async import (
     Event,
     Filter,
     InvalidArgumentError,
+    NotFoundError,
     OutcomeUnknownError,
     PermissionDeniedError,
     PhoneNumber,
@@ -44,7 +46,7 @@ T = TypeVar("T")
 
 TOKEN = "an-invented-token"
 SECRET = "an-invented-app-secret"
-SHOP, OTHER_SHOP = "100200300400777", "100200300400778"
+SHOP, OTHER_SHOP = BOTH = ["100200300400777", "100200300400778"]
 FIRST, SECOND, ELSEWHERE = "555000000000001", "555000000000002", "555000000000003"
 LATENCY = 0.25
 
@@ -859,13 +861,24 @@ def entry(waba_id: str | None, field: str, **value: object) -> dict[str, object]
         ([entry(SHOP, "messages"), entry(SHOP, "security", event="PIN_CHANGED")], [SHOP]),
         ([entry(SHOP, "security")] * 1000, [SHOP]),
         ([entry(OTHER_SHOP, "account_update"), entry(SHOP, "account_alerts")], [SHOP, OTHER_SHOP]),
-        ([entry("1", "account_update")], ["1"]),
+        ([entry("1", "account_update")], ["1", SHOP, OTHER_SHOP]),
+        ([entry("1", "account_update"), entry(SHOP, "security")], ["1", SHOP, OTHER_SHOP]),
+        ([entry("1", "something_new")], ["1", SHOP, OTHER_SHOP]),
+        ([entry("1", "account_update", waba_info={"waba_id": OTHER_SHOP})], ["1", OTHER_SHOP]),
+        ([entry("1", "smb_message_echoes")], []),
         ([entry("1", "business_capability_update")], ["1", SHOP, OTHER_SHOP]),
         ([entry("1", "security", display_phone_number="16315551003")], ["1", OTHER_SHOP]),
         ([entry(None, "security", display_phone_number="+1 (631) 555-1003")], [OTHER_SHOP]),
         ([entry(None, "security", display_phone_number="16315559999")], [SHOP, OTHER_SHOP]),
+        ([entry("1", "security", display_phone_number="16315559999")], ["1", SHOP, OTHER_SHOP]),
+        ([entry("1", "account_alerts", entity_type="PHONE_NUMBER", entity_id=ELSEWHERE)], ["1", OTHER_SHOP]),
+        ([entry("1", "account_alerts", entity_type="BUSINESS", entity_id=ELSEWHERE)], ["1", SHOP, OTHER_SHOP]),
+        ([entry(None, "account_settings_update", phone_number_settings={"phone_number_id": FIRST})], [SHOP]),
+        ([entry(SHOP, "account_settings_update", phone_number_settings={"phone_number_id": ELSEWHERE})], BOTH),
+        ([entry(SHOP, "phone_number_quality_update", event="THROUGHPUT_UPGRADE")], [SHOP]),
+        ([entry(SHOP, "phone_number_quality_update", max_daily_conversations_per_business="TIER_2K")], BOTH),
         ([entry(None, "security")], [SHOP, OTHER_SHOP]),
-        ([entry(str(number), "security") for number in range(1000)], sorted(map(str, range(1000)))),
+        ([entry(str(number), "security") for number in range(1000)], sorted([*map(str, range(1000)), *BOTH])),
     ],
 )
 def test_a_webhook_invalidates_the_accounts_that_it_concerns(entries: list[object], invalidated: list[str]) -> None:
@@ -890,6 +903,133 @@ def test_a_webhook_restarts_a_read_in_flight() -> None:
             sandbox.update_number(SHOP, FIRST, verified_name="Bolt")
             cache.invalidate_from_webhook(*signed({"entry": [entry(SHOP, "security")]}), SECRET)
             assert await names(task) == ["Acme", "Bolt"]
+
+    run(main())
+
+
+TRAFFIC = ["messages", "message_echoes", "smb_message_echoes", "smb_app_state_sync", "history", "calls", "standby"]
+
+
+@pytest.mark.parametrize("field", TRAFFIC)
+def test_traffic_costs_no_call(field: str) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, cache):
+            echo = signed({"entry": [entry(SHOP, field, metadata={"display_phone_number": "16315551001"})]})
+            for _ in range(40):
+                await cache.phone_numbers(SHOP)
+                assert cache.invalidate_from_webhook(*echo, SECRET) == ()
+            assert len(sandbox.requests) == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("field", TRAFFIC)
+def test_a_steady_stream_of_traffic_does_not_restart_a_read(field: str) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, cache):
+            sandbox.plan(Fault.delay_response(5))
+            task = await start_read(cache)
+            echo = signed({"entry": [entry(SHOP, field)]})
+            while not task.done():
+                cache.invalidate_from_webhook(*echo, SECRET)
+                await asyncio.sleep(0.1)
+            assert len(await task) == 2
+            assert len(sandbox.requests) == 1
+
+    run(main())
+
+
+def test_the_second_of_two_webhooks_about_an_account_concerns_no_other_account() -> None:
+    async def main() -> None:
+        async with serving() as (_, cache):
+            for waba_id in BOTH:
+                await cache.phone_numbers(waba_id)
+            webhook = signed({"entry": [entry(SHOP, "security", display_phone_number="16315551001")]})
+            for _ in range(2):
+                assert cache.invalidate_from_webhook(*webhook, SECRET) == (SHOP,)
+                assert cache._known_accounts() == {OTHER_SHOP}
+
+    run(main())
+
+
+def test_as_many_accounts_are_remembered_as_numbers_are_kept() -> None:
+    async def main() -> None:
+        async with serving(max_numbers=2) as (_, cache):
+            await cache.phone_numbers(SHOP)
+            await cache.phone_numbers(EMPTY_WABA)
+            assert list(cache._listed) == [SHOP, EMPTY_WABA]
+            await cache.phone_numbers(SHOP)
+            await cache.phone_numbers(OTHER_SHOP)
+            assert list(cache._listed) == [SHOP, OTHER_SHOP]
+
+    run(main())
+
+
+def test_an_account_that_could_not_be_listed_is_not_remembered() -> None:
+    async def main() -> None:
+        async with serving() as (_, cache):
+            with pytest.raises(NotFoundError):
+                await cache.phone_numbers("1")
+            await cache.phone_numbers(SHOP)
+            assert cache.invalidate_from_webhook(*signed({"entry": [entry("1", "security")]}), SECRET) == ("1", SHOP)
+
+    run(main())
+
+
+def test_a_webhook_may_show_digits_that_a_list_leaves_out() -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, cache):
+            sandbox.update_number(SHOP, FIRST, display_phone_number="+55 11 8555-0101")
+            for waba_id in BOTH:
+                await cache.phone_numbers(waba_id)
+            webhook = signed({"entry": [entry(None, "security", display_phone_number="5511985550101")]})
+            assert cache.invalidate_from_webhook(*webhook, SECRET) == (SHOP,)
+
+    run(main())
+
+
+class CountedReads(OrderedDict[Any, Any]):
+    """The reads of a cache. It counts how many of them were visited."""
+
+    visits = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for key in super().__iter__():
+            self.visits += 1
+            yield key
+
+    def items(self) -> Any:
+        return [(key, self[key]) for key in self]
+
+    def values(self) -> Any:
+        return [self[key] for key in self]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"field": "security", "value": {"display_phone_number": "16315551001"}},
+        {"field": "account_alerts", "value": {"entity_type": "PHONE_NUMBER", "entity_id": FIRST}},
+        {"field": "security", "value": {"display_phone_number": "16315559999"}},
+        {"field": "business_capability_update", "value": {}},
+        {"field": "something_new", "value": {}},
+    ],
+)
+def test_a_webhook_of_thousands_of_entries_visits_each_listing_a_few_times(change: dict[str, Any]) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, cache):
+            for number in range(20):
+                sandbox.add_waba(f"77{number:03}", 1)
+                await cache.phone_numbers(f"77{number:03}")
+            visits = list[int]()
+            for count in (1, 5_000):
+                cache._reads = reads = CountedReads(cache._reads)
+                changes = [{"id": str(serial), "time": 1, "changes": [change]} for serial in range(count)]
+                cache.invalidate_from_webhook(*signed({"entry": changes}), SECRET)
+                visits.append(reads.visits)
+                for number in range(20):
+                    await cache.phone_numbers(f"77{number:03}")
+            assert visits[1] == visits[0] <= 3 * 20
 
     run(main())
 

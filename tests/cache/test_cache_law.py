@@ -50,7 +50,14 @@ shops = st.sampled_from(sorted(SHOPS))
 numbers = st.sampled_from(sorted(HOME))
 steps = st.sampled_from([0, 0.01, 0.1, 0.25, 0.3, 1, 2.5])
 fields = st.sampled_from(
-    ["phone_number_name_update", "security", "something_new", "business_capability_update", "account_update"]
+    [
+        "phone_number_name_update",
+        "security",
+        "something_new",
+        "business_capability_update",
+        "account_update",
+        "account_alerts",
+    ]
 )
 FIELDS = "id,verified_name,status,name_status,display_phone_number"
 queries = st.sampled_from([{"fields": FIELDS}, {"fields": FIELDS, "follow": "after", "limit": 1}])
@@ -70,6 +77,10 @@ FAULTS = [
 
 def digits(number_id: str) -> str:
     return f"1631555100{number_id[-1]}"
+
+
+def named_by_digits(number_id: str) -> dict[str, str]:
+    return {"display_phone_number": digits(number_id)}
 
 
 class Moment(NamedTuple):
@@ -292,14 +303,15 @@ class Law(RuleBasedStateMachine):
 
         self.run(main())
 
-    @rule(number=numbers, field=fields, names_account=st.booleans(), warm=st.booleans())
-    def webhook(self, number: str, field: str, *, names_account: bool, warm: bool) -> None:
+    @rule(number=numbers, field=fields, account=st.sampled_from(["named", "missing", "unknown"]), warm=st.booleans())
+    def webhook(self, number: str, field: str, account: str, *, warm: bool) -> None:
         self.touch(number, warm=warm)
         concerned = list(SHOPS) if field == "business_capability_update" else [HOME[number]]
         for waba_id in concerned:
             self.change(SHOPS[waba_id][0], review=False)
-        named = HOME[number] if names_account else None
-        changes = [{"field": field, "value": {"display_phone_number": digits(number)}}]
+        named = {"named": HOME[number], "missing": None, "unknown": "100200300400999"}[account]
+        by_id = {"entity_type": "PHONE_NUMBER", "entity_id": number}
+        changes = [{"field": field, "value": by_id if field == "account_alerts" else named_by_digits(number)}]
         body = json.dumps({"entry": [{"id": named, "time": 1, "changes": changes}]}).encode()
         signature = f"sha256={hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()}"
         self.cache.invalidate_from_webhook(body, signature, SECRET)

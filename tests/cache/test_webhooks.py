@@ -15,7 +15,18 @@ from wa_phone_async.cache.webhooks import Notice, check_signature, read_notices
 
 SECRET = "an-invented-app-secret"
 WABA, OTHER_WABA = "102290129340398", "102290129340399"
-NUMBER = "16315551000"
+NUMBER, NUMBER_ID = "16315551000", "106540352242922"
+FIELDS = (
+    "account_alerts",
+    "account_review_update",
+    "account_settings_update",
+    "account_update",
+    "business_capability_update",
+    "business_username_updates",
+    "phone_number_name_update",
+    "phone_number_quality_update",
+    "security",
+)
 BODY = json.dumps({"object": "whatsapp_business_account", "entry": []}).encode()
 
 
@@ -116,31 +127,113 @@ def test_no_error_shows_the_secret_or_the_signature(body: Any, signature: str | 
 # --- what a webhook concerns
 
 
+TRAFFIC = """
+    automatic_events calls consumer_profile flows group_lifecycle_update group_participants_update group_settings_update
+    group_status_update history message_echoes message_template_components_update message_template_quality_update
+    message_template_status_update messages messaging_handovers partner_solutions payment_configuration_update
+    smb_app_state_sync smb_message_echoes standby template_category_update template_correct_category_detection
+    tracking_events user_id_update user_preferences
+"""
+NAMED = {"display_phone_number": NUMBER}
+LIMIT = {"max_daily_conversations_per_business": "TIER_2K"}
+
+
 @pytest.mark.parametrize(
-    ("field", "value", "digits"),
+    ("field", "value", "member"),
     [
-        ("phone_number_quality_update", {"display_phone_number": NUMBER, "event": "ONBOARDING"}, {NUMBER}),
-        ("phone_number_name_update", {"display_phone_number": "+1 631-555-1000", "decision": "APPROVED"}, {NUMBER}),
-        ("business_capability_update", {"max_phone_numbers_per_business": 25}, set()),
-        ("account_update", {"event": "VERIFIED_ACCOUNT", "phone_number": int(NUMBER)}, {NUMBER}),
-        ("account_review_update", {"decision": "APPROVED"}, set()),
-        ("account_alerts", {"entity_type": "WABA", "entity_id": 1}, set()),
-        ("security", {"display_phone_number": NUMBER, "event": "PIN_CHANGED", "requester": "1"}, {NUMBER}),
-        ("business_username_update", {"display_phone_number": NUMBER, "username": "x", "status": "approved"}, {NUMBER}),
-        ("something_new", {"display_phone_number": True}, set()),
+        ("phone_number_quality_update", {**NAMED, "event": "ONBOARDING"}, "status"),
+        ("phone_number_quality_update", {**NAMED, "current_limit": "TIER_UNLIMITED"}, "throughput"),
+        (
+            "phone_number_name_update",
+            {"phone_number": "+1 631-555-1000"},
+            "name_status",
+        ),
+        ("account_update", {"event": "VERIFIED_ACCOUNT", "phone_number": int(NUMBER)}, None),
+        ("security", {**NAMED, "event": "PIN_CHANGED", "requester": "1"}, "is_pin_enabled"),
+        ("business_username_updates", {**NAMED, "username": "x", "status": "approved"}, "username"),
+        ("something_new", {"metadata": {**NAMED, "phone_number_id": NUMBER_ID}}, None),
     ],
 )
-def test_each_field_concerns_its_account_and_number(field: str, value: dict[str, Any], digits: set[str]) -> None:
+def test_each_field_concerns_its_account_and_number(field: str, value: dict[str, Any], member: str | None) -> None:
     [notice] = notices(delivery({"field": field, "value": value}))
-    assert notice == Notice(field, frozenset({WABA}), frozenset(digits))
-    assert notice.concerns_numbers
-    assert notice.concerns_all == (field == "business_capability_update")
+    assert notice.field == field
+    assert notice.waba_ids == {WABA}
+    assert notice.digits == {NUMBER}
+    assert notice.members is None if member is None else member in (notice.members or ())
+    assert notice.may_change_numbers
+    assert not notice.is_business_wide
 
 
-@pytest.mark.parametrize("field", ["messages", "message_template_status_update", "template_category_update"])
-def test_messages_and_templates_do_not_concern_numbers(field: str) -> None:
-    [notice] = notices(delivery({"field": field, "value": {"metadata": {"display_phone_number": NUMBER}}}))
-    assert not notice.concerns_numbers
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("account_alerts", {"entity_type": "PHONE_NUMBER", "entity_id": NUMBER_ID}),
+        ("account_alerts", {"entity_type": "PHONE_NUMBER", "entity_id": int(NUMBER_ID)}),
+        ("account_settings_update", {"phone_number_settings": {"phone_number_id": NUMBER_ID, "calling": {}}}),
+        ("something_new", {"phone_number_id": NUMBER_ID}),
+        ("something_new", {"metadata": {"phone_number_id": NUMBER_ID}}),
+    ],
+)
+def test_a_field_may_name_a_number_by_its_id(field: str, value: dict[str, Any]) -> None:
+    [notice] = notices(delivery({"field": field, "value": value}))
+    assert notice.waba_ids == {WABA}
+    assert notice.phone_number_ids == {NUMBER_ID}
+    assert not notice.digits
+    assert notice.may_change_numbers
+
+
+@pytest.mark.parametrize("entity_type", ["BUSINESS", "CURRENT_STATUS_ID", None])
+def test_an_alert_about_anything_else_names_no_number(entity_type: str | None) -> None:
+    value = {"entity_type": entity_type, "entity_id": NUMBER_ID}
+    [notice] = notices(delivery({"field": "account_alerts", "value": value}))
+    assert notice.waba_ids == {WABA}
+    assert not notice.phone_number_ids
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "is_business_wide"),
+    [
+        ("business_capability_update", {"max_phone_numbers_per_business": 25}, True),
+        ("phone_number_quality_update", {**NAMED, **LIMIT}, True),
+        ("phone_number_quality_update", {**NAMED, "old_limit": "TIER_250", "current_limit": "TIER_2K"}, True),
+        ("phone_number_quality_update", {**NAMED, "current_limit": "TIER_UNLIMITED"}, False),
+        ("account_update", LIMIT, False),
+        ("account_review_update", {"decision": "APPROVED"}, False),
+    ],
+)
+def test_a_limit_concerns_the_whole_business(field: str, value: dict[str, Any], *, is_business_wide: bool) -> None:
+    [notice] = notices(delivery({"field": field, "value": value}))
+    assert notice.is_business_wide == is_business_wide
+    assert notice.may_change_numbers
+
+
+@pytest.mark.parametrize("field", TRAFFIC.split())
+def test_traffic_changes_no_number(field: str) -> None:
+    [notice] = notices(delivery({"field": field, "value": {"metadata": NAMED}}))
+    assert notice.members == frozenset()
+    assert not notice.may_change_numbers
+
+
+@pytest.mark.parametrize("field", [None, "something_new", "Messages", "messages_v2", "message_template_new_update"])
+def test_an_unknown_field_may_change_any_member(field: str | None) -> None:
+    [notice] = notices(delivery({"field": field}))
+    assert notice.members is None
+    assert notice.may_change_numbers
+
+
+def test_no_documented_field_tells_of_quality() -> None:
+    told = {member for field in FIELDS for member in Notice(field).members or ()}
+    assert not told & {"quality_rating", "quality_score", "code_verification_status"}
+
+
+@pytest.mark.parametrize("topic", ["page", "instagram", "user", ""])
+def test_a_webhook_of_another_product_has_no_notices(topic: str) -> None:
+    assert notices(delivery({"field": "feed"}) | {"object": topic}) == []
+
+
+@pytest.mark.parametrize("topic", ["whatsapp_business_account", "whatsapp_account", None, 5, {}])
+def test_any_other_object_counts_as_whatsapp(topic: object) -> None:
+    assert len(notices(delivery({"field": "security"}) | {"object": topic})) == 1
 
 
 @pytest.mark.parametrize(
@@ -171,16 +264,14 @@ def test_a_shared_account_is_named_in_waba_info() -> None:
 
 @pytest.mark.parametrize("waba_id", [None, True, 1.5, "", "abc", "\uff11\uff12", [], {}], ids=repr)
 def test_an_invalid_id_names_nothing(waba_id: object) -> None:
-    assert notices(delivery({"field": "security"}, waba_id=waba_id)) == [
-        Notice("security", frozenset[str](), frozenset[str]())
-    ]
+    assert notices(delivery({"field": "security"}, waba_id=waba_id)) == [Notice("security")]
 
 
 @pytest.mark.parametrize("change", [None, 1, "text", [], [None]], ids=repr)
 def test_an_invalid_change_concerns_its_account(change: object) -> None:
     [notice] = notices(delivery(change))
-    assert notice == Notice(None, frozenset({WABA}), frozenset[str]())
-    assert notice.concerns_numbers
+    assert notice == Notice(None, frozenset({WABA}))
+    assert notice.may_change_numbers
 
 
 def test_a_thousand_entries_are_read_in_order() -> None:
@@ -217,6 +308,7 @@ JSON = st.recursive(
         st.lists(inner)
         | st.dictionaries(
             st.sampled_from(["entry", "changes", "field", "value", "id", "waba_id", "waba_info", "phone_number"])
+            | st.sampled_from(["object", "metadata", "phone_number_settings", "phone_number_id", "entity_id"])
             | st.text(),
             inner,
         )
@@ -232,5 +324,6 @@ def test_any_signed_bytes_give_notices_or_the_documented_error(body: bytes) -> N
     except DecodeError:
         return
     for notice in found:
-        assert all(waba_id.isdecimal() and waba_id.isascii() for waba_id in notice.waba_ids)
-        assert all(digits.isdecimal() and digits.isascii() for digits in notice.digits)
+        for name in (*notice.waba_ids, *notice.digits, *notice.phone_number_ids):
+            assert name.isdecimal()
+            assert name.isascii()

@@ -22,6 +22,7 @@ from wa_phone_async.events import CallFinished, Event
 from wa_phone_async.models import PhoneNumber
 from wa_phone_async.pagination.page import Follow
 from wa_phone_async.pagination.paginator import AsyncPaginator
+from wa_phone_async.phone_digits import shortest_form
 from wa_phone_async.query import Filter, Sort, list_params, split_fields
 from wa_phone_async.readiness import is_pending
 from wa_phone_async.redaction import conceal
@@ -102,6 +103,7 @@ class PhoneNumberCache:
         self._max_numbers = max_numbers
         self._reads: OrderedDict[_Key, SharedRead] = OrderedDict()  # the most recently requested last
         self._size = 0  # the weight of the reads that count: a read counts as soon as nobody waits for it
+        self._listed: OrderedDict[str, None] = OrderedDict()  # accounts that were listed, the most recent last
         self._slots = asyncio.Semaphore(MAX_OF_A_CACHE)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
@@ -158,6 +160,7 @@ class PhoneNumberCache:
             if self._is_closed:
                 raise RuntimeError(_CLOSED)
             numbers = read.result()
+            self._remember(key.waba_id)
             # Between the end of the read and this line, other tasks have run. An invalidation or another caller may
             # have dropped the read, or the listing was too old already when a late caller joined: then read again.
             if is_current and read.serves(requested_at):
@@ -189,9 +192,13 @@ class PhoneNumberCache:
     def invalidate_from_webhook(self, body: bytes, signature: str | None, app_secret: str) -> tuple[str, ...]:
         """Check the signature of a webhook of Meta's, and forget what it says has changed.
 
-        Each change invalidates the accounts that it names, and those that list a number that it names. A change of
-        limits that a whole business shares invalidates all accounts, and so does one that names nothing known. Changes
-        of messages and templates are ignored. A change with an unknown field invalidates too.
+        Each change invalidates the accounts that it names, and those that list a number that it names, by its digits or
+        its id. It invalidates all accounts if it names no account and no number that the cache has listed, or if it
+        tells of a limit that a whole business shares. Changes of messages, calls and templates are ignored. A change
+        with an unknown field invalidates too.
+
+        No webhook tells of a changed `quality_rating` (Meta's webhook references, read 2026-11-28). The cache shows it
+        when `ttl` has passed.
 
         Args:
             body: The raw body, unchanged.
@@ -211,7 +218,7 @@ class PhoneNumberCache:
         self._enter_loop()
         check_signature(body, signature, app_secret)
         try:
-            notices = [notice for notice in read_notices(body) if notice.concerns_numbers]
+            notices = [notice for notice in read_notices(body) if notice.may_change_numbers]
         except DecodeError:
             self._forget(self._known_accounts())
             raise
@@ -292,6 +299,17 @@ class PhoneNumberCache:
         while self._size > self._max_numbers:
             self._drop(*next(item for item in self._reads.items() if item[1].is_counted))
 
+    def _remember(self, waba_id: str) -> None:
+        """Remember that an id is an account's, even after its listing was forgotten.
+
+        A webhook about an account concerns this account only. Without its id, the second webhook in a row would name
+        nothing known, and empty the cache.
+        """
+        self._listed[waba_id] = None
+        self._listed.move_to_end(waba_id)
+        if len(self._listed) > self._max_numbers:  # an id is a tenth of a kilobyte
+            self._listed.popitem(last=False)
+
     def _drop(self, key: _Key, read: SharedRead) -> None:
         if self._reads.get(key) is read:  # another read may have its key by now
             del self._reads[key]
@@ -331,18 +349,21 @@ class PhoneNumberCache:
 
     def _accounts_of_notices(self, notices: list[Notice]) -> set[str]:
         """Return the accounts that the changes of a webhook concern."""
-        # One pass over all listings for all changes: a webhook may have a thousand changes, and comes often.
-        homes: dict[str, set[str]] = {digits: set() for notice in notices for digits in notice.digits}
-        for key, read in self._reads.items() if homes else ():
-            for digits in read.digits & homes.keys():
-                homes[digits].add(key.waba_id)
-        concerned = set[str]()
+        # One pass over all listings for all changes: a webhook may have thousands of changes, and comes often.
+        known = self._known_accounts()
+        homes: dict[str, set[str]] = {name: set() for notice in notices for name in _names(notice)}
+        names = frozenset(homes)
+        for key, read in self._reads.items() if names else ():
+            for name in read.names & names:
+                homes[name].add(key.waba_id)
+        concerned = set[str]().union(*homes.values())
+        concerns_all = False
         for notice in notices:
-            named = notice.waba_ids.union(*(homes[digits] for digits in notice.digits))
-            concerned |= named
-            if notice.concerns_all or not named:
-                concerned |= self._known_accounts()
-        return concerned
+            concerned |= notice.waba_ids
+            is_known = any(waba_id in known or waba_id in self._listed for waba_id in notice.waba_ids)
+            is_known = is_known or any(homes[name] for name in _names(notice))
+            concerns_all = concerns_all or notice.is_business_wide or not is_known
+        return concerned | known if concerns_all else concerned
 
     def _enter_loop(self) -> None:
         """Check that the cache is open and called in its own loop. Start empty in a new loop if its own has ended."""
@@ -357,8 +378,14 @@ class PhoneNumberCache:
         if here is not None or self._loop is None or self._loop.is_closed():
             self._reads.clear()
             self._size = 0
+            self._listed.clear()
             self._slots = asyncio.Semaphore(MAX_OF_A_CACHE)
             self._loop = here
+
+
+def _names(notice: Notice) -> set[str]:
+    """Return by what a webhook names numbers, in the form of `SharedRead.names`."""
+    return {*map(shortest_form, notice.digits), *notice.phone_number_ids}
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -13,7 +13,7 @@ from wa_phone_async.concurrency import Slot
 from wa_phone_async.errors import StaleListingError, WaPhoneError
 from wa_phone_async.models import PhoneNumber
 from wa_phone_async.pagination.paginator import AsyncPaginator
-from wa_phone_async.phone_digits import read_digits
+from wa_phone_async.phone_digits import read_digits, shortest_form
 
 START_DELAYS: Final = (0.0, 0.0, 0.25, 0.5, 1.0, 2.0)
 """Seconds before the first request of a read, and then before the first request after each restart. After that many
@@ -66,7 +66,7 @@ class SharedRead:
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self.numbers: tuple[PhoneNumber, ...] = ()
         """The listing. Empty while it is in flight."""
-        self._digits: frozenset[str] | None = None
+        self._names: frozenset[str] | None = None
         self._expires = -math.inf
         self._error: Exception | None = None
         self._traceback: TracebackType | None = None
@@ -81,11 +81,16 @@ class SharedRead:
         return 1 + len(self.numbers)
 
     @property
-    def digits(self) -> frozenset[str]:
-        """The digits of each phone number. They are computed once, since each webhook needs them."""
-        if self._digits is None:
-            self._digits = frozenset(read_digits(number.display_phone_number or "") for number in self.numbers)
-        return self._digits
+    def names(self) -> frozenset[str]:
+        """By what a webhook may name the phone numbers: their ids, and their digits in the shortest form.
+
+        They are computed once, since each webhook needs them.
+        """
+        if self._names is None:
+            displayed = (number.display_phone_number or "" for number in self.numbers)
+            digits = (shortest_form(read_digits(text)) for text in displayed)
+            self._names = frozenset((*digits, *(number.id for number in self.numbers)))
+        return self._names
 
     def serves(self, requested_at: float) -> bool:
         """Whether a caller from that time can use the listing, or has to wait for it. `False`: it is too old."""
@@ -140,7 +145,7 @@ class SharedRead:
         if self._slot is not slot:
             return
         if error is None:
-            self.numbers, self._digits = tuple(numbers), None
+            self.numbers, self._names = tuple(numbers), None
             self._expires = sent_at + self._lifetime(numbers)
         else:
             self._error, self._traceback = error, error.__traceback__

@@ -1,12 +1,27 @@
 """Webhooks: check that Meta signed one, and read which accounts and numbers it concerns. Pure: bytes in, values out.
 
-The facts are from Meta's guides to webhooks, read 2026-11-22. A webhook is `{"object": …, "entry": [{"id": …,
-"time": …, "changes": [{"field": …, "value": …}]}]}`. The `id` is the account's, and numbers are named by their digits.
-A webhook has up to 3 MB (Meta's page on WhatsApp webhooks, read 2026-11-28). It may come twice, and in any order. So it
-shows that something has changed, but not what is true now.
+From Meta's webhook references and its guides to webhooks, read 2026-11-22 and 2026-11-28. A webhook is
+`{"object": …, "entry": [{"id": …, "time": …, "changes": [{"field": …, "value": …}]}]}`. The `id` is the account's. For
+some changes that a partner is told, it is that of the partner's business instead. A webhook has up to 3 MB and many
+entries. It may come twice, and in any order. So it shows that something has changed, but not what is true now.
 
-Printed samples have `field` and `object` in wrong places, so members are searched on every level. `object` is ignored:
-a webhook of another product does no harm, since its ids are not ids of accounts.
+    field                         what it may change in a list of numbers    names the number by
+    phone_number_name_update      its name, and the review of its name       digits
+    phone_number_quality_update   its registration and throughput, and       digits
+                                  the limit that all accounts of the
+                                  business share
+    business_capability_update    that limit                                 -
+    business_username_updates     its username                               digits
+    security                      whether it has a PIN                       digits
+    account_alerts                its badge, and the limit                   id
+    account_settings_update       settings that this library does not know   id
+    account_update                anything, and which numbers there are      digits, or not at all
+    account_review_update         anything                                   -
+
+No documented webhook tells of a changed `quality_rating`, nor of a changed `code_verification_status`. No field tells
+of each changed `status`.
+
+Printed samples have `field` and `object` in wrong places, so members are searched on every level.
 """
 
 from __future__ import annotations
@@ -15,7 +30,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeGuard
 
 import attrs
@@ -27,18 +42,62 @@ from wa_phone_async.redaction import conceal
 
 _Object = dict[str, Any]
 
-_BUSINESS_FIELDS: Final = frozenset({"business_capability_update"})
-"""Fields about limits that all accounts of a business share. The webhook names only one of these accounts."""
-_OTHER_FIELDS: Final = frozenset(
-    {
-        "messages",
-        "message_template_components_update",
-        "message_template_quality_update",
-        "message_template_status_update",
-        "template_category_update",
-    }
+_LIMITS: Final = frozenset({"messaging_limit_tier", "whatsapp_business_manager_messaging_limit"})
+_BUSINESS_LIMITS: Final = frozenset({"max_daily_conversations_per_business", "old_limit"})
+"""Members of a `phone_number_quality_update` that tell of the limit of a whole business.
+
+`old_limit` is only there when the limit has changed. `current_limit` may be the throughput instead, and so is it in
+Meta's printed sample. Meta's reference of the field, read 2026-11-28.
+"""
+_TRAFFIC: Final = (
+    "automatic_events",
+    "calls",
+    "consumer_profile",
+    "flows",
+    "group_lifecycle_update",
+    "group_participants_update",
+    "group_settings_update",
+    "group_status_update",
+    "history",
+    "message_echoes",
+    "message_template_components_update",
+    "message_template_quality_update",
+    "message_template_status_update",
+    "messages",
+    "messaging_handovers",
+    "partner_solutions",
+    "payment_configuration_update",
+    "smb_app_state_sync",
+    "smb_message_echoes",
+    "standby",
+    "template_category_update",
+    "template_correct_category_detection",
+    "tracking_events",
+    "user_id_update",
+    "user_preferences",
 )
-"""Fields that say nothing about numbers. Their webhooks come by the thousand."""
+"""Fields of messages, calls, templates and the like. Meta documents for none of them that it changes a phone number.
+
+Their webhooks come by the thousand. From a list of the fields in Meta's dashboard and the references of the fields,
+read 2026-11-28.
+"""
+
+_MEMBERS: Final = {
+    "account_alerts": frozenset({"is_official_business_account", "official_business_account"}) | _LIMITS,
+    "business_capability_update": _LIMITS,
+    "business_username_updates": frozenset({"username"}),
+    "phone_number_name_update": frozenset(
+        {"verified_name", "name_status", "new_display_name", "new_name_status", "unified_cert_status"}
+    ),
+    # The event ONBOARDING comes with a registration.
+    "phone_number_quality_update": frozenset(
+        {"throughput", "status", "host_platform", "platform_type", "is_pin_enabled", "last_onboarded_time"}
+    )
+    | _LIMITS,
+    "security": frozenset({"is_pin_enabled"}),
+    **dict.fromkeys(_TRAFFIC, frozenset[str]()),
+}
+"""Which members of a phone number each field may change. A field that is not here may change any."""
 
 
 @attrs.frozen
@@ -46,21 +105,25 @@ class Notice:
     """What one change in a webhook concerns."""
 
     field: str | None
-    """The name of the change, such as `phone_number_quality_update`, or `None` if it has none."""
-    waba_ids: frozenset[str]
-    """The ids of the accounts that it names, which is usually one."""
-    digits: frozenset[str]
-    """The numbers that it names, as digits only."""
+    """The name of the change, such as `phone_number_name_update`, or `None` if it has none."""
+    waba_ids: frozenset[str] = frozenset()
+    """The ids of the accounts that it names, which is usually one. One of them may be the id of a business."""
+    digits: frozenset[str] = frozenset()
+    """The phone numbers that it names, as digits only."""
+    phone_number_ids: frozenset[str] = frozenset()
+    """Meta's ids of the phone numbers that it names. Most webhooks name the digits instead."""
+    is_business_wide: bool = False
+    """Whether it tells of a limit that all accounts of the business share. It names only one of these accounts."""
 
     @property
-    def concerns_numbers(self) -> bool:
-        """Whether it may concern phone numbers. An unknown field may."""
-        return self.field not in _OTHER_FIELDS
+    def members(self) -> frozenset[str] | None:
+        """The fields of `PhoneNumber` that it may change. `None`: any, as for an unknown `field`. Empty: none."""
+        return _MEMBERS.get(self.field or "")
 
     @property
-    def concerns_all(self) -> bool:
-        """Whether accounts that it does not name may have changed too."""
-        return self.field in _BUSINESS_FIELDS
+    def may_change_numbers(self) -> bool:
+        """Whether it may change a list of phone numbers. It is `False` for messages, calls, templates and the like."""
+        return self.members is None or bool(self.members)
 
 
 def check_signature(body: bytes, signature: str | None, app_secret: str) -> None:
@@ -95,10 +158,15 @@ def _signature(body: bytes, app_secret: str) -> bytes:
 def read_notices(body: bytes) -> list[Notice]:
     """Read what each change in a webhook concerns, in its order.
 
+    The list is empty for a webhook of another product. Its `object` says so, `page` for example.
+
     Raises:
         DecodeError: The webhook is not a JSON object, or one of its entries is not.
     """
     payload = _read_json(body)
+    topic = payload.get("object") if _is_object(payload) else None
+    if isinstance(topic, str) and not topic.startswith("whatsapp"):
+        return []
     # A payload without a list of entries counts as one entry: it is better to invalidate too much than too little.
     entries: list[Any] = _items(payload.get("entry", payload)) if _is_object(payload) else [None]
     if not all(map(_is_object, entries)):
@@ -126,19 +194,30 @@ def _changes(entry: _Object) -> Iterator[tuple[_Object, ...]]:
 
 def _read_notice(levels: tuple[_Object, ...]) -> Notice:
     fields = filter(None, map(_text, _members(levels, "field")))
+    field = next(fields, None)
     # An account that was shared with a partner is in `waba_info`. The entry around it is that of the business.
     partners = filter(_is_object, _members(levels, "waba_info"))
     # The last two levels are the entry and the payload. Further in, an `id` may be that of anything.
-    ids = map(_text, (*_members(levels[-2:], "id"), *_members((*levels, *partners), "waba_id")))
-    numbers = (*_members(levels, "display_phone_number"), *_members(levels, "phone_number"))
+    waba_ids = (*_members(levels[-2:], "id"), *_members((*levels, *partners), "waba_id"))
+    inner = filter(_is_object, (*_members(levels, "phone_number_settings"), *_members(levels, "metadata")))
+    places = (*levels, *inner)
+    alerted = (level for level in levels if level.get("entity_type") == "PHONE_NUMBER")
+    numbers = (*_members(places, "display_phone_number"), *_members(places, "phone_number"))
     return Notice(
-        field=next(fields, None),
-        waba_ids=frozenset(text for text in ids if re.fullmatch("[0-9]+", text)),
+        field=field,
+        waba_ids=_ids(waba_ids),
         digits=frozenset(filter(None, (read_digits(_text(number)) for number in numbers))),
+        phone_number_ids=_ids((*_members(places, "phone_number_id"), *_members(alerted, "entity_id"))),
+        is_business_wide=field == "business_capability_update"
+        or (field == "phone_number_quality_update" and any(_BUSINESS_LIMITS & level.keys() for level in levels)),
     )
 
 
-def _members(levels: tuple[_Object, ...], name: str) -> Iterator[Any]:
+def _ids(values: Iterable[Any]) -> frozenset[str]:
+    return frozenset(text for text in map(_text, values) if re.fullmatch("[0-9]+", text))
+
+
+def _members(levels: Iterable[_Object], name: str) -> Iterator[Any]:
     return (level[name] for level in levels if name in level)
 
 
