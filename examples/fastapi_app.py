@@ -14,7 +14,6 @@ If a page after the first one fails, the last line of the stream is `{"error": â
 If the service stops, the stream is cut off, and an HTTP client reports an error.
 """
 
-import hmac
 import json
 import logging
 import math
@@ -25,7 +24,7 @@ from typing import Annotated, Any
 
 import attrs
 import uvicorn
-from fastapi import FastAPI, Header, HTTPException, Query, Request
+from fastapi import FastAPI, Header, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 import wa_phone_async as wa
@@ -53,7 +52,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         yield {"client": client, "cache": cache, **secrets}
 
 
-app = FastAPI(lifespan=lifespan, max_body_size=4 * 2**20)  # bytes: a webhook can have 1000 entries
+app = FastAPI(lifespan=lifespan, max_body_size=4 * 2**20)  # bytes: a webhook can have 3 MB
 
 
 def response_to(error: wa.WaPhoneError) -> tuple[int, dict[str, Any]]:
@@ -111,27 +110,24 @@ async def list_cached(request: Request, waba_id: str) -> dict[str, Any]:
 
 
 @app.get("/webhook")
-async def agree_to_webhooks(
-    request: Request,
-    token: Annotated[str, Query(alias="hub.verify_token")],
-    challenge: Annotated[str, Query(alias="hub.challenge")],
-) -> PlainTextResponse:
+async def agree_to_webhooks(request: Request) -> PlainTextResponse:
     """Confirm the subscription to webhooks. Meta requests this once."""
-    if not hmac.compare_digest(token.encode(), request.state.verify_token.encode()):
-        raise HTTPException(403)
-    return PlainTextResponse(challenge)
+    return PlainTextResponse(wa.answer_challenge(request.query_params, request.state.verify_token))
 
 
 @app.post("/webhook")
 async def receive_webhook(request: Request, x_hub_signature_256: Annotated[str | None, Header()] = None) -> list[str]:
     """Invalidate the accounts that a webhook names."""
     cache: wa.PhoneNumberCache = request.state.cache
+    body = await request.body()
+    wa.verify_webhook(body, x_hub_signature_256, request.state.app_secret)
     try:
-        waba_ids = cache.invalidate_from_webhook(await request.body(), x_hub_signature_256, request.state.app_secret)
-    except wa.DecodeError as error:  # signed, and all is invalidated: for any status but 200, Meta would send it again
+        notices = wa.parse_webhook(body)
+    except wa.DecodeError as error:  # it is signed: for any status but 200, Meta would send it again
         log.warning("%s", error)
+        cache.clear()
         return []
-    return list(waba_ids)
+    return list(cache.invalidate_from_notices(notices))
 
 
 @app.get("/health")

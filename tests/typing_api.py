@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, assert_type
 
 import aiohttp
 import distributed
+from multidict import MultiMapping
 
 import wa_phone_async as wa
 from wa_phone_async.export import COLUMNS, ArrowTable, Job, Summary, Writer, errors_row, merge, row_of, to_arrow, write
@@ -478,6 +479,7 @@ async def listings_are_kept(client: wa.PhoneNumberClient) -> None:
         assert_type(cache, wa.PhoneNumberCache)
         assert_type(await cache.phone_numbers("1", fields="id", limit=50, follow="after"), tuple[PN, ...])
         assert_type(cache.invalidate_from_webhook(b"{}", "sha256=00", "secret"), tuple[str, ...])
+        assert_type(cache.invalidate_from_notices(wa.parse_webhook(b"{}")), tuple[str, ...])
         cache.invalidate("1")
         cache.clear()
 
@@ -487,8 +489,32 @@ async def listings_are_kept(client: wa.PhoneNumberClient) -> None:
         await cache.phone_numbers("1", limit="3")  # type: ignore[arg-type]  # a number
         cache.invalidate_from_webhook("{}", "sha256=00", "secret")  # type: ignore[arg-type]  # the bytes that came
         cache.invalidate_from_webhook(b"{}", "sha256=00")  # type: ignore[call-arg]  # signed with what?
+        cache.invalidate_from_notices(b"{}")  # type: ignore[arg-type]  # what parse_webhook returns
     wa.PhoneNumberCache("token")  # type: ignore[arg-type]  # it stands beside a client
     wa.PhoneNumberCache(client, "30")  # type: ignore[arg-type]  # seconds
+
+
+def webhooks_are_read(query: MultiMapping[str], params: dict[str, list[str]]) -> None:
+    wa.verify_webhook(b"{}", None, "secret")
+    [notice] = wa.parse_webhook(b"{}")
+    assert_type(notice, wa.WebhookNotice)
+    assert_type(notice.field, str | None)
+    assert_type(notice.waba_ids, frozenset[str])
+    assert_type(notice.digits, frozenset[str])
+    assert_type(notice.phone_number_ids, frozenset[str])
+    assert_type(notice.is_business_wide, bool)
+    assert_type(notice.time, datetime | None)
+    assert_type(notice.value, Mapping[str, Any])
+    assert_type(notice.members, frozenset[str] | None)
+    assert_type(notice.may_change_numbers, bool)
+    assert_type(wa.answer_challenge(query, "token"), str)
+    assert_type(wa.answer_challenge(params, "token"), str)
+
+    wa.verify_webhook("{}", None, "secret")  # type: ignore[arg-type]  # the bytes that came
+    wa.verify_webhook(b"{}", "sha256=00")  # type: ignore[call-arg]  # signed with what?
+    wa.parse_webhook({"entry": []})  # type: ignore[arg-type]  # the bytes that came
+    wa.answer_challenge("hub.mode=subscribe", "token")  # type: ignore[arg-type]  # names and values
+    wa.answer_challenge(query)  # type: ignore[call-arg]  # the token that you entered
 
 
 async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, number: wa.PhoneNumber) -> None:

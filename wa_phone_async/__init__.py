@@ -16,6 +16,7 @@ that Meta adds tomorrow are kept. To test against the same API in your own proce
 
 from ._version import __version__
 from .cache.cache import PhoneNumberCache
+from .cache.webhooks import WebhookNotice, answer_challenge, parse_webhook, verify_webhook
 from .call.retry import RetryPolicy
 from .call.tokens import TokenProvider
 from .call.writes import Write
@@ -158,11 +159,15 @@ __all__ = [
     "WaitError",
     "WaitTimeoutError",
     "Watch",
+    "WebhookNotice",
     "WebhookSignatureError",
     "Write",
     "__version__",
+    "answer_challenge",
     "from_dict",
     "is_ready",
+    "parse_webhook",
     "read_readiness",
     "to_dict",
+    "verify_webhook",
 ]

@@ -12,7 +12,7 @@
     ├── WaitError                                      waiting does not help: somebody must act on the number
     │   └── WaitTimeoutError      (also TimeoutError)  a number did not change in time: wait again, or give up
     ├── StaleListingError                              an account changed during each read: read it again later
-    ├── WebhookSignatureError                          a webhook was not signed by Meta: respond with HTTP 403
+    ├── WebhookSignatureError                          a webhook is not from Meta: respond with HTTP 403
     └── GraphAPIError                                  the API rejected the request
         ├── BadRequestError                            a parameter is missing or invalid
         ├── AuthenticationError                        the access token is missing, expired or revoked
@@ -264,7 +264,10 @@ class StaleListingError(WaPhoneError):
 
 
 class WebhookSignatureError(WaPhoneError):
-    """A webhook has no signature, or a wrong one. Respond with HTTP 403. Nothing of it was read."""
+    """A webhook has no signature, or a wrong one, or a request for a challenge has no verify token, or a wrong one.
+
+    Meta did not send it, or your app secret or verify token is another app's. Respond with HTTP 403.
+    """
 
 
 class GraphAPIError(WaPhoneError):

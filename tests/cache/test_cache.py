@@ -39,6 +39,7 @@ from wa_phone_async import (
     TransportError,
     WebhookSignatureError,
     Write,
+    parse_webhook,
 )
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 
@@ -1064,6 +1065,19 @@ def test_a_signed_but_invalid_webhook_invalidates_all() -> None:
     run(main())
 
 
+def test_notices_that_you_have_read_yourself_invalidate_too() -> None:
+    async def main() -> None:
+        async with serving() as (_, cache):
+            for waba_id in BOTH:
+                await cache.phone_numbers(waba_id)
+            body, _ = signed({"entry": [entry(SHOP, "messages"), entry(OTHER_SHOP, "security")]})
+            assert cache.invalidate_from_notices(iter(parse_webhook(body))) == (OTHER_SHOP,)
+            assert cache._known_accounts() == {SHOP}
+            assert cache.invalidate_from_notices([]) == ()
+
+    run(main())
+
+
 # --- closing, loops and threads
 
 
@@ -1080,6 +1094,7 @@ def test_a_closed_cache_raises() -> None:
                 lambda: cache.invalidate(SHOP),
                 cache.clear,
                 lambda: cache.invalidate_from_webhook(*signed({}), SECRET),
+                lambda: cache.invalidate_from_notices([]),
             ]
             for call in calls:
                 with pytest.raises(RuntimeError, match="this cache is closed"):

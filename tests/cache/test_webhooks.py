@@ -1,17 +1,31 @@
 """Webhooks: only signed ones are read, and what they concern is found on every level."""
 
+import copy
 import hashlib
 import hmac
 import json
+import pickle
 import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from multidict import CIMultiDict, MultiDict, MultiDictProxy
 
-from wa_phone_async import DecodeError, InvalidArgumentError, WaPhoneError, WebhookSignatureError
-from wa_phone_async.cache.webhooks import Notice, check_signature, read_notices
+from wa_phone_async import (
+    DecodeError,
+    InvalidArgumentError,
+    WaPhoneError,
+    WebhookNotice,
+    WebhookSignatureError,
+    answer_challenge,
+    parse_webhook,
+    verify_webhook,
+)
 
 SECRET = "an-invented-app-secret"
 WABA, OTHER_WABA = "102290129340398", "102290129340399"
@@ -34,8 +48,8 @@ def signature_of(body: bytes, app_secret: str = SECRET) -> str:
     return f"sha256={hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()}"
 
 
-def notices(payload: object) -> list[Notice]:
-    return read_notices(json.dumps(payload).encode())
+def notices(payload: object) -> list[WebhookNotice]:
+    return parse_webhook(json.dumps(payload).encode())
 
 
 def delivery(*changes: object, waba_id: object = WABA) -> dict[str, Any]:
@@ -47,7 +61,7 @@ def delivery(*changes: object, waba_id: object = WABA) -> dict[str, Any]:
 
 @given(st.binary(), st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
 def test_the_right_signature_is_accepted_for_any_body(body: bytes, app_secret: str) -> None:
-    check_signature(body, signature_of(body, app_secret), app_secret)
+    verify_webhook(body, signature_of(body, app_secret), app_secret)
 
 
 @given(st.binary(), st.text(st.characters()))
@@ -62,13 +76,13 @@ def test_the_right_signature_is_accepted_for_any_body(body: bytes, app_secret: s
 @example(BODY, "sha256=é")
 def test_any_other_signature_is_an_error(body: bytes, signature: str) -> None:
     with pytest.raises(WebhookSignatureError):
-        check_signature(body, signature, SECRET)
+        verify_webhook(body, signature, SECRET)
 
 
 @pytest.mark.parametrize("signature", [None, "", signature_of(BODY).encode()], ids=["none", "empty", "bytes"])
 def test_a_missing_signature_is_an_error(signature: Any) -> None:
     with pytest.raises(WebhookSignatureError, match="X-Hub-Signature-256 is missing, empty or not a string"):
-        check_signature(BODY, signature, SECRET)
+        verify_webhook(BODY, signature, SECRET)
 
 
 def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,27 +93,29 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
         return True
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    check_signature(BODY, "sha256=\ud800é", SECRET)
+    verify_webhook(BODY, "sha256=\ud800é", SECRET)
     assert compared == [(signature_of(BODY).encode(), b"sha256=\xed\xa0\x80\xc3\xa9")]
 
 
 def test_the_body_may_be_a_buffer() -> None:
     buffers: list[Any] = [bytearray(BODY), memoryview(BODY)]
     for body in buffers:
-        check_signature(body, signature_of(BODY), SECRET)
-        assert read_notices(body) == []
+        verify_webhook(body, signature_of(BODY), SECRET)
+        assert parse_webhook(body) == []
 
 
 @pytest.mark.parametrize("body", [BODY.decode(), {"entry": []}, None], ids=["text", "parsed", "none"])
 def test_a_body_that_is_not_bytes_is_an_error(body: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^body must be the webhook's raw bytes, as they came, not "):
-        check_signature(body, signature_of(BODY), SECRET)
+        verify_webhook(body, signature_of(BODY), SECRET)
+    with pytest.raises(InvalidArgumentError, match=r"^body must be the webhook's raw bytes, as they came, not "):
+        parse_webhook(body)
 
 
 @pytest.mark.parametrize("app_secret", ["", None, "two words", "line\n"])
 def test_an_invalid_secret_is_an_error_even_if_the_signature_matches(app_secret: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^app_secret must be (a string that is not empty|printable ASCII)"):
-        check_signature(BODY, signature_of(BODY, app_secret or ""), app_secret)
+        verify_webhook(BODY, signature_of(BODY, app_secret or ""), app_secret)
 
 
 @pytest.mark.parametrize(
@@ -114,14 +130,98 @@ def test_an_invalid_secret_is_an_error_even_if_the_signature_matches(app_secret:
 )
 def test_no_error_shows_the_secret_or_the_signature(body: Any, signature: str | None, app_secret: str) -> None:
     with pytest.raises(WaPhoneError) as caught:
-        check_signature(body, signature, app_secret)
-    shown = f"{caught.value!r} {vars(caught.value)}"
-    for frame, _ in traceback.walk_tb(caught.value.__traceback__):
+        verify_webhook(body, signature, app_secret)
+    assert_hidden(caught.value, "an-invented", "0123456789", signature_of(BODY).removeprefix("sha256="))
+
+
+# --- the challenge
+
+TOKEN = "an-invented-verify-token"
+CHALLENGE = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": TOKEN}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        CHALLENGE,
+        MultiDict(CHALLENGE),
+        CIMultiDict(CHALLENGE),
+        MultiDictProxy(MultiDict(CHALLENGE)),
+        parse_qs(urlencode(CHALLENGE)),
+        {**CHALLENGE, "more": None},
+    ],
+    ids=lambda query: type(query).__name__,
+)
+def test_the_challenge_is_returned_from_any_mapping(query: Mapping[str, object]) -> None:
+    challenge = answer_challenge(query, TOKEN)
+    assert challenge == "1158201444"
+    assert type(challenge) is str
+
+
+@pytest.mark.parametrize(("given", "own"), [(TOKEN, f"{TOKEN}\n"), (f" {TOKEN}", f"\ufeff{TOKEN}"), ("é ü", "é ü")])
+def test_what_stands_around_a_verify_token_does_not_matter(given: str, own: str) -> None:
+    assert answer_challenge({**CHALLENGE, "hub.verify_token": given}, own) == "1158201444"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"hub.verify_token": "somebody-elses"}, "hub.verify_token is missing or not yours"),
+        ({"hub.verify_token": TOKEN[:-1]}, "hub.verify_token is missing or not yours"),
+        ({"hub.verify_token": TOKEN.upper()}, "hub.verify_token is missing or not yours"),
+        ({"hub.verify_token": ""}, "hub.verify_token is missing or not yours"),
+        ({"hub.verify_token": None}, "hub.verify_token is missing or not yours"),
+        ({"hub.verify_token": [TOKEN, TOKEN]}, "hub.verify_token is missing or not yours"),
+        ({"hub.verify_token": []}, "hub.verify_token is missing or not yours"),
+        ({"hub.verify_token": TOKEN.encode()}, "hub.verify_token is missing or not yours"),
+        ({"hub.verify_token": "\ud800"}, "hub.verify_token is missing or not yours"),
+        ({"hub.mode": "unsubscribe"}, "hub.mode is not 'subscribe'"),
+        ({"hub.mode": None}, "hub.mode is not 'subscribe'"),
+        ({"hub.challenge": ""}, "hub.challenge is missing or empty"),
+        ({"hub.challenge": None}, "hub.challenge is missing or empty"),
+    ],
+)
+def test_any_other_request_for_a_challenge_is_an_error(changes: dict[str, object], why: str) -> None:
+    for query in (CHALLENGE | changes, {name: value for name, value in (CHALLENGE | changes).items() if value}):
+        with pytest.raises(WebhookSignatureError, match=f"^{why}") as caught:
+            answer_challenge(query, TOKEN)
+        assert_hidden(caught.value, TOKEN, "somebody-elses")
+
+
+@pytest.mark.parametrize("verify_token", ["", " \n", None, b"token", 5])
+def test_an_empty_verify_token_is_an_error_even_if_it_matches(verify_token: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^verify_token must be a string that is not empty: give"):
+        answer_challenge({**CHALLENGE, "hub.verify_token": ""}, verify_token)
+
+
+@pytest.mark.parametrize("query", [urlencode(CHALLENGE), None, [*CHALLENGE.items()]], ids=["text", "none", "pairs"])
+def test_a_query_that_is_no_mapping_is_an_error_without_its_token(query: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^query must be a mapping of the names in the URL's ") as caught:
+        answer_challenge(query, TOKEN)
+    assert_hidden(caught.value, TOKEN)
+
+
+def test_verify_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = list[tuple[object, object]]()
+
+    def compare(one: object, other: object) -> bool:
+        compared.append((one, other))
+        return True
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert answer_challenge({**CHALLENGE, "hub.verify_token": "é"}, TOKEN) == "1158201444"
+    assert compared == [("é".encode(), TOKEN.encode())]
+
+
+def assert_hidden(error: WaPhoneError, *texts: str) -> None:
+    """Check that neither the error nor the local variables of its traceback show these texts."""
+    shown = f"{error!r} {vars(error)}"
+    for frame, _ in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_filename != __file__:
             shown += repr(frame.f_locals)
     assert "[hidden]" in shown
-    for hidden in ("an-invented", "0123456789", signature_of(BODY).removeprefix("sha256=")):
-        assert hidden not in shown
+    for text in texts:
+        assert text not in shown
 
 
 # --- what a webhook concerns
@@ -222,7 +322,7 @@ def test_an_unknown_field_may_change_any_member(field: str | None) -> None:
 
 
 def test_no_documented_field_tells_of_quality() -> None:
-    told = {member for field in FIELDS for member in Notice(field).members or ()}
+    told = {member for field in FIELDS for member in WebhookNotice(field).members or ()}
     assert not told & {"quality_rating", "quality_score", "code_verification_status"}
 
 
@@ -253,7 +353,28 @@ def test_any_other_object_counts_as_whatsapp(topic: object) -> None:
     ],
 )
 def test_members_are_found_on_every_level(payload: object) -> None:
-    assert notices(payload) == [Notice("security", frozenset({WABA}), frozenset({NUMBER}))]
+    [notice] = notices(payload)
+    assert notice.field == "security"
+    assert notice.waba_ids == {WABA}
+    assert notice.digits == {NUMBER}
+
+
+def test_a_notice_has_what_meta_says_and_when() -> None:
+    value = {"display_phone_number": NUMBER, "decision": "APPROVED", "rejection_reason": None}
+    entry = {"id": WABA, "time": 1739321024, "changes": [{"field": "phone_number_name_update", "value": value}]}
+    [notice] = notices({"object": "whatsapp_business_account", "entry": [entry]})
+    assert notice.value == value
+    assert notice.time == datetime(2025, 2, 12, 0, 43, 44, tzinfo=UTC)
+    assert pickle.loads(pickle.dumps(notice)) == notice
+    assert len({notice, copy.deepcopy(notice)}) == 1
+    assert "APPROVED" not in repr(notice)
+
+
+@pytest.mark.parametrize("time", [None, True, 1.5, "soon", -1, 10**12, 10**30, [], {}], ids=repr)
+def test_an_invalid_time_is_none(time: object) -> None:
+    [notice] = notices({"entry": [{"id": WABA, "time": time, "changes": [{"field": "security"}]}]})
+    assert notice.time is None
+    assert notice.value == {}
 
 
 def test_a_shared_account_is_named_in_waba_info() -> None:
@@ -264,13 +385,14 @@ def test_a_shared_account_is_named_in_waba_info() -> None:
 
 @pytest.mark.parametrize("waba_id", [None, True, 1.5, "", "abc", "\uff11\uff12", [], {}], ids=repr)
 def test_an_invalid_id_names_nothing(waba_id: object) -> None:
-    assert notices(delivery({"field": "security"}, waba_id=waba_id)) == [Notice("security")]
+    [notice] = notices(delivery({"field": "security"}, waba_id=waba_id))
+    assert notice == WebhookNotice("security", time=notice.time)
 
 
 @pytest.mark.parametrize("change", [None, 1, "text", [], [None]], ids=repr)
 def test_an_invalid_change_concerns_its_account(change: object) -> None:
     [notice] = notices(delivery(change))
-    assert notice == Notice(None, frozenset({WABA}))
+    assert notice == WebhookNotice(None, frozenset({WABA}), time=notice.time)
     assert notice.may_change_numbers
 
 
@@ -299,7 +421,7 @@ def test_a_thousand_entries_are_read_in_order() -> None:
 )
 def test_an_invalid_webhook_is_an_error(body: bytes, why: str) -> None:
     with pytest.raises(DecodeError, match=f"^the webhook is {why}"):
-        read_notices(body)
+        parse_webhook(body)
 
 
 JSON = st.recursive(
@@ -318,9 +440,9 @@ JSON = st.recursive(
 
 @given(st.binary() | JSON.map(lambda payload: json.dumps(payload).encode()))
 def test_any_signed_bytes_give_notices_or_the_documented_error(body: bytes) -> None:
-    check_signature(body, signature_of(body), SECRET)
+    verify_webhook(body, signature_of(body), SECRET)
     try:
-        found = read_notices(body)
+        found = parse_webhook(body)
     except DecodeError:
         return
     for notice in found:

@@ -28,7 +28,7 @@ from wa_phone_async.readiness import is_pending
 from wa_phone_async.redaction import conceal
 
 from .shared_read import SharedRead
-from .webhooks import Notice, check_signature, read_notices
+from .webhooks import WebhookNotice, parse_webhook, verify_webhook
 
 _CLOSED: Final = "this cache is closed: make a new one"
 _OTHER_LOOP: Final = (
@@ -216,13 +216,28 @@ class PhoneNumberCache:
         """
         app_secret, signature = conceal(app_secret), conceal(signature)  # no traceback shows them
         self._enter_loop()
-        check_signature(body, signature, app_secret)
+        verify_webhook(body, signature, app_secret)
         try:
-            notices = [notice for notice in read_notices(body) if notice.may_change_numbers]
+            notices = parse_webhook(body)
         except DecodeError:
-            self._forget(self._known_accounts())
+            self.clear()
             raise
-        waba_ids = self._accounts_of_notices(notices)
+        return self.invalidate_from_notices(notices)
+
+    def invalidate_from_notices(self, notices: Iterable[WebhookNotice]) -> tuple[str, ...]:
+        """Forget what a webhook says has changed, as `invalidate_from_webhook` does, after you have read it yourself.
+
+        Args:
+            notices: What `parse_webhook` returned, after `verify_webhook`. If it raised a `DecodeError`, call `clear`.
+
+        Returns:
+            The ids of the invalidated accounts, for a log. It includes accounts without a kept listing.
+
+        Raises:
+            RuntimeError: The cache is closed, or belongs to another running loop.
+        """
+        self._enter_loop()
+        waba_ids = self._accounts_of_notices([notice for notice in notices if notice.may_change_numbers])
         self._forget(waba_ids)
         return tuple(sorted(waba_ids))
 
@@ -347,7 +362,7 @@ class PhoneNumberCache:
         names_account = event.path == f"{event.node_id}/phone_numbers" or event.waba_id not in {None, event.node_id}
         return touched if touched or names_account else known
 
-    def _accounts_of_notices(self, notices: list[Notice]) -> set[str]:
+    def _accounts_of_notices(self, notices: list[WebhookNotice]) -> set[str]:
         """Return the accounts that the changes of a webhook concern."""
         # One pass over all listings for all changes: a webhook may have thousands of changes, and comes often.
         known = self._known_accounts()
@@ -383,7 +398,7 @@ class PhoneNumberCache:
             self._loop = here
 
 
-def _names(notice: Notice) -> set[str]:
+def _names(notice: WebhookNotice) -> set[str]:
     """Return by what a webhook names numbers, in the form of `SharedRead.names`."""
     return {*map(shortest_form, notice.digits), *notice.phone_number_ids}
 

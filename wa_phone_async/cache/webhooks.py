@@ -1,4 +1,4 @@
-"""Webhooks: check that Meta signed one, and read which accounts and numbers it concerns. Pure: bytes in, values out.
+"""Webhooks: check that they are Meta's, and read which accounts and numbers they concern. Pure: bytes in, values out.
 
 From Meta's webhook references and its guides to webhooks, read 2026-11-22 and 2026-11-28. A webhook is
 `{"object": …, "entry": [{"id": …, "time": …, "changes": [{"field": …, "value": …}]}]}`. The `id` is the account's. For
@@ -30,7 +30,8 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, TypeGuard
 
 import attrs
@@ -38,7 +39,7 @@ import attrs
 from wa_phone_async.checks import check_secret
 from wa_phone_async.errors import DecodeError, InvalidArgumentError, WebhookSignatureError
 from wa_phone_async.phone_digits import read_digits
-from wa_phone_async.redaction import conceal
+from wa_phone_async.redaction import Secret, SecretBytes, conceal
 
 _Object = dict[str, Any]
 
@@ -100,9 +101,17 @@ _MEMBERS: Final = {
 """Which members of a phone number each field may change. A field that is not here may change any."""
 
 
+_EDGES: Final = "\ufeff \t\r\n"
+"""What editors and files leave around a token."""
+_YEAR_10000: Final = 253_402_300_800  # a Unix time; no `datetime` can be so late
+
+
 @attrs.frozen
-class Notice:
-    """What one change in a webhook concerns."""
+class WebhookNotice:
+    """One change that a webhook tells of. It shows that something has changed, but not what is true now.
+
+    Meta's webhook references, read 2026-11-28. A webhook may come twice, and in any order.
+    """
 
     field: str | None
     """The name of the change, such as `phone_number_name_update`, or `None` if it has none."""
@@ -114,6 +123,11 @@ class Notice:
     """Meta's ids of the phone numbers that it names. Most webhooks name the digits instead."""
     is_business_wide: bool = False
     """Whether it tells of a limit that all accounts of the business share. It names only one of these accounts."""
+    time: datetime | None = None
+    """When it happened, in UTC, to the second. `None`: the webhook does not say."""
+    value: Mapping[str, Any] = attrs.field(factory=dict[str, Any], hash=False, repr=False)
+    """What Meta says about the change, such as `{"decision": "APPROVED", …}`, as it came. It may hold messages of
+    customers, so `repr` leaves it out. Do not change it."""
 
     @property
     def members(self) -> frozenset[str] | None:
@@ -126,8 +140,10 @@ class Notice:
         return self.members is None or bool(self.members)
 
 
-def check_signature(body: bytes, signature: str | None, app_secret: str) -> None:
-    """Check that Meta signed a webhook. The comparison takes constant time, so its duration reveals nothing.
+def verify_webhook(body: bytes, signature: str | None, app_secret: str) -> None:
+    """Check that Meta signed a webhook. Do so before you read it.
+
+    The comparison takes constant time, so its duration reveals nothing. Meta's guide to webhooks, read 2026-11-22.
 
     Args:
         body: The raw body, unchanged. If you parse it and write it again, the signature no longer fits.
@@ -135,12 +151,11 @@ def check_signature(body: bytes, signature: str | None, app_secret: str) -> None
         app_secret: The app's secret.
 
     Raises:
-        WebhookSignatureError: The signature is missing or wrong.
+        WebhookSignatureError: The signature is missing or wrong. Respond with HTTP 403.
         InvalidArgumentError: The body is not bytes, or the secret is invalid.
     """
     app_secret, signature = conceal(app_secret), conceal(signature)  # no traceback shows them
-    if not isinstance(body, bytes | bytearray | memoryview):
-        raise InvalidArgumentError("body", "the webhook's raw bytes, as they came", type(body))
+    _check_body(body)
     check_secret("app_secret", app_secret)
     if not signature:
         raise WebhookSignatureError("the webhook is not signed: X-Hub-Signature-256 is missing, empty or not a string")
@@ -155,14 +170,80 @@ def _signature(body: bytes, app_secret: str) -> bytes:
     return b"sha256=" + hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest().encode()
 
 
-def read_notices(body: bytes) -> list[Notice]:
-    """Read what each change in a webhook concerns, in its order.
+def _check_body(body: object) -> None:
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise InvalidArgumentError("body", "the webhook's raw bytes, as they came", type(body))
 
-    The list is empty for a webhook of another product. Its `object` says so, `page` for example.
+
+def answer_challenge(query: Mapping[str, object], verify_token: str) -> str:
+    """Return the challenge of the request that Meta sends when you enter the URL of your webhooks.
+
+    Respond with HTTP 200 and the challenge as plain text, not as HTML. Meta sends this request as a GET to the same
+    URL (Meta's guide to webhooks, read 2026-11-28).
+
+    Args:
+        query: The query of the URL, as your framework gives it: `request.query` of aiohttp, `request.query_params` of
+            FastAPI and Starlette, `request.args` of Flask, `request.GET` of Django, or the result of `parse_qs`.
+        verify_token: The verify token that you entered beside the URL. Keep it secret. The comparison takes constant
+            time. It ignores blanks and line breaks around the token.
+
+    Raises:
+        WebhookSignatureError: The request has another token or none, or it is not such a request. Respond with HTTP
+            403.
+        InvalidArgumentError: `query` is no mapping, or `verify_token` is empty.
+    """
+    verify_token = conceal(verify_token)  # no traceback shows it
+    kind, members = type(query), _challenge_members(query)
+    del query  # it holds the token too
+    if members is None:
+        raise InvalidArgumentError("query", "a mapping of the names in the URL's query to their values", kind)
+    if not verify_token.strip(_EDGES):
+        raise InvalidArgumentError("verify_token", "a string that is not empty", hint="give the one that you entered")
+    if not hmac.compare_digest(_plain(members["hub.verify_token"]), _plain(verify_token)):
+        raise WebhookSignatureError(
+            "hub.verify_token is missing or not yours: Meta did not send this request, or another token was entered "
+            "beside the URL"
+        )
+    if members["hub.mode"] != "subscribe":
+        raise WebhookSignatureError("hub.mode is not 'subscribe': this is no request for a challenge")
+    if not members["hub.challenge"]:
+        raise WebhookSignatureError("hub.challenge is missing or empty: there is nothing to respond")
+    return str(members["hub.challenge"])
+
+
+def _challenge_members(query: object) -> dict[str, Secret] | None:
+    """Return the members of a request for a challenge, or `None` if the query is no mapping."""
+    if not _is_mapping(query):
+        return None
+    found = dict[str, Secret]()
+    for name in ("hub.mode", "hub.challenge", "hub.verify_token"):
+        values = _items(query.get(name))  # `parse_qs` gives lists
+        found[name] = conceal(values[0] if len(values) == 1 else None)
+    return found
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[str, object]]:
+    return isinstance(value, Mapping)
+
+
+def _plain(token: str) -> bytes:
+    return SecretBytes(token.strip(_EDGES).encode("utf-8", "surrogatepass"))
+
+
+def parse_webhook(body: bytes) -> list[WebhookNotice]:
+    """Read what a webhook tells of: a notice for each change, in their order. Call `verify_webhook` first.
+
+    It finds members in wrong places too, since Meta's samples have some. The list is empty for a webhook of another
+    product. Its `object` says so, `page` for example.
+
+    Args:
+        body: The raw body.
 
     Raises:
         DecodeError: The webhook is not a JSON object, or one of its entries is not.
+        InvalidArgumentError: The body is not bytes.
     """
+    _check_body(body)
     payload = _read_json(body)
     topic = payload.get("object") if _is_object(payload) else None
     if isinstance(topic, str) and not topic.startswith("whatsapp"):
@@ -189,10 +270,10 @@ def _changes(entry: _Object) -> Iterator[tuple[_Object, ...]]:
     for change in _items(entry.get("changes")) or [None]:
         objects = (change,) if _is_object(change) else ()
         value = next(_members((*objects, entry), "value"), None)
-        yield (*objects, value) if _is_object(value) else objects
+        yield (*objects, value if _is_object(value) else {})
 
 
-def _read_notice(levels: tuple[_Object, ...]) -> Notice:
+def _read_notice(levels: tuple[_Object, ...]) -> WebhookNotice:
     fields = filter(None, map(_text, _members(levels, "field")))
     field = next(fields, None)
     # An account that was shared with a partner is in `waba_info`. The entry around it is that of the business.
@@ -202,15 +283,24 @@ def _read_notice(levels: tuple[_Object, ...]) -> Notice:
     inner = filter(_is_object, (*_members(levels, "phone_number_settings"), *_members(levels, "metadata")))
     places = (*levels, *inner)
     alerted = (level for level in levels if level.get("entity_type") == "PHONE_NUMBER")
+    times = filter(None, map(_time, _members(levels[-2:], "time")))
     numbers = (*_members(places, "display_phone_number"), *_members(places, "phone_number"))
-    return Notice(
+    return WebhookNotice(
         field=field,
         waba_ids=_ids(waba_ids),
         digits=frozenset(filter(None, (read_digits(_text(number)) for number in numbers))),
         phone_number_ids=_ids((*_members(places, "phone_number_id"), *_members(alerted, "entity_id"))),
         is_business_wide=field == "business_capability_update"
         or (field == "phone_number_quality_update" and any(_BUSINESS_LIMITS & level.keys() for level in levels)),
+        time=next(times, None),
+        value=levels[-3],
     )
+
+
+def _time(value: object) -> datetime | None:
+    text = _text(value)
+    seconds = int(text) if re.fullmatch("[0-9]{1,12}", text) else _YEAR_10000
+    return datetime.fromtimestamp(seconds, UTC) if seconds < _YEAR_10000 else None
 
 
 def _ids(values: Iterable[Any]) -> frozenset[str]:
