@@ -682,12 +682,6 @@ async def the_sandbox_is_typed() -> None:
     sandbox.schedule(60, sandbox.decline_name, "1", reason="NAME_NOT_CONSISTENT")
     sandbox.deliver_to("http://127.0.0.1", copies=2, seed=7)
     sandbox.send_again(sandbox.webhooks)
-    sandbox.approve_name("1")
-    sandbox.rate_quality("1", "RED")
-    sandbox.upgrade_throughput("1")
-    sandbox.request_pin_reset("1", BUSINESS_ID)
-    sandbox.reset_pin("1")
-    sandbox.restrict_account("1")
     sandbox.add_waba("2", 3)
     sandbox.update_number("2", "1", status="BANNED", code=SEEDED_PIN)
     sandbox.remove_number("2", "1")
@@ -710,6 +704,22 @@ async def the_sandbox_is_typed() -> None:
     Fault.error(80008, subcode="1")  # type: ignore[arg-type]  # a number
     Fault.error(80008, trace_id="1")  # type: ignore[call-arg]  # each answer has its own
     Fault.drop_before(reset="yes")  # type: ignore[arg-type]  # a truth value
+
+
+def what_meta_decides_is_typed(sandbox: Sandbox) -> None:
+    sandbox.approve_name("1")
+    sandbox.rate_quality("1", "RED")
+    sandbox.upgrade_throughput("1")
+    sandbox.approve_badge("1")
+    sandbox.decline_badge("1")
+    sandbox.set_username("1", None)
+    sandbox.set_calling("1", is_enabled=True)
+    sandbox.request_pin_reset("1", BUSINESS_ID)
+    sandbox.reset_pin("1")
+    sandbox.restrict_account("1")
+
+    sandbox.set_calling("1", is_enabled="yes")  # type: ignore[arg-type]  # a truth value
+    sandbox.set_username(1, None)  # type: ignore[arg-type]  # an id is text
 
 
 def what_the_sandbox_keeps_is_typed(

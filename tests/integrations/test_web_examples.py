@@ -218,9 +218,11 @@ async def test_after_a_webhook_the_cache_reads_again(
     path = f"/wabas/{waba_id}/phone_numbers/cached"
     before = (await get(http, path))["data"]
     assert not [number for number in before if number.get("quality_rating") == "RED"]
+    sandbox.rate_quality(before[7]["id"], "RED")  # no webhook tells of it
+    assert (await get(http, path))["data"] == before
     sandbox.deliver_to(f"{service.url}/webhook")
     try:
-        sandbox.rate_quality(before[7]["id"], "RED")
+        sandbox.upgrade_throughput(before[7]["id"])
         while not (sandbox.deliveries and sandbox.deliveries[-1].status == 200):
             await asyncio.sleep(0.01)
     finally:

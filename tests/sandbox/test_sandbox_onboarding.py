@@ -127,7 +127,7 @@ def test_a_number_is_verified_and_registered(mode: ModeName) -> None:
     )
     assert world.row["name_status"] == "PENDING_REVIEW"  # a third state
     assert world.fields() == ["phone_number_quality_update"]
-    assert b'"event":"ONBOARDING"' in world.webhooks.made[0].body
+    assert b'"event":"ONBOARDING","max_daily_conversations_per_business":"TIER_NOT_SET"' in world.webhooks.made[0].body
 
 
 def test_members_may_come_in_a_form(world: World) -> None:

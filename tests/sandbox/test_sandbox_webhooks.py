@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wa_phone_async import parse_webhook
 from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Sandbox, VirtualTimeLoop, Webhook
 from wa_phone_async.sandbox.schedule import Schedule
 from wa_phone_async.sandbox.webhooks import EPOCH
@@ -123,22 +125,22 @@ CASES = [
         {"name_status": "DECLINED", "unified_cert_status": "NAME_NOT_APPROVED"},
     ),
     Case(
-        lambda sandbox, number: sandbox.rate_quality(number, "RED"),
-        "phone_number_quality_update",
-        {"event": "FLAGGED", "max_daily_conversations_per_business": "TIER_250"},
-        {"quality_rating": "RED"},
-    ),
-    Case(
-        lambda sandbox, number: sandbox.rate_quality(number, "YELLOW"),
-        "phone_number_quality_update",
-        {"event": "UNFLAGGED", "max_daily_conversations_per_business": "TIER_250"},
-        {"quality_rating": "YELLOW"},
-    ),
-    Case(
         lambda sandbox, number: sandbox.upgrade_throughput(number),
         "phone_number_quality_update",
-        {"event": "THROUGHPUT_UPGRADE", "max_daily_conversations_per_business": "TIER_250"},
+        {"event": "THROUGHPUT_UPGRADE", "max_daily_conversations_per_business": "TIER_UNLIMITED"},
         {"throughput": {"level": "HIGH"}},
+    ),
+    Case(
+        lambda sandbox, number: sandbox.set_username(number, "blue.bakery"),
+        "business_username_updates",
+        {"username": "blue.bakery", "status": "approved"},
+        {"username": "blue.bakery"},
+    ),
+    Case(
+        lambda sandbox, number: sandbox.set_username(number, None),
+        "business_username_updates",
+        {"status": "deleted"},
+        {"username": ""},
     ),
     Case(
         lambda sandbox, number: sandbox.request_pin_reset(number),
@@ -153,6 +155,82 @@ CASES = [
         {"is_pin_enabled": False},
     ),
 ]
+
+
+def alert(severity: str, status: str) -> dict[str, str]:
+    return {
+        "alert_severity": severity,
+        "alert_status": "ACTIVE",
+        "alert_type": f"OBA_{status}",
+        "alert_description": f"The request for an official business account was {status.lower()}.",
+    }
+
+
+CASES_BY_ID = [
+    Case(
+        lambda sandbox, number: sandbox.approve_badge(number),
+        "account_alerts",
+        {"entity_type": "PHONE_NUMBER", "entity_id": "ID", "alert_info": alert("INFORMATIONAL", "APPROVED")},
+        {"is_official_business_account": True, "official_business_account": {"oba_status": "APPROVED"}},
+    ),
+    Case(
+        lambda sandbox, number: sandbox.decline_badge(number),
+        "account_alerts",
+        {"entity_type": "PHONE_NUMBER", "entity_id": "ID", "alert_info": alert("CRITICAL", "REJECTED")},
+        {"is_official_business_account": False, "official_business_account": {"oba_status": "REJECTED"}},
+    ),
+    *(
+        Case(
+            functools.partial(Sandbox.set_calling, is_enabled=is_enabled),
+            "account_settings_update",
+            {
+                "messaging_product": "whatsapp",
+                "timestamp": str(EPOCH + 5),
+                "type": "PHONE_NUMBER_SETTINGS",
+                "phone_number_settings": {"phone_number_id": "ID", "calling": {"status": status}},
+            },
+            {},
+        )
+        for is_enabled, status in ((True, "ENABLED"), (False, "DISABLED"))
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES_BY_ID, ids=lambda case: case.field)
+def test_the_webhook_of_a_badge_or_a_setting_names_the_id(case: Case) -> None:
+    sandbox = still()
+    before = sandbox.numbers(SMALL_WABA)[0]
+    case.act(sandbox, before["id"])
+    assert sandbox.numbers(SMALL_WABA)[0] == before | case.changes
+    [webhook] = sandbox.webhooks
+    assert (webhook.field, webhook.at) == (case.field, 5.5)
+    expected = json.loads(json.dumps(case.value).replace('"ID"', json.dumps(before["id"])))
+    assert change_of(webhook) == (SMALL_WABA, expected)
+    assert DIGITS not in webhook.body.decode()
+
+
+@pytest.mark.parametrize("case", CASES + CASES_BY_ID, ids=lambda case: case.field)
+def test_the_client_reads_from_a_webhook_which_number_and_members_have_changed(case: Case) -> None:
+    sandbox = still()
+    number = sandbox.numbers(SMALL_WABA)[0]["id"]
+    case.act(sandbox, number)
+    [notice] = parse_webhook(sandbox.webhooks[0].body)
+    assert notice.waba_ids == {SMALL_WABA}
+    assert (notice.digits or notice.phone_number_ids) == ({DIGITS} if case in CASES else {number})
+    assert notice.time == datetime.fromtimestamp(EPOCH + 5, UTC)
+    assert notice.members is None or case.changes.keys() <= notice.members
+    assert notice.may_change_numbers
+
+
+@pytest.mark.parametrize("rating", ["GREEN", "YELLOW", "RED"])
+def test_a_changed_rating_makes_no_webhook(rating: str) -> None:
+    sandbox = Sandbox()  # it needs no clock
+    before = sandbox.numbers(SMALL_WABA)[0]
+    sandbox.rate_quality(before["id"], rating)
+    assert sandbox.numbers(SMALL_WABA)[0] == before | {"quality_rating": rating}
+    assert sandbox.webhooks == []
+    with pytest.raises(KeyError):
+        sandbox.rate_quality("1", rating)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.field} {case.value}" for case in CASES])
@@ -402,7 +480,7 @@ async def test_a_sandbox_in_a_thread_schedules_and_delivers_too() -> None:
         with Sandbox(webhook_url=url) as sandbox:
             number = sandbox.numbers(SMALL_WABA)[0]["id"]
             sandbox.schedule(0.01, sandbox.approve_name, number)
-            thread = threading.Thread(target=sandbox.rate_quality, args=(number, "RED"))
+            thread = threading.Thread(target=sandbox.upgrade_throughput, args=(number,))
             thread.start()
             await until(lambda: len(received) == 2)
             thread.join()

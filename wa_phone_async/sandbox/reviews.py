@@ -1,6 +1,7 @@
 """What Meta decides about numbers: how a number changes, and the webhook that reports it.
 
-From Meta's WhatsApp webhook reference, read 2026-11-22.
+From Meta's references of the WhatsApp webhook fields, read 2026-11-22 and 2026-11-28. None of them tells of a changed
+quality rating. `phone_number_quality_update` has only the events `ONBOARDING` and `THROUGHPUT_UPGRADE`.
 """
 
 import functools
@@ -54,21 +55,49 @@ def name_declined(row: Row, reason: str) -> NumberEvent:
     return NumberEvent(changes, "phone_number_name_update", _name_update(row, "REJECTED", reason))
 
 
-def quality_rated(row: Row, rating: str) -> NumberEvent:
-    """The quality rating of a number changes."""
-    event = "FLAGGED" if rating == "RED" else "UNFLAGGED"
-    return NumberEvent({"quality_rating": rating}, "phone_number_quality_update", _quality_update(row, event))
-
-
 def onboarded(row: Row, changes: Row) -> NumberEvent:
     """A number is registered."""
-    return NumberEvent(changes, "phone_number_quality_update", _quality_update(row, "ONBOARDING"))
+    # That ONBOARDING has a limit, and this one, is a guess: no sample of it is printed.
+    return NumberEvent(changes, "phone_number_quality_update", _quality_update(row, "ONBOARDING", "TIER_NOT_SET"))
 
 
 def throughput_upgraded(row: Row) -> NumberEvent:
     """A number may send faster than before."""
     changes = {"throughput": {"level": "HIGH"}}
-    return NumberEvent(changes, "phone_number_quality_update", _quality_update(row, "THROUGHPUT_UPGRADE"))
+    value = _quality_update(row, "THROUGHPUT_UPGRADE", "TIER_UNLIMITED")
+    return NumberEvent(changes, "phone_number_quality_update", value)
+
+
+def username_set(row: Row, username: str | None) -> NumberEvent:
+    """The username of a number is approved; `None` deletes it."""
+    value = {"status": "deleted"} if username is None else {"username": username, "status": "approved"}
+    return NumberEvent({"username": username or ""}, "business_username_updates", {**_named(row), **value})
+
+
+def badge_decided(row: Row, *, is_approved: bool) -> NumberEvent:
+    """A number gets Meta's badge for official business accounts, or is denied it."""
+    status = "APPROVED" if is_approved else "REJECTED"
+    changes = {"is_official_business_account": is_approved, "official_business_account": {"oba_status": status}}
+    alert = {
+        "alert_severity": "INFORMATIONAL" if is_approved else "CRITICAL",
+        "alert_status": "ACTIVE",
+        "alert_type": f"OBA_{status}",
+        "alert_description": f"The request for an official business account was {status.lower()}.",
+    }
+    value = {"entity_type": "PHONE_NUMBER", "entity_id": row["id"], "alert_info": alert}
+    return NumberEvent(changes, "account_alerts", value)
+
+
+def calling_set(row: Row, *, is_enabled: bool, now: float) -> NumberEvent:
+    """A number may be called from now on, or not any more. This is a setting, and no member of the number."""
+    settings = {"phone_number_id": row["id"], "calling": {"status": "ENABLED" if is_enabled else "DISABLED"}}
+    value = {
+        "messaging_product": "whatsapp",
+        "timestamp": str(EPOCH + int(now)),
+        "type": "PHONE_NUMBER_SETTINGS",
+        "phone_number_settings": settings,
+    }
+    return NumberEvent({}, "account_settings_update", value)
 
 
 def pin_changed(row: Row) -> NumberEvent:
@@ -95,8 +124,8 @@ def _name_update(row: Row, decision: str, reason: str | None) -> Row:
     }
 
 
-def _quality_update(row: Row, event: str) -> Row:
-    return {**_named(row), "event": event, "max_daily_conversations_per_business": "TIER_250"}
+def _quality_update(row: Row, event: str, limit: str) -> Row:
+    return {**_named(row), "event": event, "max_daily_conversations_per_business": limit}
 
 
 def _security(row: Row, event: str) -> Row:
@@ -171,7 +200,7 @@ class Reviews:
         return account
 
     def restrict(self, waba_id: str, now: float) -> None:
-        """Restrict an account: its connected numbers become `RESTRICTED`.
+        """Restrict an account: its connected numbers become `RESTRICTED`, which is a guess.
 
         Raises:
             KeyError: There is no such account.

@@ -18,12 +18,14 @@ from .reviews import (
     REJECTION_REASONS,
     NumberEvent,
     Reviews,
+    badge_decided,
+    calling_set,
     name_approved,
     name_declined,
     pin_reset,
     pin_reset_requested,
-    quality_rated,
     throughput_upgraded,
+    username_set,
 )
 from .server import Server
 from .store import Created, Store
@@ -261,8 +263,8 @@ class Sandbox:
         with self._api.lock:
             return self._api.reviews.webhooks.add(waba_id, field, value, self._server.now())
 
-    # What Meta decides. Each of these methods changes a number and makes a webhook. They raise KeyError if there is no
-    # such number or account, and RuntimeError if the sandbox has no clock yet.
+    # What Meta decides. Each of these methods changes a number and makes a webhook, except `rate_quality`. They raise
+    # KeyError if there is no such number or account, and RuntimeError if the sandbox has no clock yet.
 
     def approve_name(self, phone_number_id: str) -> None:
         """Approve the name of a number."""
@@ -278,9 +280,22 @@ class Sandbox:
             raise ValueError(f"reason must be one of {', '.join(REJECTION_REASONS)}, not {reason!r}")
         self._apply(phone_number_id, functools.partial(name_declined, reason=reason))
 
-    def rate_quality(self, phone_number_id: str, rating: str) -> None:
-        """Rate a number `GREEN`, `YELLOW` or `RED`."""
-        self._apply(phone_number_id, functools.partial(quality_rated, rating=rating))
+    def approve_badge(self, phone_number_id: str) -> None:
+        """Give a number Meta's badge for official business accounts. The webhook names the number by its id."""
+        self._apply(phone_number_id, functools.partial(badge_decided, is_approved=True))
+
+    def decline_badge(self, phone_number_id: str) -> None:
+        """Deny a number Meta's badge for official business accounts. The webhook names the number by its id."""
+        self._apply(phone_number_id, functools.partial(badge_decided, is_approved=False))
+
+    def set_username(self, phone_number_id: str, username: str | None) -> None:
+        """Approve a username for a number; `None` deletes the one it has."""
+        self._apply(phone_number_id, functools.partial(username_set, username=username))
+
+    def set_calling(self, phone_number_id: str, *, is_enabled: bool) -> None:
+        """Let people call a number, or not. No member of the number changes. The webhook names it by its id."""
+        now = self._server.now()
+        self._apply(phone_number_id, functools.partial(calling_set, is_enabled=is_enabled, now=now))
 
     def upgrade_throughput(self, phone_number_id: str) -> None:
         """Raise the throughput of a number to `HIGH`."""
@@ -298,6 +313,15 @@ class Sandbox:
         """Restrict an account for a violation: its connected numbers become `RESTRICTED`."""
         with self._api.lock:
             self._api.reviews.restrict(waba_id, self._server.now())
+
+    def rate_quality(self, phone_number_id: str, rating: str) -> None:
+        """Rate a number `GREEN`, `YELLOW` or `RED`. Meta tells nobody, so this makes no webhook.
+
+        Raises:
+            KeyError: There is no such number.
+        """
+        with self._api.lock:
+            self._api.reviews.update(phone_number_id, {"quality_rating": rating})
 
     def _apply(self, phone_number_id: str, event: Callable[[Row], NumberEvent]) -> None:
         with self._api.lock:

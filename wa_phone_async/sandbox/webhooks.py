@@ -1,7 +1,8 @@
 """Webhooks: Meta's reports of changes, in Meta's envelope and with its signature.
 
-From Meta's Graph guide to webhooks and its WhatsApp webhook reference, read 2026-11-22. A webhook names a number by its
-digits, never by its id. Changes of `status` make no webhook.
+From Meta's Graph guide to webhooks, read 2026-11-22, and its WhatsApp webhook references, read 2026-11-28. Most
+webhooks name a number by its digits. `account_alerts` and `account_settings_update` name it by its id. Changes of
+`status` and of `quality_rating` make no webhook.
 """
 
 import hashlib
