@@ -16,14 +16,14 @@ from wa_phone_async.checks import (
     check_at_least_one,
     check_kind,
     check_listener,
-    check_node_id,
     check_page,
     check_params,
     check_path,
     check_read_ahead,
     check_seconds,
-    check_secret,
     read_base_url,
+    read_node_id,
+    read_secret,
 )
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.redaction import conceal
@@ -32,14 +32,33 @@ page = partial(check_page, limit=100, after=None, before=None, max_items=None)
 
 URL = "an http:// or https:// URL with a host and no user, query or fragment, such as 'https://graph.facebook.com'"
 NOT_EMPTY = "access_token must be a string that is not empty: give the one that Meta issued"
+QUOTED = "access_token must be without quotes around it: pass only what is between them"
 ONE_WORD = "access_token must be printable ASCII without blanks or line breaks: was it read whole?"
 
 Call = Callable[[Any], object]
 INVALID: dict[str, tuple[Call, str, list[Any]]] = {
     "waba_id": (
-        partial(check_node_id, "waba_id"),
+        partial(read_node_id, "waba_id"),
         "the id of the account, a string of digits",
-        ["../me", "1?x=1", "", 5, None, "1 ", "1\n", "+1", "-1", "1.0", "\u0661", "\u00b2", b"1", "1/2"],
+        [
+            "../me",
+            "1?x=1",
+            "",
+            " ",
+            5.0,
+            True,
+            -5,
+            None,
+            "1 2",
+            "1\n2",
+            "+1",
+            "-1",
+            "1.0",
+            "\u0661",
+            "\u00b2",
+            b"1",
+            "1/2",
+        ],
     ),
     "limit": (
         lambda value: page(limit=value),
@@ -117,9 +136,15 @@ def test_a_url_holds_no_secret(name: str) -> None:
         check_params({"fields": "id", name: "a-secret"})
 
 
+def test_an_int_of_thousands_of_digits_is_invalid_and_only_described() -> None:
+    for number in (10**5000, -(10**5000)):
+        with pytest.raises(InvalidArgumentError, match=r"^waba_id must be the id .*, not a long int$"):
+            read_node_id("waba_id", number)
+
+
 def test_a_token_in_the_place_of_an_id_is_not_shown() -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        check_node_id("waba_id", "EAAG" + "x" * 180)
+        read_node_id("waba_id", "EAAG" + "x" * 180)
     assert str(caught.value).endswith("not a string of 184 characters")
     assert "EAAG" not in repr(vars(caught.value))
     assert b"EAAG" not in pickle.dumps(caught.value)
@@ -187,7 +212,24 @@ def test_a_base_url_that_cannot_be_the_apis_says_why(url: str, sentence: str) ->
         (5, NOT_EMPTY),
         (b"EAAG", NOT_EMPTY),
         ("EAAG secret", ONE_WORD),
-        ("EAAGsecret\n", ONE_WORD),
+        ("\n", NOT_EMPTY),
+        ("\ufeff", NOT_EMPTY),
+        ("EAAG\nsecret", ONE_WORD),
+        ('"EAAGsecret"', QUOTED),
+        ("'EAAGsecret'\n", QUOTED),
+        ("\u201cEAAGsecret\u201d", QUOTED),
+        ("`EAAGsecret`", QUOTED),
+        ("Bearer EAAGsecret", "access_token must be without 'Bearer' before it: the client sends that word itself"),
+        ("bearer\tEAAGsecret", "access_token must be without 'bearer' before it: the client sends that word itself"),
+        (
+            "\nBearer  EAAGsecret\n",
+            "access_token must be without 'Bearer' before it: the client sends that word itself",
+        ),
+        ("Bearer ", "access_token must be without 'Bearer' before it: the client sends that word itself"),
+        (
+            "Authorization: Bearer EAAGsecret",
+            "access_token must be without 'Authorization: Bearer' before it: the client sends that word itself",
+        ),
         ("EAAGsecret\r\nHost: evil", ONE_WORD),
         ("EAAG\u00e9", ONE_WORD),
         ("EAAG\x7f", ONE_WORD),
@@ -197,27 +239,42 @@ def test_a_base_url_that_cannot_be_the_apis_says_why(url: str, sentence: str) ->
 )
 def test_an_invalid_token_is_never_shown(token: object, sentence: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        check_secret("access_token", conceal(token))
+        read_secret("access_token", conceal(token))
     assert str(caught.value) == sentence
     assert caught.value.given is None
 
 
-@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
-def test_printable_ascii_can_be_a_token(token: str) -> None:
-    check_secret("access_token", conceal(token))
+AROUND = st.text(st.sampled_from(" \n\r\t\xa0\ufeff\u200b"), max_size=3)
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1), AROUND, AROUND)
+def test_printable_ascii_can_be_a_token_and_loses_what_stands_around_it(token: str, before: str, behind: str) -> None:
+    quotes = set("\"'`")
+    if not (token[0] in quotes and token[-1] in quotes and len(token) > 1) and token.lower() not in {"bearer", "oauth"}:
+        assert read_secret("access_token", conceal(f"{before}{token}{behind}")) == token
 
 
 @pytest.mark.parametrize("waba_id", ["1", "0", "102290129340398", "1" * 40])
 def test_ids_are_digits(waba_id: str) -> None:
-    check_node_id("waba_id", waba_id)
+    assert read_node_id("waba_id", waba_id) == waba_id
+
+
+@given(st.from_regex(r"[0-9]{1,20}", fullmatch=True).filter(str.isascii), AROUND, AROUND)
+def test_blanks_around_an_id_are_left_out(waba_id: str, before: str, behind: str) -> None:
+    assert read_node_id("waba_id", f"{before}{waba_id}{behind}") == waba_id
+
+
+@given(st.integers(min_value=0, max_value=10**30))
+def test_an_id_may_be_an_int(waba_id: int) -> None:
+    assert read_node_id("waba_id", waba_id) == str(waba_id)
 
 
 @given(st.text())
-def test_an_id_that_passes_changes_no_url(waba_id: str) -> None:
+def test_an_id_that_passes_changes_no_url(given_id: str) -> None:
     try:
-        check_node_id("waba_id", waba_id)
+        waba_id = read_node_id("waba_id", given_id)
     except InvalidArgumentError:
-        assert not waba_id or set(waba_id) - set(string.digits)
+        assert not given_id.strip() or set(given_id) - set(string.digits)
     else:
         assert urlsplit(f"https://host/v23.0/{waba_id}/phone_numbers").path.split("/")[2] == waba_id
 

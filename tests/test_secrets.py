@@ -342,11 +342,13 @@ def test_no_form_of_an_echoed_secret_is_shown(
     "arguments",
     [
         {"access_token": TOKEN.encode()},
-        {"access_token": f"{TOKEN}\n"},
+        {"access_token": f"{TOKEN}\n{TOKEN}"},
+        {"access_token": f"Bearer {TOKEN}"},
+        {"access_token": f"'{TOKEN}'"},
         {"access_token": f"two {TOKEN}"},
         {"access_token": [TOKEN]},
         {"access_token": TOKEN, "app_secret": SECRET.encode()},
-        {"access_token": TOKEN, "app_secret": f"{SECRET} "},
+        {"access_token": TOKEN, "app_secret": f"{SECRET} {SECRET}"},
         {"access_token": TOKEN, "app_secret": SECRET, "api_version": "23"},
         {"access_token": TOKEN, "app_secret": SECRET, "base_url": "ftp://x"},
         {"access_token": TOKEN, "app_secret": SECRET, "timeout": 0},
@@ -379,7 +381,7 @@ def test_from_env_makes_no_secret_visible(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("WA_API_VERSION", "none")
     makes: list[Callable[[], object]] = [
         PhoneNumberClient.from_env,
-        lambda: PhoneNumberClient.from_env(app_secret=f"{SECRET} "),
+        lambda: PhoneNumberClient.from_env(app_secret=f"{SECRET} {SECRET}"),
         lambda: PhoneNumberClient.from_env(app_secret=SECRET, timeout=0),
     ]
     for make in makes:
@@ -390,13 +392,13 @@ def test_from_env_makes_no_secret_visible(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def late_and_invalid(*_: object) -> str:
     await asyncio.sleep(0)
-    return f"{TOKEN}\n"
+    return f"two {TOKEN}"
 
 
 @pytest.mark.parametrize(
     "provider",
     [
-        pytest.param(lambda *_: f"{TOKEN}\n", id="a line break"),
+        pytest.param(lambda *_: f"{TOKEN}\n{TOKEN}", id="a line break"),
         pytest.param(lambda *_: TOKEN.encode(), id="bytes"),
         pytest.param(late_and_invalid, id="async"),
     ],

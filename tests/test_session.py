@@ -570,7 +570,7 @@ async def test_no_secret_is_allowed_as_a_parameter_of_a_url(name: str) -> None:
 # Whose quota
 
 
-@pytest.mark.parametrize("waba_id", ["me", "", 5, "../1", "1\n"], ids=repr)
+@pytest.mark.parametrize("waba_id", ["me", "", 5.0, True, "../1", "1\n2"], ids=repr)
 async def test_waba_id_is_checked(waba_id: Any) -> None:
     session = GraphSession(TOKEN)
     with pytest.raises(InvalidArgumentError, match="waba_id must be the id of the account"):

@@ -120,7 +120,7 @@ async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
     assert_type(client.list_business_accounts("1", kind="client"), wa.AsyncPaginator[wa.BusinessAccount])
     assert_type(await client.list_business_accounts("1"), list[wa.BusinessAccount])
 
-    client.list_phone_numbers(1)  # type: ignore[arg-type]  # an id is text
+    client.list_phone_numbers(1.5)  # type: ignore[arg-type]  # an id is no float
     client.list_phone_numbers("1", "id")  # type: ignore[call-arg]  # options are named
     client.list_phone_numbers("1", fields=[1])  # type: ignore[list-item]  # names
     client.list_phone_numbers("1", filtering="LIVE")  # type: ignore[arg-type]  # a Filter
@@ -133,7 +133,7 @@ async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
     client.list_phone_numbers("1", read_ahead=1.5)  # type: ignore[arg-type]  # whole pages
     client.list_phone_numbers("1", total_timeout="3")  # type: ignore[arg-type]  # seconds
     client.list_business_accounts("1", kind="shared")  # type: ignore[arg-type]  # "owned" or "client"
-    client.list_business_accounts(1)  # type: ignore[arg-type]  # an id is text
+    client.list_business_accounts(1.5)  # type: ignore[arg-type]  # an id is no float
     condition = wa.Filter("account_mode", "LIVE", operator="EQUAL")
     assert_type(condition.field, str)
     assert_type(condition.value, bool | int | float | str | list[Any])
@@ -175,7 +175,7 @@ async def edges_are_read(client: wa.PhoneNumberClient) -> None:
 
     await session.get("1", {"limit": 3})  # type: ignore[dict-item]  # parameters are texts
     await session.get("1", None, "PhoneNumber")  # type: ignore[call-overload]  # a model is a class
-    await session.get("1", waba_id=3)  # type: ignore[call-overload]  # an id is text
+    await session.get("1", waba_id=3.5)  # type: ignore[call-overload]  # an id is no float
     session.paginate("1/edge", limit="3")  # type: ignore[call-overload]  # a number
     session.paginate("1/edge", model="PhoneNumber")  # type: ignore[call-overload]  # a model is a class
     await session.post(write)  # type: ignore[call-arg]  # a model is needed
@@ -200,7 +200,7 @@ async def many_accounts_are_listed(client: wa.PhoneNumberClient, ids: AsyncItera
             assert_type(listing.calls, int)
             assert_type(listing.elapsed_seconds, float)
 
-    client.list_many([1, 2])  # type: ignore[list-item]  # ids are texts
+    client.list_many([1.5, 2])  # type: ignore[list-item]  # an id is no float
     client.list_many(["1"], concurrency="8")  # type: ignore[arg-type]  # a number
     client.list_many(["1"], ordered="yes")  # type: ignore[arg-type]  # a truth value
     client.list_many(["1"], after="cursor")  # type: ignore[call-arg]  # whole lists only
@@ -227,17 +227,17 @@ async def one_number_is_read_and_written(client: wa.PhoneNumberClient) -> None:
     assert_type(ensured.phone_number, PN)
     assert_type(ensured.outcome, Literal["created", "found", "recovered"])
 
-    await client.get_phone_number(1)  # type: ignore[arg-type]  # an id is text
+    await client.get_phone_number(1.5)  # type: ignore[arg-type]  # an id is no float
     await client.create_phone_number("1", "16315551000")  # type: ignore[call-arg]  # which number it is, is named
     await client.create_phone_number("1", phone_number=16315551000)  # type: ignore[arg-type]  # a number is text
-    await client.create_phone_number("1", phone_number="1", cc=1)  # type: ignore[arg-type]  # so is a dial code
+    await client.create_phone_number("1", phone_number="1", cc=1.5)  # type: ignore[arg-type]  # a dial code is no float
     await client.create_phone_number("1", phone_number="1", migrate_phone_number="yes")  # type: ignore[arg-type]  # a truth value
     await client.request_code("1", code_method="FAX")  # type: ignore[arg-type]  # "SMS" or "VOICE"
     await client.verify_code("1", 123830)  # type: ignore[arg-type]  # a code is text: it may begin with 0
     await client.register("1")  # type: ignore[call-arg]  # a PIN is needed
     await client.register("1", pin=271828)  # type: ignore[arg-type]  # so is a PIN
     await client.set_two_step_verification_pin("1", 271828)  # type: ignore[arg-type]  # a PIN is text
-    await client.deregister("1", waba_id=2)  # type: ignore[arg-type]  # an id is text
+    await client.deregister("1", waba_id=2.5)  # type: ignore[arg-type]  # an id is no float
     await client.ensure_phone_number("1")  # type: ignore[call-arg]  # which number is to be there?
     await client.ensure_phone_number("1", phone_number="1", recheck_delays="1 2 4")  # type: ignore[arg-type]  # seconds
     if ensured.outcome == "lost":  # type: ignore[comparison-overlap]  # there is no such outcome
@@ -470,8 +470,8 @@ async def quotas_are_kept(client: wa.PhoneNumberClient, limiter: wa.RateLimiter)
     wa.RetryPolicy(max_wait=None)  # type: ignore[arg-type]  # each wait ends
     wa.RetryPolicy(first_wait="1")  # type: ignore[arg-type]  # seconds
     RedisThrottle("redis://")  # type: ignore[call-arg]  # of which app?
-    RedisThrottle("redis://", app_id=1)  # type: ignore[arg-type]  # an id is text
-    client.last_usage(1)  # type: ignore[arg-type]  # an id is text
+    RedisThrottle("redis://", app_id=1.5)  # type: ignore[arg-type]  # an id is no float
+    client.last_usage(1.5)  # type: ignore[arg-type]  # an id is no float
 
 
 async def listings_are_kept(client: wa.PhoneNumberClient) -> None:
@@ -483,8 +483,8 @@ async def listings_are_kept(client: wa.PhoneNumberClient) -> None:
         cache.invalidate("1")
         cache.clear()
 
-        cache.invalidate(1)  # type: ignore[arg-type]  # an id is text
-        await cache.phone_numbers(1)  # type: ignore[arg-type]  # an id is text
+        cache.invalidate(1.5)  # type: ignore[arg-type]  # an id is no float
+        await cache.phone_numbers(1.5)  # type: ignore[arg-type]  # an id is no float
         await cache.phone_numbers("1", max_items=3)  # type: ignore[call-arg]  # whole listings only
         await cache.phone_numbers("1", limit="3")  # type: ignore[arg-type]  # a number
         cache.invalidate_from_webhook("{}", "sha256=00", "secret")  # type: ignore[arg-type]  # the bytes that came

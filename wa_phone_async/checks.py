@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, SupportsIndex
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import InvalidArgumentError
@@ -18,16 +18,29 @@ MAX_PAGE_SIZE: Final = 100
 """The most rows that a page can have."""
 MAX_READ_AHEAD: Final = 100
 """The most pages that can be requested before you read them."""
+_EDGES: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u200e\u200f\u202a\u202c\u2060\ufeff"
+"""What may stand around a value that was copied or read from a file: blanks, line breaks, invisible marks."""
+_QUOTES: Final = "\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
+_ID_LIMIT: Final = 10**100  # Python refuses to write integers of thousands of digits
 
 
-_OWNERS: Final = {"waba_id": "account", "preverified_id": "preverified number"}
-"""The object that has the id, where the argument's name does not say it."""
+def plain_id(value: object) -> object:
+    """Return an id as a string without blanks around it. Return what is neither a string nor an integer as it is."""
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool) and 0 <= value.__index__() < _ID_LIMIT:
+        return str(value.__index__())
+    return value.strip(_EDGES) if isinstance(value, str) else value
 
 
-def check_node_id(name: str, value: object) -> None:
-    """Require an id of Meta's: a string of digits. The argument's name says which object has it, as `waba_id` does."""
-    owner = _OWNERS.get(name, name.removesuffix("_id").replace("_", " "))
-    check_match(name, value, r"[0-9]+", f"the id of the {owner}, a string of digits")
+def read_node_id(name: str, value: object) -> str:
+    """Return an id of Meta's as a string of digits. The argument's name says which object has it, as `waba_id` does.
+
+    It may be an integer, and have blanks around it. A float is rejected: ids are longer than its precision.
+    """
+    owner = "account" if name == "waba_id" else name.removesuffix("_id").replace("_", " ")
+    node_id = plain_id(value)
+    if isinstance(node_id, str) and re.fullmatch(r"[0-9]+", node_id):
+        return node_id
+    raise InvalidArgumentError(name, f"the id of the {owner}, a string of digits", value)
 
 
 def check_path(path: object) -> None:
@@ -107,12 +120,19 @@ def _check_graph_url(parts: SplitResult) -> None:
         )
 
 
-def check_secret(name: str, value: Secret) -> None:
-    """Require a token or secret: printable ASCII without blanks. No error holds the value."""
+def read_secret(name: str, value: Secret) -> Secret:
+    """Return a token or secret without the blanks, line breaks and byte order mark around it. No error holds it."""
+    value = Secret(value.strip(_EDGES))
     if not value:
         raise InvalidArgumentError(name, "a string that is not empty", hint="give the one that Meta issued")
+    if len(value) > 1 and value[0] in _QUOTES and value[-1] in _QUOTES:
+        raise InvalidArgumentError(name, "without quotes around it", hint="pass only what is between them")
+    if scheme := re.match(r"(?:authorization *: *)?(?:bearer|oauth)(?=\s|$)", value, re.IGNORECASE):
+        hint = "the client sends that word itself"
+        raise InvalidArgumentError(name, f"without {scheme[0]!r} before it", hint=hint)
     if not re.fullmatch(r"[!-~]+", value):
         raise InvalidArgumentError(name, "printable ASCII without blanks or line breaks", hint="was it read whole?")
+    return value
 
 
 def check_seconds(name: str, value: object) -> None:

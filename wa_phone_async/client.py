@@ -12,14 +12,14 @@ from .call import writes
 from .call.retry import RetryPolicy
 from .call.tokens import TokenProvider
 from .call.writes import REGISTER_SECONDS, CodeMethod
-from .checks import MAX_PAGE_SIZE, check_node_id, check_seconds
+from .checks import MAX_PAGE_SIZE, check_seconds, read_node_id
 from .concurrency import DEFAULT_CONCURRENCY
 from .errors import CLOSED, InvalidArgumentError
 from .hooks import Listener
 from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
 from .pagination.page import Follow
 from .pagination.paginator import AsyncPaginator
-from .phone_digits import whole_number
+from .phone_digits import read_phone_number
 from .query import AccountKind, Filter, Sort, accounts_edge, fields_with, list_params, read_fields
 from .ratelimit.limiter import RateLimiter
 from .redaction import conceal
@@ -160,7 +160,7 @@ class PhoneNumberClient:
             if self._owns_session:
                 await self.session.aclose()
 
-    def last_usage(self, waba_id: str | None) -> Usage | None:
+    def last_usage(self, waba_id: str | int | None) -> Usage | None:
         """The usage of an account's quota and the app's, in percent, from the last response; `None` if none had any.
 
         Args:
@@ -182,7 +182,7 @@ class PhoneNumberClient:
 
     def list_phone_numbers(
         self,
-        waba_id: str,
+        waba_id: str | int,
         *,
         fields: Iterable[str] | str | None = None,
         filtering: Filter | Iterable[Filter] | None = None,
@@ -224,7 +224,7 @@ class PhoneNumberClient:
             WaPhoneError: While iterating, no page came. The same paginator can go on with that page.
         """
         self._check_open()
-        check_node_id("waba_id", waba_id)
+        waba_id = read_node_id("waba_id", waba_id)
         params = list_params(fields=fields, filtering=filtering, sort=sort)
         return self.session.paginate(
             f"{waba_id}/phone_numbers",
@@ -283,7 +283,7 @@ class PhoneNumberClient:
         params = list_params(fields=fields, filtering=filtering, sort=sort)
 
         def lister(waba_id: str) -> AsyncPaginator[PhoneNumber]:
-            check_node_id("waba_id", waba_id)
+            waba_id = read_node_id("waba_id", waba_id)
             return self.session.paginate(
                 f"{waba_id}/phone_numbers",
                 params,
@@ -299,7 +299,7 @@ class PhoneNumberClient:
 
     def watch(
         self,
-        waba_id: str,
+        waba_id: str | int,
         *,
         interval: float = 60.0,
         total_timeout: float | None = None,
@@ -333,7 +333,7 @@ class PhoneNumberClient:
             WaPhoneError: While iterating, the API does not let you read the account; see `Watch`.
         """
         self._check_open()
-        check_node_id("waba_id", waba_id)
+        waba_id = read_node_id("waba_id", waba_id)
         params = list_params(fields=fields, filtering=filtering, sort=None)
 
         def read_list() -> AsyncPaginator[PhoneNumber]:
@@ -354,13 +354,13 @@ class PhoneNumberClient:
 
     async def wait_until(
         self,
-        phone_number_id: str,
+        phone_number_id: str | int,
         predicate: Predicate,
         *,
         interval: float = 60.0,
         total_timeout: float | None = None,
         unless: Predicate | None = None,
-        waba_id: str | None = None,
+        waba_id: str | int | None = None,
         fields: Iterable[str] | str | None = ALL_FIELDS,
     ) -> PhoneNumber:
         """Poll a number until a predicate is true: `await client.wait_until(number.id, is_ready)`.
@@ -388,9 +388,9 @@ class PhoneNumberClient:
             WaPhoneError: The API does not let you read the number.
         """
         self._check_open()
-        check_node_id("phone_number_id", phone_number_id)
+        phone_number_id = read_node_id("phone_number_id", phone_number_id)
         if waba_id is not None:
-            check_node_id("waba_id", waba_id)
+            waba_id = read_node_id("waba_id", waba_id)
         checked_fields = None if fields is None else read_fields(fields)
 
         async def read_number() -> PhoneNumber:
@@ -408,7 +408,7 @@ class PhoneNumberClient:
 
     def list_business_accounts(
         self,
-        business_id: str,
+        business_id: str | int,
         kind: AccountKind = "owned",
         *,
         fields: Iterable[str] | str | None = None,
@@ -450,7 +450,7 @@ class PhoneNumberClient:
             WaPhoneError: While iterating, no page came. The same paginator can go on with that page.
         """
         self._check_open()
-        check_node_id("business_id", business_id)
+        business_id = read_node_id("business_id", business_id)
         params = list_params(fields=fields, filtering=None, sort=None)
         return self.session.paginate(
             f"{business_id}/{accounts_edge(kind)}",
@@ -468,10 +468,10 @@ class PhoneNumberClient:
 
     async def get_phone_number(
         self,
-        phone_number_id: str,
+        phone_number_id: str | int,
         *,
         fields: Iterable[str] | str | None = None,
-        waba_id: str | None = None,
+        waba_id: str | int | None = None,
         total_timeout: float | None = None,
     ) -> PhoneNumber:
         """Get one phone number by its id.
@@ -493,7 +493,7 @@ class PhoneNumberClient:
             WaPhoneError: The API rejected the request, or no valid response came.
         """
         self._check_open()
-        check_node_id("phone_number_id", phone_number_id)
+        phone_number_id = read_node_id("phone_number_id", phone_number_id)
         params = list_params(fields=fields, filtering=None, sort=None)
         return await self.session.get(
             phone_number_id, params, PhoneNumber, waba_id=waba_id, total_timeout=total_timeout
@@ -501,13 +501,13 @@ class PhoneNumberClient:
 
     async def create_phone_number(
         self,
-        waba_id: str,
+        waba_id: str | int,
         *,
         phone_number: str,
         verified_name: str | None = None,
-        cc: str | None = None,
+        cc: str | int | None = None,
         migrate_phone_number: bool | None = None,
-        preverified_id: str | None = None,
+        preverified_id: str | int | None = None,
         total_timeout: float | None = None,
     ) -> CreatedPhoneNumber:
         """Create a phone number in an account. The number is unverified, and no code is sent yet.
@@ -517,12 +517,14 @@ class PhoneNumberClient:
 
         Args:
             waba_id: Meta's id of the account, digits.
-            phone_number: 7 to 15 digits without `+`, with or without the country code.
+            phone_number: The number, 7 to 15 digits, with or without the country code. It may begin with `+`, and have
+                blanks, hyphens, parentheses or several dots between its digits. Only its digits are sent.
             verified_name: The display name of the business, 2 to 75 characters. Only a migration may leave it out.
-            cc: The country's dial code, 1 to 3 digits. Some of Meta's guides require it, so give it.
+            cc: The country's dial code, 1 to 3 digits, with or without `+`. Some of Meta's guides require it, so give
+                it.
             migrate_phone_number: Whether the number moves here from another account. A changelog says that the new
                 account model has no such moves since 18 Aug 2026; Meta's guide still has them (both read 2026-11-28).
-            preverified_id: Meta's id of a number that was verified beforehand.
+            preverified_id: The id of a number that was verified beforehand, any string that is not empty.
             total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
 
         Raises:
@@ -545,11 +547,11 @@ class PhoneNumberClient:
 
     async def request_code(
         self,
-        phone_number_id: str,
+        phone_number_id: str | int,
         *,
         code_method: CodeMethod = "SMS",
         language: str = "en_US",
-        waba_id: str | None = None,
+        waba_id: str | int | None = None,
         total_timeout: float | None = None,
     ) -> SuccessResponse:
         """Have a code sent to a number, to prove that the number is yours.
@@ -580,10 +582,10 @@ class PhoneNumberClient:
 
     async def verify_code(
         self,
-        phone_number_id: str,
+        phone_number_id: str | int,
         code: str,
         *,
-        waba_id: str | None = None,
+        waba_id: str | int | None = None,
         total_timeout: float | None = None,
     ) -> SuccessResponse:
         """Verify a number with the code that it got. It can be registered then.
@@ -611,11 +613,11 @@ class PhoneNumberClient:
 
     async def register(
         self,
-        phone_number_id: str,
+        phone_number_id: str | int,
         *,
         pin: str,
         data_localization_region: str | None = None,
-        waba_id: str | None = None,
+        waba_id: str | int | None = None,
         timeout: float = REGISTER_SECONDS,  # noqa: ASYNC109 - of each attempt: a caller's own would hide what was sent
         total_timeout: float | None = None,
     ) -> SuccessResponse:
@@ -653,7 +655,7 @@ class PhoneNumberClient:
         return await self.session.post(write, SuccessResponse, waba_id=waba_id, total_timeout=total_timeout)
 
     async def deregister(
-        self, phone_number_id: str, *, waba_id: str | None = None, total_timeout: float | None = None
+        self, phone_number_id: str | int, *, waba_id: str | int | None = None, total_timeout: float | None = None
     ) -> SuccessResponse:
         """Deregister a number. It cannot send messages until you register it again, at the earliest 5 minutes later.
 
@@ -678,7 +680,12 @@ class PhoneNumberClient:
         return await self.session.post(write, SuccessResponse, waba_id=waba_id, total_timeout=total_timeout)
 
     async def set_two_step_verification_pin(
-        self, phone_number_id: str, pin: str, *, waba_id: str | None = None, total_timeout: float | None = None
+        self,
+        phone_number_id: str | int,
+        pin: str,
+        *,
+        waba_id: str | int | None = None,
+        total_timeout: float | None = None,
     ) -> SuccessResponse:
         """Set a new PIN of two-step verification for a registered number. The API does not need the old one.
 
@@ -704,13 +711,13 @@ class PhoneNumberClient:
 
     async def ensure_phone_number(
         self,
-        waba_id: str,
+        waba_id: str | int,
         *,
         phone_number: str,
         verified_name: str | None = None,
-        cc: str | None = None,
+        cc: str | int | None = None,
         migrate_phone_number: bool | None = None,
-        preverified_id: str | None = None,
+        preverified_id: str | int | None = None,
         fields: Iterable[str] | str | None = None,
         follow: Follow = "next",
         recheck_delays: Iterable[float] = RECHECK_DELAYS,
@@ -722,19 +729,25 @@ class PhoneNumberClient:
         After a lost response it lists the account again, and creates the number once more if it is still missing. The
         API rejects duplicates, so this never creates two.
 
+        With `cc`, digits that begin with `cc` may have their country code or not: with `cc="91"`, `"9123456789"` is
+        +91 91234 56789 or +91 23456789. It looks for both. If one is listed, that is the number. If both are, it raises
+        an error. If neither is, it sends the digits and `cc`, and the API decides. A `+` before the number makes it
+        certain.
+
         Concurrent calls of one client for one number share this work: the arguments of the first call count. Only one
         of these calls returns `created` or `recovered`. A call that is cancelled or out of time leaves the others
         alone; the last one to leave ends the work.
 
         Args:
             waba_id: Meta's id of the account, digits.
-            phone_number: 7 to 15 digits without `+`. Without `cc`, it must include the country code. With `cc`, digits
-                that begin with `cc` are taken to include it.
+            phone_number: The number, 7 to 15 digits, as for `create_phone_number`. Without `cc`, it must include the
+                country code.
             verified_name: The display name of the business, 2 to 75 characters. Only a migration may leave it out. A
                 number that exists keeps its name.
-            cc: The country's dial code, 1 to 3 digits. Some of Meta's guides require it, so give it.
+            cc: The country's dial code, 1 to 3 digits, with or without `+`. Some of Meta's guides require it, so give
+                it.
             migrate_phone_number: Whether the number moves here from another account; see `create_phone_number`.
-            preverified_id: Meta's id of a number that was verified beforehand.
+            preverified_id: The id of a number that was verified beforehand, any string that is not empty.
             fields: The fields of the number that is returned, as for `list_phone_numbers`.
             follow: When the list goes on, as for `list_phone_numbers`.
             recheck_delays: Seconds before each further check after a lost response, or after the API said that the
@@ -755,6 +768,7 @@ class PhoneNumberClient:
             WaPhoneError: The list could not be read, or the API rejected the create. Nothing was created.
         """
         self._check_open()
+        waba_id = read_node_id("waba_id", waba_id)
         write = writes.create_phone_number(
             waba_id,
             phone_number=phone_number,
@@ -763,6 +777,7 @@ class PhoneNumberClient:
             migrate_phone_number=migrate_phone_number,
             preverified_id=preverified_id,
         )
+        number = read_phone_number(phone_number, cc)
         if total_timeout is not None:
             check_seconds("total_timeout", total_timeout)
         needed_fields = None if fields is None else fields_with("display_phone_number", fields)
@@ -778,8 +793,8 @@ class PhoneNumberClient:
         plan = EnsurePlan(
             waba_id=waba_id,
             phone_number=phone_number,
-            digits=whole_number(phone_number, cc),
-            has_code=cc is not None,
+            readings=number.readings,
+            has_code=number.has_code,
             write=write,
             list_numbers=list_numbers,
             create=create,

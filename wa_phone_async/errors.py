@@ -42,6 +42,7 @@ CLOSED: Final = "this client is closed: enter it again with 'async with', or mak
 """The text of the `RuntimeError` for a call on a closed client."""
 _NOT_SHOWN: Final = object()  # `None` can be the wrong value
 _LONGEST_SHOWN: Final = 60  # characters; tokens are longer
+_LARGEST_SHOWN: Final = 10**_LONGEST_SHOWN
 
 
 class WaPhoneError(Exception):
@@ -110,6 +111,8 @@ def _shown(value: object) -> str:
         return value.__name__
     if isinstance(value, PurePath):
         return str(value)
+    if isinstance(value, int) and not -_LARGEST_SHOWN < value < _LARGEST_SHOWN:
+        return "a long int"  # `repr` raises for thousands of digits
     text = repr(value)
     if len(text) <= _LONGEST_SHOWN:
         return text

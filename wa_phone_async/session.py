@@ -35,14 +35,15 @@ from .checks import (
     check_at_least_one,
     check_kind,
     check_listener,
-    check_node_id,
     check_page,
     check_params,
     check_path,
     check_read_ahead,
     check_seconds,
-    check_secret,
+    plain_id,
     read_base_url,
+    read_node_id,
+    read_secret,
 )
 from .concurrency import release_slot
 from .decoding.converter import read_model
@@ -155,7 +156,7 @@ class GraphSession:
         app_secret = None if app_secret is None else conceal(app_secret)
         self._tokens = TokenSource(access_token)
         if app_secret is not None:
-            check_secret("app_secret", app_secret)
+            app_secret = read_secret("app_secret", app_secret)
         self._app_secret = app_secret
         check_api_version(api_version)
         self.api_version = api_version
@@ -226,13 +227,13 @@ class GraphSession:
         check_listener("listener", listener)
         return self._events.subscribe(listener, lists=lists)
 
-    def last_usage(self, waba_id: str | None) -> Usage | None:
+    def last_usage(self, waba_id: str | int | None) -> Usage | None:
         """The usage of an account's quota and the app's, in percent, from the last response; `None` if none had any.
 
         Args:
             waba_id: The account. `None`: the calls that belong to no account, such as those on a business.
         """
-        return self._throttle.last_usage(waba_id)
+        return self._throttle.last_usage(None if waba_id is None else str(plain_id(waba_id)))
 
     @overload
     async def get(
@@ -240,7 +241,7 @@ class GraphSession:
         path: str,
         params: Mapping[str, str] | None = None,
         *,
-        waba_id: str | EllipsisType | None = ...,
+        waba_id: str | int | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> dict[str, Any]: ...
     @overload
@@ -250,7 +251,7 @@ class GraphSession:
         params: Mapping[str, str] | None,
         model: type[T],
         *,
-        waba_id: str | EllipsisType | None = ...,
+        waba_id: str | int | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> T: ...
     @overload
@@ -260,7 +261,7 @@ class GraphSession:
         params: Mapping[str, str] | None = None,
         *,
         model: type[T],
-        waba_id: str | EllipsisType | None = ...,
+        waba_id: str | int | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> T: ...
     async def get(
@@ -269,7 +270,7 @@ class GraphSession:
         params: Mapping[str, str] | None = None,
         model: type[Any] = dict,
         *,
-        waba_id: str | EllipsisType | None = ...,
+        waba_id: str | int | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> Any:
         """Read any node or edge: `await session.get("1234", {"fields": "id,name"})`.
@@ -291,7 +292,7 @@ class GraphSession:
             WaPhoneError: The API rejected the request, or no valid response came.
         """
         check_path(path)
-        _check_waba_id(waba_id)
+        account = _read_waba_id(waba_id)
 
         def read(payload: Any, http_status: int) -> Any:
             return read_model(payload, model, http_status=http_status)
@@ -302,7 +303,7 @@ class GraphSession:
             path=path,
             params=own_params,
             dialect=self._dialect,
-            waba_id=waba_id,
+            waba_id=account,
             optional_fields=optional_fields(own_params.get("fields")),
         )
         return await self._run(self._new_call(request, read, total_timeout))
@@ -319,7 +320,7 @@ class GraphSession:
         max_items: int | None = None,
         follow: Follow = "next",
         read_ahead: int = 0,
-        waba_id: str | EllipsisType | None = ...,
+        waba_id: str | int | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[dict[str, Any]]: ...
     @overload
@@ -335,7 +336,7 @@ class GraphSession:
         max_items: int | None = None,
         follow: Follow = "next",
         read_ahead: int = 0,
-        waba_id: str | EllipsisType | None = ...,
+        waba_id: str | int | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[T]: ...
     @overload
@@ -351,7 +352,7 @@ class GraphSession:
         max_items: int | None = None,
         follow: Follow = "next",
         read_ahead: int = 0,
-        waba_id: str | EllipsisType | None = ...,
+        waba_id: str | int | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[T]: ...
     def paginate(
@@ -366,7 +367,7 @@ class GraphSession:
         max_items: int | None = None,
         follow: Follow = "next",
         read_ahead: int = 0,
-        waba_id: str | EllipsisType | None = ...,
+        waba_id: str | int | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> AsyncPaginator[Any]:
         """List any edge, page by page: `session.paginate(f"{waba_id}/message_templates")`.
@@ -393,7 +394,7 @@ class GraphSession:
             InvalidArgumentError: An argument is invalid; nothing was sent.
         """
         check_path(path)
-        _check_waba_id(waba_id)
+        account = _read_waba_id(waba_id)
         check_page(limit=limit, after=after, before=before, max_items=max_items)
         check_read_ahead(read_ahead)
         _check_total_timeout(total_timeout)
@@ -420,7 +421,7 @@ class GraphSession:
                 path=path,
                 params={**own_params, **page_params},
                 dialect=self._dialect,
-                waba_id=waba_id,
+                waba_id=account,
                 optional_fields=optional_fields(own_params.get("fields")),
             )
             call = self._new_call(request, read, total_timeout)
@@ -442,7 +443,7 @@ class GraphSession:
         write: Write,
         model: type[T],
         *,
-        waba_id: str | EllipsisType | None = ...,
+        waba_id: str | int | EllipsisType | None = ...,
         total_timeout: float | None = None,
     ) -> T:
         """Write to any node or edge: `await session.post(Write(path="1234/edge", body={"name": "x"}), dict)`.
@@ -466,13 +467,13 @@ class GraphSession:
         """
         check_kind("write", write, Write, "an instance of Write, such as Write(path='1234/edge', body={})")
         check_path(write.path)
-        _check_waba_id(waba_id)
+        account = _read_waba_id(waba_id)
 
         def read(payload: Any, http_status: int) -> T:
             check_success(payload, http_status=http_status)
             return read_model(payload, model, http_status=http_status)
 
-        request = GraphRequest(path=write.path, write=write, dialect=self._dialect, waba_id=waba_id)
+        request = GraphRequest(path=write.path, write=write, dialect=self._dialect, waba_id=account)
         timeouts = None if write.timeout is None else read_timeout(write.timeout)
         if total_timeout is None and self._retry.total_timeout and timeouts and timeouts.total:
             total_timeout = max(timeouts.total, self._retry.total_timeout)
@@ -752,9 +753,8 @@ class GraphSession:
         return self._transport
 
 
-def _check_waba_id(waba_id: object) -> None:
-    if waba_id is not None and waba_id is not ...:
-        check_node_id("waba_id", waba_id)
+def _read_waba_id(waba_id: str | int | EllipsisType | None) -> str | EllipsisType | None:
+    return waba_id if waba_id is None or waba_id is ... else read_node_id("waba_id", waba_id)
 
 
 def _check_total_timeout(total_timeout: float | None) -> None:

@@ -86,13 +86,21 @@ async def test_a_string_is_every_token() -> None:
         assert type(token) is Secret
 
 
-@pytest.mark.parametrize("token", ["", "EAAG secret", "EAAGsecret\n", "EAAG\u00e9"], ids=repr)
+@pytest.mark.parametrize("token", ["", "EAAG secret", "EAAG\nsecret", "EAAG\u00e9"], ids=repr)
 def test_a_string_that_is_no_token_raises_and_is_not_shown(token: str) -> None:
     with pytest.raises(
         InvalidArgumentError, match=r"^access_token must be (a string that is not empty|printable ASCII)"
     ) as caught:
         TokenSource(Secret(token))
     assert "EAAG" not in str(caught.value)
+
+
+@pytest.mark.parametrize("around", ["\n", "\r\n", " ", "\ufeff", "\ufeff\n"], ids=repr)
+async def test_what_a_file_leaves_around_a_token_is_stripped(around: str) -> None:
+    for token in (f"{around}{TOKEN}", f"{TOKEN}{around}", f"{around}{TOKEN}{around}"):
+        assert await TokenSource(Secret(token)).token(WABA, None) == TOKEN
+        provided = await TokenSource(lambda _, __, token=token: token).token(WABA, None)  # type: ignore[misc]  # a default
+        assert (provided, type(provided)) == (TOKEN, Secret)
 
 
 # --- a provider
@@ -201,7 +209,7 @@ async def test_a_provider_that_failed_is_called_again() -> None:
     assert [type(result) for result in done] == [KeyError, Secret]
 
 
-@pytest.mark.parametrize("bad", [None, "", 5, b"EAAGsecret", "EAAG secret", "EAAGsecret\n", ["EAAGsecret"]], ids=repr)
+@pytest.mark.parametrize("bad", [None, "", 5, b"EAAGsecret", "EAAG secret", "EAAG\nsecret", ["EAAGsecret"]], ids=repr)
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
 async def test_what_is_no_token_raises_and_is_never_shown(bad: Any, *, is_async: bool) -> None:
     async def provide(_: str, __: str | None) -> Any:

@@ -160,6 +160,25 @@ async def test_a_code_comes_with_its_hyphen_or_without(code: str) -> None:
     assert json.loads(server.requests[0].body) == {"code": "123830"}
 
 
+@pytest.mark.parametrize("code_method", ["sms", "SMS", "Sms", " sms\n"])
+async def test_a_code_method_is_sent_in_capital_letters(code_method: Any) -> None:
+    async with against(respond('{"success":true}')) as (server, client):
+        await client.request_code(ID, code_method=code_method)
+    assert json.loads(server.requests[0].body) == {"code_method": "SMS", "language": "en_US"}
+
+
+@pytest.mark.parametrize("phone_number_id", [int(ID), f" {ID}", f"{ID}\n", f"\ufeff{ID}\xa0"])
+async def test_an_id_may_be_an_int_or_have_blanks_around_it(phone_number_id: Any) -> None:
+    async with against(*[respond('{"success":true}')] * 5) as (server, client):
+        await client.request_code(phone_number_id, waba_id=phone_number_id)
+        await client.verify_code(phone_number_id, "123830")
+        await client.register(phone_number_id, pin=PIN)
+        await client.deregister(phone_number_id)
+        await client.set_two_step_verification_pin(phone_number_id, PIN)
+    targets = [request.target.removeprefix(f"/v23.0/{ID}") for request in server.requests]
+    assert targets == ["/request_code", "/verify_code", "/register", "/deregister", ""]
+
+
 async def test_all_arguments_of_a_registration() -> None:
     async with against(respond('{"success":true}')) as (server, client):
         await client.register(ID, pin=PIN, data_localization_region="DE")
@@ -179,7 +198,12 @@ async def test_all_arguments_of_a_registration() -> None:
         (lambda client: client.request_code("me"), "phone_number_id must be the id of the phone number"),
         (lambda client: client.request_code(ID, waba_id="me"), "waba_id must be the id of the account"),
         (lambda client: client.request_code(ID, total_timeout=0), "total_timeout must be a number of seconds above 0"),
-        (lambda client: client.request_code(ID, code_method="sms"), "code_method must be 'SMS' or 'VOICE', not 'sms'"),
+        (
+            lambda client: client.request_code(ID, code_method="call"),
+            "code_method must be 'SMS' or 'VOICE', not 'call'",
+        ),
+        (lambda client: client.request_code(ID, code_method="\u017fms"), "code_method must be 'SMS' or 'VOICE'"),
+        (lambda client: client.request_code(ID, code_method=""), "code_method must be 'SMS' or 'VOICE', not ''"),
         (lambda client: client.request_code(ID, code_method=["SMS"]), "code_method must be 'SMS' or 'VOICE'"),
         (lambda client: client.request_code(ID, language="English"), "such as 'en' or 'en_US', not 'English'"),
         (lambda client: client.request_code(ID, language="en-US"), "language must be a language's code"),

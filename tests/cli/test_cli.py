@@ -337,7 +337,7 @@ class TestMisuse:
                 "create 1 --phone-number 16315551000",
                 "--verified-name must be 2 to 75 characters long: only a migration",
             ),
-            ("create 1 --phone-number 16315551000 --verified-name Ab --cc +1", "--cc must be a country's dial code"),
+            ("create 1 --phone-number 16315551000 --verified-name Ab --cc US", "--cc must be a country's dial code"),
             ("sandbox --port 65536", 'Invalid value "65536" for --port.'),
             ("sandbox --accounts -1", 'Invalid value "-1" for --accounts.'),
             ("sandbox --accounts many", 'Invalid value for --accounts: unable to convert "many" into a whole number.'),

@@ -536,6 +536,19 @@ def test_a_created_number_is_in_the_list(mode: ModeName) -> None:
         ({"phone_number": "16315551000", "verified_name": "Acme"}, "16315551000"),
         ({"phone_number": 16315551000, "verified_name": "Acme", "cc": None}, "16315551000"),
         ({"phone_number": "16315551000", "cc": "1", "migrate_phone_number": True}, "16315551000"),
+        ({"phone_number": "9123456789", "verified_name": "Acme", "cc": "91"}, "919123456789"),
+        ({"phone_number": "919123456789", "verified_name": "Acme", "cc": "91"}, "919123456789"),
+        ({"phone_number": "7012345678", "verified_name": "Acme", "cc": "7"}, "77012345678"),
+        ({"phone_number": "55987654321", "verified_name": "Acme", "cc": "55"}, "5555987654321"),
+        ({"phone_number": "47123456", "verified_name": "Acme", "cc": "47"}, "4747123456"),
+        ({"phone_number": "4747123456", "verified_name": "Acme", "cc": "47"}, "4747123456"),
+        ({"phone_number": "3912345678", "verified_name": "Acme", "cc": "39"}, "393912345678"),
+        ({"phone_number": "390612345678", "verified_name": "Acme", "cc": "39"}, "390612345678"),
+        (
+            {"phone_number": "3542345678", "verified_name": "Acme", "cc": "354"},
+            "3542345678",
+        ),  # not in its table
+        ({"phone_number": "491234567890123", "verified_name": "Acme", "cc": "49"}, "491234567890123"),
     ],
 )
 def test_a_number_may_have_its_country_code_or_not(live: World, members: Any, digits: str) -> None:
@@ -592,6 +605,15 @@ def test_a_number_that_exists_is_rejected(live: World, reference: World) -> None
     assert read(response)["error"]["error_subcode"] == 2388012
     assert error_of(reference.post(again, SMALL_WABA))[:2] == (409, 100)
     assert len(live.store.numbers(SMALL_WABA)) == 3
+
+
+@pytest.mark.parametrize(("phone_number", "cc"), [("9123456789", "91"), ("7012345678", "7"), ("492112345", "49")])
+def test_a_number_that_exists_in_either_reading_is_rejected(live: World, phone_number: str, cc: str) -> None:
+    for listed in (f"+{cc} {phone_number}", f"+{phone_number}"):
+        live.store.add("555", [{"display_phone_number": listed}])
+        response = live.post({"phone_number": phone_number, "verified_name": "Acme", "cc": cc}, "555")
+        assert read(response)["error"]["error_subcode"] == 2388012
+        assert len(live.store.numbers("555")) == 1
 
 
 # Paths

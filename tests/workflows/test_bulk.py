@@ -394,9 +394,16 @@ async def test_accounts_may_be_passed_in_place_of_ids() -> None:
 
 async def test_an_invalid_id_is_the_error_of_its_own_listing() -> None:
     async with serving() as (_, client):
-        listings = await client.list_many([1, None, SMALL_WABA], ordered=True)  # type: ignore[list-item]  # no ids
-    assert [listing.waba_id for listing in listings] == ["1", "None", SMALL_WABA]
+        listings = await client.list_many([1.0, None, SMALL_WABA], ordered=True)  # type: ignore[list-item]  # no ids
+    assert [listing.waba_id for listing in listings] == ["1.0", "None", SMALL_WABA]
     assert [type(listing.error) for listing in listings] == [InvalidArgumentError, InvalidArgumentError, type(None)]
+
+
+async def test_an_id_may_be_an_int_or_have_blanks_around_it() -> None:
+    async with serving() as (_, client):
+        listings = await client.list_many([int(SMALL_WABA), f" {SMALL_WABA}\n", SMALL_WABA], ordered=True)
+    assert [listing.waba_id for listing in listings] == [SMALL_WABA] * 3
+    assert [len(listing.phone_numbers) for listing in listings] == [3, 3, 3]
 
 
 @pytest.mark.parametrize("options", [{"limit": 101}, {"sort": 5}, {"fields": "a b"}, {"total_timeout": 0}])

@@ -1,6 +1,7 @@
 """An account has a number exactly once: it is found, created or recovered, even if responses are lost."""
 
 import asyncio
+import json
 import logging
 import random
 from collections import Counter
@@ -12,6 +13,8 @@ import attrs
 import clients
 import pytest
 from clients import TOKEN
+from hypothesis import given
+from hypothesis import strategies as st
 from misbehaving import RawServer, hang
 
 from wa_phone_async import (
@@ -39,6 +42,7 @@ from wa_phone_async import (
 )
 from wa_phone_async.client import Settings
 from wa_phone_async.errors import WaPhoneError
+from wa_phone_async.phone_digits import GivenNumber, read_phone_number
 from wa_phone_async.sandbox import EMPTY_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.sandbox.faults import NO_FAULT
 from wa_phone_async.workflows.ensure import EnsurePlan, Ensurer
@@ -270,6 +274,170 @@ async def test_two_candidates_are_an_error_in_a_recheck_too(fault: Fault) -> Non
         plan(sandbox, get=[Fault.raw(twice % (DIGITS, DIGITS))], post=[fault])
         with pytest.raises(AmbiguousNumberError):
             await client.ensure_phone_number(EMPTY_WABA, **NUMBER)
+
+
+# A number that begins with its own country code
+
+BOTH_WAYS = [  # digits that are a number without and with the country code
+    ("9123456789", "91"),
+    ("7012345678", "7"),
+    ("55987654321", "55"),
+    ("47123456", "47"),
+    ("492112345", "49"),
+    ("3912345678", "39"),
+    ("6612345678", "66"),
+]
+INDIAN: dict[str, Any] = {"phone_number": "9123456789", "cc": "91", "verified_name": "Acme"}
+INDIAN_WITH_PLUS: dict[str, Any] = {**INDIAN, "phone_number": "+91 91234 56789"}
+
+
+@pytest.mark.parametrize(("digits", "cc"), BOTH_WAYS)
+async def test_with_cc_a_number_is_found_with_and_without_its_country_code(digits: str, cc: str) -> None:
+    for listed in (f"+{cc} {digits}", f"+{digits}"):
+        async with serving() as (sandbox, client):
+            sandbox.add_waba(EMPTY_WABA, [{"id": "7", "display_phone_number": listed}])
+            ensured = await client.ensure_phone_number(EMPTY_WABA, phone_number=digits, cc=cc, verified_name="Acme")
+            assert (ensured.outcome, ensured.phone_number.id) == ("found", "7")
+            assert methods(sandbox) == "G"
+
+
+@pytest.mark.parametrize(("digits", "cc"), BOTH_WAYS)
+async def test_two_listed_readings_are_an_error_and_a_plus_chooses_one(digits: str, cc: str) -> None:
+    async with serving() as (sandbox, client):
+        rows = [
+            {"id": "7", "display_phone_number": f"+{cc} {digits}"},
+            {"id": "8", "display_phone_number": f"+{digits}"},
+        ]
+        sandbox.add_waba(EMPTY_WABA, rows)
+        number: dict[str, Any] = {"cc": cc, "verified_name": "Acme"}
+        with pytest.raises(AmbiguousNumberError) as caught:
+            await client.ensure_phone_number(EMPTY_WABA, phone_number=digits, **number)
+        assert set(caught.value.phone_number_ids) == {"7", "8"}
+        assert str(caught.value) == (
+            f"2 numbers of {EMPTY_WABA} match {digits}: continue with one of the ids "
+            f"{', '.join(caught.value.phone_number_ids)}, or pass the number with + and its country code"
+        )
+        for text, number_id in ((f"+{cc}{digits}", "7"), (f"+{digits}", "8")):
+            ensured = await client.ensure_phone_number(EMPTY_WABA, phone_number=text, **number)
+            assert (ensured.outcome, ensured.phone_number.id) == ("found", number_id)
+        assert methods(sandbox) == "GGG"
+
+
+@pytest.mark.parametrize(("digits", "cc"), BOTH_WAYS)
+@pytest.mark.parametrize("fault", [NO_FAULT, LOST, EXISTS], ids=["created", "lost", "rejected"])
+async def test_such_a_number_is_sent_as_it_was_given_with_cc_and_only_once(digits: str, cc: str, fault: Fault) -> None:
+    async with serving() as (sandbox, client):
+        plan(sandbox, post=[fault])
+        if fault is EXISTS:  # somebody else creates it meanwhile
+            listed = json.dumps({"data": [{"id": "7", "display_phone_number": f"+{cc}{digits}"}]})
+            plan(sandbox, get=[NO_FAULT, Fault.raw(listed)])
+        ensured = await client.ensure_phone_number(EMPTY_WABA, phone_number=digits, cc=cc, verified_name="Acme")
+        [create] = [request.json() for request in sandbox.requests if request.method == "POST"]
+        assert create == {"phone_number": digits, "cc": cc, "verified_name": "Acme"}
+        assert len(sandbox.created) == (fault is not EXISTS)
+        assert ensured.phone_number.id == (sandbox.created[0].id if sandbox.created else "7")
+
+
+async def test_a_plus_number_is_created_beside_the_other_reading() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.add_waba(EMPTY_WABA, [{"display_phone_number": "+91 23456789"}])
+        ensured = await client.ensure_phone_number(EMPTY_WABA, **INDIAN_WITH_PLUS)
+        assert ensured.outcome == "created"
+        assert [created.phone_number for created in sandbox.created] == ["919123456789"]
+
+
+@pytest.mark.parametrize(
+    ("number", "displayed"),
+    [
+        ({"phone_number": "5512345678", "cc": "52"}, "+52 1 55 1234 5678"),
+        ({"phone_number": "15512345678", "cc": "52"}, "+52 55 1234 5678"),
+        ({"phone_number": "+52 1 55 1234 5678"}, "+52 55 1234 5678"),
+        ({"phone_number": "525512345678", "cc": "+52"}, "+52 1 55 1234 5678"),
+        ({"phone_number": "1123456789", "cc": "54"}, "+54 9 11 2345-6789"),
+        ({"phone_number": "91123456789", "cc": "54"}, "+54 11 2345-6789"),
+        ({"phone_number": "+54 9 351 423 4567"}, "+54 351 423-4567"),
+        ({"phone_number": "0612345678", "cc": "39"}, "+39 06 1234 5678"),
+        ({"phone_number": "+39 06 1234 5678"}, "390612345678"),
+        ({"phone_number": "0102030405", "cc": "225"}, "+225 01 02 03 04 05"),
+    ],
+)
+async def test_a_number_is_found_as_its_country_writes_it(number: dict[str, Any], displayed: str) -> None:
+    async with serving() as (sandbox, client):
+        sandbox.add_waba(EMPTY_WABA, [{"id": "7", "display_phone_number": displayed}])
+        ensured = await client.ensure_phone_number(EMPTY_WABA, verified_name="Acme", **number)
+        assert (ensured.outcome, ensured.phone_number.id) == ("found", "7")
+        assert methods(sandbox) == "G"
+
+
+@attrs.define
+class Account:
+    """An account that takes a number in one of its readings, and loses responses."""
+
+    numbers: list[str]
+    effect: str
+    """The reading that a create makes."""
+    faults: list[str]
+    """What becomes of each create: `done`, `lost before` its effect or `lost after` it."""
+    creates: int = 0
+
+    async def list_numbers(self, seconds: float | None) -> list[PhoneNumber]:
+        del seconds
+        return [PhoneNumber(id=digits, display_phone_number=f"+{digits}") for digits in self.numbers]
+
+    async def create(self, seconds: float | None) -> CreatedPhoneNumber:
+        del seconds
+        self.creates += 1
+        fault = self.faults.pop(0) if self.faults else "done"
+        if fault != "lost before":
+            assert self.effect not in self.numbers  # or the API would reject it
+            self.numbers.append(self.effect)
+        if fault != "done":
+            raise OutcomeUnknownError("lost", waba_id="1", phone_number="", reason="lost")
+        return CreatedPhoneNumber(id=self.effect)
+
+
+@st.composite
+def given_numbers(draw: st.DrawFn) -> GivenNumber:
+    """Numbers with and without `+`, of which many begin with their own country code."""
+    cc = draw(st.sampled_from(["1", "7", "39", "47", "49", "52", "54", "55", "62", "91", "225", "354", "880"]))
+    digits = draw(st.sampled_from(["", cc])) + draw(st.from_regex(r"[1-9][0-9]{6,9}", fullmatch=True))
+    return read_phone_number(draw(st.sampled_from([digits, f"+{cc}{digits}"])), cc)
+
+
+@given(
+    given_numbers(),
+    st.lists(st.sampled_from(["lost before", "lost after", "done"]), max_size=3),
+    st.sets(st.integers(0, 1)),
+    st.integers(0, 1),
+)
+def test_whatever_reading_the_api_takes_the_number_is_there_once(
+    number: GivenNumber, faults: list[str], listed: set[int], effect: int
+) -> None:
+    readings = number.readings
+    there = [readings[index] for index in sorted(listed) if index < len(readings)]
+    account = Account(list(there), readings[effect % len(readings)], list(faults))
+    plan = EnsurePlan(
+        waba_id="1",
+        phone_number=number.digits,
+        readings=readings,
+        has_code=number.has_code,
+        write=Write(path="1/phone_numbers", body={}),
+        list_numbers=account.list_numbers,
+        create=account.create,
+        recheck_delays=(),
+    )
+    try:
+        ensured = asyncio.run(Ensurer().ensure(plan, total_timeout=None))
+    except AmbiguousNumberError:
+        assert len(there) == 2
+    except OutcomeUnknownError:
+        assert faults[:2] == ["lost before", "lost before"]
+        assert account.creates == 2
+        assert account.numbers == []
+    else:
+        assert [ensured.phone_number.id] == account.numbers
+        assert account.creates == (0 if there else 2 if faults[:1] == ["lost before"] else 1)
+    assert account.creates == 0 or not there
 
 
 # After a lost response
@@ -513,9 +681,9 @@ async def test_without_a_server_it_is_a_transport_error() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"phone_number": "+16315551000"}, "phone_number must be 7 to 15 digits"),
+        ({"phone_number": "16315551000 x5"}, "phone_number must be 7 to 15 digits"),
         ({"verified_name": None}, "verified_name must be 2 to 75 characters long: only a migration"),
-        ({"cc": "+1"}, "cc must be a country's dial code"),
+        ({"cc": "US"}, "cc must be a country's dial code"),
         (
             {"phone_number": "163155510001234", "cc": "44"},
             "phone_number must be at most 15 digits long together with cc, not 17",
@@ -564,6 +732,87 @@ async def test_callers_with_both_forms_of_a_number_create_one() -> None:
         )
         assert (one.outcome, other.outcome) == ("created", "found")
         assert len(sandbox.created) == 1
+
+
+@pytest.mark.parametrize("phone_number", ["+91 91234 56789", "919123456789"])
+async def test_callers_with_a_reading_in_common_create_one_number(phone_number: str) -> None:
+    for order in (1, -1):
+        async with serving() as (sandbox, client):
+            numbers = [INDIAN, {**INDIAN, "phone_number": phone_number}][::order]
+            ensured = await asyncio.gather(*(client.ensure_phone_number(EMPTY_WABA, **number) for number in numbers))
+            assert Counter(each.outcome for each in ensured) == {"created": 1, "found": 1}
+            assert [created.phone_number for created in sandbox.created] == ["919123456789"]
+            assert methods(sandbox).count("P") == 1
+
+
+async def test_callers_who_share_a_reading_but_not_the_number_get_one_each() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.add_waba(EMPTY_WABA, [{"id": "7", "display_phone_number": "+91 91234 56789"}])
+        given, short = await asyncio.gather(
+            client.ensure_phone_number(EMPTY_WABA, **INDIAN),
+            client.ensure_phone_number(EMPTY_WABA, phone_number="+9123456789", verified_name="Acme"),
+        )
+        assert (given.outcome, given.phone_number.id) == ("found", "7")
+        assert short.outcome == "created"
+        assert [created.phone_number for created in sandbox.created] == ["9123456789"]
+
+
+async def test_an_error_for_a_reading_is_not_that_of_a_caller_without_it() -> None:
+    async with serving() as (sandbox, client):
+        rows = [
+            {"id": "7", "display_phone_number": "+9123456789"},
+            {"id": "8", "display_phone_number": "+919123456789"},
+        ]
+        sandbox.add_waba(EMPTY_WABA, rows)
+        error, found = await asyncio.gather(
+            client.ensure_phone_number(EMPTY_WABA, **INDIAN),
+            client.ensure_phone_number(EMPTY_WABA, **INDIAN_WITH_PLUS),
+            return_exceptions=True,
+        )
+        assert isinstance(error, AmbiguousNumberError)
+        assert isinstance(found, EnsuredPhoneNumber)
+        assert (found.outcome, found.phone_number.id) == ("found", "8")
+
+
+def test_a_caller_runs_out_of_time_while_it_waits_for_another_ones_work(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, get=[Fault.delay(20)])
+            slow = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **INDIAN))
+            await until(lambda: sandbox.requests)
+            with pytest.raises(RequestTimeoutError):
+                await client.ensure_phone_number(EMPTY_WABA, **INDIAN_WITH_PLUS, total_timeout=2)
+            assert (await slow).outcome == "created"
+            assert methods(sandbox).count("P") == 1
+
+    run(main)
+
+
+def test_a_new_number_that_may_be_another_one_does_not_count_as_found(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, get=[NO_FAULT, Fault.raw('{"data":[]}')], post=[Fault.delay(1)])
+            slow = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **INDIAN, recheck_delays=()))
+            await until(lambda: methods(sandbox) == "GP")
+            assert (await client.ensure_phone_number(EMPTY_WABA, **INDIAN_WITH_PLUS)).outcome == "found"
+            assert (await slow).phone_number == PhoneNumber(id=sandbox.created[0].id)
+            assert methods(sandbox) == "GPGG"
+
+    run(main)
+
+
+def test_a_new_number_that_may_be_another_one_is_a_timeout_when_no_time_is_left(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as (sandbox, client):
+            plan(sandbox, get=[NO_FAULT, Fault.delay(20)])
+            slow = asyncio.create_task(client.ensure_phone_number(EMPTY_WABA, **INDIAN))
+            await until(lambda: methods(sandbox) == "GPG")
+            with pytest.raises(RequestTimeoutError):
+                await client.ensure_phone_number(EMPTY_WABA, **INDIAN_WITH_PLUS, total_timeout=2)
+            assert (await slow).outcome == "created"
+            assert methods(sandbox).count("P") == 1
+
+    run(main)
 
 
 async def test_other_numbers_and_accounts_share_no_work() -> None:
@@ -899,7 +1148,7 @@ def test_only_the_rejection_of_duplicates_prevents_a_second_number_from_a_late_e
         plan = EnsurePlan(
             waba_id="1",
             phone_number=DIGITS,
-            digits=DIGITS,
+            readings=(DIGITS,),
             write=Write(path="1/phone_numbers", body={}),
             list_numbers=world.list_numbers,
             create=world.create,

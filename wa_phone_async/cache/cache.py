@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final, NamedTuple, Self, TypedDict, Unpack
 
-from wa_phone_async.checks import check_at_least_one, check_node_id, check_page, check_seconds
+from wa_phone_async.checks import check_at_least_one, check_page, check_seconds, read_node_id
 from wa_phone_async.client import PhoneNumberClient
 from wa_phone_async.concurrency import MAX_OF_A_CACHE
 from wa_phone_async.errors import DecodeError, InvalidArgumentError
@@ -130,7 +130,7 @@ class PhoneNumberCache:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def phone_numbers(self, waba_id: str, **list_options: Unpack[ListOptions]) -> tuple[PhoneNumber, ...]:
+    async def phone_numbers(self, waba_id: str | int, **list_options: Unpack[ListOptions]) -> tuple[PhoneNumber, ...]:
         """Return all phone numbers of an account, at most `ttl` seconds old at the time of this call.
 
         Concurrent calls with the same options share one read. Cancelling one of them does not affect the others; when
@@ -166,7 +166,7 @@ class PhoneNumberCache:
             if is_current and read.serves(requested_at):
                 return numbers
 
-    def invalidate(self, waba_id: str) -> None:
+    def invalidate(self, waba_id: str | int) -> None:
         """Forget all listings of an account, also those in flight.
 
         Args:
@@ -177,8 +177,7 @@ class PhoneNumberCache:
             RuntimeError: The cache is closed, or belongs to another running loop.
         """
         self._enter_loop()
-        check_node_id("waba_id", waba_id)
-        self._forget({waba_id})
+        self._forget({read_node_id("waba_id", waba_id)})
 
     def clear(self) -> None:
         """Forget the listings of all accounts, also those in flight.
@@ -244,7 +243,7 @@ class PhoneNumberCache:
     # Reads
 
     def _key_and_list(
-        self, waba_id: str, options: ListOptions
+        self, waba_id: str | int, options: ListOptions
     ) -> tuple[_Key, Callable[[], AsyncPaginator[PhoneNumber]]]:
         """Return the key of a listing, and the function that starts to list it.
 
@@ -256,7 +255,7 @@ class PhoneNumberCache:
             raise InvalidArgumentError(
                 min(others), "left out", hint=f"a cache keeps whole listings, so its options are only {names}"
             )
-        check_node_id("waba_id", waba_id)
+        account_id = read_node_id("waba_id", waba_id)
         check_page(limit=options.get("limit"), after=None, before=None, max_items=None)
         filtering, sort = options.get("filtering"), options.get("sort")
         if isinstance(filtering, Iterable):
@@ -264,14 +263,14 @@ class PhoneNumberCache:
         params = list_params(fields=options.get("fields"), filtering=filtering, sort=sort)
         fields = params.get("fields")
         key = _Key(
-            waba_id,
+            account_id,
             None if fields is None else frozenset(split_fields(fields)) | {"id"},  # the API always sends the id
             params.get("filtering"),
             None if sort is None else (isinstance(sort, Sort), sort),  # equal to its text, but sent in another spelling
             str(options.get("follow", "next")),
         )
         kept: ListOptions = {**options, "fields": fields, "filtering": copy.deepcopy(filtering)}  # values can be lists
-        return key, partial(self._client.list_phone_numbers, waba_id, **kept)
+        return key, partial(self._client.list_phone_numbers, account_id, **kept)
 
     def _start_read(self, key: _Key, start_list: Callable[[], AsyncPaginator[PhoneNumber]]) -> SharedRead:
         """Start to read a listing, in place of one that is too old."""

@@ -36,7 +36,7 @@ from typing import Any, Final, TypeGuard
 
 import attrs
 
-from wa_phone_async.checks import check_secret
+from wa_phone_async.checks import read_secret
 from wa_phone_async.errors import DecodeError, InvalidArgumentError, WebhookSignatureError
 from wa_phone_async.phone_digits import read_digits
 from wa_phone_async.redaction import Secret, SecretBytes, conceal
@@ -156,7 +156,7 @@ def verify_webhook(body: bytes, signature: str | None, app_secret: str) -> None:
     """
     app_secret, signature = conceal(app_secret), conceal(signature)  # no traceback shows them
     _check_body(body)
-    check_secret("app_secret", app_secret)
+    app_secret = read_secret("app_secret", app_secret)
     if not signature:
         raise WebhookSignatureError("the webhook is not signed: X-Hub-Signature-256 is missing, empty or not a string")
     if not hmac.compare_digest(_signature(body, app_secret), signature.encode("utf-8", "surrogatepass")):

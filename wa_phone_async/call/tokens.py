@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
 
-from wa_phone_async.checks import check_secret
+from wa_phone_async.checks import read_secret
 from wa_phone_async.errors import AuthenticationError
 from wa_phone_async.redaction import Secret, conceal
 
@@ -56,7 +56,7 @@ class TokenSource:
 
     def __init__(self, access_token: Secret | TokenProvider) -> None:
         if isinstance(access_token, Secret):
-            check_secret("access_token", access_token)
+            access_token = read_secret("access_token", access_token)
         self._access_token = access_token
         # By event loop too: a loop that ended within a provider's call may have left its lock locked.
         self._locks: weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], asyncio.Lock] = (
@@ -84,7 +84,7 @@ class TokenSource:
             provided = self._access_token(node_id, rejected)
             token = conceal(await provided if inspect.isawaitable(provided) else provided)
             del provided  # it may be the bare token, and a traceback would show it among the local variables
-            check_secret("access_token()", token)
+            token = read_secret("access_token()", token)
             if rejected is not None:
                 _remember(self._successors, node_id, (rejected, token))
             elif token == known:

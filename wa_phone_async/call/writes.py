@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from wa_phone_async.checks import check_match, check_node_id, check_seconds
+from wa_phone_async.checks import check_seconds, plain_id, read_node_id
 from wa_phone_async.errors import InvalidArgumentError, OutcomeUnknownError
+from wa_phone_async.phone_digits import read_phone_number
 from wa_phone_async.redaction import Secret
 
 if TYPE_CHECKING:
     import aiohttp
 
-CodeMethod = Literal["SMS", "VOICE"]
-"""How a code is sent: by message or by call. Landlines and VoIP numbers need `VOICE`."""
+CodeMethod = Literal["SMS", "VOICE", "sms", "voice"]
+"""How a code is sent: by message or by call. Landlines and VoIP numbers need `VOICE`. Case makes no difference."""
 
 REGISTER_SECONDS: Final = 120.0
 """Default seconds of one attempt to register. It is slow: clients have been seen to wait for more than 15 s."""
@@ -77,38 +78,34 @@ class Write:
 
 
 def create_phone_number(
-    waba_id: str,
+    waba_id: str | int,
     *,
     phone_number: str,
     verified_name: str | None,
-    cc: str | None,
+    cc: str | int | None,
     migrate_phone_number: bool | None,
-    preverified_id: str | None,
+    preverified_id: str | int | None,
 ) -> Write:
-    """Add a phone number to an account. The body has only the arguments that are not `None`."""
-    check_node_id("waba_id", waba_id)
-    check_match(
-        "phone_number",
-        phone_number,
-        r"[1-9][0-9]{6,14}",
-        "7 to 15 digits, the first not 0, without + or blanks",
-    )
+    """Add a phone number to an account. The body has only the arguments that are not `None`, as the API takes them."""
+    waba_id = read_node_id("waba_id", waba_id)
+    number = read_phone_number(phone_number, cc)
     if verified_name is None and not migrate_phone_number:
         raise InvalidArgumentError("verified_name", "2 to 75 characters long", hint="only a migration can leave it out")
     if verified_name is not None and not (isinstance(verified_name, str) and 2 <= len(verified_name) <= 75):
         raise InvalidArgumentError("verified_name", "2 to 75 characters long", verified_name)
-    if cc is not None:
-        check_match("cc", cc, r"[0-9]{1,3}", "a country's dial code of 1 to 3 digits, without +")
     if migrate_phone_number is not None and not isinstance(migrate_phone_number, bool):
         raise InvalidArgumentError("migrate_phone_number", "True or False", migrate_phone_number)
-    if preverified_id is not None:
-        check_node_id("preverified_id", preverified_id)
+    pool_id = None if preverified_id is None else plain_id(preverified_id)
+    if pool_id is not None and not (isinstance(pool_id, str) and pool_id):
+        raise InvalidArgumentError(
+            "preverified_id", "the id of the preverified number, a string that is not empty", preverified_id
+        )
     body = {
-        "phone_number": phone_number,
+        "phone_number": number.digits,
         "verified_name": verified_name,
-        "cc": cc,
+        "cc": number.cc,
         "migrate_phone_number": migrate_phone_number,
-        "preverified_id": preverified_id,
+        "preverified_id": pool_id,
     }
     return Write(
         path=f"{waba_id}/phone_numbers",
@@ -120,16 +117,17 @@ def create_phone_number(
     )
 
 
-def request_code(phone_number_id: str, *, code_method: CodeMethod, language: str) -> Write:
+def request_code(phone_number_id: str | int, *, code_method: CodeMethod, language: str) -> Write:
     """Have a code sent to a number."""
-    check_node_id("phone_number_id", phone_number_id)
-    if code_method not in ("SMS", "VOICE"):
+    phone_number_id = read_node_id("phone_number_id", phone_number_id)
+    method = code_method.strip().lower() if isinstance(code_method, str) else code_method
+    if method not in ("sms", "voice"):
         raise InvalidArgumentError("code_method", "'SMS' or 'VOICE'", code_method)
     if not (isinstance(language, str) and re.fullmatch(r"[a-z]{2,3}(?:_[A-Z]{2})?", language)):
         raise InvalidArgumentError("language", "a language's code such as 'en' or 'en_US'", language)
     return Write(
         path=f"{phone_number_id}/request_code",
-        body={"code_method": code_method, "language": language},
+        body={"code_method": method.upper(), "language": language},
         operation="request_code",
         advice=f"A code may have been sent to {phone_number_id}, and no field shows it. Wait for the code before you "
         "request another: Meta counts requests.",
@@ -138,9 +136,9 @@ def request_code(phone_number_id: str, *, code_method: CodeMethod, language: str
     )
 
 
-def verify_code(phone_number_id: str, code: Secret) -> Write:
+def verify_code(phone_number_id: str | int, code: Secret) -> Write:
     """Send back the code that a number got. The body has it without the hyphen of the message."""
-    check_node_id("phone_number_id", phone_number_id)
+    phone_number_id = read_node_id("phone_number_id", phone_number_id)
     if not re.fullmatch(r"[0-9]{3}-?[0-9]{3}", code):
         raise InvalidArgumentError("code", "a string of the 6 digits that came, such as '123830' or '123-830'")
     return Write(
@@ -155,7 +153,7 @@ def verify_code(phone_number_id: str, code: Secret) -> Write:
     )
 
 
-def register(phone_number_id: str, *, pin: Secret, data_localization_region: str | None, timeout: float) -> Write:
+def register(phone_number_id: str | int, *, pin: Secret, data_localization_region: str | None, timeout: float) -> Write:
     """Register a verified number.
 
     Args:
@@ -164,7 +162,7 @@ def register(phone_number_id: str, *, pin: Secret, data_localization_region: str
         data_localization_region: The country to keep data in, two capital letters; `None` leaves it out.
         timeout: Seconds of one attempt.
     """
-    check_node_id("phone_number_id", phone_number_id)
+    phone_number_id = read_node_id("phone_number_id", phone_number_id)
     check_seconds("timeout", timeout)
     _check_pin(pin)
     body = {"messaging_product": "whatsapp", "pin": pin}
@@ -187,9 +185,9 @@ def register(phone_number_id: str, *, pin: Secret, data_localization_region: str
     )
 
 
-def deregister(phone_number_id: str) -> Write:
+def deregister(phone_number_id: str | int) -> Write:
     """End the registration of a number."""
-    check_node_id("phone_number_id", phone_number_id)
+    phone_number_id = read_node_id("phone_number_id", phone_number_id)
     return Write(
         path=f"{phone_number_id}/deregister",
         body={},
@@ -202,9 +200,9 @@ def deregister(phone_number_id: str) -> Write:
     )
 
 
-def set_two_step_verification_pin(phone_number_id: str, pin: Secret) -> Write:
+def set_two_step_verification_pin(phone_number_id: str | int, pin: Secret) -> Write:
     """Set the PIN of a registered number."""
-    check_node_id("phone_number_id", phone_number_id)
+    phone_number_id = read_node_id("phone_number_id", phone_number_id)
     _check_pin(pin)
     return Write(
         path=phone_number_id,

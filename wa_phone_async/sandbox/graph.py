@@ -166,7 +166,7 @@ class Graph:
 
     def _create(self, request: Request, account: StoredAccount, now: float) -> bytes:
         number = read_new_number(read_members(request))
-        if account.has(number.digits):
+        if any(map(account.has, number.readings)):  # either may be the number that is there
             raise RejectedError(self._mode.duplicate)
         created = self._store.create(account, number.digits, number.verified_name, preverified=number.is_preverified)
         self._reviews.start(created, now)

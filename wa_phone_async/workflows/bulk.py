@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from contextlib import aclosing
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias, cast
 
 import attrs
 
-from wa_phone_async.checks import check_at_least_one
+from wa_phone_async.checks import check_at_least_one, plain_id
 from wa_phone_async.concurrency import Slot
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from wa_phone_async.models import BusinessAccount, PhoneNumber
@@ -26,7 +26,7 @@ Lister = Callable[[str], Awaitable[list[PhoneNumber]]]
 """A function that lists the phone numbers of one account. It may raise before its result is awaited."""
 
 
-Accounts: TypeAlias = Iterable[str | BusinessAccount] | AsyncIterable[str | BusinessAccount]
+Accounts: TypeAlias = Iterable[str | int | BusinessAccount] | AsyncIterable[str | int | BusinessAccount]
 """Any number of accounts, or of their ids."""
 
 
@@ -218,5 +218,6 @@ async def each_id(accounts: Accounts) -> AsyncGenerator[str]:
             yield _id_of(account)
 
 
-def _id_of(account: str | BusinessAccount) -> str:
-    return account.id if isinstance(account, BusinessAccount) else account
+def _id_of(account: str | int | BusinessAccount) -> str:
+    # It may be anything: a value that is no id fails in its own listing.
+    return account.id if isinstance(account, BusinessAccount) else cast("str", plain_id(account))

@@ -1,6 +1,7 @@
 """Ensure that an account has a phone number, exactly once, although responses may be lost.
 
-    check         list the account and compare digits: a number that is there is `found`
+    check         list the account and compare digits: a number that is there is `found`. With `cc`, digits may
+                  include the country code or not: both readings count
     create        send the create once: with its response, the number is `created`
     recheck       after a lost response, check at once and after each of a few delays: now the number is `recovered`
     create again  if the number is still missing, send the create once more
@@ -65,10 +66,10 @@ class EnsurePlan:
     waba_id: str
     phone_number: str
     """The number, as it was passed."""
-    digits: str
-    """All digits of the number, country code first."""
+    readings: tuple[str, ...]
+    """All digits of each number that it may be, country code first: one, or two if it may lack its country code."""
     has_code: bool = True
-    """Whether the digits are known to include the country code."""
+    """Whether each reading is known to include the country code."""
     write: Write
     """The create that `create` sends."""
     list_numbers: Callable[[float | None], Awaitable[list[PhoneNumber]]]
@@ -77,6 +78,11 @@ class EnsurePlan:
     """Creates the number, within as many seconds."""
     recheck_delays: tuple[float, ...] = RECHECK_DELAYS
     """Seconds before each recheck but the first, which is at once."""
+
+    @property
+    def forms(self) -> frozenset[str]:
+        """The readings without the digits that the API may leave out."""
+        return frozenset(map(shortest_form, self.readings))
 
 
 def read_recheck_delays(recheck_delays: Iterable[float]) -> tuple[float, ...]:
@@ -93,6 +99,7 @@ class Ensurer:
 
     def __init__(self) -> None:
         # The loop is part of the key: a client may be used by one loop after another, and a task belongs to its loop.
+        # The work on a number with two readings is under two keys, so no other call can create one of them meanwhile.
         self._shared: dict[tuple[asyncio.AbstractEventLoop, str, str], _SharedEnsure] = {}
 
     async def ensure(self, plan: EnsurePlan, *, total_timeout: float | None) -> EnsuredPhoneNumber:
@@ -103,16 +110,39 @@ class Ensurer:
             total_timeout: Seconds that this call may take; `None` for no limit.
         """
         loop = asyncio.get_running_loop()
+        deadline = math.inf if total_timeout is None else loop.time() + total_timeout
+        while True:
+            shared = self._join(loop, plan)
+            try:
+                ensured = await shared.wait(deadline)
+            except WaPhoneError:
+                # Another plan may fail for a reading that this one lacks. So only its own error counts.
+                if shared.plan.forms == plan.forms or loop.time() >= deadline:
+                    raise
+            else:
+                if shared.has_found(plan, ensured):
+                    return shared.result_for_caller(ensured)
+                if loop.time() >= deadline:
+                    raise out_of_time()
+            finally:
+                self._forget(loop, shared)
+
+    def _join(self, loop: asyncio.AbstractEventLoop, plan: EnsurePlan) -> _SharedEnsure:
+        """Return the work on a number that the plan may mean, or start it."""
         # Both forms of a number must meet here, or each of them could be created.
-        key = loop, plan.waba_id, shortest_form(plan.digits)
-        shared = self._shared.get(key)
-        if shared is None or shared.is_over:
-            shared = self._shared[key] = _SharedEnsure(plan)
-        try:
-            return await shared.wait(math.inf if total_timeout is None else loop.time() + total_timeout)
-        finally:
-            # While this caller waited, another one may have put new work under the key: that must stay.
-            if shared.is_over and self._shared.get(key) is shared:
+        keys = [(loop, plan.waba_id, form) for form in plan.forms]
+        for key in keys:
+            if (shared := self._shared.get(key)) and not shared.is_over:
+                return shared
+        shared = _SharedEnsure(plan)
+        self._shared |= dict.fromkeys(keys, shared)
+        return shared
+
+    def _forget(self, loop: asyncio.AbstractEventLoop, shared: _SharedEnsure) -> None:
+        """Remove work that is over."""
+        for form in shared.plan.forms if shared.is_over else ():
+            # While its last caller waited, another one may have put new work under the key: that must stay.
+            if self._shared.get(key := (loop, shared.plan.waba_id, form)) is shared:
                 del self._shared[key]
 
     async def aclose(self) -> None:
@@ -126,7 +156,7 @@ class _SharedEnsure:
     """The work on one number, and all callers that wait for it."""
 
     def __init__(self, plan: EnsurePlan) -> None:
-        self._plan = plan
+        self.plan: EnsurePlan = plan
         self._loop = asyncio.get_running_loop()
         self._deadline = -math.inf  # the latest one of all callers, on the loop's clock
         self._waiters = 0
@@ -160,8 +190,8 @@ class _SharedEnsure:
         has_no_result = not self._task.done() or self._task.cancelled()
         # If neither `close` nor a caller that left has cancelled the task, `result()` below raises the cancellation.
         if has_no_result and (self._is_closed or not ended):
-            return self._result_for_caller(self._result_so_far())
-        return self._result_for_caller(self._task.result())
+            return self._result_so_far()
+        return self._task.result()
 
     def close(self) -> asyncio.Task[EnsuredPhoneNumber]:
         """Cancel the work because the client closes, and return the task to wait for."""
@@ -179,7 +209,13 @@ class _SharedEnsure:
             raise RuntimeError(CLOSED)
         raise RequestTimeoutError("total_timeout ran out before the number could be created", sent=False)
 
-    def _result_for_caller(self, ensured: EnsuredPhoneNumber) -> EnsuredPhoneNumber:
+    def has_found(self, plan: EnsurePlan, ensured: EnsuredPhoneNumber) -> bool:
+        """Whether a result of this work is the number of a plan with a reading in common."""
+        # A number that was created and is not listed yet has no digits to compare. Only one reading says which it is.
+        is_certain = plan.forms == self.plan.forms or len(self.plan.readings) == 1
+        return is_certain or bool(alike(plan.readings, [ensured.phone_number]))
+
+    def result_for_caller(self, ensured: EnsuredPhoneNumber) -> EnsuredPhoneNumber:
         """Return the true outcome to the first caller only. For the others, the number is `found`."""
         if self._has_reported:
             return attrs.evolve(ensured, outcome="found")
@@ -223,7 +259,7 @@ class _SharedEnsure:
         # Set before the call: if a caller leaves during it, the create may have happened.
         self._lost = self._lost or "no response in time"
         try:
-            self._created = await self._call(self._plan.create)
+            self._created = await self._call(self.plan.create)
         except OutcomeUnknownError as error:
             self._lost = error.reason
             raise
@@ -248,7 +284,7 @@ class _SharedEnsure:
     async def _recheck(self) -> PhoneNumber | None:
         """Check at once and after each delay. `None`: the last check succeeded, and the number is missing."""
         failure: WaPhoneError | None = None
-        for seconds in (0.0, *self._plan.recheck_delays):
+        for seconds in (0.0, *self.plan.recheck_delays):
             if self._loop.time() + seconds >= self._deadline:
                 raise out_of_time() from failure
             await asyncio.sleep(seconds)
@@ -266,13 +302,13 @@ class _SharedEnsure:
 
     async def _check(self) -> PhoneNumber | None:
         """List the account, and return the number: by its id if it was created here, or else by its digits."""
-        numbers = await self._call(self._plan.list_numbers)
+        numbers = await self._call(self.plan.list_numbers)
         if self._created is not None:
             return next((number for number in numbers if number.id == self._created.id), None)
-        found = alike(self._plan.digits, numbers)
+        found = alike(self.plan.readings, numbers)
         if len(found) > 1:
             raise self._ambiguous(found)
-        if not found and not self._plan.has_code:
+        if not found and not self.plan.has_code:
             self._check_country_code(numbers)
         return found[0] if found else None
 
@@ -288,16 +324,16 @@ class _SharedEnsure:
                     raise
 
     def _unknown(self) -> OutcomeUnknownError:
-        return self._plan.write.outcome_unknown(self._lost, waba_id=self._plan.waba_id)
+        return self.plan.write.outcome_unknown(self._lost, waba_id=self.plan.waba_id)
 
     def _check_country_code(self, numbers: list[PhoneNumber]) -> None:
         """Raise if the account lists a number that has these digits after a country code.
 
         Creating it would make a second number if it is the same one. Returning it would be a guess.
         """
-        plan = self._plan
+        plan = self.plan
         for number in numbers:
-            if code := missing_code(plan.digits, number.display_phone_number or ""):
+            if code := missing_code(plan.readings[0], number.display_phone_number or ""):
                 raise AmbiguousNumberError(
                     f"{plan.phone_number} may be {number.display_phone_number} of {plan.waba_id} without its country "
                     f"code: pass cc={code!r} if it is that number, or the country code that it really has",
@@ -307,10 +343,11 @@ class _SharedEnsure:
                 )
 
     def _ambiguous(self, found: list[PhoneNumber]) -> AmbiguousNumberError:
-        plan, ids = self._plan, tuple(number.id for number in found)
+        plan, ids = self.plan, tuple(number.id for number in found)
+        or_else = ", or pass the number with + and its country code" if len(plan.readings) > 1 else ""
         return AmbiguousNumberError(
             f"{len(ids)} numbers of {plan.waba_id} match {plan.phone_number}: continue with one of the ids "
-            f"{', '.join(ids)}",
+            f"{', '.join(ids)}{or_else}",
             waba_id=plan.waba_id,
             phone_number=plan.phone_number,
             phone_number_ids=ids,

@@ -7,7 +7,7 @@ import re
 from contextlib import nullcontext
 from typing import Final, Self, cast
 
-from wa_phone_async.checks import check_at_least_one, check_node_id, check_seconds
+from wa_phone_async.checks import check_at_least_one, check_seconds, read_node_id
 from wa_phone_async.concurrency import release_slot
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.ratelimit.budget import BudgetBook
@@ -67,7 +67,7 @@ class RedisThrottle:
         self._url = url = conceal(url)
         if not _is_address(url):
             raise InvalidArgumentError("url", "the address of a Redis, such as 'redis://127.0.0.1:6379/0'")
-        check_node_id("app_id", app_id)
+        app_id = read_node_id("app_id", app_id)
         for name, value in (("quota", quota), ("app_quota", app_quota)):
             if value is not None:
                 check_at_least_one(name, value)
