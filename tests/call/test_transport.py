@@ -21,6 +21,7 @@ from wa_phone_async import (
     Filter,
     GraphAPIError,
     InvalidArgumentError,
+    OutcomeUnknownError,
     PhoneNumberClient,
     RequestTimeoutError,
     RetryPolicy,
@@ -114,7 +115,7 @@ DEEP = "[" * 50_000
         pytest.param(raw(b"\0garbage\r\n\r\n"), TransportError, "not valid HTTP", id="garbage"),
         pytest.param(raw(b"HTTP/2 200\r\n\r\n"), TransportError, "not valid HTTP", id="another protocol"),
         pytest.param(respond(headers="X: a\r\n" * 9000), TransportError, "too many headers", id="too many headers"),
-        pytest.param(respond(headers=f"X: {DEEP}\r\n"), TransportError, "a header longer than 8190 bytes", id="long"),
+        pytest.param(respond(headers=f"X: {'a' * 2**17}\r\n"), TransportError, "longer than 65536 bytes", id="long"),
         pytest.param(
             respond(EMPTY_LIST, headers="Content-Encoding: gzip\r\n"),
             TransportError,
@@ -368,6 +369,49 @@ async def test_an_endless_body_is_given_up() -> None:
 def test_max_body_is_checked(max_body: int) -> None:
     with pytest.raises(InvalidArgumentError, match="max_body must be a whole number from 1 up"):
         PhoneNumberClient(TOKEN, max_body=max_body)
+
+
+USAGE = ",".join(
+    f'"{9000 + number}":['
+    + ",".join(
+        f'{{"type":"{kind}","call_count":1,"total_cputime":25,"total_time":25,"estimated_time_to_regain_access":0}}'
+        for kind in ("ads_insights", "ads_management", "custom_audience", "instagram", "leadgen", "messenger", "pages")
+    )
+    + "]"
+    for number in range(32)
+)
+LONG = f'X-Business-Use-Case-Usage: {{{USAGE},"1234":[{{"type":"whatsapp_business_management","call_count":42}}]}}\r\n'
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True])
+async def test_a_usage_header_of_32_businesses_is_read(*, is_borrowed: bool) -> None:
+    assert 2**14 < len(LONG) < 2**16
+    plays = [respond(EMPTY_LIST, headers=LONG), respond('{"id":"7"}', headers=LONG)]
+    async with RawServer(plays) as server, aiohttp.ClientSession() as http:
+        session = http if is_borrowed else None
+        async with PhoneNumberClient(TOKEN, base_url=server.url, session=session, retry=ONCE) as client:
+            assert await client.list_phone_numbers("1234") == []
+            usage = client.last_usage("1234")
+            assert usage is not None
+            assert usage.waba is not None
+            assert usage.waba.calls_percent == 42
+            assert (
+                await client.create_phone_number("1234", phone_number="16315551000", verified_name="Acme")
+            ).id == "7"
+
+
+@pytest.mark.parametrize("size", [8_190, 8_191, 2**15, 2**16 - 100])
+async def test_a_header_of_almost_64_kib_is_read(size: int) -> None:
+    async with serving(respond(EMPTY_LIST, headers=f"X-Any: {'a' * size}\r\n")) as (_, client):
+        assert await client.list_phone_numbers("1234") == []
+
+
+async def test_a_header_of_more_than_64_kib_is_an_error_of_ours() -> None:
+    async with serving(respond('{"id":"7"}', headers=f"X-Any: {'a' * (2**16 + 1)}\r\n")) as (_, client):
+        with pytest.raises(TransportError):
+            await client.list_phone_numbers("1234")
+        with pytest.raises(OutcomeUnknownError):
+            await client.create_phone_number("1234", phone_number="16315551000", verified_name="Acme")
 
 
 # Redirects

@@ -44,6 +44,10 @@ from .request import GraphRequest
 
 _USER_AGENT: Final = re.sub(r"^(\d+\.\d+\.\d+).*", r"wa_phone_async/\1", __version__)  # no suffix of a pre-release
 
+_MAX_HEADER: Final = 64 * 1024
+"""Bytes of a response header, with its name. `X-Business-Use-Case-Usage` can have 32 objects with several types each
+(Meta's Graph guide "Rate limiting", read 2026-11-22), and so about 50 KB. aiohttp accepts 8,190 bytes."""
+
 _DEFAULT_ENCODINGS: Final = aiohttp.ClientRequest.DEFAULT_HEADERS[aiohttp.hdrs.ACCEPT_ENCODING]
 _READABLE_ENCODINGS: Final = readable_encodings(_DEFAULT_ENCODINGS)
 # No header where aiohttp's default is right: a borrowed session may accept fewer encodings.
@@ -171,6 +175,8 @@ class Transport:
                 allow_redirects=False,
                 raise_for_status=False,
                 auto_decompress=True,
+                max_line_size=_MAX_HEADER,
+                max_field_size=_MAX_HEADER,
             )
             try:
                 content = await _read_body(response, self._max_body)
