@@ -1,5 +1,6 @@
 """Checks of arguments: a valid one passes, and an invalid one says what would be right."""
 
+import contextlib
 import pickle
 import string
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from wa_phone_async.checks import (
     check_path,
     check_read_ahead,
     check_seconds,
+    is_loopback,
     read_base_url,
     read_node_id,
     read_secret,
@@ -297,10 +299,88 @@ def test_versions_look_like_metas(version: str) -> None:
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
         ("http://[::1]:80/proxy//", "http://[::1]:80/proxy"),
         ("HTTPS://proxy/graph", "HTTPS://proxy/graph"),
+        ("https://graph.facebook.com.", "https://graph.facebook.com."),
+        ("http://graph_api:8080", "http://graph_api:8080"),
+        ("http://[fe80::1%eth0]:80", "http://[fe80::1%eth0]:80"),
+        (f"https://{'a' * 63}.example", f"https://{'a' * 63}.example"),
+        ("http://host/a%2Fb", "http://host/a%2Fb"),
     ],
 )
 def test_a_base_url_loses_only_the_slash_at_its_end(url: str, read: str) -> None:
     assert read_base_url(url) == read
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://BÜCHER.example:8443/ü/a%2Fb/", "https://xn--bcher-kva.example:8443/%C3%BC/a%2Fb"),
+        ("http://127.0.0.1/ü", "http://127.0.0.1/%C3%BC"),
+    ],
+)
+def test_a_base_url_is_in_ascii(url: str, read: str) -> None:
+    assert read_base_url(url) == read
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "graph..facebook.com",
+        ".facebook.com",
+        "graph.facebook.com..",
+        ".",
+        f"{'a' * 64}.com",
+        f"{'a.' * 127}com",
+        f"{'ü' * 63}.com",
+        "bücher..example",
+        "1.2.3.999",
+        "1.2.3",
+        "999",
+        "ab%2e.com",
+        "a|b",
+        "a<b>.com",
+        "\N{ONE DOT LEADER}.com",
+        "graph。。facebook.com",
+    ],
+)
+def test_a_host_that_no_name_server_can_know_is_invalid(host: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        read_base_url(f"https://{host}")
+    assert str(caught.value) == f"base_url must be {URL}: the name of its host is invalid"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://host:0", "https://[v1.x]", "https://a\\b.com", "https://a.com/\0", "https://\ud800.com"]
+)
+def test_what_aiohttp_could_not_send_to_is_invalid(url: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^base_url must be an http:// or https:// URL with a host"):
+        read_base_url(url)
+
+
+@given(st.text(), st.text())
+def test_the_host_of_a_valid_base_url_has_a_name_for_idna_and_tls(host: str, path: str) -> None:
+    with contextlib.suppress(InvalidArgumentError):
+        url = urlsplit(read_base_url(f"https://{host}/{path}"))
+        assert url.geturl().isascii()
+        assert url.hostname is not None
+        assert url.hostname.encode("idna").decode() == url.hostname
+
+
+def test_plain_http_for_facebook_is_found_behind_other_letters() -> None:
+    for host in (
+        "facebook.com",
+        "graph.facebook.com.",
+        "graph.\N{FULLWIDTH LATIN SMALL LETTER F}acebook.com",
+        "graph。facebook。com",
+    ):
+        with pytest.raises(InvalidArgumentError, match=r"^base_url must be an https:// URL for facebook\.com"):
+            read_base_url(f"http://{host}")
+
+
+@pytest.mark.parametrize("host", ["localhost", "graph.localhost.", "127.0.0.2", "::1", "0.0.0.0"])
+def test_this_machine_has_several_names(host: str) -> None:
+    assert is_loopback(host)
+    assert not is_loopback(f"x{host}x")
 
 
 @pytest.mark.parametrize("seconds", [1, 0.001, 10**400, 1e300], ids=["1", "0.001", "huge int", "huge float"])

@@ -46,9 +46,11 @@ TOKEN = "EAAcanary+/token=="
 SECRET = "canary&app?secret"
 NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
 QUICK = RetryPolicy(first_wait=0.001, max_attempts=2)
+PASSWORD = "canary:of=a+proxy"
+PROXY = f"http://canary-user:{quote(PASSWORD, safe='')}@127.0.0.1:1"
 FORMS = [
     form
-    for secret in (TOKEN, SECRET)
+    for secret in (TOKEN, SECRET, PASSWORD, f"canary-user:{PASSWORD}")
     for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("="))
 ]
 
@@ -354,6 +356,14 @@ def test_no_form_of_an_echoed_secret_is_shown(
         {"access_token": TOKEN, "app_secret": SECRET, "timeout": 0},
         {"access_token": TOKEN, "app_secret": SECRET, "max_body": 0},
         {"access_token": TOKEN, "app_secret": SECRET, "session": "none"},
+        {"access_token": TOKEN, "proxy": PROXY, "timeout": 0},
+        {"access_token": TOKEN, "proxy": PROXY, "trust_env": "yes"},
+        {"access_token": TOKEN, "proxy": PROXY.encode()},
+        {"access_token": TOKEN, "proxy": f"{PROXY}\r\nX: 1"},
+        {"access_token": TOKEN, "proxy": f"{PROXY}/path"},
+        {"access_token": TOKEN, "proxy": f"{PROXY}..invalid"},
+        {"access_token": TOKEN, "proxy": PROXY.replace("http", "socks5")},
+        {"access_token": TOKEN, "proxy": PROXY.partition("//")[2]},
     ],
     ids=" ".join,
 )
@@ -373,6 +383,60 @@ def error_of_making(make: Callable[[], object]) -> InvalidArgumentError:
             frames = frames.tb_next
         return error.with_traceback(frames)
     raise AssertionError("it was valid")
+
+
+@pytest.mark.parametrize("value", [f"{PROXY}/path", f"{PROXY}..invalid", PROXY.replace("http", "socks5"), f"{PROXY} x"])
+def test_an_invalid_proxy_of_the_environment_makes_no_secret_visible(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    monkeypatch.setenv("WA_ACCESS_TOKEN", TOKEN)
+    for make in (lambda: PhoneNumberClient.from_env(trust_env=True), lambda: GraphSession(TOKEN, trust_env=True)):
+        error = error_of_making(make)
+        assert error.argument == "HTTPS_PROXY"
+        assert_no_secret_in(error)
+
+
+ECHO_OF_A_PROXY = f"{PASSWORD} {base64.b64encode(f'canary-user:{PASSWORD}'.encode()).decode()} {PROXY}"
+
+
+@reads_and_writes
+@pytest.mark.parametrize(
+    "play",
+    [
+        pytest.param(hang_up, id="closed"),
+        pytest.param(reset, id="reset"),
+        pytest.param(hang, id="time-out"),
+        *(
+            pytest.param(
+                respond(f"<html>{ECHO_OF_A_PROXY}", status=f"{status} {ECHO_OF_A_PROXY}", headers="Retry-After: 0\r\n"),
+                id=str(status),
+            )
+            for status in (200, 302, 403, 407, 429, 502)
+        ),
+        pytest.param(respond(json.dumps({"error": {"message": ECHO_OF_A_PROXY}}), status="400 No"), id="an error"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_the_password_of_a_proxy_is_shown_nowhere(scheme: str, play: Play, call: Call) -> None:
+    async with (
+        RawServer([play]) as proxy,
+        client_of(f"{scheme}://graph.test", proxy=PROXY.replace(":1", f":{proxy.port}"), timeout=0.2) as client,
+    ):
+        error = await error_of(call, client)
+        assert isinstance(error, WaPhoneError)
+        assert_no_secret_in(error)
+        assert_no_secret(f"{client!r} {client.session!r} {client.session._route!r}")
+
+
+async def test_the_password_of_a_proxy_of_a_borrowed_session_is_shown_nowhere() -> None:
+    for invalid in ("127.0.0.1:99999", "[::1", "proxy..example"):
+        async with aiohttp.ClientSession(proxy=PROXY.replace("127.0.0.1:1", invalid)) as http:
+            client = PhoneNumberClient(TOKEN, session=http, app_secret=SECRET, retry=QUICK)
+            for call in (read, write):
+                error = await error_of(call, client)
+                assert isinstance(error, WaPhoneError)
+                assert_no_secret_in(error)
 
 
 def test_from_env_makes_no_secret_visible(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,8 @@ async def clients_are_made(session: aiohttp.ClientSession, graph: wa.GraphSessio
     wa.PhoneNumberClient("token", session=session, timeout=aiohttp.ClientTimeout(total=3), app_secret="secret")
     wa.PhoneNumberClient(PROVIDER, on_event=an_async_listener, throttle=wa.Throttle(), retry=wa.RetryPolicy.batch())
     wa.PhoneNumberClient(lambda node_id, rejected: node_id + (rejected or ""), on_event=list[wa.Event]().append)
+    wa.PhoneNumberClient("token", proxy="http://proxy.example:3128", trust_env=True)
+    wa.GraphSession("token", proxy=None, trust_env=False)
     wa.PhoneNumberClient(session=graph)
     assert_type(wa.PhoneNumberClient.from_env(api_version="v23.0"), wa.PhoneNumberClient)
     assert_type(OwnClient.from_env(session=session), OwnClient)
@@ -81,6 +83,8 @@ async def clients_are_made(session: aiohttp.ClientSession, graph: wa.GraphSessio
     wa.PhoneNumberClient("token", session="lent")  # type: ignore[arg-type]  # a session
     wa.PhoneNumberClient("token", throttle="redis://")  # type: ignore[arg-type]  # a RateLimiter
     wa.PhoneNumberClient("token", trace_configs=3)  # type: ignore[arg-type]  # a sequence
+    wa.PhoneNumberClient("token", proxy=("proxy", 3128))  # type: ignore[arg-type]  # a URL, as text
+    wa.PhoneNumberClient("token", trust_env="HTTPS_PROXY")  # type: ignore[arg-type]  # yes or no
     wa.PhoneNumberClient("token", app_secret=b"")  # type: ignore[arg-type]  # text
     wa.PhoneNumberClient("token", base_url=443)  # type: ignore[arg-type]  # text
     wa.PhoneNumberClient.from_env(api_version=23.0)  # type: ignore[arg-type]  # text, with its v

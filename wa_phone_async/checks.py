@@ -8,8 +8,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Final, SupportsIndex
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
+
+from yarl import URL
 
 from .errors import InvalidArgumentError
 from .redaction import Secret
@@ -22,6 +25,11 @@ _EDGES: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\
 """What may stand around a value that was copied or read from a file: blanks, line breaks, invisible marks."""
 _QUOTES: Final = "\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _ID_LIMIT: Final = 10**100  # Python refuses to write integers of thousands of digits
+
+NOT_IN_A_URL: Final = r"[\s?#\\\x00-\x1f\x7f\ud800-\udfff]"
+"""A query or a fragment, and what cannot be sent or could end a line of a request."""
+_LONGEST_NAME: Final = 253
+"""Characters of a host's name, without the dot at its end (RFC 1035)."""
 
 
 def plain_id(value: object) -> object:
@@ -84,26 +92,43 @@ def check_api_version(api_version: object) -> None:
 
 
 def read_base_url(base_url: object) -> str:
-    """Return the URL below which the API lives, without a slash at its end."""
-    if isinstance(base_url, str) and not re.search(r"[\s?#]", base_url):
-        parts = _split_url(base_url)
+    """Return the URL below which the API lives, in ASCII and without a slash at its end."""
+    hint = None
+    if isinstance(base_url, str) and not re.search(NOT_IN_A_URL, base_url):
+        parts = split_url(base_url)
         if parts and "@" not in parts.netloc:
             _check_graph_url(parts)
-            return base_url.rstrip("/")
+            return base_url.rstrip("/") if base_url.isascii() else parts.geturl().rstrip("/")
+        if re.match(r"https?://[^/@:\[\]]+(?:/|$)", base_url, re.IGNORECASE):
+            hint = "the name of its host is invalid"
     # It is not shown: a user or a query may hold a secret.
     raise InvalidArgumentError(
         "base_url",
         "an http:// or https:// URL with a host and no user, query or fragment, such as 'https://graph.facebook.com'",
+        hint=hint,
     )
 
 
-def _split_url(url: str) -> SplitResult | None:
+def split_url(url: str) -> SplitResult | None:
+    """Split an http:// or https:// URL. The parts are in ASCII. It is `None` if its scheme, host or port is invalid.
+
+    An invalid host must not reach aiohttp: the codecs of the host's name raise a bare `UnicodeError`.
+    """
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        address = URL.build(scheme=parts.scheme, host=parts.hostname or "", port=parts.port, path="/")
+        path = quote(parts.path, safe="/%:=&;,@!$'()*+~")
     except ValueError:
         return None
-    return parts if parts.scheme in {"http", "https"} and host else None
+    host = address.raw_host or ""
+    if parts.scheme not in {"http", "https"} or parts.port == 0 or not _is_host(host):
+        return None
+    if ("[" in parts.netloc) != (":" in host):  # brackets are for IPv6
+        return None
+    if parts.netloc.isascii():
+        return parts._replace(path=path)
+    user, at, _ = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user}{at}{address.raw_authority}", path=path)
 
 
 def _check_graph_url(parts: SplitResult) -> None:
@@ -118,6 +143,30 @@ def _check_graph_url(parts: SplitResult) -> None:
         raise InvalidArgumentError(
             "base_url", "an https:// URL for facebook.com", hint="http:// would send the token unencrypted"
         )
+
+
+def _is_host(host: str) -> bool:
+    """Whether a host is an IP address, or a name that the DNS allows. Underscores occur in networks of containers."""
+    name = host.removesuffix(".")
+    last = name.rpartition(".")[2]
+    if ":" not in host and not last.isdecimal():
+        labels = name.split(".")
+        return len(name) <= _LONGEST_NAME and all(re.fullmatch(r"[A-Za-z0-9_-]{1,63}", label) for label in labels)
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: then no proxy of the environment can reach it."""
+    name = host.removesuffix(".").lower()
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
 
 
 def read_secret(name: str, value: Secret) -> Secret:

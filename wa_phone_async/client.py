@@ -38,6 +38,8 @@ class Settings(TypedDict, total=False):
     app_secret: str | None
     retry: RetryPolicy | None
     timeout: float | aiohttp.ClientTimeout
+    proxy: str | None
+    trust_env: bool
     trace_configs: Sequence[aiohttp.TraceConfig]
     max_body: int
     throttle: RateLimiter | None
@@ -66,6 +68,10 @@ class PhoneNumberClient:
         timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`; default: 30 s. On a borrowed aiohttp session,
             the wait for one of its connections counts too.
         session: An `aiohttp.ClientSession` or a `GraphSession` to borrow. It stays open when the client closes.
+        proxy: The URL of the proxy for every request, with its user and password if it wants them:
+            `http://user:password@proxy.example:3128`. `None`: no proxy, but for `trust_env`.
+        trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name the proxy. They are read when the client is
+            made. No address of this machine goes through such a proxy, and netrc is never read.
         trace_configs: The `aiohttp.TraceConfig`s of the sessions that are opened here.
         max_body: The bytes that a response may have after decompression; default: 64 MiB.
         throttle: What keeps calls within the quotas of the app and its accounts; default: a `Throttle` of its own.
@@ -90,6 +96,8 @@ class PhoneNumberClient:
         access_token = access_token if callable(access_token) or access_token is None else conceal(access_token)
         if settings.get("app_secret") is not None:
             settings["app_secret"] = conceal(settings.get("app_secret"))
+        if settings.get("proxy") is not None:
+            settings["proxy"] = conceal(settings.get("proxy"))
         if unknown := settings.keys() - Settings.__optional_keys__:
             known = ", ".join(sorted(Settings.__optional_keys__))
             raise TypeError(f"{type(self).__name__} has no setting {', '.join(sorted(unknown))}; it has {known}")
@@ -121,6 +129,8 @@ class PhoneNumberClient:
         """
         if settings.get("app_secret") is not None:
             settings["app_secret"] = conceal(settings.get("app_secret"))
+        if settings.get("proxy") is not None:
+            settings["proxy"] = conceal(settings.get("proxy"))
         if not os.environ.get("WA_ACCESS_TOKEN"):
             raise InvalidArgumentError("WA_ACCESS_TOKEN", "set in the environment", hint="export your access token")
         found: Settings = {}

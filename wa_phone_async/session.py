@@ -24,6 +24,7 @@ import attrs
 from yarl import URL
 
 from .call.error_codes import throttled_scope
+from .call.proxy import choose_route
 from .call.request import Dialect, GraphRequest, amend
 from .call.response import check_success, explain_not_json, read_response
 from .call.retry import RetryPolicy, is_certain_rejection, is_retryable, retrying, unknown_outcome
@@ -51,6 +52,7 @@ from .errors import (
     CLOSED,
     AuthenticationError,
     GraphAPIError,
+    InvalidArgumentError,
     RateLimitError,
     WaPhoneError,
 )
@@ -122,6 +124,10 @@ class GraphSession:
         timeout: Seconds of one attempt, or an `aiohttp.ClientTimeout`; default: 30 s. On a borrowed aiohttp session,
             the wait for one of its connections counts too.
         session: An `aiohttp.ClientSession` to borrow. It stays open when this one closes.
+        proxy: The URL of the proxy for every request, with its user and password if it wants them:
+            `http://user:password@proxy.example:3128`. `None`: no proxy, but for `trust_env`.
+        trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name the proxy. They are read when the session is
+            made. No address of this machine goes through such a proxy, and netrc is never read.
         trace_configs: The `aiohttp.TraceConfig`s of the sessions that are opened here.
         max_body: The bytes that a response may have after decompression; default: 64 MiB.
         throttle: What keeps calls within the quotas of the app and its accounts; default: a `Throttle` of its own.
@@ -147,6 +153,8 @@ class GraphSession:
         retry: RetryPolicy | None = None,
         timeout: float | aiohttp.ClientTimeout = 30.0,
         session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
         max_body: int = 64 * 2**20,
         throttle: RateLimiter | None = None,
@@ -154,6 +162,7 @@ class GraphSession:
     ) -> None:
         access_token = access_token if callable(access_token) else conceal(access_token)
         app_secret = None if app_secret is None else conceal(app_secret)
+        proxy = None if proxy is None else conceal(proxy)  # it may hold a password
         self._tokens = TokenSource(access_token)
         if app_secret is not None:
             app_secret = read_secret("app_secret", app_secret)
@@ -168,7 +177,8 @@ class GraphSession:
         self._host = root.raw_authority
         self._timeout = read_timeout(timeout)
         self._trace_configs = read_trace_configs(trace_configs)
-        check_borrowed(session, self._trace_configs)
+        check_borrowed(session, self._trace_configs, proxy=proxy, trust_env=trust_env)
+        self._route = choose_route(proxy, trust_env=trust_env, root=root)
         self._borrowed = session
         check_at_least_one("max_body", max_body)
         self._max_body = max_body
@@ -673,8 +683,10 @@ class GraphSession:
     ) -> tuple[T | WaPhoneError, Report]:
         """Turn a response into its value or its error, and into the report to the throttle."""
         if isinstance(response, WaPhoneError):
-            # The veto's error is an API error of another call: this request was not sent.
-            was_sent = not isinstance(response, GraphAPIError) and getattr(response, "sent", True)
+            # The veto's error is an API error of another call, or aiohttp rejected its settings: nothing was sent.
+            was_sent = not isinstance(response, GraphAPIError | InvalidArgumentError) and getattr(
+                response, "sent", True
+            )
             return response, Report("lost" if was_sent else "unsent")
         call.http_status = response.http_status
         self._check_version(response)
@@ -716,7 +728,8 @@ class GraphSession:
 
     def _secrets(self, call: _Call[Any], token: Secret) -> tuple[Secret, ...]:
         """What no text of an error may show, even if the response echoes it."""
-        return tuple(filter(None, (token, self._app_secret, self._proof(token), *call.request.secrets)))
+        own = (token, self._app_secret, self._proof(token))
+        return tuple(filter(None, (*own, *call.request.secrets, *self._route.secrets)))
 
     def _proof(self, token: Secret) -> Secret | None:
         return None if self._app_secret is None else appsecret_proof(token, self._app_secret)
@@ -747,7 +760,7 @@ class GraphSession:
                 raise RuntimeError("this client is in use by another running event loop: give each loop its own client")
             ended, self._transport = self._transport, None
         if self._transport is None:
-            self._transport = Transport(self._borrowed, self._trace_configs, self._timeout, self._max_body)
+            self._transport = Transport(self._borrowed, self._trace_configs, self._timeout, self._max_body, self._route)
         if ended is not None:
             await ended.close()
         return self._transport

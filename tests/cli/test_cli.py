@@ -411,6 +411,34 @@ class TestSecrets:
         monkeypatch.delenv("WA_ACCESS_TOKEN")
         assert run("list", SMALL_WABA) == (2, "", f"wa-phone: WA_ACCESS_TOKEN must be set: {ways}\n")
 
+    def test_the_proxy_of_the_environment(
+        self, run: Run, graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WA_BASE_URL", "http://graph.test")
+        monkeypatch.setenv("HTTP_PROXY", graph_sandbox.url)  # a server of http:// can be a proxy for it
+        assert run("list", SMALL_WABA).status == 0
+        assert [request.headers["Host"] for request in graph_sandbox.requests] == ["graph.test"]
+
+    def test_no_proxy_of_the_environment_is_between_it_and_a_sandbox(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, "socks5://user:password@127.0.0.1:1")
+        assert run("list", SMALL_WABA).status == 0
+        assert run("list", "--sandbox", SMALL_WABA).status == 0
+
+    def test_an_invalid_proxy_of_the_environment_is_not_shown(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("WA_BASE_URL")
+        monkeypatch.setenv("HTTPS_PROXY", "socks5://user:password-of-the-proxy@proxy.example")
+        done = run("list", SMALL_WABA, "--debug")
+        assert (done.status, done.out) == (2, "")
+        last = done.err.splitlines()[-1]
+        assert last.startswith(
+            "wa-phone: HTTPS_PROXY must be an http:// or https:// URL with a host and without a path"
+        )
+        assert last.endswith(": SOCKS is not supported")
+        assert "password-of-the-proxy" not in done.err
+
     @pytest.mark.parametrize(
         ("name", "value", "said"),
         [
@@ -418,6 +446,7 @@ class TestSecrets:
             ("WA_APP_SECRET", "two words", "must be printable ASCII without blanks or line breaks"),
             ("WA_API_VERSION", "23", "must be of the form 'v23.0', not '23'"),
             ("WA_BASE_URL", "graph", "must be an http:// or https:// URL with a host"),
+            ("WA_BASE_URL", "https://graph..facebook.com", "must be an http:// or https:// URL with a host"),
         ],
     )
     def test_what_is_wrong_in_the_environment_is_named_as_it_is_there(

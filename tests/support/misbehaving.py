@@ -7,6 +7,7 @@ async with RawServer([respond(b"{}"), hang_up]) as server:
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Self
@@ -88,18 +89,21 @@ async def reset(connection: Connection) -> None:
 class RawServer:
     """Does one play for each request; the last one is for all further requests."""
 
-    def __init__(self, plays: Sequence[Play]) -> None:
+    def __init__(self, plays: Sequence[Play], *, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[ReceivedRequest] = []
         self.received = asyncio.Event()
         """Set when the first request has come."""
         self.url = ""
+        self.port = 0
         self._plays = plays
+        self._tls = tls
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -129,7 +133,7 @@ class RawServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         try:
-            while request := await _read_request(reader, number):
+            while request := await read_request(reader, number):
                 play = self._plays[min(len(self.requests), len(self._plays) - 1)]
                 self.requests.append(request)
                 self.received.set()
@@ -140,7 +144,8 @@ class RawServer:
             writer.close()
 
 
-async def _read_request(reader: asyncio.StreamReader, number: int) -> ReceivedRequest | None:
+async def read_request(reader: asyncio.StreamReader, number: int) -> ReceivedRequest | None:
+    """Read one request; `None` if the connection ends first."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
     except asyncio.IncompleteReadError:

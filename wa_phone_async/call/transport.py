@@ -16,7 +16,7 @@ import os
 import re
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import aiohttp
@@ -40,13 +40,14 @@ from wa_phone_async.errors import (
 from wa_phone_async.redaction import Secret, SecretBytes
 
 from .encodings import readable_encodings
+from .proxy import Route
 from .request import GraphRequest
 
 _USER_AGENT: Final = re.sub(r"^(\d+\.\d+\.\d+).*", r"wa_phone_async/\1", __version__)  # no suffix of a pre-release
 
 _MAX_HEADER: Final = 64 * 1024
 """Bytes of a response header, with its name. `X-Business-Use-Case-Usage` can have 32 objects with several types each
-(Meta's Graph guide "Rate limiting", read 2026-11-22), and so about 50 KB. aiohttp accepts 8,190 bytes."""
+(Meta's Graph guide "Rate limiting", read 2026-11-22): 24 KiB with seven in each. aiohttp accepts 8,190 bytes."""
 
 _DEFAULT_ENCODINGS: Final = aiohttp.ClientRequest.DEFAULT_HEADERS[aiohttp.hdrs.ACCEPT_ENCODING]
 _READABLE_ENCODINGS: Final = readable_encodings(_DEFAULT_ENCODINGS)
@@ -92,15 +93,18 @@ class Transport:
         trace_configs: Sequence[aiohttp.TraceConfig],
         timeout: aiohttp.ClientTimeout,
         max_body: int,
+        route: Route,
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(MAX_OF_A_CLIENT)
         self._borrowed = borrowed
         self._timeout = timeout
         self._max_body = max_body
+        self._route = route
         self._trace_configs = list(trace_configs)
         self._own: dict[bool, aiohttp.ClientSession] = {}
-        self._headers = functools.lru_cache(_headers)  # made once for each token, and forgotten with this object
+        # Made once for each token, and forgotten with this object.
+        self._headers = functools.lru_cache(functools.partial(_headers, more=route.request_headers))
         self._is_closed = False
         weakref.finalize(self, _close_forgotten, self.loop, self._own).atexit = False
 
@@ -109,6 +113,8 @@ class Transport:
         if self._is_closed:  # it was closed while the call waited for its token or its slot
             raise RuntimeError(CLOSED)
         if self._borrowed is not None:
+            if self._borrowed.closed:
+                raise RuntimeError("Session is closed: lend the client an aiohttp session that is open")
             return self._borrowed
         if for_write not in self._own:
             self._own[for_write] = aiohttp.ClientSession(
@@ -165,8 +171,9 @@ class Transport:
     ) -> HttpResponse | WaPhoneError:
         write = request.write
         body = None if write is None else _Body(SecretBytes(json.dumps(write.body).encode()))
+        http = self._http(for_write=request.is_write)
         try:
-            response = await self._http(for_write=request.is_write).request(
+            response = await http.request(
                 request.method,
                 url,
                 data=body,
@@ -177,6 +184,8 @@ class Transport:
                 auto_decompress=True,
                 max_line_size=_MAX_HEADER,
                 max_field_size=_MAX_HEADER,
+                proxy=self._route.proxy,
+                proxy_headers=self._route.connect_headers,
             )
             try:
                 content = await _read_body(response, self._max_body)
@@ -188,6 +197,8 @@ class Transport:
             return HttpResponse(response.status, response.headers, content)
         except TimeoutError:
             failure: TransportError = RequestTimeoutError(f"no response to {request} in time{_seconds(timeouts)}")
+        except aiohttp.InvalidURL as error:  # the proxy's: the URL of the request is valid
+            return _unusable(http, url, error)
         except (aiohttp.ClientError, OSError) as error:
             failure = TransportError(f"no response to {request}: {_describe(error)}")
             failure.sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError)
@@ -196,6 +207,10 @@ class Transport:
             if body is not None and body.was_sent:
                 _log.warning("%s was cancelled after it was sent: it may have happened", request)
             raise
+        except Exception as error:  # noqa: BLE001 - aiohttp lets through what netrc, idna and the session's hooks raise
+            if self._borrowed is not None and not (body is not None and body.was_sent):
+                return _unusable(http, url, error)
+            failure = TransportError(f"no response to {request}: {_describe(error)}")
         if body is not None:
             failure.sent = body.was_sent
         return failure
@@ -218,15 +233,29 @@ def _close_forgotten(loop: asyncio.AbstractEventLoop, own: dict[bool, aiohttp.Cl
         warnings.warn(_FORGOTTEN, ResourceWarning, stacklevel=2)
 
 
-def _headers(token: Secret, *, has_body: bool) -> CIMultiDict[str]:
+def _headers(token: Secret, *, has_body: bool, more: Mapping[str, str]) -> CIMultiDict[str]:
     """All headers that matter: they replace the defaults of a borrowed session."""
     headers = {
         "Authorization": Secret(f"Bearer {token}"),
         "User-Agent": _USER_AGENT,
         "Accept": "application/json",
         **_ENCODINGS,
+        **more,
     }
     return CIMultiDict({**headers, "Content-Type": "application/json"} if has_body else headers)
+
+
+def _unusable(http: aiohttp.ClientSession, url: URL, error: Exception) -> InvalidArgumentError:
+    """The error of a borrowed session that cannot send. Its text has no URL of a proxy, which may hold a password."""
+    if http.trust_env:
+        advice = (
+            "With trust_env=True it reads netrc and the proxy variables: "
+            f"remove the netrc entry of {url.raw_host}, and check HTTPS_PROXY"
+        )
+    else:
+        advice = "Check its proxy, middlewares and trace_configs"
+    hint = f"aiohttp raised {type(error).__name__}. {advice}"
+    return InvalidArgumentError("session", f"able to send to {url.raw_host}", hint=hint)
 
 
 async def _read_body(response: aiohttp.ClientResponse, max_body: int) -> bytes | None:
@@ -335,13 +364,24 @@ def out_of_time() -> RequestTimeoutError:
     return RequestTimeoutError("total_timeout ran out before the call could be sent", sent=False)
 
 
-def check_borrowed(session: object, trace_configs: Sequence[aiohttp.TraceConfig]) -> None:
-    """Check that a borrowed session is aiohttp's, and that nothing in it would replace the token."""
+def check_borrowed(
+    session: object, trace_configs: Sequence[aiohttp.TraceConfig], *, proxy: Secret | None, trust_env: object
+) -> None:
+    """Check that a borrowed session is aiohttp's, and that nothing in it would replace the token.
+
+    It keeps its own settings: those of the sessions that are opened here must be left out.
+    """
     if session is None:
         return
     if not isinstance(session, aiohttp.ClientSession):
         raise InvalidArgumentError("session", "an aiohttp.ClientSession", type(session))
     if session.auth is not None:
         raise InvalidArgumentError("session", "one without auth=", hint="that would replace the access token")
-    if trace_configs:
-        raise InvalidArgumentError("trace_configs", "left out where session is given", hint="give them to the session")
+    for name, is_given in (
+        ("trace_configs", bool(trace_configs)),
+        ("proxy", proxy is not None),
+        ("trust_env", trust_env is True),
+    ):
+        if is_given:
+            what = "them" if name == "trace_configs" else "it"
+            raise InvalidArgumentError(name, "left out where session is given", hint=f"give {what} to the session")

@@ -107,7 +107,7 @@ async def connect(
         given = {"api_version": connection.api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
         settings: Any = {name: value for name, value in given.items() if value}  # the client has defaults
         with _named_by_source(connection):
-            client = PhoneNumberClient(token, app_secret=app_secret, retry=retry, **settings)
+            client = PhoneNumberClient(token, app_secret=app_secret, retry=retry, trust_env=True, **settings)
         link = Link(await stack.enter_async_context(client), business_id=business_id, sandbox=sandbox)
         client.subscribe(link.count)
         if not shows_waits:

@@ -113,9 +113,10 @@ def export(
 def client_from_env() -> PhoneNumberClient:
     """Make the client of a worker from its environment: `WA_ACCESS_TOKEN` and the rest of `PhoneNumberClient.from_env`.
 
-    With `WA_REDIS_URL` and `WA_APP_ID`, all workers share their quotas by way of `RedisThrottle`.
+    With `WA_REDIS_URL` and `WA_APP_ID`, all workers share their quotas by way of `RedisThrottle`. `HTTPS_PROXY` names
+    the proxy, as on the command line.
     """
-    return PhoneNumberClient.from_env(retry=RetryPolicy.batch(), throttle=_throttle_from_env())
+    return PhoneNumberClient.from_env(trust_env=True, retry=RetryPolicy.batch(), throttle=_throttle_from_env())
 
 
 @functools.cache
