@@ -20,6 +20,7 @@ from wa_phone_async import (
     BusinessAccount,
     CreatedPhoneNumber,
     Filter,
+    GraphAPIError,
     GraphSession,
     InvalidArgumentError,
     PhoneNumber,
@@ -152,6 +153,80 @@ async def test_a_sort_works_in_both_spellings_and_the_right_one_is_remembered(so
             sandbox.requests.clear()
             assert ids(await client.list_phone_numbers(LARGE_WABA, sort=sort)) == [row["id"] for row in rows]
             assert [request.status for request in sandbox.requests] == [400] * rejected + [200] * 3
+
+
+@pytest.mark.parametrize("status", [200, 400, 422])
+async def test_a_sort_that_both_spellings_cannot_save_raises_the_first_error(status: int) -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.error(100, "Unexpected value", status=status))
+        sandbox.plan(Fault.error(100, "Invalid parameter", status=422))
+        with pytest.raises(GraphAPIError, match=r"^Unexpected value \(") as caught:
+            await client.list_phone_numbers(SMALL_WABA, sort=Sort.CREATION_TIME_ASC)
+        assert (caught.value.http_status, caught.value.attempts, caught.value.__cause__) == (status, 2, None)
+        spellings = [request.query["sort"] for request in sandbox.requests]
+        assert spellings == ["creation_time_ascending", "creation_time.asc"]
+        assert len(await client.list_phone_numbers(SMALL_WABA, sort=Sort.CREATION_TIME_ASC)) == 3
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_sort_that_is_rejected_in_any_words_works_in_the_other_spelling(status: int) -> None:
+    async with serving("reference") as (sandbox, client):
+        expected = ids(await client.list_phone_numbers(SMALL_WABA, sort="creation_time.asc"))
+    async with serving("reference") as (sandbox, client):
+        sandbox.plan(Fault.error(100, "The parameters are valid but cannot be processed", status=status))
+        assert ids(await client.list_phone_numbers(SMALL_WABA, sort=Sort.CREATION_TIME_ASC)) == expected
+        assert [request.status for request in sandbox.requests] == [status, 200]
+
+
+@both_modes
+@pytest.mark.parametrize("version", ["v23.0", "v24.0", "v25.0", "v26.0", "v27.0"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.error(12, "(#12) messaging_limit_tier field is deprecated for versions v24.0 and higher"),
+        Fault.error(100, "(#100) Unknown field: messaging_limit_tier", status=422),
+    ],
+    ids=["code 12", "code 100"],
+)
+async def test_all_fields_work_on_every_version_without_those_that_it_lacks(
+    fault: Fault, version: str, mode: ModeName
+) -> None:
+    async with serving(mode, api_version=version) as (sandbox, client):
+        sandbox.plan(fault)
+        first = await client.list_phone_numbers(SMALL_WABA, fields=ALL_FIELDS, sort=Sort.CREATION_TIME_ASC)
+        assert [number.id for number in first] == [row["id"] for row in sandbox.numbers(SMALL_WABA)]
+        assert all(number.status and number.messaging_limit_tier is None for number in first)
+        sandbox.requests.clear()
+        assert await client.list_phone_numbers(SMALL_WABA, fields=ALL_FIELDS, sort=Sort.CREATION_TIME_ASC) == first
+        [request] = sandbox.requests
+        assert request.path.startswith(f"/{version}/")
+
+
+async def test_fields_that_no_error_names_are_left_out_of_one_call_only() -> None:
+    async with serving("reference") as (sandbox, client):
+        sandbox.plan(Fault.error(100, "The requested fields are not available for this account", status=422))
+        numbers = await client.list_phone_numbers(SMALL_WABA, fields=ALL_FIELDS)
+        assert [request.status for request in sandbox.requests] == [422, 200]
+        assert all(number.status for number in numbers)
+        await client.list_phone_numbers(SMALL_WABA, fields=ALL_FIELDS)
+        assert "name_status" in sandbox.requests[2].query["fields"]
+
+
+@pytest.mark.parametrize("code", [12, 100])
+async def test_a_deprecated_field_that_the_caller_named_is_not_left_out(code: int) -> None:
+    async with serving() as (sandbox, client):
+        text = f"(#{code}) messaging_limit_tier field is deprecated for versions v24.0 and higher"
+        sandbox.plan(Fault.error(code, text))
+        with pytest.raises(BadRequestError, match="messaging_limit_tier field is deprecated"):
+            await client.list_phone_numbers(SMALL_WABA, fields="id,messaging_limit_tier")
+        assert len(sandbox.requests) == 1
+
+
+async def test_all_fields_of_a_number_are_no_fields_of_an_account() -> None:
+    async with serving() as (sandbox, client):
+        with pytest.raises(BadRequestError, match=r"nonexisting field \(display_phone_number\)"):
+            await client.list_business_accounts(BUSINESS_ID, fields=ALL_FIELDS)
+        assert len(sandbox.requests) == 1
 
 
 async def test_a_plain_string_for_sort_goes_out_as_it_is() -> None:

@@ -15,9 +15,10 @@ from wa_phone_async import (
     PhoneNumberClient,
     RateLimitError,
     ServerError,
+    Sort,
     Throttle,
 )
-from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
+from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.sandbox.modes import ModeName
 
 both_modes = pytest.mark.parametrize("mode", ["reference", "live"])
@@ -94,6 +95,20 @@ async def test_a_field_that_the_live_service_lacks_is_left_out_of_all_fields() -
         for _ in range(2):
             assert (await client.get_phone_number(row["id"], fields=ALL_FIELDS)).status == row["status"]
         assert [request.status for request in sandbox.requests] == [400, 200, 200]
+
+
+@both_modes
+@pytest.mark.parametrize("node", [SMALL_WABA, BUSINESS_ID], ids=["account", "business"])
+async def test_an_id_that_is_no_phone_numbers_is_rejected_at_once(node: str, mode: ModeName) -> None:
+    async with serving(mode) as (sandbox, client):
+        with pytest.raises(BadRequestError, match=r"\(display_phone_number\) on node type \((WhatsApp)?Business"):
+            await client.get_phone_number(node, fields=ALL_FIELDS)
+        assert len(sandbox.requests) == 1
+        with pytest.raises(BadRequestError, match=r"\(phone_numbers\) on node type \(Business\)"):
+            await client.list_phone_numbers(BUSINESS_ID, fields=ALL_FIELDS, sort=Sort.CREATION_TIME_ASC)
+        assert len(sandbox.requests) == 2
+        row = sandbox.numbers(SMALL_WABA)[0]
+        assert (await client.get_phone_number(row["id"], fields=ALL_FIELDS)).status == row["status"]
 
 
 async def test_an_edge_that_a_number_lacks_is_rejected() -> None:

@@ -13,6 +13,7 @@ from wa_phone_async.call.writes import create_phone_number
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.models import ALL_FIELDS, AccountMode, MessagingLimitTier
 from wa_phone_async.query import (
+    ChosenFields,
     Filter,
     Sort,
     accounts_edge,
@@ -211,6 +212,7 @@ def test_commas_in_modifiers_split_nothing() -> None:
     assert split_fields("a.in(1,2){b,c},d") == ["a.in(1,2){b,c}", "d"]
 
 
+@pytest.mark.parametrize("path", ["1234", "1234/phone_numbers"])
 @pytest.mark.parametrize(
     ("fields", "optional"),
     [
@@ -219,11 +221,20 @@ def test_commas_in_modifiers_split_nothing() -> None:
         (",".join(ALL_FIELDS[1:]), frozenset()),
         (",".join(ALL_FIELDS), frozenset(ALL_FIELDS) - {"id"}),
         (",".join([*reversed(ALL_FIELDS), "owner{id}"]), frozenset(ALL_FIELDS) - {"id"}),
+        (ChosenFields("id,status"), frozenset({"status"})),
     ],
-    ids=["default", "some", "all but one", "all", "all and more"],
+    ids=["default", "some", "all but one", "all", "all and more", "chosen by the package"],
 )
-def test_only_a_request_for_all_fields_can_go_without_some(fields: str | None, optional: frozenset[str]) -> None:
-    assert optional_fields(fields) == optional
+def test_only_fields_that_nobody_named_are_optional(fields: str | None, optional: frozenset[str], path: str) -> None:
+    assert optional_fields(path, fields) == optional
+    if fields is not None:
+        assert optional_fields(path, listing(fields=fields)["fields"]) == optional
+
+
+@pytest.mark.parametrize("path", ["1234/owned_whatsapp_business_accounts", "1234/message_templates", "1234/owner"])
+def test_on_another_path_no_field_is_optional(path: str) -> None:
+    assert optional_fields(path, ",".join(ALL_FIELDS)) == frozenset()
+    assert optional_fields(path, ChosenFields("id,status")) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -303,9 +303,9 @@ class GraphAPIError(WaPhoneError):
     """Meta's sentence to show to people, in their language, or `None`."""
     error_data: Mapping[str, Any] | str | None
     """Meta's details: a mapping, a string or `None`."""
-    missing_field: str | None = None
-    """The field of `ALL_FIELDS` that the server does not have, if that is the reason. A call that did not name the
-    field leaves it out and goes on by itself."""
+    missing_fields: tuple[str, ...] = ()
+    """The fields of `ALL_FIELDS` that the server does not have, by the text of the error. A call that did not name them
+    leaves them out and goes on by itself."""
     needs_smaller_page: bool = False
     """Whether the response would be too large, and only a smaller page helps. A list halves its pages by itself."""
 

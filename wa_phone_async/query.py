@@ -116,7 +116,7 @@ def read_fields(fields: Iterable[str] | str) -> str:
         while nested:
             bare, nested = _NESTED.subn("", bare)
         if _FIELDS.fullmatch(bare):
-            return text
+            return ChosenFields(text) if isinstance(fields, ChosenFields) else text
     raise InvalidArgumentError("fields", "names such as 'id,status'", fields)
 
 
@@ -126,14 +126,28 @@ def fields_with(name: str, fields: Iterable[str] | str) -> str:
     return text if name in split_fields(text) else f"{text},{name}"
 
 
-@functools.lru_cache  # the same for each page of a list, and mostly for each list
-def optional_fields(fields: str | None) -> frozenset[str]:
-    """Return the fields that a request can go without, where the API does not know them.
+class ChosenFields(str):
+    """Names of fields, separated by commas, that this package chose by itself, and nobody named."""
 
-    They are those of `ALL_FIELDS`, if all of them are requested. A caller who names single fields needs each of them.
+    __slots__ = ()
+
+
+def optional_fields(path: str, fields: str | None) -> frozenset[str]:
+    """Return the fields that a request can go without, if the API does not know them.
+
+    They are `ChosenFields`, or those of `ALL_FIELDS` if all of them are requested. A caller who names single fields
+    needs each of them. Only a phone number and the list of an account's numbers have these fields. On any other path
+    an unknown field shows that the path is wrong.
     """
-    requested = frozenset(split_fields(fields)) if fields else frozenset[str]()
-    return frozenset(ALL_FIELDS) - {"id"} if requested.issuperset(ALL_FIELDS) else frozenset()
+    if not fields or path.partition("/")[2] not in {"", "phone_numbers"}:
+        return frozenset()
+    return frozenset(split_fields(fields)) - {"id"} if isinstance(fields, ChosenFields) else _optional_of_all(fields)
+
+
+@functools.lru_cache  # the same for each page of a list, and mostly for each list
+def _optional_of_all(fields: str) -> frozenset[str]:
+    has_all = frozenset(split_fields(fields)).issuperset(ALL_FIELDS)
+    return frozenset(ALL_FIELDS) - {"id"} if has_all else frozenset()
 
 
 @functools.lru_cache

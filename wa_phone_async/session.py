@@ -25,7 +25,7 @@ from yarl import URL
 
 from .call.error_codes import throttled_scope
 from .call.proxy import choose_route
-from .call.request import Dialect, GraphRequest, amend
+from .call.request import Dialect, GraphRequest, amend, final_error
 from .call.response import check_success, explain_not_json, read_response
 from .call.retry import RetryPolicy, is_certain_rejection, is_retryable, retrying, unknown_outcome
 from .call.tokens import TokenProvider, TokenSource, appsecret_proof, token_digest
@@ -314,7 +314,7 @@ class GraphSession:
             params=own_params,
             dialect=self._dialect,
             waba_id=account,
-            optional_fields=optional_fields(own_params.get("fields")),
+            optional_fields=optional_fields(path, own_params.get("fields")),
         )
         return await self._run(self._new_call(request, read, total_timeout))
 
@@ -432,7 +432,7 @@ class GraphSession:
                 params={**own_params, **page_params},
                 dialect=self._dialect,
                 waba_id=account,
-                optional_fields=optional_fields(own_params.get("fields")),
+                optional_fields=optional_fields(path, own_params.get("fields")),
             )
             call = self._new_call(request, read, total_timeout)
             call.read_bytes = read_bytes
@@ -525,6 +525,9 @@ class GraphSession:
                     self._reject_token(call, error)
                 amended = amend(call.request, error)
                 if amended is None:
+                    final = final_error(call.request, error)
+                    if final is not error:
+                        raise final from None
                     raise
                 call.request = amended
             else:

@@ -342,23 +342,6 @@ def test_only_code_1_with_its_text_needs_a_smaller_page(
     assert error.needs_smaller_page is needs
 
 
-@pytest.mark.parametrize("token", ["EAAG", "status", "field"])
-@pytest.mark.parametrize(
-    ("message", "code", "field"),
-    [
-        ("(#100) Tried accessing nonexisting field (status) on node type (X)", 100, "status"),
-        ("(#100) Tried accessing nonexisting field (EAAG) on node type (X)", 100, None),
-        ("(#100) Tried accessing nonexisting field (status) on node type (X)", 2500, None),
-        ("(#100) status", 100, None),
-    ],
-)
-def test_an_error_names_a_field_of_ours_that_the_server_does_not_have(
-    message: str, code: int, field: str | None, token: str
-) -> None:
-    error = read_api_error({"error": {"message": message, "code": code}}, http_status=400, secrets=(token,))
-    assert error.missing_field == field
-
-
 # --- the only table
 
 PACKAGE = Path(wa_phone_async.__file__).parent

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.call.request import Dialect, GraphRequest, amend
+from wa_phone_async.call.missing_fields import OUTSIDE_REFERENCE
+from wa_phone_async.call.request import Dialect, GraphRequest, amend, final_error
 from wa_phone_async.call.response import read_api_error
 from wa_phone_async.call.writes import Write
 from wa_phone_async.errors import AuthenticationError, BadRequestError, GraphAPIError, RateLimitError, ServerError
@@ -19,7 +20,7 @@ PATH = "102290129340398/phone_numbers"
 LIST = GraphRequest(path=PATH, params={"limit": "100"})
 SORTED = GraphRequest(path=PATH, params={"sort": Sort.LAST_ONBOARDED_TIME_DESC})
 FULL = GraphRequest(
-    path=PATH, params={"fields": ",".join(ALL_FIELDS)}, optional_fields=optional_fields(",".join(ALL_FIELDS))
+    path=PATH, params={"fields": ",".join(ALL_FIELDS)}, optional_fields=optional_fields(PATH, ",".join(ALL_FIELDS))
 )
 CREATE = GraphRequest(path=PATH, write=Write(path=PATH, body={"phone_number": "16315551000"}))
 
@@ -34,8 +35,10 @@ def sent(message: str, *, code: int, http_status: int = 400, token: str = "EAAG"
 TOO_MUCH = sent("Please reduce the amount of data you're asking for, then retry your request", code=1, http_status=500)
 
 
-def nonexisting(field: str, *, code: int = 100, token: str = "EAAG") -> GraphAPIError:
-    text = f"(#100) Tried accessing nonexisting field ({field}) on node type (WhatsAppBusinessPhoneNumber)"
+def nonexisting(
+    field: str, *, code: int = 100, token: str = "EAAG", node: str = "WhatsAppBusinessPhoneNumber"
+) -> GraphAPIError:
+    text = f"(#100) Tried accessing nonexisting field ({field}) on node type ({node})"
     return sent(text, code=code, token=token)
 
 
@@ -157,6 +160,53 @@ def test_the_spelling_goes_both_ways() -> None:
     assert amended(request, SORT_REJECTED).query_string() == "sort=last_onboarded_time_descending"
 
 
+@pytest.mark.parametrize("http_status", [200, 400, 422])
+@pytest.mark.parametrize("text", ["Invalid parameter", "", "Unexpected value", "Param must be one of {a, b}"])
+def test_a_sort_gets_the_other_spelling_whatever_the_text_and_status(text: str, http_status: int) -> None:
+    other = amended(SORTED, sent(text, code=100, http_status=http_status))
+    assert other.query_string() == "sort=last_onboarded_time.desc"
+    assert amend(other, SORT_REJECTED) is None
+
+
+def test_if_both_spellings_are_rejected_the_first_error_is_raised() -> None:
+    other = amended(SORTED, SORT_REJECTED)
+    second = sent("Invalid parameter", code=100, http_status=422)
+    second.attempts = 2
+    assert final_error(other, second) is SORT_REJECTED
+    assert SORT_REJECTED.attempts == 2
+    assert final_error(SORTED, second) is second
+
+
+@pytest.mark.parametrize(
+    ("code", "http_status"), [(190, 401), (80008, 400), (2, 500)], ids=["token", "quota", "server"]
+)
+def test_trouble_that_is_not_about_the_second_spelling_is_raised_itself(code: int, http_status: int) -> None:
+    error = sent("No", code=code, http_status=http_status)
+    assert final_error(amended(SORTED, SORT_REJECTED), error) is error
+
+
+def test_a_field_is_left_out_before_the_sort_is_respelled() -> None:
+    request = attrs.evolve(FULL, params={**FULL.params, "sort": Sort.CREATION_TIME_ASC})
+    other = amended(request, nonexisting("username"))
+    assert other.dialect == Dialect("live", frozenset({"username"}))
+    assert amended(other, nonexisting("username")).dialect == Dialect("reference", frozenset({"username"}))
+
+
+@pytest.mark.parametrize("code", [12, 100, 131009, 999_999])
+@pytest.mark.parametrize("http_status", [200, 400, 404, 422, 500])
+def test_a_missing_field_is_dropped_whatever_the_code_and_status(code: int, http_status: int) -> None:
+    text = f"(#{code}) username field is deprecated for versions v24.0 and higher"
+    assert "username" not in fields_of(amended(FULL, sent(text, code=code, http_status=http_status)))
+
+
+def test_fields_that_an_error_does_not_name_are_guessed_and_not_remembered() -> None:
+    error = sent("The requested fields are not available for this account", code=100, http_status=422)
+    other = amended(FULL, error)
+    assert set(fields_of(other)) == set(ALL_FIELDS) - set(OUTSIDE_REFERENCE)
+    assert Dialect().learn(other) == Dialect()
+    assert amend(other, error) is None
+
+
 def test_a_field_that_does_not_exist_is_dropped_and_only_once() -> None:
     other = amended(FULL, nonexisting("unified_cert_status"))
     assert "unified_cert_status" not in fields_of(other)
@@ -211,13 +261,16 @@ def test_a_rejected_token_amends_a_read_and_a_create_once() -> None:
     [
         (LIST, SORT_REJECTED),
         (attrs.evolve(SORTED, params={"sort": "creation_time.asc"}), SORT_REJECTED),
-        (SORTED, BadRequestError("Invalid parameter", http_status=400, code=100)),
+        (SORTED, nonexisting("phone_numbers", node="Business")),
+        (SORTED, BadRequestError("Unsupported get request", http_status=400, code=100, error_subcode=33)),
         (SORTED, BadRequestError("Cannot sort", http_status=400, code=131009)),
         (LIST, nonexisting("username")),
         (attrs.evolve(FULL, optional_fields=frozenset()), nonexisting("username")),
         (FULL, nonexisting("id")),
         (FULL, nonexisting("phone_numbers")),
-        (FULL, nonexisting("username", code=131009)),
+        (FULL, nonexisting("username", node="WhatsAppBusinessAccount")),
+        (FULL, sent("The app may not read the field username", code=10)),
+        (FULL, sent("The field username was read too often", code=4)),
         (FULL, BadRequestError("username", http_status=400, code=100)),
         (attrs.evolve(LIST, params={"limit": "1"}), TOO_MUCH),
         (attrs.evolve(LIST, params={"limit": "0"}), TOO_MUCH),
@@ -232,13 +285,16 @@ def test_a_rejected_token_amends_a_read_and_a_create_once() -> None:
     ids=[
         "no sort",
         "the caller's own sort",
-        "not the sort's spelling",
+        "a sort on another node",
+        "a sort of no object",
         "another code for a sort",
         "no fields",
         "fields by name",
         "no id",
         "not one of the fields",
-        "another code for a field",
+        "a field of another node",
+        "a field without permission",
+        "a field and a quota",
         "a field's name alone",
         "one row",
         "no row",

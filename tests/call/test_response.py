@@ -314,7 +314,7 @@ def test_every_fact_is_kept() -> None:
         "error_data": {"messaging_product": "whatsapp", "details": "Too many"},
         "retry_after": None,
         "needs_smaller_page": False,
-        "missing_field": None,
+        "missing_fields": (),
     }
     assert type(error) is RateLimitError
 

@@ -58,6 +58,17 @@ def _silent_logs() -> Iterator[None]:
 
 
 class TestList:
+    def test_a_default_column_that_the_server_lacks_is_left_empty(self, run: Run, graph_sandbox: Sandbox) -> None:
+        text = "(#12) messaging_limit_tier field is deprecated for versions v24.0 and higher"
+        for form in ("jsonl", "json"):
+            graph_sandbox.plan(Fault.error(12, text))
+            done = run("list", SMALL_WABA, "--format", form, "--api-version", "v27.0")
+            assert (done.status, done.out.count("TIER_"), done.out.count("display_phone_number")) == (0, 0, 3)
+        graph_sandbox.plan(Fault.error(12, text))
+        done = run("list", SMALL_WABA, "--fields", ",".join(DEFAULT_FIELDS), "--api-version", "v27.0")
+        assert (done.status, done.out) == (1, "")
+        assert "messaging_limit_tier field is deprecated" in done.err
+
     def test_the_first_command_of_a_newcomer(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("WA_ACCESS_TOKEN")
         done = run("list", "--sandbox")

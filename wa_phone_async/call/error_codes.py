@@ -10,7 +10,6 @@ with another source say so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
@@ -27,13 +26,14 @@ from wa_phone_async.errors import (
     ServerError,
     UnprocessableEntityError,
 )
-from wa_phone_async.models import ALL_FIELDS
 from wa_phone_async.ratelimit.limiter import Scope
 
 UNKNOWN_ERROR: Final = 1
 """Meta does not know what went wrong. With one text it means that the page is too large: see `needs_smaller_page`."""
 INVALID_PARAMETER: Final = 100
 """A parameter is invalid, such as a field or a sort order that the server does not have."""
+NO_SUCH_OBJECT: Final = 33
+"""The subcode of an `INVALID_PARAMETER` that is the id in the path."""
 WRONG_PIN: Final = 133005
 """The PIN of two-step verification is wrong, and Meta counted the guess."""
 WRONG_CODE: Final = 136025
@@ -90,7 +90,9 @@ ERROR_CODES: Final[Mapping[_Key, ErrorCode]] = {
     131031: ErrorCode("the account is locked", PermissionDeniedError),
     # Parameters and objects
     INVALID_PARAMETER: ErrorCode("a parameter is invalid"),
-    (INVALID_PARAMETER, 33): ErrorCode("there is no such object, or this token may not see it", NotFoundError),
+    (INVALID_PARAMETER, NO_SUCH_OBJECT): ErrorCode(
+        "there is no such object, or this token may not see it", NotFoundError
+    ),
     (INVALID_PARAMETER, 2388012): ErrorCode("the account has this number already", ConflictError),
     # Of `register`: "Cannot Create Certificate" (chatwoot's pull request 12556 of September 2025, read 2026-11-28).
     (INVALID_PARAMETER, 2388001): ErrorCode(
@@ -188,12 +190,3 @@ def throttled_scope(error: RateLimitError) -> Scope:
 def needs_smaller_page(code: int | None, message: str) -> bool:
     """Whether only a smaller page helps: code 1 with one text, as HTTP 500 (seen on other edges, read 2026-11-22)."""
     return code == UNKNOWN_ERROR and "reduce the amount of data" in message.lower()
-
-
-def missing_field(code: int | None, message: str) -> str | None:
-    """Read which field of ours the server does not have: one unknown field fails the whole request.
-
-    The message is `Tried accessing nonexisting field (X)` (measured 2026-09-09). Only a name of `ALL_FIELDS` counts.
-    """
-    named = re.search(r"nonexisting field \((\w+)\)", message)
-    return named[1] if code == INVALID_PARAMETER and named and named[1] in ALL_FIELDS else None

@@ -14,11 +14,18 @@ from urllib.parse import quote
 
 import attrs
 
-from wa_phone_async.errors import AuthenticationError, GraphAPIError
+from wa_phone_async.errors import (
+    AuthenticationError,
+    GraphAPIError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+)
 from wa_phone_async.query import DEFAULT_PAGE_SIZE, Sort, without_fields
 from wa_phone_async.redaction import Secret
 
-from .error_codes import INVALID_PARAMETER
+from .error_codes import INVALID_PARAMETER, NO_SUCH_OBJECT
+from .missing_fields import OUTSIDE_REFERENCE, is_of_another_node
 from .writes import Write
 
 
@@ -41,7 +48,9 @@ class Dialect:
     def learn(self, request: GraphRequest) -> Dialect:
         """The dialect that an amended request has proved, once it has succeeded."""
         spelling = request.dialect.sort_spelling if "sort" in request.amended else self.sort_spelling
-        return Dialect(spelling, self.missing_fields | request.dialect.missing_fields)
+        # A guess is right for this account only: another one may have the fields.
+        learned = frozenset[str]() if _GUESSED_FIELDS in request.amended else request.dialect.missing_fields
+        return Dialect(spelling, self.missing_fields | learned)
 
 
 @attrs.define(kw_only=True, on_setattr=attrs.setters.NO_OP)  # made for each page; frozen takes three times as long
@@ -63,6 +72,8 @@ class GraphRequest:
     """The fields that may be left out if the server does not have them."""
     amended: frozenset[str] = frozenset()
     """The causes that are remedied already."""
+    sort_error: GraphAPIError | None = attrs.field(default=None, eq=False, repr=False)
+    """The error for which the sort order was spelled in the other way. It is the one to raise if that fails too."""
 
     @property
     def method(self) -> Literal["GET", "POST"]:
@@ -135,6 +146,21 @@ def amend(request: GraphRequest, error: GraphAPIError) -> GraphRequest | None:
     return None
 
 
+def final_error(request: GraphRequest, error: GraphAPIError) -> GraphAPIError:
+    """The error to raise after the last one, if no change avoids that.
+
+    If the API rejected both spellings of a sort order, it is the first error, since that is about the request as it was
+    meant. Trouble with the token, a quota or the server says nothing about the second spelling, so it is raised itself.
+    """
+    if request.sort_error is None or isinstance(error, AuthenticationError | RateLimitError | ServerError):
+        return error
+    request.sort_error.attempts = error.attempts
+    return request.sort_error
+
+
+_GUESSED_FIELDS: Final = "guessed fields"
+"""The cause of an API error about fields that names none."""
+
 _Remedy = tuple[str, GraphRequest] | None
 """The cause of an API error, and the request without it; `None` if a rule does not know the error."""
 
@@ -148,24 +174,32 @@ def _renew_token(request: GraphRequest, error: GraphAPIError) -> _Remedy:
     return ("token", request) if isinstance(error, AuthenticationError) and not error.is_transient else None
 
 
+def _leave_out_fields(request: GraphRequest, error: GraphAPIError) -> _Remedy:
+    """Leave out the fields that the server does not have. The API mostly names one at a time: each is its own cause."""
+    if isinstance(error, PermissionDeniedError | RateLimitError):
+        return None
+    # A field that the caller chose is not optional, and not ours to leave out.
+    missing = request.optional_fields.intersection(error.missing_fields) - request.dialect.missing_fields
+    if not missing:
+        return None
+    cause = _GUESSED_FIELDS if error.missing_fields == OUTSIDE_REFERENCE else f"fields {','.join(sorted(missing))}"
+    known = request.dialect.missing_fields | missing
+    return cause, attrs.evolve(request, dialect=attrs.evolve(request.dialect, missing_fields=known))
+
+
 def _respell_sort(request: GraphRequest, error: GraphAPIError) -> _Remedy:
-    """`Cannot sort by last_onboarded_time.desc_ascending`: use the other spelling (measured 2026-09-09)."""
-    names_sort = error.code == INVALID_PARAMETER and "sort" in error.message.lower()
+    """`Cannot sort by last_onboarded_time.desc_ascending`: use the other spelling (measured 2026-09-09).
+
+    Other servers say it in other words, some with HTTP 422. So any invalid parameter may be the sort order, but for an
+    id that is not that of an account.
+    """
+    is_of_id = error.error_subcode == NO_SUCH_OBJECT or is_of_another_node(error.message)
     # A text that is no `Sort` is the caller's own, and not ours to change.
-    if not (names_sort and isinstance(request.params.get("sort"), Sort)):
+    if error.code != INVALID_PARAMETER or is_of_id or not isinstance(request.params.get("sort"), Sort):
         return None
     other: Literal["live", "reference"] = "reference" if request.dialect.sort_spelling == "live" else "live"
-    return "sort", attrs.evolve(request, dialect=attrs.evolve(request.dialect, sort_spelling=other))
-
-
-def _leave_out_field(request: GraphRequest, error: GraphAPIError) -> _Remedy:
-    """Leave out a field that the server does not have. The API names one field at a time, so each is its own cause."""
-    field = error.missing_field
-    # A field that the caller chose is not optional, and not ours to leave out.
-    if field is None or field not in request.optional_fields:
-        return None
-    missing = request.dialect.missing_fields | {field}
-    return f"field {field}", attrs.evolve(request, dialect=attrs.evolve(request.dialect, missing_fields=missing))
+    dialect = attrs.evolve(request.dialect, sort_spelling=other)
+    return "sort", attrs.evolve(request, dialect=dialect, sort_error=error)
 
 
 def _halve_limit(request: GraphRequest, error: GraphAPIError) -> _Remedy:
@@ -182,7 +216,7 @@ def _halve_limit(request: GraphRequest, error: GraphAPIError) -> _Remedy:
 
 _RULES: Final[tuple[Callable[[GraphRequest, GraphAPIError], _Remedy], ...]] = (
     _renew_token,
+    _leave_out_fields,  # before the sort order: an error that names a field is not about that
     _respell_sort,
-    _leave_out_field,
     _halve_limit,
 )

@@ -11,7 +11,8 @@ from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, R
 from wa_phone_async.redaction import redact
 from wa_phone_async.usage import Usage, server_wait
 
-from .error_codes import error_class, meaning_of, missing_field, needs_smaller_page
+from .error_codes import error_class, meaning_of, needs_smaller_page
+from .missing_fields import missing_fields
 
 
 def read_response(body: bytes, *, http_status: int, usage: Usage | None, secrets: tuple[str, ...]) -> Any:
@@ -74,7 +75,7 @@ def read_api_error(payload: Json, *, http_status: int, secrets: tuple[str, ...])
         retry_after=read_block(code, subcode, raw),
     )
     error.needs_smaller_page = needs_smaller_page(code, message)
-    error.missing_field = missing_field(code, message)
+    error.missing_fields = missing_fields(". ".join(reversed([*_texts(raw)])))
     return error
 
 
@@ -199,7 +200,7 @@ def read_block(code: int | None, subcode: int | None, error: Mapping[str, Any]) 
 
 
 def _texts(error: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the texts that may state a wait. A bare number in the details is a number of seconds."""
+    """Yield the texts of an error, the message last. A bare number in the details is a number of seconds."""
     details: Any = error.get("error_data")
     if isinstance(details, dict):
         details = cast("dict[str, Any]", details).get("details")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from wa_phone_async import ALL_FIELDS, Filter, InvalidArgumentError
+from wa_phone_async.query import ChosenFields
 
 from .connection import Connection
 
@@ -19,8 +20,8 @@ DEFAULT_FIELDS: Final = (
     "account_mode",
     "code_verification_status",
 )
-"""The fields without `--fields`. `status` is one of them, since the API leaves it out by default. All of them are known
-to Meta's reference and to the live service: one unknown field fails the whole request."""
+"""The fields without `--fields`. `status` is one of them, since the API leaves it out by default. Meta's reference and
+the live service know all of them today. The client leaves out one that a server does not have."""
 
 
 def accounts_to_read(
@@ -47,7 +48,9 @@ def accounts_to_read(
 
 def parse_fields(fields: str | None) -> str:
     """The fields to request, from the option `--fields`."""
-    return ",".join(DEFAULT_FIELDS) if fields is None else ",".join(ALL_FIELDS) if fields == "all" else fields
+    if fields is None:
+        return ChosenFields(",".join(DEFAULT_FIELDS))
+    return ",".join(ALL_FIELDS) if fields == "all" else fields
 
 
 def parse_filter(text: str) -> Filter:

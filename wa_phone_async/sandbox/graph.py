@@ -35,8 +35,8 @@ Version: TypeAlias = tuple[int, int]
 
 DEFAULT_VERSION: Version = (23, 0)
 OLDEST_VERSION: Version = (21, 0)
-NEWEST_VERSION: Version = (26, 0)
-"""The newest version known to respond (measured by others on 2026-09-09)."""
+NEWEST_VERSION: Version = (27, 0)
+"""Meta's newest version, since 2026-11-04 (its changelog of versions, read 2026-11-28)."""
 
 BUSINESS_EDGES: Mapping[str, AccountKind] = {
     "owned_whatsapp_business_accounts": "owned",

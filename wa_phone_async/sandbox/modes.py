@@ -143,7 +143,9 @@ REFERENCE = Mode(
         for field in SORT_FIELDS
         for ending in ("asc", "desc")
     },
-    cannot_sort="Cannot sort by {sort}: use creation_time or last_onboarded_time with .asc or .desc",
+    # The reference has the orders as an enum, and no text for another one. Its errors begin like this.
+    cannot_sort="Invalid parameter: {sort} is not one of "
+    + ", ".join(f"{field}.{ending}" for field in SORT_FIELDS for ending in ("asc", "desc")),
     code_languages="[a-z]{2}_[A-Z]{2}",
     verifies_with_id=True,
     rejects_large_limits=True,
