@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,7 @@ from wa_phone_async import (
     Throttle,
     Usage,
     UsageMetric,
+    Verbatim,
     WaPhoneError,
     from_dict,
     to_dict,
@@ -220,6 +221,26 @@ async def test_a_deprecated_field_that_the_caller_named_is_not_left_out(code: in
         with pytest.raises(BadRequestError, match="messaging_limit_tier field is deprecated"):
             await client.list_phone_numbers(SMALL_WABA, fields="id,messaging_limit_tier")
         assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("fields", [Verbatim("id,statsu"), ["id", Verbatim("statsu")]], ids=["text", "names"])
+async def test_a_verbatim_field_reaches_the_api_by_every_way(fields: Any) -> None:
+    async with serving() as (sandbox, client):
+        number = sandbox.numbers(SMALL_WABA)[0]["id"]
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: client.list_phone_numbers(SMALL_WABA, fields=fields),
+            lambda: client.get_phone_number(number, fields=fields),
+            lambda: client.wait_until(number, bool, fields=fields),
+            lambda: anext(aiter(client.watch(SMALL_WABA, fields=fields))),
+            lambda: client.ensure_phone_number(SMALL_WABA, **NUMBER, fields=fields),
+            lambda: client.list_business_accounts(BUSINESS_ID, fields=fields),
+        ]
+        for call in calls:
+            with pytest.raises(WaPhoneError, match="statsu"):
+                await call()
+        assert all(request.query["fields"].startswith("id,statsu") for request in sandbox.requests)
+        [listing] = await client.list_many([SMALL_WABA], fields=fields)
+        assert "statsu" in str(listing.error)
 
 
 async def test_all_fields_of_a_number_are_no_fields_of_an_account() -> None:

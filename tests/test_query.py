@@ -13,9 +13,12 @@ from wa_phone_async.call.writes import create_phone_number
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.models import ALL_FIELDS, AccountMode, MessagingLimitTier
 from wa_phone_async.query import (
+    ACCOUNT_FIELDS,
+    NUMBER_FIELDS,
     ChosenFields,
     Filter,
     Sort,
+    Verbatim,
     accounts_edge,
     fields_with,
     list_params,
@@ -105,7 +108,7 @@ INVALID: list[tuple[str, Call, str, list[Any]]] = [
         "Filter.field",
         lambda value: Filter(value, "LIVE"),
         "the name of a field",
-        ["", "account mode", "Account_Mode", 5, "a\n"],
+        ["", "account mode", "1account", "account-mode", 5, "a\n"],
     ),
     (
         "Filter.operator",
@@ -186,7 +189,7 @@ def test_fields_are_sent_as_they_are_meant(fields: Any, sent: str) -> None:
     assert listing(fields=fields) == {"fields": sent}
 
 
-names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True)
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True).filter(lambda name: name.lower() not in NUMBER_FIELDS)
 trees = st.recursive(
     names, lambda inner: st.builds("{}{{{}}}".format, names, st.lists(inner, min_size=1, max_size=3).map(",".join))
 )
@@ -287,6 +290,224 @@ def test_the_sorts_are_the_references() -> None:
 @pytest.mark.parametrize("sort", [Sort.CREATION_TIME_ASC, "last_onboarded_time_descending"])
 def test_a_sort_stays_what_it_is_to_be_spelled_later(sort: str) -> None:
     assert listing(sort=sort)["sort"] is sort
+
+
+# --- typing errors
+
+
+def sent_filter(field: str, value: Any, operator: str = "EQUAL", *, check: bool = True) -> tuple[str, Any]:
+    [condition] = json.loads(listing(filtering=Filter(field, value, operator, check=check))["filtering"])
+    return condition["field"], condition["value"]
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "sent"),
+    [
+        ("account_mode", "live", "LIVE"),
+        ("account_mode", "Sandbox", "SANDBOX"),
+        ("ACCOUNT_MODE", "LIVE", "LIVE"),
+        ("Account_Mode", "lIVE", "LIVE"),
+        ("messaging_limit_tier", "tier_1k", "TIER_1K"),
+        ("messaging_limit_tier", "Tier_10K", "TIER_10K"),
+        ("messaging_limit_tier", ["tier_50", "TIER_250", "tier_unlimited"], ["TIER_50", "TIER_250", "TIER_UNLIMITED"]),
+        ("quality_rating", "na", "NA"),
+        ("quality_rating", "Red", "RED"),
+        ("platform_type", "cloud_api", "CLOUD_API"),
+        ("Is_Official_Business_Account", True, True),
+    ],
+)
+def test_what_differs_only_in_case_is_sent_in_the_known_spelling(field: str, given: Any, sent: Any) -> None:
+    assert sent_filter(field, given) == (field.lower(), sent)
+    assert Filter(field, given) == Filter(field.lower(), sent)
+
+
+@pytest.mark.parametrize("tier", MessagingLimitTier)
+@pytest.mark.parametrize("field", ["messaging_limit_tier", "whatsapp_business_manager_messaging_limit"])
+def test_every_tier_is_sent_as_it_is(field: str, tier: MessagingLimitTier) -> None:
+    assert sent_filter(field, tier) == (field, tier.value)
+    assert sent_filter(field, tier.value) == (field, tier.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "meant"),
+    [
+        ("account_mode", "LIV", "LIVE"),
+        ("account_mode", "LIVEE", "LIVE"),
+        ("account_mode", "LOVE", "LIVE"),
+        ("account_mode", "LVIE", "LIVE"),
+        ("account_mode", "ive", "LIVE"),
+        ("account_mode", "live ", "LIVE"),
+        ("account_mode", "sandobx", "SANDBOX"),
+        ("account_mode", "SAND-BOX", "SANDBOX"),
+        ("messaging_limit_tier", "TIER_100", "TIER_100K"),
+        ("messaging_limit_tier", "TEIR_1K", "TIER_1K"),
+        ("messaging_limit_tier", "TIER10K", "TIER_10K"),
+        ("messaging_limit_tier", "TIER_1KK", "TIER_1K"),
+        ("messaging_limit_tier", "TIER_UNLIMITTED", "TIER_UNLIMITED"),
+        ("quality_rating", "GREN", "GREEN"),
+        ("host_platform", "CLOUDAPI", "CLOUD_API"),
+        ("status", "CONECTED", "CONNECTED"),
+    ],
+)
+def test_a_value_with_a_typing_error_says_what_was_meant(field: str, given: str, meant: str) -> None:
+    text = f"Filter.value must be a value of {field}, not {given!r}: did you mean {meant}?"
+    for value in (given, [meant, given]):
+        with pytest.raises(InvalidArgumentError) as caught:
+            Filter(field, value)
+        assert str(caught.value) == text
+        assert sent_filter(field, value, check=False) == (field, value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("account_mode", "BETA"),
+        ("account_mode", "NOWHERE"),
+        ("account_mode", ""),
+        ("account_mode", "L1VE"),
+        ("account_mode", "LIVE2"),
+        ("messaging_limit_tier", "TIER_5K"),
+        ("messaging_limit_tier", "TIER_20K"),
+        ("messaging_limit_tier", "TIER_1000K"),
+        ("messaging_limit_tier", "TIER_K1"),
+        ("messaging_limit_tier", "TIER_51"),
+        ("quality_rating", "NO"),
+        ("quality_rating", "N"),
+        ("quality_rating", "READ"),
+        ("quality_rating", "WED"),
+        ("status", "PAUSED"),
+        ("status", "OFFLINE"),
+        ("verified_name", "live"),
+        ("country_code", "br"),
+        ("colour", "live"),
+        ("creation_time", 5),
+        ("account_mode", [["live"], 5, True]),
+    ],
+    ids=str,
+)
+def test_every_other_value_is_sent_as_it_is(field: str, value: Any) -> None:
+    assert sent_filter(field, value) == (field, value)
+
+
+@pytest.mark.parametrize("operator", ["CONTAIN", "NOT_CONTAIN", "STARTS_WITH", "ENDS_WITH"])
+def test_a_part_of_a_value_is_no_typing_error(operator: str) -> None:
+    assert sent_filter("account_mode", "liv", operator) == ("account_mode", "liv")
+
+
+def test_the_list_of_values_that_you_pass_stays_as_it_is() -> None:
+    values = ["live", "SANDBOX"]
+    assert sent_filter("account_mode", values, "IN") == ("account_mode", ["LIVE", "SANDBOX"])
+    assert values == ["live", "SANDBOX"]
+
+
+@pytest.mark.parametrize("given", ["acount_mode", "account_moed", "accountmode", "ACCOUNT_MODES"])
+def test_a_filters_field_with_a_typing_error_says_what_was_meant(given: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        Filter(given, "LIVE")
+    assert str(caught.value) == f"Filter.field must be the name of a field, not {given!r}: did you mean account_mode?"
+    assert sent_filter(given, "live", check=False) == (given, "live")
+
+
+def test_without_the_check_a_boolean_may_be_a_text() -> None:
+    assert sent_filter("is_new", "maybe", check=False) == ("is_new", "maybe")
+    with pytest.raises(InvalidArgumentError, match="plain JSON"):
+        Filter("is_new", float("nan"), check=False)
+
+
+@pytest.mark.parametrize("name", NUMBER_FIELDS)
+def test_the_case_of_a_known_field_does_not_matter(name: str) -> None:
+    for other in (name.upper(), name.title(), f" {name.capitalize()} "):
+        assert listing(fields=other) == {"fields": name}
+        assert listing(fields=["id", other]) == {"fields": f"id,{name}"}
+        assert listing(fields=f"{other.strip()}.limit(5){{ID,Naem}}") == {"fields": f"{name}.limit(5){{ID,Naem}}"}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("statsu", "status"),
+        ("STAUTS", "status"),
+        ("user_name", "username"),
+        ("quality_ratin", "quality_rating"),
+        ("display_phone_numbers", "display_phone_number"),
+        ("plattform_type", "platform_type"),
+        ("namestatus", "name_status"),
+    ],
+)
+def test_a_field_with_a_typing_error_says_what_was_meant(given: str, meant: str) -> None:
+    text = f"fields must be names such as 'id,status', not {given!r}: did you mean {meant}?"
+    for fields in (given, f"id, {given}", ["id", given], f"id,{given}{{id}}", f"id,{given}.limit(1)"):
+        with pytest.raises(InvalidArgumentError) as caught:
+            listing(fields=fields)
+        assert str(caught.value) == text
+
+
+def test_a_verbatim_field_is_sent_as_it_is() -> None:
+    assert listing(fields=Verbatim("STATUS, statsu")) == {"fields": "STATUS,statsu"}
+    assert listing(fields=["Id", Verbatim("STATUS"), Verbatim("statsu")]) == {"fields": "id,STATUS,statsu"}
+    assert listing(fields=Verbatim("all")) == {"fields": "all"}
+    assert listing(fields=fields_with("status", Verbatim("statsu")))["fields"] == "statsu,status"
+    with pytest.raises(InvalidArgumentError, match=r"^fields must be names"):
+        listing(fields=Verbatim("a b"))
+
+
+@pytest.mark.parametrize(
+    "fields", ["idd", "ids", "i", "colour", "state", "status2", "statuses", "owner{statsu}", "a.limit(1){Status}"]
+)
+def test_every_other_field_is_sent_as_it_is(fields: str) -> None:
+    assert listing(fields=fields) == {"fields": fields}
+
+
+@given(st.lists(trees | st.sampled_from(NUMBER_FIELDS).map(str.upper), min_size=1, max_size=5))
+def test_fields_that_were_read_are_not_changed_again(fields: list[str]) -> None:
+    once = read_fields(fields)
+    assert read_fields(once) == once
+    assert type(read_fields(once)) is type(once)
+
+
+def test_the_fields_of_an_account_are_others() -> None:
+    accounts = partial(listing, known_fields=ACCOUNT_FIELDS)
+    assert accounts(fields="ID,Name,userame") == {"fields": "id,name,userame"}
+    with pytest.raises(InvalidArgumentError, match=r"did you mean currency\?$"):
+        accounts(fields="curency")
+    assert listing(fields="curency") == {"fields": "curency"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("CREATION_TIME.DESC", "creation_time.desc"),
+        ("Last_Onboarded_Time", "last_onboarded_time"),
+        ("creation_time_ASCENDING", "creation_time_ascending"),
+        ('["Creation_Time_Descending"]', '["creation_time_descending"]'),
+    ],
+)
+def test_the_case_of_a_known_sort_does_not_matter(given: str, sent: str) -> None:
+    assert listing(sort=given) == {"sort": sent}
+    assert not isinstance(listing(sort=given)["sort"], Sort)
+    assert listing(sort=Verbatim(given)) == {"sort": given}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("creation_time.dsec", "creation_time.desc"),
+        ("creation_time_desc", "creation_time.desc"),
+        ("creationtime", "creation_time"),
+        ("last_onboarded_time_acsending", "last_onboarded_time_ascending"),
+    ],
+)
+def test_a_sort_with_a_typing_error_says_what_was_meant(given: str, meant: str) -> None:
+    text = f"sort must be an order such as 'creation_time.desc', not {given!r}: did you mean {meant}?"
+    with pytest.raises(InvalidArgumentError) as caught:
+        listing(sort=given)
+    assert str(caught.value) == text
+    assert listing(sort=Verbatim(given))["sort"] == given
+
+
+@pytest.mark.parametrize("sort", ["verified_name", "id.asc", "creation_time.random", '["a", "b"]', "creation_time2"])
+def test_every_other_sort_is_sent_as_it_is(sort: str) -> None:
+    assert listing(sort=sort) == {"sort": sort}
 
 
 # --- creates

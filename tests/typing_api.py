@@ -142,6 +142,8 @@ async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
     assert_type(condition.field, str)
     assert_type(condition.value, bool | int | float | str | list[Any])
     assert_type(condition.operator, str)
+    assert_type(wa.Filter("account_mode", "LIVE", check=False).check, bool)
+    client.list_phone_numbers("1", fields=["id", wa.Verbatim("statsu")], sort=wa.Verbatim("created"))
     wa.Filter("account_mode", None)  # type: ignore[arg-type]  # null is no value to filter by
     wa.Filter(1, "LIVE")  # type: ignore[arg-type]  # a name
     wa.Filter("account_mode", "LIVE", 3)  # type: ignore[arg-type]  # an operator is text
@@ -605,6 +607,8 @@ def errors_keep_what_is_known(
     assert_type(api_error.error_user_title, str | None)
     assert_type(api_error.error_user_msg, str | None)
     assert_type(api_error.error_data, Mapping[str, Any] | str | None)
+    assert_type(api_error.missing_fields, tuple[str, ...])
+    assert_type(api_error.needs_smaller_page, bool)
     assert_type(unknown.operation, str)
     assert_type(unknown.waba_id, str | None)
     assert_type(unknown.phone_number, str | None)

@@ -78,7 +78,7 @@ from .models import (
     UnifiedCertStatus,
 )
 from .pagination.paginator import AsyncPaginator
-from .query import Filter, Sort
+from .query import Filter, Sort, Verbatim
 from .ratelimit.limiter import CallResult, Lease, RateLimiter, Report
 from .ratelimit.throttle import Throttle
 from .readiness import Readiness, is_ready, read_readiness
@@ -154,6 +154,7 @@ __all__ = [
     "UnprocessableEntityError",
     "Usage",
     "UsageMetric",
+    "Verbatim",
     "WaPhoneError",
     "WabaListing",
     "WaitError",

@@ -20,7 +20,7 @@ from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber
 from .pagination.page import Follow
 from .pagination.paginator import AsyncPaginator
 from .phone_digits import read_phone_number
-from .query import AccountKind, Filter, Sort, accounts_edge, fields_with, list_params, read_fields
+from .query import ACCOUNT_FIELDS, AccountKind, Filter, Sort, accounts_edge, fields_with, list_params, read_fields
 from .ratelimit.limiter import RateLimiter
 from .redaction import conceal
 from .session import GraphSession
@@ -212,9 +212,10 @@ class PhoneNumberClient:
         Args:
             waba_id: Meta's id of the account, digits.
             fields: The fields of each number: names, or one comma-separated text. `None` gives the API's default
-                fields, which lack `status` on the live service. `ALL_FIELDS` gives all that `PhoneNumber` knows.
+                fields, which lack `status` on the live service. `ALL_FIELDS` gives all that `PhoneNumber` knows. A
+                typing error in a known name is an error; `Verbatim` is not checked.
             filtering: The conditions that a number must meet; `None` for all numbers.
-            sort: The order; default: the number that was onboarded last comes first.
+            sort: The order; default: the number that was onboarded last comes first. A text is checked as `fields` is.
             limit: Numbers of a page, 1 to 100. Each page is a call, and the quota counts calls.
             after: The cursor to begin after, such as an earlier paginator's `cursor`; `None` begins at the first page.
             before: The cursor to go back from; `None` goes forward.
@@ -461,7 +462,7 @@ class PhoneNumberClient:
         """
         self._check_open()
         business_id = read_node_id("business_id", business_id)
-        params = list_params(fields=fields, filtering=None, sort=None)
+        params = list_params(fields=fields, filtering=None, sort=None, known_fields=ACCOUNT_FIELDS)
         return self.session.paginate(
             f"{business_id}/{accounts_edge(kind)}",
             params,

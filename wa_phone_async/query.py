@@ -8,14 +8,15 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import attrs
 
 from .errors import InvalidArgumentError
-from .models import ALL_FIELDS
+from .models import ALL_FIELDS, PhoneNumber
+from .spelling import known_spelling
 
 DEFAULT_PAGE_SIZE: Final = 25
 """Rows of a page, if you send no `limit`."""
@@ -25,11 +26,82 @@ AccountKind = Literal["owned", "client"]
 """How an account belongs to a business: the business owns it, or a client shares it."""
 
 
+NUMBER_FIELDS: Final = (
+    *ALL_FIELDS,
+    "platform_type",
+    "certificate",
+    "conversational_automation",
+    "creation_time",
+    "eligibility_for_api_business_global_search",
+    "health_status",
+    "is_on_biz_app",
+    "is_preverified_number",
+    "new_certificate",
+    "new_display_name",
+    "official_business_account",
+    "owner",
+    "quality_score",
+    "search_visibility",
+    "webhook_configuration",
+)
+"""The fields of a number that are known by name. `creation_time` can be sorted by, and not be read.
+
+Meta's v23.0 reference of this edge and published captures, read 2026-11-22.
+"""
+
+ACCOUNT_FIELDS: Final = (
+    "account_review_status",
+    "analytics",
+    "auth_international_rate_eligibility",
+    "business_verification_status",
+    "country",
+    "creation_time",
+    "currency",
+    "disable_marketing_messages_on_cloud_api",
+    "health_status",
+    "id",
+    "is_enabled_for_insights",
+    "is_shared_with_partners",
+    "linked_commerce_account",
+    "marketing_messages_ad_account",
+    "marketing_messages_lite_api_status",
+    "marketing_messages_onboarding_status",
+    "message_template_namespace",
+    "name",
+    "on_behalf_of_business_info",
+    "owner_business",
+    "owner_business_info",
+    "ownership_type",
+    "primary_business_location",
+    "primary_funding_id",
+    "purchase_order_number",
+    "service_pricing_policy",
+    "status",
+    "template_auto_archival_enabled",
+    "timezone_id",
+    "whatsapp_business_manager_messaging_limit",
+    "whatsapp_manager_marketing_messages_max_price_enroll_status",
+)
+"""The fields of an account that are known by name. Meta's business SDK for Python, 26.0.3, read 2026-11-28."""
+
+
+def _values_of(annotation: Any) -> tuple[str, ...]:
+    """Return the known values of a field: those of its enum, if it has one."""
+    kinds = [kind for kind in get_args(annotation) if isinstance(kind, type) and issubclass(kind, StrEnum)]
+    return tuple(str(value) for kind in kinds for value in kind)
+
+
+_KNOWN_VALUES: Final = {field.name: _values_of(field.type) for field in attrs.fields(PhoneNumber)}
+_KNOWN_VALUES["platform_type"] = _KNOWN_VALUES["host_platform"]
+_OF_PARTS: Final = frozenset({"CONTAIN", "NOT_CONTAIN", "STARTS_WITH", "ENDS_WITH"})
+"""The operators of Graph that compare with a part of a value."""
+
+
 class Sort(StrEnum):
     """The order of a list, in the spelling of Meta's v23.0 reference, read 2026-11-22.
 
     The live service rejects these four spellings and takes others (measured by a third party, 2026-09-09). The
-    client sends the spelling that works, and remembers it. A plain string is sent as it is.
+    client sends the spelling that works, and remembers it. A plain string is sent as it is, but for a typing error.
     """
 
     CREATION_TIME_ASC = "creation_time.asc"
@@ -42,6 +114,16 @@ class Sort(StrEnum):
     """The number that was onboarded last comes first. This is the API's default."""
 
 
+class Verbatim(str):
+    """A field, or an order, that is sent as it is: `fields=["id", Verbatim("statsu")]`.
+
+    Its spelling is not checked. Use it for a name of Meta's that is almost the same as a known one. A `Filter` has
+    `check=False` for that.
+    """
+
+    __slots__ = ()
+
+
 @attrs.frozen
 class Filter:
     """One condition on a list, such as `Filter("account_mode", AccountMode.LIVE)`.
@@ -49,9 +131,14 @@ class Filter:
     The reference names the fields `account_mode`, `messaging_limit_tier` and `is_official_business_account`; only
     the operator `EQUAL` is known to work on this edge.
 
+    A wrong value may be no API error, but an empty list. That is a guess: no source says what the API does. So a field
+    or a value that is almost a known one is an error here. If only the case differs, it becomes the known one. Any
+    other one is sent as it is.
+
     Raises:
-        InvalidArgumentError: The field is not a name, the operator is not a word, the value is not JSON, or a field
-            that needs a boolean has another value.
+        InvalidArgumentError: The field is not a name, the operator is not a word, the value is not JSON, a field that
+            needs a boolean has another value, or the field or the value has one letter too many or too few, a wrong
+            letter, or two letters swapped.
     """
 
     field: str
@@ -60,16 +147,36 @@ class Filter:
     """The value to compare with. A field that begins with `is_` needs a `bool`: the API misreads a text."""
     operator: str = "EQUAL"
     """How to compare."""
+    check: bool = attrs.field(default=True, kw_only=True, eq=False, repr=False)
+    """Whether to check the spelling of the field and the value, and that a field such as `is_…` has a `bool`; default:
+    yes. `False` sends them as they are."""
 
     def __attrs_post_init__(self) -> None:
-        if not (isinstance(self.field, str) and re.fullmatch(r"[a-z_]+", self.field)):
+        if not (isinstance(self.field, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.field)):
             raise InvalidArgumentError("Filter.field", "the name of a field", self.field)
         if not (isinstance(self.operator, str) and re.fullmatch(r"[A-Z_]+", self.operator)):
             raise InvalidArgumentError("Filter.operator", "a word such as 'EQUAL'", self.operator)
         if not (isinstance(self.value, bool | int | float | str | list) and _is_json(self.value)):
             raise InvalidArgumentError("Filter.value", "plain JSON", self.value)
-        if self.field.startswith("is_") and not isinstance(self.value, bool):
-            raise InvalidArgumentError("Filter.value", f"True or False for {self.field}", self.value)
+        if self.check:
+            self._check_spelling()
+
+    def _check_spelling(self) -> None:
+        field = known_spelling(self.field, NUMBER_FIELDS, argument="Filter.field", expected="the name of a field")
+        if field.startswith("is_") and not isinstance(self.value, bool):
+            raise InvalidArgumentError("Filter.value", f"True or False for {field}", self.value)
+        object.__setattr__(self, "field", field)
+        known = _KNOWN_VALUES.get(field, ())
+        if not known or self.operator in _OF_PARTS:
+            return
+
+        def spelled(value: Any) -> Any:
+            if not isinstance(value, str):
+                return value
+            return known_spelling(value, known, argument="Filter.value", expected=f"a value of {field}")
+
+        value = [spelled(part) for part in self.value] if isinstance(self.value, list) else spelled(self.value)
+        object.__setattr__(self, "value", value)
 
 
 def _is_json(value: object) -> bool:
@@ -85,18 +192,36 @@ def list_params(
     fields: Iterable[str] | str | None,
     filtering: Filter | Iterable[Filter] | None,
     sort: Sort | str | None,
+    known_fields: Sequence[str] = NUMBER_FIELDS,
 ) -> dict[str, str]:
     """Return a list's query parameters, without limit and cursor. A `Sort` stays a `Sort`, which is spelled later."""
     params: dict[str, str] = {}
     if fields is not None:
-        params["fields"] = read_fields(fields)
+        params["fields"] = read_fields(fields, known_fields)
     if filtering is not None:
         params["filtering"] = _read_filters(filtering)
     if sort is not None:
-        if not (isinstance(sort, str) and sort):
-            raise InvalidArgumentError("sort", "an order such as 'creation_time.desc'", sort)
-        params["sort"] = sort
+        params["sort"] = _read_sort(sort)
     return params
+
+
+_ORDER: Final = "an order such as 'creation_time.desc'"
+_SORT_FIELDS: Final = ("creation_time", "last_onboarded_time")
+_SORTS: Final = (
+    *Sort,
+    *(f"{field}{ending}" for field in _SORT_FIELDS for ending in ("", "_ascending", "_descending")),
+)
+"""The spellings of the reference, and those of the live service."""
+
+
+def _read_sort(sort: Sort | str) -> str:
+    if not (isinstance(sort, str) and sort):
+        raise InvalidArgumentError("sort", _ORDER, sort)
+    if isinstance(sort, Sort | Verbatim):
+        return sort
+    # The live service takes a list of one order too, such as `['creation_time_ascending']`.
+    spelled = re.sub(r"[\w.]+", lambda word: known_spelling(word[0], _SORTS, argument="sort", expected=_ORDER), sort)
+    return sort if spelled == sort else spelled
 
 
 # A field of Graph: a name, with modifiers such as `.limit(5)`. `read_fields` removes nested `{…}` before it matches.
@@ -105,28 +230,52 @@ _FIELDS = re.compile(rf"{_FIELD}(?:,{_FIELD})*", re.ASCII)
 _NESTED = re.compile(rf"\{{{_FIELD}(?:,{_FIELD})*\}}", re.ASCII)
 
 
-def read_fields(fields: Iterable[str] | str) -> str:
-    """Return `fields` as the API takes them. Only the syntax is checked: the API knows which fields exist."""
+def read_fields(fields: Iterable[str] | str, known: Sequence[str] = NUMBER_FIELDS) -> str:
+    """Return `fields` as the API takes them.
+
+    The syntax is checked, and the spelling of names that are almost known. The API says which fields exist.
+
+    Args:
+        fields: The names, or one text with commas.
+        known: The known names of the node. They are not those of the nodes in braces.
+
+    Returns:
+        A text that needs no further check: `read_fields` returns it as it is.
+    """
     names = [fields] if isinstance(fields, str) else list(fields) if isinstance(fields, Iterable) else [fields]
-    if names == ["all"]:
-        raise InvalidArgumentError("fields", "ALL_FIELDS for all that a number has", "all")
-    if names and all(isinstance(name, str) for name in names):
-        text = re.sub(r"\s*,\s*", ",", ",".join(names).strip())
-        bare, nested = text, 1
-        while nested:
-            bare, nested = _NESTED.subn("", bare)
-        if _FIELDS.fullmatch(bare):
-            return ChosenFields(text) if isinstance(fields, ChosenFields) else text
-    raise InvalidArgumentError("fields", "names such as 'id,status'", fields)
+    if not (names and all(isinstance(name, str) for name in names)):
+        raise InvalidArgumentError("fields", _NAMES, fields)
+    if len(names) == 1 and not isinstance(names[0], Verbatim) and names[0].strip().lower() == "all":
+        raise InvalidArgumentError("fields", "ALL_FIELDS for all that a number has", names[0])
+    spelled = [name if isinstance(name, Verbatim) else _spell_fields(name, known) for name in names]
+    text = re.sub(r"\s*,\s*", ",", ",".join(spelled).strip())
+    bare, nested = text, 1
+    while nested:
+        bare, nested = _NESTED.subn("", bare)
+    if not _FIELDS.fullmatch(bare):
+        raise InvalidArgumentError("fields", _NAMES, fields)
+    return type(fields)(text) if isinstance(fields, Verbatim) else Verbatim(text)
+
+
+_NAMES: Final = "names such as 'id,status'"
+
+
+def _spell_fields(text: str, known: Sequence[str]) -> str:
+    """Spell the names at the top level of a text as the API does, and leave the rest of it as it is."""
+
+    def spell(name: re.Match[str]) -> str:
+        return known_spelling(name[0], known, argument="fields", expected=_NAMES)
+
+    return ",".join(re.sub(r"\w+", spell, field, count=1) for field in split_fields(text))
 
 
 def fields_with(name: str, fields: Iterable[str] | str) -> str:
     """Return `fields` as the API takes them, with one field added if it is missing."""
     text = read_fields(fields)
-    return text if name in split_fields(text) else f"{text},{name}"
+    return text if name in split_fields(text) else Verbatim(f"{text},{name}")
 
 
-class ChosenFields(str):
+class ChosenFields(Verbatim):
     """Names of fields, separated by commas, that this package chose by itself, and nobody named."""
 
     __slots__ = ()

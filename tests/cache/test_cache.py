@@ -219,7 +219,10 @@ LIVE = Filter("account_mode", "LIVE")
         ({"fields": "id,throughput{level}"}, {"fields": ["throughput{level}"]}),
         ({"filtering": LIVE}, {"filtering": [LIVE]}),
         ({"filtering": iter([LIVE])}, {"filtering": (Filter("account_mode", "LIVE"),)}),
+        ({"filtering": LIVE}, {"filtering": Filter("Account_Mode", "live")}),
+        ({"fields": "id,status"}, {"fields": ["Status", "ID"]}),
         ({"sort": Sort.CREATION_TIME_ASC}, {"sort": Sort.CREATION_TIME_ASC}),
+        ({"sort": "creation_time_ascending"}, {"sort": "Creation_Time_ASCENDING"}),
     ],
 )
 def test_options_that_mean_the_same_share_a_listing(one: dict[str, Any], other: dict[str, Any]) -> None:

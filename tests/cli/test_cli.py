@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 import pytest
 
-from wa_phone_async import PhoneNumber, RateLimitError, RetryPolicy, from_dict, to_dict
+from wa_phone_async import ALL_FIELDS, PhoneNumber, RateLimitError, RetryPolicy, from_dict, to_dict
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
@@ -156,6 +156,34 @@ class TestList:
         first, second = json.loads(graph_sandbox.requests[0].query["filtering"])
         assert first == {"field": text.partition("=")[0], "operator": "EQUAL", "value": value}
         assert second["field"] == "account_mode"
+
+    @pytest.mark.parametrize("text", ["account_mode=live", "ACCOUNT_MODE=LIVE", "Account_Mode=Live"])
+    def test_the_case_of_a_filter_does_not_matter(self, run: Run, graph_sandbox: Sandbox, text: str) -> None:
+        done = run("list", LARGE_WABA, "--filter", text, "--format", "csv", "--fields", "ID,Account_Mode")
+        live = [row for row in graph_sandbox.numbers(LARGE_WABA) if row["account_mode"] == "LIVE"]
+        header, *lines = done.out.splitlines()
+        assert (header, len(lines)) == ("waba_id,id,account_mode,extra", len(live))
+        assert all(",LIVE," in line for line in lines)
+
+    def test_without_the_check_everything_is_sent_as_it_is(self, run: Run, graph_sandbox: Sandbox) -> None:
+        options = ("--filter", "account_mode=liv", "--fields", "id,STATUS", "--sort", "Creation_Time")
+        graph_sandbox.plan(Fault.raw('{"data": []}'))
+        assert run("list", SMALL_WABA, "--no-check", *options).status == 0
+        query = graph_sandbox.requests[0].query
+        assert (query["fields"], query["sort"]) == ("id,STATUS", "Creation_Time")
+        assert json.loads(query["filtering"])[0]["value"] == "liv"
+
+    @pytest.mark.parametrize("options", [("--fields", "ALL"), ("--fields", "All", "--no-check")])
+    def test_all_fields_in_any_case(self, run: Run, graph_sandbox: Sandbox, options: tuple[str, ...]) -> None:
+        assert run("list", SMALL_WABA, *options).status == 0
+        assert graph_sandbox.requests[0].query["fields"] == ",".join(ALL_FIELDS)
+
+    @pytest.mark.parametrize("options", [("CREATION_TIME.ASC",), ("creation_time.asc", "--no-check")])
+    def test_a_known_sort_gets_the_spelling_that_works(
+        self, run: Run, graph_sandbox: Sandbox, options: tuple[str, ...]
+    ) -> None:
+        assert run("list", SMALL_WABA, "--sort", *options).status == 0
+        assert graph_sandbox.requests[0].query["sort"] == "creation_time_ascending"
 
     def test_sort_in_the_references_spelling_and_in_any_other(self, run: Run, graph_sandbox: Sandbox) -> None:
         done = run("list", LARGE_WABA, "--sort", "creation_time.asc", "--max-items", "1", "--format", "json")
@@ -325,6 +353,22 @@ class TestMisuse:
             (
                 "list 1 --filter is_pin_enabled=yes",
                 "the VALUE of --filter must be True or False for is_pin_enabled, not 'yes'",
+            ),
+            (
+                "list 1 --filter account_mode=LIV",
+                "the VALUE of --filter must be a value of account_mode, not 'LIV': did you mean LIVE?\n",
+            ),
+            (
+                "list 1 --filter acount_mode=LIVE",
+                "the FIELD of --filter must be the name of a field, not 'acount_mode': did you mean account_mode?\n",
+            ),
+            (
+                "list 1 --fields id,statsu",
+                "--fields must be names such as 'id,status', not 'statsu': did you mean status?\n",
+            ),
+            (
+                "list 1 --sort creation_time.dsec",
+                "--sort must be an order such as 'creation_time.desc', not 'creation_time.dsec': did you mean creation",
             ),
             ("list 1 --sort=", "--sort must be an order such as 'creation_time.desc', not ''"),
             ("list 1 --format xml", 'Invalid value "xml" for --format.'),

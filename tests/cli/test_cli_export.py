@@ -178,6 +178,24 @@ def test_fields_and_filters_are_requested(run: Run, sandbox: Sandbox, wabas: Pat
     assert json.loads(query["filtering"])[0]["value"] == "LIVE"
 
 
+@pytest.mark.parametrize(
+    ("options", "query"),
+    [
+        (("--fields", "ID,Account_Mode", "--filter", "account_mode=live"), ("id,account_mode", "LIVE")),
+        (("--no-check", "--fields", "id,statsu", "--filter", "account_mode=liv"), ("id,statsu", "liv")),
+    ],
+)
+def test_known_names_are_spelled_unless_there_is_no_check(
+    run: Run, sandbox: Sandbox, options: tuple[str, ...], query: tuple[str, str]
+) -> None:
+    Path("one.txt").write_text(SMALL_WABA, encoding="utf-8")
+    sandbox.plan(Fault.raw('{"data": []}'))
+    assert run("--wabas", "one.txt", "--out", "n.csv", *options).status == 0
+    sent = sandbox.requests[0].query
+    assert (sent["fields"], json.loads(sent["filtering"])[0]["value"]) == query
+    assert Path("n.csv").read_text(encoding="utf-8").splitlines() == [f"waba_id,{query[0]},extra"]
+
+
 def test_the_examples_of_its_help_work(run: Run, sandbox: Sandbox, wabas: Path, pipe: int) -> None:
     pytest.importorskip("arro3.io", reason="the extra `parquet` is not installed")
     os.write(pipe, wabas.read_bytes())
@@ -355,6 +373,8 @@ def test_a_full_disk_is_one_sentence_and_no_loss(
         ("--wabas wabas.txt --out n.csv --concurrency 0", "--concurrency must be a whole number from 1 up, not 0"),
         ("--wabas wabas.txt --out n.csv --fields a,,b", "--fields must be names such as"),
         ("--wabas wabas.txt --out n.csv --filter x", "--filter must be FIELD=VALUE"),
+        ("--wabas wabas.txt --out n.csv --filter account_mode=LVIE", "the VALUE of --filter must be a value of"),
+        ("--wabas wabas.txt --out n.csv --fields id,statsu", "--fields must be names such as"),
         ("--business me --out n.csv", "--business must be the id of the business, a string of digits, not 'me'"),
         ("--wabas wabas.txt --out n.csv --kind mine", 'Invalid value "mine" for --kind.'),
     ],

@@ -438,6 +438,8 @@ class TestArguments:
             ("watch 1 --interval often", 'Invalid value for --interval: unable to convert "often" into a number.'),
             ("watch 1 --timeout -1", "--total-timeout must be a number of seconds above 0, not -1.0"),
             ("watch 1 --fields a,,b", "--fields must be names such as"),
+            ("watch 1 --fields statsu", "--fields must be names such as 'id,status', not 'statsu': did you mean sta"),
+            ("watch 1 --fields a,,b --no-check", "--fields must be names such as"),
             ("watch 1 --format csv", 'Invalid value "csv" for --format.'),
         ],
     )

@@ -266,7 +266,8 @@ class PhoneNumberCache:
             account_id,
             None if fields is None else frozenset(split_fields(fields)) | {"id"},  # the API always sends the id
             params.get("filtering"),
-            None if sort is None else (isinstance(sort, Sort), sort),  # equal to its text, but sent in another spelling
+            # A `Sort` is equal to its text, but is sent in another spelling.
+            None if sort is None else (isinstance(sort, Sort), params["sort"]),
             str(options.get("follow", "next")),
         )
         kept: ListOptions = {**options, "fields": fields, "filtering": copy.deepcopy(filtering)}  # values can be lists

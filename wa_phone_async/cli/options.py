@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
-from wa_phone_async import ALL_FIELDS, Filter, InvalidArgumentError
-from wa_phone_async.query import ChosenFields
+from cyclopts import Parameter
+
+from wa_phone_async import ALL_FIELDS, Filter, InvalidArgumentError, Sort, Verbatim
+from wa_phone_async.query import ChosenFields, read_fields
 
 from .connection import Connection
 
@@ -46,16 +48,31 @@ def accounts_to_read(
     return (SMALL_WABA if sample == "small" else LARGE_WABA,)
 
 
-def parse_fields(fields: str | None) -> str:
-    """The fields to request, from the option `--fields`."""
+NoCheck: TypeAlias = Annotated[bool, Parameter(name="--no-check", negative=(), show_default=False)]
+"""The option that sends fields, filters and orders as they are."""
+
+
+def parse_fields(fields: str | None, *, check: bool) -> str:
+    """The fields to request, from the option `--fields`. With `check`, a typing error is an error."""
     if fields is None:
         return ChosenFields(",".join(DEFAULT_FIELDS))
-    return ",".join(ALL_FIELDS) if fields == "all" else fields
+    if fields.strip().lower() == "all":
+        return ",".join(ALL_FIELDS)
+    return read_fields(fields if check else Verbatim(fields))
 
 
-def parse_filter(text: str) -> Filter:
-    """A condition, from `FIELD=VALUE`."""
+def parse_filter(text: str, *, check: bool) -> Filter:
+    """A condition, from `FIELD=VALUE`. With `check`, a typing error is an error."""
     field, equals, value = text.partition("=")
     if not equals:
         raise InvalidArgumentError("--filter", "FIELD=VALUE, such as account_mode=LIVE", text)
-    return Filter(field, {"true": True, "false": False}.get(value.lower(), value))
+    return Filter(field, {"true": True, "false": False}.get(value.lower(), value), check=check)
+
+
+def parse_sort(sort: str | None, *, check: bool) -> str | None:
+    """An order, from the option `--sort`. With `check`, a typing error is an error when the list is requested."""
+    if sort is None or sort in set(Sort):
+        return None if sort is None else Sort(sort)
+    if not check:
+        return Verbatim(sort)
+    return Sort(sort.lower()) if sort.lower() in set(Sort) else sort

@@ -16,7 +16,7 @@ from wa_phone_async import AsyncPaginator, BusinessAccount, ExportError, Invalid
 from wa_phone_async.cli.cluster import list_on_cluster
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import INTERRUPTED
-from wa_phone_async.cli.options import parse_fields, parse_filter
+from wa_phone_async.cli.options import NoCheck, parse_fields, parse_filter
 from wa_phone_async.cli.terminal.ids import STDIN, count_ids, read_ids
 from wa_phone_async.cli.terminal.output import tell
 from wa_phone_async.cli.terminal.progress import Progress, showing
@@ -55,6 +55,7 @@ async def export_numbers(
     filters: Annotated[
         tuple[str, ...], Parameter(name="--filter", negative=(), show_default=False, metavar="FIELD=VALUE")
     ] = (),
+    no_check: NoCheck = False,
     limit: Annotated[int, Parameter(metavar="N")] = 100,
     dask: Annotated[str | None, Parameter(metavar="ADDRESS")] = None,
     connection: Connection = HERE,
@@ -82,12 +83,14 @@ async def export_numbers(
         fields: Fields to request, separated by commas, or "all". Default: the columns of wa-phone list. The file has
             the columns waba_id, id, the other fields, and extra with the rest.
         filters: Only numbers that match, such as account_mode=LIVE. Give it again for a further condition.
+        no_check: Send fields and filters as they are. Without it, one that is almost a known one is an error.
         limit: Numbers per page, 1 to 100. Each page is a call, and Meta limits the calls of an hour.
         dask: Dask scheduler, such as tcp://scheduler:8786. Its workers list the accounts. They need WA_ACCESS_TOKEN and
             the directory of --out. WA_REDIS_URL and WA_APP_ID let them share the quotas.
         connection: Where to run.
     """
-    asked, conditions = parse_fields(fields), [parse_filter(text) for text in filters]
+    asked = parse_fields(fields, check=not no_check)
+    conditions = [parse_filter(text, check=not no_check) for text in filters]
     if wabas is not None and business is not None:
         raise InvalidArgumentError("--wabas", "left out where --business is given")
     if wabas is None and business is None and not connection.sandbox:

@@ -8,10 +8,10 @@ from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from wa_phone_async import AsyncPaginator, AuthenticationError, GraphAPIError, PhoneNumber, Sort
+from wa_phone_async import AsyncPaginator, AuthenticationError, GraphAPIError, PhoneNumber
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import sentence
-from wa_phone_async.cli.options import accounts_to_read, parse_fields, parse_filter
+from wa_phone_async.cli.options import NoCheck, accounts_to_read, parse_fields, parse_filter, parse_sort
 from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, PageWriter
 from wa_phone_async.cli.terminal.output import complain, counted, tell
 from wa_phone_async.query import field_names
@@ -36,6 +36,7 @@ async def list_numbers(
         tuple[str, ...], Parameter(name="--filter", negative=(), show_default=False, metavar="FIELD=VALUE")
     ] = (),
     sort: Annotated[str | None, Parameter(metavar="ORDER")] = None,
+    no_check: NoCheck = False,
     limit: Annotated[int, Parameter(metavar="N")] = 100,
     max_items: Annotated[int | None, Parameter(metavar="N")] = None,
     form: Annotated[Format, Parameter(name="--format", metavar="FORMAT")] = "table",
@@ -58,21 +59,23 @@ async def list_numbers(
         fields: Fields to request, separated by commas, or "all". Default: the columns of the table.
         filters: Only numbers that match, such as account_mode=LIVE. Give it again for a further condition.
         sort: creation_time or last_onboarded_time, with .asc or .desc. Any other text is sent as it is.
+        no_check: Send fields, filters and orders as they are. Without it, one that is almost a known one is an error.
         limit: Numbers per page, 1 to 100. Each page is a call, and Meta limits the calls of an hour.
         max_items: The most numbers to list, of all accounts together. Default: all.
         form: The output format.
         connection: Where to run.
     """
     accounts = accounts_to_read(waba_ids, connection, sample="large")
-    asked = parse_fields(fields)
-    conditions = [parse_filter(text) for text in filters]
+    asked = parse_fields(fields, check=not no_check)
+    conditions = [parse_filter(text, check=not no_check) for text in filters]
+    order = parse_sort(sort, check=not no_check)
 
     def pages_of(link: Link, account: str, wanted: int | None) -> AsyncPaginator[PhoneNumber]:
         return link.client.list_phone_numbers(
             account,
             fields=asked,
             filtering=conditions or None,
-            sort=Sort(sort) if sort in set(Sort) else sort,
+            sort=order,
             limit=limit,
             max_items=wanted,
         )

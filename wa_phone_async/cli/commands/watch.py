@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from wa_phone_async import AuthenticationError, GraphAPIError
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import sentence
-from wa_phone_async.cli.options import accounts_to_read, parse_fields
+from wa_phone_async.cli.options import NoCheck, accounts_to_read, parse_fields
 from wa_phone_async.cli.terminal.changes import ChangeView, JsonChanges, TextChanges, WatchedAccount
 from wa_phone_async.cli.terminal.output import complain, counted, takes_escapes, tell
 from wa_phone_async.cli.terminal.timer import every
@@ -40,6 +40,7 @@ async def watch_numbers(
     interval: Annotated[float, Parameter(metavar="SECONDS")] = 60.0,
     total_timeout: Annotated[float | None, Parameter(name=("--total-timeout", "--timeout"), metavar="SECONDS")] = None,
     fields: Annotated[str, Parameter(metavar="NAMES")] = "all",
+    no_check: NoCheck = False,
     form: Annotated[Format, Parameter(name="--format", metavar="FORMAT")] = "table",
     connection: Connection = HERE,
 ) -> int:
@@ -60,15 +61,15 @@ async def watch_numbers(
         interval: Seconds between two polls of an account. A poll costs a call for each 100 numbers.
         total_timeout: Seconds after which it ends. Default: it ends with Ctrl-C.
         fields: Fields to request, separated by commas, or "all".
+        no_check: Send fields as they are. Without it, one that is almost a known one is an error.
         form: The output format. The table is for terminals: a pipe gets text instead.
         connection: Where to run.
     """
     given = accounts_to_read(waba_ids, connection, sample="small")
+    asked = parse_fields(fields, check=not no_check)
     async with connect(connection, shows_waits=True) as link:
         accounts = [
-            WatchedAccount(
-                link.client.watch(waba_id, interval=interval, total_timeout=total_timeout, fields=parse_fields(fields))
-            )
+            WatchedAccount(link.client.watch(waba_id, interval=interval, total_timeout=total_timeout, fields=asked))
             for waba_id in dict.fromkeys(given)
         ]
         try:
