@@ -4,6 +4,8 @@ import os
 import sys
 from typing import Final
 
+from .cli.terminal.output import drop_unwritable, tell
+
 _EXTRA: Final = frozenset({"cyclopts", "rich"})
 """What the extra `cli` installs."""
 
@@ -17,6 +19,13 @@ def main() -> int:
     """
     _open_closed_streams()
     try:
+        return _run()
+    finally:
+        drop_unwritable()
+
+
+def _run() -> int:
+    try:
         from .cli.app import run  # noqa: PLC0415 - the library works without the packages of this extra
 
         return run(sys.argv[1:])
@@ -25,7 +34,7 @@ def main() -> int:
             raise
     except KeyboardInterrupt:  # during the start; later `run` handles it
         return 130
-    sys.stderr.write('wa-phone: the command line is an extra: python -m pip install "wa_phone_async[cli]"\n')
+    tell('wa-phone: the command line is an extra: python -m pip install "wa_phone_async[cli]"')
     return 2
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +47,8 @@ from wa_phone_async.export import Job, Summary
 pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
 
 COMMAND = (sys.executable, "-W", "error", "-m", "wa_phone_async")
+WITHOUT_HANG_UP = ("sh", "-c", 'trap "" HUP; exec "$@"', "sh")
+"""Starts a command as `nohup` does."""
 PATIENCE = 30.0  # seconds; nothing here takes a tenth of it
 
 
@@ -61,8 +63,6 @@ Run = Callable[..., Done]
 @pytest.fixture(autouse=True)
 def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
     """A hundred accounts of three numbers, and an empty directory to work in."""
-    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "WA_API_VERSION", "WA_APP_SECRET"):
-        monkeypatch.delenv(name, raising=False)
     with Sandbox(accounts=100, numbers_per_account=3) as sandbox:
         monkeypatch.setenv("WA_BASE_URL", sandbox.url)
         monkeypatch.setenv("WA_ACCESS_TOKEN", "a-secret-token")
@@ -671,9 +671,9 @@ def test_a_pipe_gets_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]
 # --- as a process
 
 
-def start(*arguments: object, **more: Any) -> subprocess.Popen[str]:
+def start(*arguments: object, before: Sequence[str] = (), **more: Any) -> subprocess.Popen[str]:
     pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, **more}
-    command = (*COMMAND, "export", *map(str, arguments))
+    command = (*before, *COMMAND, "export", *map(str, arguments))
     return subprocess.Popen(command, text=True, env=dict(os.environ), **pipes)
 
 
@@ -752,6 +752,19 @@ def test_when_nobody_reads_what_it_says_it_goes_on(sandbox: Sandbox) -> None:
     with start("--wabas", write_ids("5", SMALL_WABA), "--out", "n.csv", stderr=writing) as process:
         os.close(writing)
     assert process.returncode == 3
+    assert rows("n.csv") == numbers_of(sandbox, SMALL_WABA)
+
+
+def test_when_its_terminal_is_closed_it_goes_on(sandbox: Sandbox) -> None:
+    pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+    master, slave = pty.openpty()
+    arguments = ("--wabas", "-", "--out", "n.csv")
+    with start(*arguments, before=WITHOUT_HANG_UP, stdin=subprocess.PIPE, stderr=slave) as process:
+        os.close(slave)
+        os.read(master, 1)  # the progress bar begins
+        os.close(master)
+        process.communicate(f"{SMALL_WABA}\n", PATIENCE)
+    assert process.returncode == 0
     assert rows("n.csv") == numbers_of(sandbox, SMALL_WABA)
 
 

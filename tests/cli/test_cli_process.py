@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,45 +25,93 @@ COMMAND = (sys.executable, "-W", "error", "-m", "wa_phone_async")
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, graph_sandbox: Sandbox) -> None:
-    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "WA_API_VERSION", "WA_APP_SECRET"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("WA_ACCESS_TOKEN", "any-token")
     monkeypatch.setenv("WA_BASE_URL", graph_sandbox.url)
 
 
-def start(*arguments: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+def start(
+    *arguments: str, before: Sequence[str] = (), stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     environment = dict(os.environ)  # and not what readline adds behind Python's back: COLUMNS=80
     return subprocess.Popen(
-        (*COMMAND, *arguments), stdout=stdout, stderr=stderr, text=True, encoding="utf-8", env=environment
+        (*before, *COMMAND, *arguments), stdout=stdout, stderr=stderr, text=True, encoding="utf-8", env=environment
     )
 
 
-def with_closed(stream: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it with a stream closed, as `>&-` and `2>&-` do."""
-    script = f'exec "$@" {stream}'
+def with_streams(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it with streams as a shell redirects them: `>&-` and `2>&-` close one."""
+    script = f'exec "$@" {streams}'
     command = ("sh", "-c", script, "sh", *COMMAND, *arguments)
     return subprocess.run(command, check=False, capture_output=True, text=True, env=dict(os.environ))
 
 
 def test_a_closed_stdout_is_nowhere() -> None:
-    done = with_closed(">&-", "list", SMALL_WABA)
+    done = with_streams(">&-", "list", SMALL_WABA)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "3 numbers, 1 call\n")
 
 
 def test_a_closed_stderr_is_nowhere() -> None:
-    done = with_closed("2>&-", "list", SMALL_WABA, "--format", "jsonl")
+    done = with_streams("2>&-", "list", SMALL_WABA, "--format", "jsonl")
     assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 3, "")
 
 
 def test_an_export_with_no_streams_at_all(tmp_path: Path) -> None:
     file = tmp_path / "n.jsonl"
-    done = with_closed("<&- >&- 2>&-", "export", "--business", "200300400500600", "--out", str(file))
+    done = with_streams("<&- >&- 2>&-", "export", "--business", "200300400500600", "--out", str(file))
     assert (done.returncode, file.read_text().count("\n")) == (0, 253)
 
 
 def test_misuse_with_a_closed_stderr_is_misuse() -> None:
-    assert with_closed("2>&-", "list", SMALL_WABA, "--limit", "0").returncode == 2
+    assert with_streams("2>&-", "list", SMALL_WABA, "--limit", "0").returncode == 2
+
+
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full here")
+
+
+@FULL
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("list", SMALL_WABA), 0),
+        (("list", SMALL_WABA, "--limit", "0"), 2),
+        (("list", "555", "--debug"), 1),
+        (("export", "--wabas", "-", "--out", "n.csv", "--debug"), 3),
+    ],
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_messages_that_cannot_be_written_change_no_exit_status(
+    arguments: Sequence[str], status: int, unbuffered: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)  # then Python keeps nothing that it would write at its end
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ids").write_text("555\n")
+    assert with_streams("2>/dev/full <ids", *arguments).returncode == status
+
+
+@FULL
+@pytest.mark.parametrize("arguments", [("list", SMALL_WABA), ("list", LARGE_WABA, "--format", "jsonl"), ("--help",)])
+def test_a_full_disk_behind_stdout_is_one_message(arguments: Sequence[str]) -> None:
+    done = with_streams(">/dev/full", *arguments)
+    assert done.returncode == 1
+    assert done.stderr == "wa-phone: cannot go on: standard output cannot be written: No space left on device\n"
+
+
+def test_a_sandbox_serves_where_nobody_reads_its_messages() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start("sandbox", stderr=writing) as process:
+        os.close(writing)
+        assert process.stdout
+        base_url = process.stdout.readline().partition("=")[2].strip()
+        listing = subprocess.run(
+            [*COMMAND, "list", SMALL_WABA, "--base-url", base_url, "--format", "jsonl"],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        process.send_signal(signal.SIGINT)
+    assert (process.returncode, listing.stdout.count("\n")) == (130, 3)
 
 
 @pytest.mark.parametrize("form", ["table", "json"])

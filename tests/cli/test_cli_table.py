@@ -16,7 +16,7 @@ pytest.importorskip("rich", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli.options import DEFAULT_FIELDS
 from wa_phone_async.cli.terminal.formats import to_json
-from wa_phone_async.cli.terminal.output import printable, say, terminal_width, use_utf8, write
+from wa_phone_async.cli.terminal.output import printable, tell, terminal_width, use_utf8, write
 from wa_phone_async.cli.terminal.table import Column, PlainTable, fit
 
 SCREENS = {
@@ -193,6 +193,6 @@ def test_any_stream_may_stand_in_the_place_of_stdout(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("COLUMNS", "many")
     use_utf8()
     write("data")
-    say("more")
+    tell("more")
     assert (out.getvalue(), err.getvalue()) == ("data", "more\n")
     assert terminal_width(sys.stdout) is None

@@ -6,7 +6,7 @@ import itertools
 import logging
 import traceback
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from cyclopts import App, CycloptsError, Group
@@ -22,7 +22,7 @@ from .commands import sandbox as serving
 from .commands import watch as watching
 from .errors import INTERRUPTED, TERMINATED, exit_status, sentence
 from .terminal.help import FORMATTER, HelpPage
-from .terminal.output import complain, drop_stdout, tell
+from .terminal.output import complain, tell
 from .terminal.stopping import ending_when_killed
 
 HELP: Final = """\
@@ -117,12 +117,12 @@ def _run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader has left, as `head` does; that is no failure
-        drop_stdout()
         return 0
     except Exception as error:  # noqa: BLE001 - people get a sentence for every error
         # The sentence says which argument is wrong. A traceback would only add all arguments, and one may be a secret.
         if "--debug" in arguments and not isinstance(error, CycloptsError):
-            traceback.print_exception(error)
+            with suppress(OSError):  # as in `tell`
+                traceback.print_exception(error)
         complain(sentence(error))
         for note in getattr(error, "__notes__", ()):
             tell(note)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from wa_phone_async.cli.terminal.output import say, tell, write
+from wa_phone_async.cli.terminal.output import tell, write
 from wa_phone_async.cli.terminal.timer import every
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def serve_sandbox(
         if accounts:
             owned += f" of {numbers_per_account} numbers, WABA {sandbox.waba_ids[0]} to {sandbox.waba_ids[-1]}"
         write(f"export WA_BASE_URL={sandbox.url}\nexport WA_ACCESS_TOKEN=any-token\n{seeded}{owned}\n")
-        say("serving until Ctrl-C; run the lines above in another shell")
+        tell("serving until Ctrl-C; run the lines above in another shell")
         async with every(_POLL_SECONDS, lambda: _show_codes(sandbox.inbox)):
             await asyncio.Event().wait()
 

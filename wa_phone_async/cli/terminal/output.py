@@ -45,17 +45,17 @@ def write(text: str) -> None:
         raise OSError(error.errno, f"standard output cannot be written: {reason(error)}") from error
 
 
-def say(text: str) -> None:
-    """Write a message to stderr; on a terminal it is broken between words.
+def tell(text: str) -> None:
+    """Write a message to stderr. If that fails, nothing happens: the work matters more than its messages.
 
-    Raises:
-        OSError: It cannot be written, as to a full disk.
+    On a terminal the message is broken between words.
     """
     line = printable(text)
     width = terminal_width(sys.stderr) if sys.stderr.isatty() else None
     lines = [line] if width is None or len(line) <= width else broken(line, width)
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.flush()
 
 
 def broken(text: str, width: int, *, first: str = "", later: str = "") -> list[str]:
@@ -70,12 +70,6 @@ def broken(text: str, width: int, *, first: str = "", later: str = "") -> list[s
     return textwrap.wrap(
         text, width, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
     )
-
-
-def tell(text: str) -> None:
-    """Write a message to stderr, or nothing if that fails: the work matters more than its messages."""
-    with suppress(OSError):
-        say(text)
 
 
 def complain(text: str) -> None:
@@ -99,13 +93,18 @@ def spell_out_unknown() -> None:
     _encode()
 
 
-def drop_stdout() -> None:
-    """Let stdout go nowhere. Python flushes it at its end, and complains if the reader of a pipe has left."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, sys.stdout.fileno())
-    finally:
-        os.close(nowhere)
+def drop_unwritable() -> None:
+    """Let stdout and stderr go nowhere if they still hold text that cannot be written.
+
+    Python flushes both at its end. If that fails, the exit status becomes 120, whatever the command has returned.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # the reader of a pipe has left, a disk is full, or a terminal was closed
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def counted(count: int, noun: str) -> str:

@@ -113,7 +113,7 @@ def _hide_typing(*, forget: bool = False) -> None:
 
 
 def _show(text: str) -> None:
-    """Write to stderr without ending the line."""
-    with suppress(BrokenPipeError):
+    """Write to stderr without ending the line. If that fails, nothing happens."""
+    with suppress(OSError):
         sys.stderr.write(text if text == "\n" else printable(text))
         sys.stderr.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO, Final, Self
 
 from rich.console import Console, RenderableType
@@ -16,6 +17,8 @@ _ECHO: Final = len("^C")  # a terminal shows this behind the line; without room 
 
 class RedrawnLine:
     """The last line of a terminal. It spares what stands above it, and it is gone at the end.
+
+    If the terminal was closed, nothing is drawn, and no error is raised: the work matters more than its messages.
 
     Some terminals break the line a moment before they say that they are narrower. What is drawn in that moment stays.
 
@@ -35,22 +38,25 @@ class RedrawnLine:
         return max(1, self._console.width - _ECHO)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        with suppress(OSError):
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
     def draw(self, content: RenderableType) -> None:
         """Draw the content in the place of what was drawn before. Only its first line is drawn."""
         width = self._console.width  # read once, since it may change at any moment
         options = self._console.options.update_width(max(1, width - _ECHO))
         line = _without_blanks_at_end(self._console.render_lines(content, options, pad=False)[0])
-        if width < self._width:
-            # The terminal has broken the line into several. rich erases one, since it has written one.
-            one_up = (ControlType.ERASE_IN_LINE, _WHOLE_LINE), (ControlType.CURSOR_UP, 1)
-            self._console.control(Control(*one_up * lines_more(self._drawn, width)))
-        self._live.update(Segments(line), refresh=True)
+        with suppress(OSError):
+            if width < self._width:
+                # The terminal has broken the line into several. rich erases one, since it has written one.
+                one_up = (ControlType.ERASE_IN_LINE, _WHOLE_LINE), (ControlType.CURSOR_UP, 1)
+                self._console.control(Control(*one_up * lines_more(self._drawn, width)))
+            self._live.update(Segments(line), refresh=True)
         self._drawn, self._width = Segment.get_line_length(line), width
 
 
