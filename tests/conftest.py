@@ -1,7 +1,10 @@
-"""What every test has: the embedded Graph API as the fixture `graph_sandbox`, and time to think for properties."""
+"""What every test has: the embedded Graph API as the fixture `graph_sandbox`, and the same surroundings everywhere."""
 
 import asyncio
 import os
+import re
+import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -17,6 +20,34 @@ asyncio.set_event_loop(None)
 settings.register_profile("patient", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=20)  # for an interpreter after the first
 settings.load_profile("patient")
+
+
+SETTINGS = re.compile(
+    r"WA_(?!PHONE_).*|.*_PROXY|NETRC|PYTHON(ASYNCIODEBUG|DEVMODE|IOENCODING|OPTIMIZE|UNBUFFERED|UTF8|WARNINGS)"
+    r"|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|COLORTERM|TERM|TTY_.*",
+    re.IGNORECASE,
+)
+"""Variables that change what the program does, or how Python runs it."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _surroundings() -> Iterator[None]:
+    """Let the tests, and the processes that they start, inherit no settings, ignored signals or file modes.
+
+    A shell ignores SIGINT for jobs that a script runs in the background, and some CI runners do too.
+    """
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGCHLD") if hasattr(signal, name)]
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in signals}
+    handlers[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+    mode = os.umask(0o022)
+    with pytest.MonkeyPatch.context() as environment:
+        for name in filter(SETTINGS.fullmatch, list(os.environ)):
+            environment.delenv(name)
+        environment.setenv("NETRC", os.devnull)  # the person's own is found by its place, and may name a proxy
+        yield
+    os.umask(mode)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse="MUTANT_UNDER_TEST" in os.environ)

@@ -14,8 +14,7 @@ PIN = "271828"
 ID = "300000000000000"
 
 
-def test_the_whole_way_in_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WA_ACCESS_TOKEN", raising=False)
+def test_the_whole_way_in_a_program() -> None:
     command = [sys.executable, "-W", "error", str(EXAMPLES / "onboard.py")]
     done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.stdout.splitlines() == [

@@ -39,8 +39,6 @@ Run = Callable[..., Done]
 @pytest.fixture
 def run(graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run `wa-phone` with these arguments; the environment points at the sandbox."""
-    for name in ("WA_API_VERSION", "WA_APP_SECRET", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WA_BASE_URL", graph_sandbox.url)
     monkeypatch.setenv("WA_ACCESS_TOKEN", "token-of-the-environment")
 

@@ -72,8 +72,6 @@ Onboard = Callable[..., Done]
 
 @pytest.fixture
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "WA_API_VERSION", "WA_APP_SECRET", "WA_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("WA_ACCESS_TOKEN", "any-token")
 

@@ -94,8 +94,6 @@ LONG = "four four four four four four four four"
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     monkeypatch.setenv("TERM", "xterm-256color")
-    for name in ("COLUMNS", "LINES", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
     terminal = Terminal(monkeypatch, 60)
     terminal.write(f"{BEFORE}\r\n")
     return terminal

@@ -60,8 +60,6 @@ def sit_at(master: int, seen: list[str], sandbox: Sandbox) -> None:
 @pytest.fixture
 def run(graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run `wa-phone` at a terminal of as many columns as COLUMNS says, with the sandbox in the environment."""
-    for name in ("LINES", "NO_COLOR", "FORCE_COLOR", "WA_API_VERSION", "WA_APP_SECRET"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("WA_ACCESS_TOKEN", "any-token")
