@@ -47,8 +47,9 @@ from wa_phone_async.export import Job, Summary
 pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
 
 COMMAND = (sys.executable, "-W", "error", "-m", "wa_phone_async")
+WITHOUT_CTRL_C = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 WITHOUT_HANG_UP = ("sh", "-c", 'trap "" HUP; exec "$@"', "sh")
-"""Starts a command as `nohup` does."""
+"""Start a command as a script does with `&`, and as `nohup` does."""
 PATIENCE = 30.0  # seconds; nothing here takes a tenth of it
 
 
@@ -702,6 +703,33 @@ def test_ctrl_c_on_a_pipe_where_nothing_comes_ends_promptly(sandbox: Sandbox) ->
         assert process.stderr
         assert process.stderr.read().endswith("; to continue, run the same command with --resume\n")
         assert process.wait(PATIENCE) == 130
+    assert complete("n.csv") == {SMALL_WABA}
+
+
+def test_ctrl_c_that_is_ignored_at_the_start_stays_ignored(sandbox: Sandbox) -> None:
+    with start("--wabas", "-", "--out", "n.csv", before=WITHOUT_CTRL_C, stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        process.stdin.write(f"{SMALL_WABA}\n")
+        process.stdin.flush()
+        wait_for(lambda: sandbox.requests, process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(f"{LARGE_WABA}\n", PATIENCE)  # it reads on
+    assert (process.returncode, err) == (0, "2 accounts, 253 numbers; 4 calls\n")
+
+
+def test_a_kill_ends_in_order_where_ctrl_c_is_ignored(sandbox: Sandbox) -> None:
+    with start("--wabas", "-", "--out", "n.csv", before=WITHOUT_CTRL_C, stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        process.stdin.write(f"{SMALL_WABA}\n")
+        process.stdin.flush()
+        wait_for(lambda: sandbox.requests, process)
+        process.send_signal(signal.SIGINT)
+        process.terminate()
+        assert process.stderr
+        first, last = process.stderr.read().splitlines()
+        assert process.wait(PATIENCE) == 143
+    assert first == "wa-phone: finishing the requests in flight; Ctrl-C again stops at once"
+    assert last.endswith("; to continue, run the same command with --resume")
     assert complete("n.csv") == {SMALL_WABA}
 
 

@@ -44,6 +44,9 @@ Data goes to stdout, and messages go to stderr. The exit status tells how a comm
 143  a kill (SIGTERM); the command ended in order
 ```
 
+Where Ctrl-C (SIGINT) is ignored at the start, as for jobs that a script runs in the background, it stays ignored. A
+kill still ends the command in order.
+
 Colours and full-screen views are for terminals. You get plain lines in a pipe, with NO_COLOR, and with TERM=dumb.
 COLUMNS sets the width.
 """

@@ -1,11 +1,12 @@
 """Ctrl-C for work that must end in order. The first Ctrl-C ends it in order, the second one at once.
 
-A kill (SIGTERM) counts as a Ctrl-C.
+A kill (SIGTERM) counts as a Ctrl-C, also where Ctrl-C is ignored.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -44,25 +45,48 @@ def ending_when_killed() -> Generator[Stop]:
     The flag says that it was a kill, since the exit status is another one then.
     """
     stop, before = Stop(), signal.getsignal(signal.SIGTERM)
+    with _keeping_ctrl_c_ignored() as interrupt:
+        if before is not signal.SIG_DFL:  # whoever started the program has decided what a kill does
+            yield stop
+            return
 
-    def end(*_: object) -> None:
-        # A shell ignores Ctrl-C for what a script runs in the background. There is no handler to call then, and a kill
-        # must still work: it gets back what it did before.
-        if callable(signal.getsignal(signal.SIGINT)):
+        def end(*_: object) -> None:
             stop.set()
-            signal.raise_signal(signal.SIGINT)
-        else:
-            signal.signal(signal.SIGTERM, before)
-            signal.raise_signal(signal.SIGTERM)
+            interrupt()
 
-    if before is not signal.SIG_DFL:  # whoever started the program has decided what a kill does
-        yield stop
+        signal.signal(signal.SIGTERM, end)
+        try:
+            yield stop
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _keeping_ctrl_c_ignored() -> Generator[Callable[[], object]]:
+    """Keep Ctrl-C (SIGINT) ignored if it was ignored at the start. Give what interrupts the work nevertheless.
+
+    A shell ignores SIGINT for what a script runs in the background, since Ctrl-C is meant for the foreground.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        yield lambda: signal.raise_signal(signal.SIGINT)
         return
-    signal.signal(signal.SIGTERM, end)
+
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)  # it is blocked, and becomes one with those from outside
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        finally:  # the handler has raised KeyboardInterrupt, where no event loop runs
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    # asyncio cancels the work at a SIGINT only if it finds Python's own handler. So that handler is set, and the signal
+    # is blocked: those from outside are never delivered. Threads that start later inherit this.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield stop
+        yield interrupt
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # this drops those that were not delivered
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @contextmanager
