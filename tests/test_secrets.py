@@ -15,9 +15,11 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
+from clients import next_retry
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from misbehaving import Play, RawServer, hang, hang_up, raw, reset, respond
+from misbehaving import Play, RawServer, hang, hang_up, raw, reset, respond, time_out
+from passing_time import settle
 from secrecy import (
     Call,
     check_cancelled,
@@ -147,7 +149,7 @@ NEXT = f'"paging":{{"next":"https://graph.intern.facebook.com/?access_token={quo
     [
         pytest.param(hang_up, id="closed"),
         pytest.param(reset, id="reset"),
-        pytest.param(hang, id="time-out"),
+        pytest.param(time_out, id="time-out"),
         pytest.param(raw(f"HTTP/1.1 {ECHO}\r\n\r\n".encode()), id="garbage"),
         pytest.param(respond(f"<html>{ECHO}</html>"), id="html"),
         pytest.param(respond(f'{{"data":[],{NEXT}'), id="cut cleanly"),
@@ -167,7 +169,7 @@ NEXT = f'"paging":{{"next":"https://graph.intern.facebook.com/?access_token={quo
     ],
 )
 async def test_no_bad_response_makes_a_secret_visible(play: Play, call: Call) -> None:
-    async with RawServer([play]) as server, client_of(server.url, timeout=0.1, max_body=5000) as client:
+    async with RawServer([play]) as server, client_of(server.url, max_body=5000) as client:
         error = await error_of(call, client)
         assert isinstance(error, WaPhoneError)
         assert_no_secret_in(error)
@@ -189,9 +191,10 @@ async def test_a_cancellation_during_a_wait_makes_no_secret_visible() -> None:
     async with RawServer([rejected]) as server, debugging():
         long_wait = RetryPolicy(first_wait=60)
         async with PhoneNumberClient(TOKEN, base_url=server.url, app_secret=SECRET, retry=long_wait) as client:
+            waiting = next_retry(client)
             task = asyncio.create_task(error_of(read, client))
-            await server.received.wait()
-            await asyncio.sleep(0.05)
+            await waiting.wait()
+            await settle()
             task.cancel()
             error = await task
             assert isinstance(error, asyncio.CancelledError)

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from misbehaving import Play, RawServer, hang, hang_up, raw, reset, respond
+from misbehaving import Play, RawServer, hang_up, raw, reset, respond, time_out
 from secrecy import (
     Call,
     check_cancelled,
@@ -36,7 +36,7 @@ QUICK = RetryPolicy(first_wait=0.001, max_attempts=2)
 
 CALLS: dict[str, Call] = {
     "verify_code": lambda client: client.verify_code(ID, DASHED),
-    "register": lambda client: client.register(ID, pin=SECRET, timeout=1.0),
+    "register": lambda client: client.register(ID, pin=SECRET, timeout=30.0),
     "set_pin": lambda client: client.set_two_step_verification_pin(ID, SECRET),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -65,7 +65,7 @@ def quiet_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @asynccontextmanager
 async def client_of(url: str, **settings: Any) -> AsyncIterator[PhoneNumberClient]:
-    async with debugging(), PhoneNumberClient(TOKEN, base_url=url, retry=QUICK, timeout=1.0, **settings) as client:
+    async with debugging(), PhoneNumberClient(TOKEN, base_url=url, retry=QUICK, **settings) as client:
         yield client
 
 
@@ -116,7 +116,7 @@ async def test_a_pin_with_the_digits_of_an_error_code_hides_no_code() -> None:
     [
         pytest.param(hang_up, id="closed"),
         pytest.param(reset, id="reset"),
-        pytest.param(hang, id="time-out"),
+        pytest.param(time_out, id="time-out"),
         pytest.param(raw(f"HTTP/1.1 {ECHO}\r\n\r\n".encode()), id="garbage"),
         pytest.param(respond(f"<html>{ECHO}</html>"), id="html"),
         pytest.param(respond(f'{{"success":"{SECRET}"}}'), id="a wrong type"),

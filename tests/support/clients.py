@@ -1,12 +1,13 @@
 """A server and a client of it for the length of a block: `serving` has the sandbox, `against` a raw server."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Unpack
 
 from misbehaving import Play, RawServer
 
-from wa_phone_async import PhoneNumberClient, RetryPolicy, TokenProvider
+from wa_phone_async import Event, PhoneNumberClient, RetryPlanned, RetryPolicy, TokenProvider
 from wa_phone_async.client import Settings
 from wa_phone_async.sandbox import Sandbox
 from wa_phone_async.sandbox.modes import ModeName
@@ -29,6 +30,18 @@ async def serving(
         settings = {"base_url": sandbox.url, "retry": QUICK, **settings}
         async with PhoneNumberClient(access_token, **settings) as client:
             yield sandbox, client
+
+
+def next_retry(client: PhoneNumberClient) -> asyncio.Event:
+    """An event that is set when a call begins to wait for its retry."""
+    planned = asyncio.Event()
+
+    def note(event: Event) -> None:
+        if isinstance(event, RetryPlanned):
+            planned.set()
+
+    client.subscribe(note)
+    return planned
 
 
 @asynccontextmanager

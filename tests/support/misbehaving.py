@@ -1,4 +1,4 @@
-"""A raw TCP server that sends exact bytes, or misbehaves: `respond`, `raw`, `hang`, `hang_up`, `reset`.
+"""A raw TCP server that sends exact bytes, or misbehaves: `respond`, `raw`, `hang`, `time_out`, `hang_up`, `reset`.
 
 async with RawServer([respond(b"{}"), hang_up]) as server:
     ...  # the first request gets a response, and all others a closed connection
@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Self
 
 import attrs
+from passing_time import movable_clock, pass_time
 
 Play = Callable[["Connection"], Awaitable[None]]
 """What the server does with one whole request."""
@@ -76,6 +77,12 @@ async def hang(_: Connection) -> None:
     await asyncio.Event().wait()
 
 
+async def time_out(_: Connection) -> None:
+    """Never respond, and let the client's time-outs end at once."""
+    pass_time()
+    await asyncio.Event().wait()
+
+
 async def hang_up(connection: Connection) -> None:
     """Close the connection in an orderly way (FIN)."""
     connection.hang_up()
@@ -101,6 +108,7 @@ class RawServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
+        movable_clock()  # for `time_out`
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
