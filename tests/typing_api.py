@@ -627,6 +627,7 @@ def errors_keep_what_is_known(
         assert_type(error.usage, wa.Usage | None)
     elif isinstance(error, wa.TransportError):
         assert_type(error.sent, bool)
+        assert_type(error.is_permanent, bool)
     elif isinstance(error, wa.InvalidArgumentError):
         assert_type(error.argument, str)
         assert_type(error.expected, str)
