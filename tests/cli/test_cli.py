@@ -283,6 +283,20 @@ class TestCreate:
         sent = json.loads(graph_sandbox.requests[0].body)
         assert sent == {"phone_number": "16315551000", "verified_name": "Acme Shoes", "cc": "1"}
 
+    @pytest.mark.parametrize("number", ["+1 (631) 555-1000", "+16315551000", "1.631.555.1000", " 16315551000"])
+    @pytest.mark.parametrize("cc", ["1", "+1"])
+    def test_a_number_as_people_write_it(self, run: Run, graph_sandbox: Sandbox, number: str, cc: str) -> None:
+        options = ("--phone-number", number, "--verified-name", "Acme Shoes", "--cc", cc)
+        assert run("create", f" {EMPTY_WABA}", *options).status == 0
+        sent = json.loads(graph_sandbox.requests[0].body)
+        assert sent == {"phone_number": "16315551000", "verified_name": "Acme Shoes", "cc": "1"}
+
+    def test_ensure_finds_a_number_that_begins_with_its_country_code(self, run: Run, graph_sandbox: Sandbox) -> None:
+        options = ("--phone-number", "9123456789", "--verified-name", "Acme", "--cc", "91", "--ensure")
+        graph_sandbox.add_waba(EMPTY_WABA, [{"id": "7", "display_phone_number": "+91 91234 56789"}])
+        assert run("create", EMPTY_WABA, *options).out == "7\n"
+        assert [request.method for request in graph_sandbox.requests] == ["GET"]
+
     def test_every_parameter(self, run: Run, graph_sandbox: Sandbox) -> None:
         done = run("create", EMPTY_WABA, *NEW, "--migrate-phone-number", "--preverified-id", "7", "--format", "json")
         assert json.loads(done.out) == {"id": graph_sandbox.numbers(EMPTY_WABA)[0]["id"]}

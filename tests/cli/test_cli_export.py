@@ -1,6 +1,7 @@
 """`wa-phone export`: what it writes, how it ends, and how it continues after it was stopped."""
 
 import asyncio
+import codecs
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +21,13 @@ from typing import Any, NamedTuple
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripts import load_benchmark
 
 from wa_phone_async import (
     CallFinished,
+    InvalidArgumentError,
     NotFoundError,
     PhoneNumber,
     QuotaWaitEnded,
@@ -39,7 +44,7 @@ pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli import app
 from wa_phone_async.cli.commands import export as exporting
-from wa_phone_async.cli.terminal.ids import count_ids, read_ids
+from wa_phone_async.cli.terminal.ids import STDIN, IdReader, count_ids, read_ids, transcoder
 from wa_phone_async.cli.terminal.progress import Progress, showing
 from wa_phone_async.cli.terminal.stopping import Stop, stopping
 from wa_phone_async.export import Job, Summary
@@ -263,11 +268,143 @@ def test_whatever_happens_to_some_accounts_the_others_are_exact(run: Run, sandbo
     assert names() == {"wabas.txt", "n.jsonl", "failed.jsonl"}
 
 
-def test_an_id_that_is_none_fails_for_itself(run: Run, sandbox: Sandbox) -> None:
-    done = run("--wabas", write_ids("../me", SMALL_WABA), "--out", "n.csv")
+def test_a_later_line_of_a_pipe_that_is_no_id_fails_for_itself(run: Run, sandbox: Sandbox, pipe: int) -> None:
+    many = "".join(f"# {number:060}\n" for number in range(1_100))  # more than one piece
+    writer = threading.Thread(target=write_all, args=(pipe, f"{many}../me\n{SMALL_WABA}\n".encode()))
+    writer.start()
+    done = run("--wabas", "-", "--out", "n.csv")
+    writer.join()
     assert done.status == 3
     assert "1 account, 3 numbers; 1 account failed: 1 InvalidArgumentError; 1 call\n" in done.err
     assert rows("n.csv") == numbers_of(sandbox, SMALL_WABA)
+
+
+def write_all(file: int, content: bytes) -> None:
+    with os.fdopen(file, "wb") as pipe:
+        pipe.write(content)
+
+
+# Files of spreadsheets
+
+ID, OTHER = SMALL_WABA, LARGE_WABA
+SPREADSHEETS = {
+    "plain": f"{ID}\n{OTHER}\n",
+    "header": f"waba_id\n{ID}\n{OTHER}\n",
+    "header in words": f"WhatsApp Business Account ID\n{ID}\n{OTHER}\n",
+    "header behind a comment": f"# shops\n\nWABA-ID\n{ID}\n{OTHER}\n",
+    "quotes": f'"waba_id"\n"{ID}"\n"{OTHER}"\n',
+    "single quotes": f"'{ID}'\n'{OTHER}\n",
+    "formula": f'="{ID}"\n"=""{OTHER}"""\n',
+    "semicolons": f"name;waba_id\nShop 1;{ID}\n;{OTHER}\n;\n",
+    "commas": f'name,waba_id\n"Shoes, Hats",{ID}\nShop,{OTHER}\n',
+    "tabs": f"waba_id\tname\n{ID}\tShop\n{OTHER}\t\n",
+    "tabs ahead": f"name\twaba_id\n\t{ID}\n\t{OTHER}\n",
+    "semicolons behind": f"{ID};\n{OTHER};\n;;\n",
+    "a line for Excel": f"sep=;\nid;name\n{ID};Shop, the first\n{OTHER};\n",
+    "two ids": f"id;account_id;name\n1;{ID};a\n2;{OTHER};b\n",
+    "an export": f"waba_id,id,display_phone_number\n{ID},7,+1 631\n{OTHER},8,\n",
+    "no-break blanks": f"{ID}\xa0\n\xa0{OTHER}\n",
+    "short": f"id;name\n{ID}\n{OTHER};b",
+}
+ENCODINGS = {
+    "utf-8": lambda text: text.encode(),
+    "utf-8 with a mark": lambda text: text.encode("utf-8-sig"),
+    "utf-16": lambda text: text.encode("utf-16"),
+    "utf-16 little": lambda text: codecs.BOM_UTF16_LE + text.encode("utf-16-le"),
+    "utf-16 big": lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+    "utf-16 without a mark": lambda text: text.encode("utf-16-le"),
+    "utf-16 big without a mark": lambda text: text.encode("utf-16-be"),
+    "crlf": lambda text: text.replace("\n", "\r\n").encode(),
+    "cr": lambda text: text.replace("\n", "\r").encode(),
+    "utf-16 crlf": lambda text: text.replace("\n", "\r\n").encode("utf-16"),
+}
+
+
+async def ids_in(file: Path) -> list[str]:
+    return [waba_id async for waba_id in read_ids(file, Stop())]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("text", SPREADSHEETS)
+async def test_a_file_is_read_as_spreadsheets_write_it(text: str, encoding: str, pipe: int) -> None:
+    content = ENCODINGS[encoding](SPREADSHEETS[text])
+    file = Path("ids.csv")
+    file.write_bytes(content)
+    assert count_ids(file) == 2
+    assert await ids_in(file) == [ID, OTHER]
+    os.write(pipe, content)
+    os.close(pipe)
+    assert await ids_in(STDIN) == [ID, OTHER]
+
+
+@given(st.sampled_from(list(SPREADSHEETS)), st.sampled_from(list(ENCODINGS)), st.integers(1, 5))
+def test_the_pieces_of_a_pipe_make_no_difference(text: str, encoding: str, size: int) -> None:
+    content = ENCODINGS[encoding](SPREADSHEETS[text])
+    transcode, reader = transcoder(), IdReader("ids.csv")
+    pieces = [content[start : start + size] for start in range(0, len(content), size)]
+    lines = b"".join(map(transcode, [*pieces, b""])).decode().split("\n")
+    assert [waba_id for waba_id in map(reader.read, lines) if waba_id] == [ID, OTHER]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("shop", "is no id: an id has only digits"),
+        ("../me", "is no id: an id has only digits"),
+        ("1.0E+14", "was rounded by a spreadsheet: format the column as text"),
+        ('"1,0E+14"', "was rounded by a spreadsheet: format the column as text"),
+        ("1002003.0", "has a decimal point: format the column as text"),
+        ("+1 631 555 1000", "is no id: an id has only digits"),
+        ("7;8", "has 2 values, and no header says which is the id: name it waba_id"),
+        ("7,Shop", "has 2 values, and no header says which is the id: name it waba_id"),
+        ('"7', "has a quote that is not closed in the line"),
+        ("\u0667", "is no id: an id has only digits"),
+        ("waba_id", "is no id: an id has only digits"),
+    ],
+)
+def test_a_line_without_a_certain_id_is_named_before_anything_is_sent(
+    run: Run, sandbox: Sandbox, line: str, problem: str, pipe: int
+) -> None:
+    found = line.strip('"') if line.endswith('"') else line
+    content = f"# shops\n{ID}\n{line}\nworse\n"
+    Path("ids.csv").write_text(content)
+    os.write(pipe, content.encode())
+    os.close(pipe)
+    for file, name in (("ids.csv", "ids.csv"), ("-", "standard input")):
+        done = run("--wabas", file, "--out", "n.csv")
+        expected = f"--wabas must be a file with an id in each line, not {found!r}: line 3 of {name} {problem}"
+        assert done == (2, f"wa-phone: {expected}\n")
+    assert not sandbox.requests
+    assert names() == {"ids.csv"}
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "problem"),
+    [
+        ("id;phone_number", "7;1", "line 1 of ids.csv does not say for certain which ids are those of accounts"),
+        ("waba_id;WABA ID", "7;8", "line 1 of ids.csv does not say for certain which ids are those of accounts"),
+        ("name;waba_id", "Shop;", "line 2 of ids.csv has no id in the column that the header names"),
+        ("name;waba_id", "Shop", "line 2 of ids.csv has no id in the column that the header names"),
+        ("name;waba_id", "7;Shop", "line 2 of ids.csv is no id: an id has only digits"),
+        ("Konto", "7", "line 1 of ids.csv is no id: an id has only digits"),
+    ],
+)
+def test_a_header_that_leaves_a_doubt_is_an_error(header: str, line: str, problem: str) -> None:
+    Path("ids.csv").write_text(f"{header}\n{line}\n")
+    with pytest.raises(InvalidArgumentError, match=re.escape(problem)):
+        count_ids(Path("ids.csv"))
+
+
+def test_a_file_on_standard_input_is_checked_too_and_read_from_its_beginning(
+    run: Run, sandbox: Sandbox, pipe: int
+) -> None:
+    os.close(pipe)
+    for content, status in ((f"{ID}\nshop\n", 2), (f"{ID}\n", 0)):
+        Path("ids.csv").write_text(content)
+        with Path("ids.csv").open("rb") as file:
+            os.dup2(file.fileno(), 0)
+            assert run("--wabas", "-", "--out", "n.csv").status == status
+    assert requested(sandbox) == {ID: 1}
 
 
 def test_a_rejected_token_stops_it_and_another_one_goes_on(

@@ -177,6 +177,12 @@ class TestSteps:
         assert "2. The code: one was sent by a voice call.\n" in done.err
         assert (sandbox.inbox[0].code_method, sandbox.inbox[0].language) == ("VOICE", "de")
 
+    def test_a_number_that_begins_with_its_country_code_is_found(self, onboard: Onboard, sandbox: Sandbox) -> None:
+        sandbox.add_waba(EMPTY_WABA, [{"id": ID, "display_phone_number": "+91 91234 56789", **REGISTERED, **APPROVED}])
+        done = onboard(sandbox, phone_number="9123456789", cc="91")
+        assert (done.status, done.out) == (0, f"{ID}\n")
+        assert writes(sandbox) == []
+
     @pytest.mark.parametrize(
         ("members", "lines", "labels", "titles"),
         [
@@ -564,6 +570,10 @@ class TestCommand:
         )
         assert re.fullmatch(r"Wait until .*, 2:00:00 from now: .*", how)
 
+    def test_a_code_method_may_be_in_small_letters(self, run: Run, graph_sandbox: Sandbox) -> None:
+        run(*WHICH, "--code-method", "voice")
+        assert [code.code_method for code in graph_sandbox.inbox] == ["VOICE"]
+
     def test_a_traceback_shows_no_input(self, run: Run, graph_sandbox: Sandbox) -> None:
         with_number(graph_sandbox, **VERIFIED, is_pin_enabled=True)
         status, _, err = run(*WHICH, "--debug", lines=f"{PIN}\n{WRONG}\n")
@@ -580,7 +590,7 @@ class TestCommand:
             (f"1 --phone-number {DIGITS}", "--verified-name must be 2 to 75 characters long: only a migration"),
             (f"x --phone-number {DIGITS} --verified-name Acme", "WABA_ID must be "),
             (f"1 --phone-number {DIGITS} --language english", 'Invalid value "english" for --language. It is the code'),
-            (f"1 --phone-number {DIGITS} --code-method FAX", 'Invalid value "FAX" for --code-method.'),
+            (f"1 --phone-number {DIGITS} --code-method fax", 'Invalid value "FAX" for --code-method. Choose'),
             (
                 f"1 --pin {PIN}",
                 "there is no --pin: other users of this machine can read arguments; wa-phone onboard asks",

@@ -400,7 +400,7 @@ class Account:
 def given_numbers(draw: st.DrawFn) -> GivenNumber:
     """Numbers with and without `+`, of which many begin with their own country code."""
     cc = draw(st.sampled_from(["1", "7", "39", "47", "49", "52", "54", "55", "62", "91", "225", "354", "880"]))
-    digits = draw(st.sampled_from(["", cc])) + draw(st.from_regex(r"[1-9][0-9]{6,9}", fullmatch=True))
+    digits = draw(st.sampled_from(["", cc])) + draw(st.from_regex(r"[1-9][0-9]{6,8}", fullmatch=True))
     return read_phone_number(draw(st.sampled_from([digits, f"+{cc}{digits}"])), cc)
 
 

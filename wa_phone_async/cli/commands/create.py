@@ -44,13 +44,13 @@ async def create_number(
 
     The request is sent once, and never retried. If its response is lost, the number may exist or not. The command says
     so and ends with status 1: see wa-phone list before you try again. With --ensure it does that itself, and you can
-    run it as often as you like.
+    run it as often as you like. It finds a number with and without its country code, and creates none that is there.
 
     Args:
         waba_id: Id of the account.
-        phone_number: The number: 7 to 15 digits, without + or blanks.
+        phone_number: The number, such as 16315551000 or "+1 (631) 555-1000".
         verified_name: The business name that customers see, 2 to 75 characters. Required, unless you migrate a number.
-        cc: The country's dial code, 1 to 3 digits. Give it: some of Meta's guides require it.
+        cc: The country's dial code, 1 to 3 digits, with or without +. Give it: some of Meta's guides require it.
         migrate_phone_number: Move the number here from another account.
         preverified_id: Id of a number that was verified in advance.
         ensure: Create the number only if the account does not have it, and check again if the response is lost.

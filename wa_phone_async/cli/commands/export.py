@@ -73,8 +73,8 @@ async def export_numbers(
 
     Args:
         out: The file to write. Its suffix is the format: .jsonl, .csv or .parquet. Parquet needs the extra "parquet".
-        wabas: File with an account id in each line. Lines that begin with # are comments. A single - reads standard
-            input as it comes.
+        wabas: File with an account id in each line, or a spreadsheet's CSV with the column waba_id. Lines that begin
+            with # are comments. A file is checked before anything is sent. A single - reads standard input as it comes.
         business: Business whose accounts are exported, instead of --wabas. Default with --sandbox: that of the sandbox.
         kind: Accounts that the business owns, or accounts that its clients share with it.
         errors: File for the accounts that failed: a JSON object in each line.

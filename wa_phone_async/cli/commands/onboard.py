@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from wa_phone_async import InvalidArgumentError, WaitError, WaPhoneError
 from wa_phone_async.cli.connection import HERE, Connection, connect
@@ -37,6 +38,15 @@ def _check_language(_: Any, language: str) -> None:
         raise ValueError("It is the code of a language, such as en or en_US.")
 
 
+def _upper(_: Any, tokens: Sequence[Token]) -> str:
+    return tokens[0].value.upper()
+
+
+def _check_code_method(_: Any, code_method: str) -> None:
+    if code_method not in {"SMS", "VOICE"}:
+        raise ValueError('Choose from: "SMS", "VOICE".')
+
+
 async def onboard_number(
     waba_id: Annotated[str | None, Parameter(name="WABA_ID", show_default=False)] = None,
     /,
@@ -44,7 +54,9 @@ async def onboard_number(
     phone_number: Annotated[str | None, Parameter(metavar="DIGITS")] = None,
     verified_name: Annotated[str | None, Parameter(metavar="NAME")] = None,
     cc: Annotated[str | None, Parameter(metavar="DIGITS")] = None,
-    code_method: Annotated[Literal["SMS", "VOICE"], Parameter(metavar="METHOD")] = "SMS",
+    code_method: Annotated[
+        Literal["SMS", "VOICE"], Parameter(metavar="METHOD", converter=_upper, validator=_check_code_method)
+    ] = "SMS",
     language: Annotated[str, Parameter(metavar="CODE", validator=_check_language)] = "en_US",
     no_wait: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     connection: Connection = HERE,
@@ -67,9 +79,9 @@ async def onboard_number(
 
     Args:
         waba_id: Id of the account. Default with --sandbox: the sandbox's account without a number.
-        phone_number: The number: 7 to 15 digits, without + or blanks. Default with --sandbox: an invented one.
+        phone_number: The number, such as 16315551000 or "+1 (631) 555-1000". Default with --sandbox: an invented one.
         verified_name: The business name that customers see, 2 to 75 characters. A number that exists keeps its own.
-        cc: The country's dial code, 1 to 3 digits. Give it: some of Meta's guides require it.
+        cc: The country's dial code, 1 to 3 digits, with or without +. Give it: some of Meta's guides require it.
         code_method: A message or a call. Landlines and VoIP numbers need a call.
         language: Language of the message or the call.
         no_wait: End when the number is registered, without waiting for the name.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
+from collections.abc import Callable
 
 
 class LineReader:
@@ -16,10 +17,12 @@ class LineReader:
     Args:
         file: The number of the open file.
         longest: The bytes that a line may have. A longer one is given in pieces, each at least that long.
+        transcode: Changes each piece before it is cut into lines. It gets an empty one at the end.
     """
 
-    def __init__(self, file: int, *, longest: int) -> None:
+    def __init__(self, file: int, *, longest: int, transcode: Callable[[bytes], bytes] = bytes) -> None:
         self._file = file
+        self._transcode = transcode
         self._longest = longest
         self._lines = deque[bytes]()
         self._rest = b""
@@ -34,6 +37,10 @@ class LineReader:
                 self._take(os.read(self._file, self._longest))
         return self._lines.popleft() if self._lines else None
 
+    def arrived(self) -> tuple[bytes, ...]:
+        """The lines that were read already, and that `line` gives next."""
+        return tuple(self._lines)
+
     def end(self) -> None:
         """Give no further line. A task that waits for one gets `None` at once."""
         self._is_ended = True
@@ -41,7 +48,7 @@ class LineReader:
         self._ready.set()
 
     def _take(self, piece: bytes) -> None:
-        *lines, self._rest = (self._rest + piece).split(b"\n")
+        *lines, self._rest = (self._rest + self._transcode(piece)).split(b"\n")
         self._lines.extend(lines)
         if len(self._rest) >= (self._longest if piece else 1):  # an empty piece is the end, and ends the last line too
             self._lines.append(self._rest)
