@@ -55,7 +55,8 @@ def graph_error(code: int | None, *, status: int, **facts: Any) -> Any:
         pytest.param(Fault.cut(), id="a cut 200"),
         pytest.param(Fault.cut(clean=True), id="a cut 200 of honest length"),
         pytest.param(Fault.raw("{}", takes_effect=True), id="a 200 without id"),
-        pytest.param(Fault.raw('{"id":7}', takes_effect=True), id="a 200 with a number for id"),
+        pytest.param(Fault.raw('{"id":7.5}', takes_effect=True), id="a 200 with a fraction for id"),
+        pytest.param(Fault.raw('{"id":{"id":"7"}}', takes_effect=True), id="a 200 with an object for id"),
         pytest.param(Fault.raw('{"id":null}', takes_effect=True), id="a 200 with null for id"),
         pytest.param(Fault.raw("[]", takes_effect=True), id="a 200 with an array"),
         pytest.param(Fault.raw(b"\xff", takes_effect=True), id="a 200 that is no UTF-8"),
@@ -253,6 +254,12 @@ async def test_with_a_rejected_token_it_is_sent_again_with_another_one() -> None
         sandbox.revoke("an-old-token")
         await client.create_phone_number(EMPTY_WABA, **NUMBER)
         assert (len(sandbox.requests), len(sandbox.created)) == (2, 1)
+
+
+async def test_a_whole_number_is_the_id_of_a_created_number() -> None:
+    async with against(respond('{"id":106540352242922,"more":1}')) as (server, client):
+        created = await client.create_phone_number("1234", **NUMBER)
+        assert (created.id, dict(created.extra), len(server.requests)) == ("106540352242922", {"more": 1}, 1)
 
 
 async def test_with_its_only_token_rejected_it_is_not_sent_again() -> None:

@@ -155,7 +155,7 @@ NEXT = f'"paging":{{"next":"https://graph.intern.facebook.com/?access_token={quo
         pytest.param(respond(f'{{"data":[],{NEXT}'), id="cut cleanly"),
         pytest.param(respond(f'{{"data":[{{}}],{NEXT}}}'), id="a row without id"),
         pytest.param(respond(f'{{"data":5,{NEXT}}}'), id="an invalid value"),
-        pytest.param(respond(f'{{"data":[{{"id":"{TOKEN}","status":5}}],{NEXT}}}'), id="a wrong type"),
+        pytest.param(respond(f'{{"data":[{{"id":["{TOKEN}"],"status":5}}],{NEXT}}}'), id="a wrong type"),
         pytest.param(respond(f'{{"data":[],{NEXT}}}'), id="next without a cursor"),
         pytest.param(respond(b"\xff" + ECHO.encode()), id="no utf-8"),
         pytest.param(respond(ECHO * 100), id="larger than max_body"),
@@ -280,8 +280,8 @@ PLACES: dict[str, Callable[[str], Play]] = {
     "a next link": lambda echo: respond(
         json.dumps({"data": [], "paging": {"next": f"https://x/?access_token={echo}"}})
     ),
-    "a row": lambda echo: respond(json.dumps({"data": [{"id": echo, "status": 5}]})),
-    "a member's name": lambda echo: respond(json.dumps({"data": [{echo: echo}], "id": 5, echo: 5})),
+    "a row": lambda echo: respond(json.dumps({"data": [{"id": [echo], "status": 5}]})),
+    "a member's name": lambda echo: respond(json.dumps({"data": [{echo: echo}], "id": [5], echo: 5})),
     "an array": lambda echo: respond(json.dumps([echo])),
     "half a response": lambda echo: respond(f'{{"data":[{{"id":"{echo}'),
 }

@@ -306,6 +306,7 @@ LOST: dict[str, Play] = {
     "an invalid value": respond('{"success":"yes"}'),
     "a list": respond("[]"),
     "not successful": respond('{"success":false}'),
+    "not successful, in a word": respond('{"success":"False"}'),
 }
 
 
@@ -339,6 +340,11 @@ async def test_the_error_of_a_create_names_its_operation_and_number() -> None:
     error = caught.value
     assert (error.operation, error.waba_id, error.phone_number) == ("create_phone_number", "1234", "16315551000")
     assert (error.phone_number_id, error.field) == (None, None)
+
+
+async def test_a_success_may_come_as_a_word_and_the_id_as_a_whole_number() -> None:
+    async with against(respond('{"success":"true","id":106540352242922}')) as (_, client):
+        assert await client.deregister(ID) == SuccessResponse(success=True, id="106540352242922")
 
 
 async def test_success_false_is_an_unknown_outcome_too() -> None:

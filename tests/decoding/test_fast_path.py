@@ -45,6 +45,7 @@ junk = st.sampled_from(
     [
         *("NaN", "-Infinity", "1e999", "9" * 40, "9" * 5000, "-0", "1.5", "01", "nul", "", "[1,]", '{"a":1,"a":2}'),
         *('"\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"', '"\x01"', '"\\x"', '""', '{"\\u0069d":"1"}'),
+        *("1738690807", '"1738690807"', "1738690807000", '"2001013111223"', '"true"', '"False"', "55", "-55"),
         "[" * 3000 + "]" * 3000,
     ]
 )
@@ -229,6 +230,9 @@ def test_what_is_usual_is_read(row: dict[str, Any]) -> None:
         body_of({"throughput": {"level": 80}}),
         body_of({"last_onboarded_time": "soon"}),
         body_of({"is_pin_enabled": ""}),
+        body_of({"last_onboarded_time": 1738690807}),
+        body_of({"last_onboarded_time": "1738690807"}),
+        body_of({"country_dial_code": 55}),
         body_of({"is_pin_enabled": "false"}),
         body_of({"a-b": 1}),
         body_of({"platform_type": "CLOUD_API", "host_platform": "CLOUD_API"}),

@@ -137,12 +137,13 @@ _PROXY_AUTHENTICATION: Final = 407
 
 
 def check_success(payload: Json, *, http_status: int) -> None:
-    """Check that the response to a write does not say that it failed.
+    """Check that the response to a write does not say that it failed, as `false` or as the word.
 
     Raises:
         BadRequestError: It says `success: false`. There is no code, so the write may have happened.
     """
-    if isinstance(payload, dict) and payload.get("success") is False:
+    success = payload.get("success") if isinstance(payload, dict) else None
+    if success is False or (isinstance(success, str) and success.lower() == "false"):
         raise BadRequestError("the API sent success: false without a reason", http_status=http_status)
 
 

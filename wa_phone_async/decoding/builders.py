@@ -58,6 +58,13 @@ class ModelPlan:
         """Return the second name of a field, or `None`."""
         return next((other for other, name in self.other_names.items() if name == field), None)
 
+    def field_of(self, name: str, members: Mapping[str, Any]) -> str | None:
+        """Return the field that a member of an object is for. `None`: it is for no field, and belongs to `extra`."""
+        if name in self.readers:
+            return name
+        field = self.other_names.get(name)  # a second name counts if the first one is absent or null
+        return None if field is None or members.get(field) is not None else field
+
 
 class UnusualError(Exception):
     """A builder leaves this value to the careful reader."""
@@ -163,8 +170,9 @@ draft.{name} = value"""
 _TIME: Final = """\
 if value is None: absent += 1
 else:
-    value = fromisoformat(value)
-    if value.tzinfo is None: value = in_utc(value)
+    time = fromisoformat(value)
+    if value.isdecimal(): raise Unusual
+    value = in_utc(time) if time.tzinfo is None else time
 draft.{name} = value"""
 _ENUM: Final = """\
 if value is None: absent += 1
@@ -230,10 +238,7 @@ def _extra_finder(plan: ModelPlan) -> Callable[[dict[str, Any], int], Extra]:
         return make(extra) if len(extra) == unread else search_all(members)
 
     def search_all(members: dict[str, Any]) -> Extra:
-        extra = {name: value for name, value in members.items() if name not in plan.readers}
-        for other, name in plan.other_names.items():
-            if members.get(name) is None:
-                extra.pop(other, None)
+        extra = {name: value for name, value in members.items() if plan.field_of(name, members) is None}
         news = extra.keys() - plan.other_names - set(learned)
         learned[:] = sorted([*learned, *sorted(news)[: MAX_LEARNED - len(learned)]])
         return make(in_order(extra))

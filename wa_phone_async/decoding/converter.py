@@ -2,14 +2,17 @@
 
 Each model has one structure hook. First the *builder* of the model (see `builders`) reads an object. It reads what is
 usual, and raises at anything else. Then the *careful reader* reads that object again, member by member. It collects
-all errors with their paths: `expected a string, not a number @ $.data[3].id`.
+all errors with their paths: `required field missing @ $.data[3].id`.
 
-Both keep in `extra` what no field knows, by name. Both coerce nothing: a string field takes only strings. Four types of
-fields are less strict:
+One odd member never costs a row. Only a required field, such as `id`, makes an object invalid. A field takes a value of
+its own type. It also takes what has only one meaning:
 
-- An open enum keeps an unknown value as the plain string that came.
-- An invalid time stays in `extra`, under the name of its field. So do a string or a number in the place of a nested
-  object, and an empty string in the place of a boolean.
+- an unknown string, for an open enum;
+- a whole number of 0 or more, for a string: its digits;
+- `"true"` or `"false"`, for a boolean;
+- a Unix time, for a time: the seconds, in ten digits.
+
+Any other value is no guess of ours. It stays in `extra`, under the name by which it came. So does what no field knows.
 
 The bytes of a page have a hook, too: the fast path (see `fast_path`), if msgspec is installed. It gives the same rows,
 or leaves the page to the hooks above.
@@ -20,7 +23,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NoReturn, TypeVar, cast, get_args, get_origin
 
@@ -143,12 +146,8 @@ def _reject_constant(name: str) -> NoReturn:
 _JSON: Final = json.JSONDecoder(parse_constant=_reject_constant)  # Python's own takes NaN and Infinity
 
 
-class _StaysInExtraError(UnusualError):
-    """The field cannot hold this value, which does no harm: it stays in `extra`."""
-
-
 class _InvalidError(UnusualError):
-    """The field cannot hold this value, which makes the object invalid."""
+    """A field cannot hold this value."""
 
 
 _LEFT_BY_BUILDERS: Final = (UnusualError, TypeError, ValueError, cattrs.BaseValidationError, RecursionError)
@@ -180,18 +179,39 @@ _read_object: Final = _strict(dict, "an object")
 _read_array: Final = _strict(list, "an array")
 
 
+_WORDS: Final = {"true": True, "false": False}
+
+_TOO_LARGE: Final = 10**640
+"""Python may refuse to write integers with more digits."""
+
+_UNIX_TIMES: Final = 1_000_000_000, 10_000_000_000
+"""The Unix times of ten digits: from 2001 to 2286. Milliseconds have more digits, and 0 mostly means `never`."""
+
+
+def _read_text(value: Any, _: Any = None) -> str:
+    """Read a string. Some servers write ids and dial codes as numbers."""
+    return str(value) if type(value) is int and 0 <= value < _TOO_LARGE else str(_read_string(value))
+
+
 def _read_time(value: Any, _: Any = None) -> datetime:
+    """Read ISO 8601 or a Unix time."""
+    is_digits = type(value) is str and value.isdecimal()
+    seconds: Any = int(value) if is_digits and len(value) == len(str(_UNIX_TIMES[0])) else value
+    if type(seconds) in (int, float) and _UNIX_TIMES[0] <= seconds < _UNIX_TIMES[1]:
+        return datetime.fromtimestamp(seconds, UTC)
+    # Python takes any character between date and time: of other digits it would make a time that nobody meant.
+    if is_digits and len(value) != len("20250204"):
+        raise _invalid("a time", value)
     try:
         time = datetime.fromisoformat(_read_string(value))
     except ValueError:
-        raise _StaysInExtraError from None
+        raise _invalid("a time", value) from None
     return time if time.tzinfo else in_utc(time)
 
 
 def _read_flag(value: Any, _: Any = None) -> bool:
-    if value == "":
-        raise _StaysInExtraError
-    return bool(_read_boolean(value))
+    word = _WORDS.get(value.lower()) if type(value) is str else None
+    return bool(_read_boolean(value)) if word is None else word
 
 
 def _read_extra(value: Any, _: Any = None) -> Extra:
@@ -211,9 +231,7 @@ def _nested_reader(model: type[Any]) -> Reader:
     structure = _converter.get_structure_hook(model)
 
     def read(value: Any, _: Any = None) -> Any:
-        if type(value) is not dict:
-            raise _StaysInExtraError
-        return structure(value, model)
+        return structure(_read_object(value), model)
 
     return read
 
@@ -221,6 +239,8 @@ def _nested_reader(model: type[Any]) -> Reader:
 def _reader_of(annotation: Any) -> Reader:
     """Return the reader of a field's type. It never gets a `None`."""
     kind = bare_type(annotation)
+    if kind is str:
+        return _read_text
     if kind is datetime:
         return _read_time
     if kind is bool:
@@ -289,7 +309,7 @@ def _model_hook(model: type[Any]) -> Reader:
 
 
 def _careful_reader(plan: ModelPlan) -> Reader:
-    """Read all members before raising. Then the error names every invalid one."""
+    """Read all members before raising. Then the error names every invalid one that is required."""
     model, readers = plan.model, plan.readers
     required = [field.name for field in plan.fields if field.default is attrs.NOTHING]
     aliases = {field.name: field.alias or field.name for field in plan.fields}
@@ -298,21 +318,24 @@ def _careful_reader(plan: ModelPlan) -> Reader:
         values: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         errors: dict[str, Exception] = {}
-        for name, value in _with_first_names(_read_object(members), plan).items():
-            if name not in readers:
+        sent = _read_object(members)
+        for name, value in sent.items():
+            field = plan.field_of(name, sent)
+            if field is None:
                 extra[name] = value
             elif value is not None:
                 try:
-                    values[aliases[name]] = readers[name](value)
-                except _StaysInExtraError:
-                    extra[name] = value
-                except (_InvalidError, ClassValidationError) as error:
-                    errors[name] = error
-        for name in required:
-            if aliases[name] not in values:
-                errors.setdefault(name, KeyError(name))
+                    values[aliases[field]] = readers[field](value)
+                except (_InvalidError, cattrs.BaseValidationError) as error:
+                    if field in required:
+                        errors[field] = error
+                    else:  # one odd member is no reason to lose the row, and with it all rows of the page
+                        extra[name] = value
+        for field in required:
+            if aliases[field] not in values:
+                errors.setdefault(field, KeyError(field))
         if errors:
-            raise ClassValidationError("", [_at(name, error) for name, error in errors.items()], model)  # pyright: ignore[reportCallIssue]  # typeshed knows ExceptionGroup's two
+            raise ClassValidationError("", [_at(field, error) for field, error in errors.items()], model)  # pyright: ignore[reportCallIssue]  # typeshed knows ExceptionGroup's two
         return model(**values, extra=_read_extra(in_order(extra)))
 
     return read
@@ -340,15 +363,6 @@ def _array_hook(kind: Any, converter: cattrs.Converter) -> Reader:
         return gather(structure(_read_array(value), kind))
 
     return read
-
-
-def _with_first_names(members: dict[str, Any], plan: ModelPlan) -> dict[str, Any]:
-    """Return the members by the first names of their fields. A second name counts if the first is absent or null."""
-    for other, name in plan.other_names.items():
-        if other in members and members.get(name) is None:
-            members = {**members, name: members[other]}
-            del members[other]
-    return members
 
 
 def _at(name: str, error: Exception) -> Exception:

@@ -55,8 +55,9 @@ _BY_READER: Final = "draft.{name} = None if {source} is None else read_{name}({s
 _TIME: Final = """\
 value = {source}
 if value is not None:
-    value = fromisoformat(value)
-    if value.tzinfo is None: value = in_utc(value)
+    time = fromisoformat(value)
+    if value.isdecimal(): raise Unusual
+    value = in_utc(time) if time.tzinfo is None else time
 draft.{name} = value"""
 _OTHER_NAME: Final = """\
 value = twin.{name}
