@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +44,26 @@ NEW = {
 }
 CONNECTED = {"code_verification_status": "VERIFIED", "status": "CONNECTED", "host_platform": "CLOUD_API"}
 VERIFY, REGISTER, REVIEW, DONE, STOP = OnboardingStep
+
+WORKING = ("CONNECTED", "LINKED", "FLAGGED", "RESTRICTED", "RATE_LIMITED")
+BROKEN = ("PENDING", "UNVERIFIED", "UNLINKED", "DISCONNECTED", "DELETED", "MIGRATED", "BANNED")
+UNSAID = ("UNKNOWN", "SOMETHING_NEW", None)
+# (status, platform): whether the number is registered with the Cloud API
+REGISTERED: dict[tuple[str | None, str | None], bool | None] = {
+    **{(status, platform): False for status in (*WORKING, *UNSAID) for platform in ("ON_PREMISE", "NOT_APPLICABLE")},
+    **{(status, "CLOUD_API"): True for status in (*WORKING, *UNSAID)},
+    **{(status, platform): False for status in BROKEN for platform in (*HostPlatform, "SOMETHING_NEW", None)},
+    **{(status, platform): True for status in WORKING for platform in ("SOMETHING_NEW", None)},
+    **{(status, platform): None for status in UNSAID for platform in ("SOMETHING_NEW", None)},
+}
+CODES = {
+    "VERIFIED": True,
+    "NOT_VERIFIED": False,
+    "UNVERIFIED": False,
+    "EXPIRED": None,
+    "SOMETHING_NEW": None,
+    None: None,
+}
 
 
 def number(**fields: Any) -> PhoneNumber:
@@ -97,7 +118,8 @@ def test_a_value_that_meta_adds_tomorrow_is_unknown() -> None:
         ({"status": "LINKED"}, True),
         ({"status": "UNVERIFIED"}, False),
         ({"status": "UNVERIFIED", "code_verification_status": "VERIFIED"}, True),
-        ({"status": "CONNECTED", "code_verification_status": "NOT_VERIFIED"}, False),
+        ({"status": "CONNECTED", "code_verification_status": "NOT_VERIFIED"}, False),  # on a platform that is unknown
+        ({"host_platform": "CLOUD_API", "code_verification_status": "NOT_VERIFIED"}, True),  # as a list has it unasked
         ({"code_verification_status": "UNVERIFIED"}, False),
     ],
 )
@@ -124,6 +146,51 @@ def test_an_expired_code_is_no_failure(fields: dict[str, str], verified: object)
 )
 def test_registered_means_with_the_cloud_api_and_working(fields: dict[str, str], registered: object) -> None:
     assert read_readiness(number(**fields)).registered is registered
+
+
+# Test numbers and numbers shared with the Business app need no code
+
+
+@pytest.mark.parametrize("is_on_biz_app", [True, False, None])
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize(("status", "platform"), REGISTERED)
+def test_the_states_of_a_number_follow_from_four_members(
+    status: str | None, platform: str | None, code: str | None, *, is_on_biz_app: bool | None
+) -> None:
+    members = {"status": status, "host_platform": platform, "code_verification_status": code}
+    read = number(**members, is_on_biz_app=is_on_biz_app, name_status="APPROVED")
+    registered = REGISTERED[status, platform]
+    if registered and platform == "CLOUD_API":
+        verified: bool | None = True  # whatever the code says
+    elif CODES[code] is None:
+        verified = True if registered else False if status == "UNVERIFIED" else None
+    else:
+        verified = CODES[code]
+    is_final = status in {"BANNED", "DELETED", "MIGRATED"}
+    is_in_use = registered or (is_on_biz_app and status in WORKING)
+    is_unverified = code in {"NOT_VERIFIED", "UNVERIFIED"} or status in {"PENDING", "UNVERIFIED"}
+
+    assert states(read) == (verified, registered, True)
+    assert is_ready(read) == bool(verified and registered)
+    assert is_pending(read) == (is_unverified and not is_in_use)
+    assert next_step(read) is (STOP if is_final else VERIFY if not verified else DONE if registered else REGISTER)
+
+
+def test_the_table_of_states_knows_every_value() -> None:
+    assert {status for status, _ in REGISTERED} == {*PhoneNumberStatus, *UNSAID}
+    assert {platform for _, platform in REGISTERED} == {*HostPlatform, "SOMETHING_NEW", None}
+    assert len(REGISTERED) == len({*PhoneNumberStatus, *UNSAID}) * (len(HostPlatform) + 2)
+    assert {*CODES} == {*CodeVerificationStatus, "SOMETHING_NEW", None}
+
+
+@pytest.mark.parametrize("is_on_biz_app", [True, False])
+def test_a_number_that_never_gets_a_code_is_ready(*, is_on_biz_app: bool) -> None:
+    in_use = number(**CONNECTED | {"code_verification_status": "NOT_VERIFIED"}, is_on_biz_app=is_on_biz_app)
+    named = attrs.evolve(in_use, name_status="AVAILABLE_WITHOUT_REVIEW")
+    assert (is_ready(named), next_step(named), is_pending(named)) == (True, DONE, False)
+    assert (next_step(in_use), is_pending(in_use)) == (REVIEW, False)
+    assert is_pending(attrs.evolve(in_use, name_status="PENDING_REVIEW"))  # its name may change soon
+    assert not is_pending(attrs.evolve(in_use, status=None))  # as a list has it by default
 
 
 @pytest.mark.parametrize(
@@ -232,7 +299,7 @@ def test_pending_is_not_verified_yet_or_in_review(members: dict[str, str], *, ex
         ({**CONNECTED, "name_status": "PENDING_REVIEW"}, REVIEW),
         ({**CONNECTED, "name_status": "NON_EXISTS"}, REVIEW),
         ({**CONNECTED, "unified_cert_status": "NAME_PENDING_REVIEW", "status": "LINKED"}, REVIEW),
-        ({**CONNECTED, "code_verification_status": "NOT_VERIFIED", "name_status": "APPROVED"}, VERIFY),
+        ({**CONNECTED, "code_verification_status": "NOT_VERIFIED", "name_status": "APPROVED"}, DONE),
         ({**CONNECTED, "name_status": "APPROVED"}, DONE),
         ({**CONNECTED, "code_verification_status": "EXPIRED", "name_status": "APPROVED"}, DONE),
         ({**CONNECTED, "status": "FLAGGED", "name_status": "AVAILABLE_WITHOUT_REVIEW"}, DONE),
@@ -292,6 +359,14 @@ def test_a_description_leaves_out_what_did_not_come() -> None:
         "status LINKED, code_verification_status VERIFIED, host_platform CLOUD_API, unified_cert_status APPROVED"
     )
     assert describe(PhoneNumber("1"), "status") == "the API did not say"
+
+
+async def test_the_sandbox_has_ready_numbers_that_never_had_a_code() -> None:
+    async with Sandbox() as sandbox, PhoneNumberClient("any-token", base_url=sandbox.url) as client:
+        numbers = await client.list_phone_numbers(LARGE_WABA, fields=ALL_FIELDS)
+    ready = [number for number in numbers if is_ready(number) and number.code_verification_status == "NOT_VERIFIED"]
+    assert {number.is_on_biz_app for number in ready} == {True, False}
+    assert "Test Number" in {number.verified_name for number in ready}
 
 
 @pytest.mark.parametrize("mode", ["live", "reference"])

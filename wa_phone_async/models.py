@@ -4,7 +4,8 @@ Every enum is open: a value that Meta adds tomorrow stays the plain string that 
 `None`, since the API sends only the fields that you request. Members that no field knows are in `extra`.
 
 Fields and values are from Meta's v23.0 OpenAPI description of this edge, its guides, its SDKs and published captures of
-live responses, read 2026-11-22. Where these disagree, this module has the fields and values of all of them.
+live responses, read 2026-11-22. Where these disagree, this module has the fields and values of all of them. Meanings
+were compared again with Meta's pages of 2025 and 2026 on 2026-11-28, in stored copies.
 """
 
 from collections.abc import Iterator, Mapping
@@ -55,12 +56,16 @@ NO_EXTRA = Extra()
 class PhoneNumberStatus(StrEnum):
     """Whether a number works. The reference says `LINKED` where the live service says `CONNECTED`.
 
-    Meta's v23.0 OpenAPI description, the older references of this edge and its node, and published captures, read
-    2026-11-22.
+    A number must be connected to send and receive messages, says Meta's guide to business phone numbers (September
+    2026, read 2026-11-28). The values are from Meta's v23.0 OpenAPI description, the older references of this edge and
+    its node, and published captures, read 2026-11-22.
     """
 
     PENDING = "PENDING"
-    """The number is not ready yet: its code or its registration is missing."""
+    """The number is not ready yet. Its code or its registration is missing, or Meta has not processed its name.
+
+    Numbers were seen in this state for more than a week (public bug reports, read 2026-11-28).
+    """
     LINKED = "LINKED"
     """The number works. This value is in Meta's v23.0 reference, and in no published capture."""
     UNLINKED = "UNLINKED"
@@ -74,13 +79,20 @@ class PhoneNumberStatus(StrEnum):
     MIGRATED = "MIGRATED"
     """The number moved to another account. This is final."""
     BANNED = "BANNED"
-    """Meta has banned the number. This is final."""
+    """Meta has banned the number. Waiting does not help. An appeal may: Meta's webhook reference of September 2026
+    has an event that reinstates accounts (read 2026-11-28)."""
     RESTRICTED = "RESTRICTED"
-    """The number works within limits. Meta has set them after a violation."""
+    """The number has reached its messaging limit. It may answer customers, and may not start conversations.
+
+    Help pages of five providers, which paraphrase Meta's own, read 2026-11-28.
+    """
     RATE_LIMITED = "RATE_LIMITED"
-    """The number works, and has reached a limit of messages."""
+    """Its meaning is not documented. This client takes it for a number that works within limits, which is a guess."""
     FLAGGED = "FLAGGED"
-    """The number works, and its quality is low."""
+    """The number works, and its quality is low. This is an older value.
+
+    Meta ended this state on 2025-10-07 (its page on changes of messaging limits, October 2025, read 2026-11-28).
+    """
     UNVERIFIED = "UNVERIFIED"
     """No code has proven the ownership of the number."""
     UNKNOWN = "UNKNOWN"
@@ -108,8 +120,9 @@ class QualityRating(StrEnum):
 class CodeVerificationStatus(StrEnum):
     """Whether a code has proven the ownership of a number.
 
-    `EXPIRED` says only that the last code lapsed. Healthy, connected numbers have it. Meta's v23.0 OpenAPI description
-    and published captures, read 2026-11-22.
+    `EXPIRED` says only that the last code lapsed. Healthy, connected numbers have it. Test numbers and numbers shared
+    with the WhatsApp Business app never need a code: they are connected, and stay `NOT_VERIFIED`. Meta's v23.0 OpenAPI
+    description and published captures, read 2026-11-22 and 2026-11-28.
     """
 
     VERIFIED = "VERIFIED"
@@ -137,7 +150,7 @@ class UnifiedCertStatus(StrEnum):
     ACCOUNT_REVIEW_NOT_STARTED = "ACCOUNT_REVIEW_NOT_STARTED"
     """The review of the account has not started."""
     LIMITED_ACCESS = "LIMITED_ACCESS"
-    """Limited access, as the reference says it."""
+    """Limited access, in the reference's words. No other source explains it (searched 2026-11-28)."""
 
 
 class AccountMode(StrEnum):
@@ -150,39 +163,45 @@ class AccountMode(StrEnum):
 
 
 class HostPlatform(StrEnum):
-    """Where a number is hosted. Numbers of the WhatsApp Business app have `ON_PREMISE`.
+    """Where a number is hosted. Only `CLOUD_API` means: registered with the Cloud API.
 
     Meta's v23.0 OpenAPI description and a dated measurement of the live service, read 2026-11-22.
     """
 
     CLOUD_API = "CLOUD_API"
-    """The number is registered with the Cloud API."""
+    """The number is registered with the Cloud API. It may be in the Business app as well: see `is_on_biz_app`."""
     ON_PREMISE = "ON_PREMISE"
-    """The number is on servers of the business, or in the WhatsApp Business app."""
+    """The number is in the WhatsApp Business app only. It was also the word for servers of the business.
+
+    That On-Premises API ended on 2025-10-23 (public bug reports, read 2026-11-28).
+    """
     NOT_APPLICABLE = "NOT_APPLICABLE"
     """The number is registered nowhere."""
 
 
 class MessagingLimitTier(StrEnum):
-    """How many customers a business may write to first in a day: from one number, or from its whole portfolio.
+    """How many people a business may write to first, outside of the service windows that they open by writing to it.
 
-    Meta's v23.0 OpenAPI description, its business SDK for Python and its guide to webhooks, read 2026-11-22.
+    The limit counts unique people in any 24 hours, and holds for the whole portfolio since 2025-10-07. It goes from 250
+    to 2,000, 10,000, 100,000 and no limit, within 6 hours. A low quality does not lower it. Meta's page on messaging
+    limits of September 2026, read 2026-11-28. The values are from Meta's v23.0 OpenAPI description, its business SDK
+    for Python and its guide to webhooks, read 2026-11-22.
     """
 
     TIER_NOT_SET = "TIER_NOT_SET"
-    """No limit is set yet. Webhooks send this value."""
+    """The number was not used to send a message yet. Webhooks send this value."""
     TIER_50 = "TIER_50"
-    """50 customers a day."""
+    """50 people in 24 hours."""
     TIER_250 = "TIER_250"
-    """250 customers a day."""
+    """250 people in 24 hours. A new portfolio begins here."""
     TIER_1K = "TIER_1K"
-    """1,000 customers a day. Only the limit of one number has this value, and old webhooks."""
+    """1,000 people in 24 hours. Only the limit of one number had this value, before 2025-10-07, and old webhooks."""
     TIER_2K = "TIER_2K"
-    """2,000 customers a day. Only the limit of a portfolio has this value."""
+    """2,000 people in 24 hours. Only the limit of a portfolio has this value."""
     TIER_10K = "TIER_10K"
-    """10,000 customers a day."""
+    """10,000 people in 24 hours."""
     TIER_100K = "TIER_100K"
-    """100,000 customers a day."""
+    """100,000 people in 24 hours."""
     TIER_UNLIMITED = "TIER_UNLIMITED"
     """No limit."""
     UNTIERED = "UNTIERED"
@@ -192,32 +211,39 @@ class MessagingLimitTier(StrEnum):
 class NameStatus(StrEnum):
     """The state of the name's review, in the live service.
 
-    Meta's guides to phone numbers and published captures, read 2026-11-22.
+    Meta's guides to phone numbers and published captures, read 2026-11-22; its guide to business phone numbers of
+    September 2026, read 2026-11-28.
     """
 
     APPROVED = "APPROVED"
     """The name is approved."""
     AVAILABLE_WITHOUT_REVIEW = "AVAILABLE_WITHOUT_REVIEW"
-    """The name needs no review."""
+    """The name may be used, and is not reviewed yet. The review begins at a higher limit, and may decline the name.
+
+    Meta's guide to display names, in a copy of March 2026, read 2026-11-28.
+    """
     DECLINED = "DECLINED"
     """Meta has declined the name."""
     EXPIRED = "EXPIRED"
-    """The certificate of the name has lapsed."""
+    """The certificate of the name has lapsed. The number cannot be registered with it."""
     PENDING_REVIEW = "PENDING_REVIEW"
     """The name is in review."""
     NON_EXISTS = "NON_EXISTS"
     """There is no certificate of a name. This is an older word for `NONE`."""
     NONE = "NONE"
-    """There is no certificate of a name."""
+    """There is no certificate of a name. The number cannot be registered without one."""
 
 
 class ThroughputLevel(StrEnum):
-    """How many messages a number may send in a second. Meta's guides and published captures, read 2026-11-22."""
+    """How many messages a number may send in a second.
+
+    Published captures, read 2026-11-22; Meta's page on throughput of September 2026, read 2026-11-28.
+    """
 
     STANDARD = "STANDARD"
-    """Up to 80 messages a second."""
+    """Up to 80 messages a second; 20 if the number is in the WhatsApp Business app as well."""
     HIGH = "HIGH"
-    """More than `STANDARD`. Meta upgrades a number to it."""
+    """Up to 1,000 messages a second. Meta upgrades a number to it, which takes up to a minute."""
     NOT_APPLICABLE = "NOT_APPLICABLE"
     """No level applies."""
 
@@ -256,7 +282,7 @@ class PhoneNumber:
     country_dial_code: str | None = None
     """The dial code of the country, as digits."""
     code_verification_status: CodeVerificationStatus | str | None = None
-    """Whether a code has proven the ownership. `EXPIRED` is no failure."""
+    """Whether a code has proven the ownership. `EXPIRED` is no failure. Some numbers in use stay `NOT_VERIFIED`."""
     unified_cert_status: UnifiedCertStatus | str | None = None
     """The state of the name's review, in the reference. The live service rejects a request for this field."""
     account_mode: AccountMode | str | None = None
@@ -264,7 +290,11 @@ class PhoneNumber:
     host_platform: HostPlatform | str | None = None
     """Where the number is hosted. The live service calls it `platform_type`, unless you request it by this name."""
     messaging_limit_tier: MessagingLimitTier | str | None = None
-    """The number's own limit of new customers a day. Deprecated, and often absent."""
+    """The limit of people to write to first. Deprecated, and often absent.
+
+    It was the number's own. Since v24.0 it is the portfolio's (Meta's page on messaging limits of September 2026, read
+    2026-11-28).
+    """
     is_official_business_account: bool | None = None
     """Whether the account has Meta's badge."""
     username: str | None = None
@@ -278,9 +308,18 @@ class PhoneNumber:
     last_onboarded_time: datetime | None = None
     """When the number was onboarded last, with a time zone. A text that is no time stays in `extra`."""
     whatsapp_business_manager_messaging_limit: MessagingLimitTier | str | None = None
-    """The portfolio's limit of new customers a day. All its numbers share it since October 2025."""
+    """The portfolio's limit of people to write to first. All its numbers share it since October 2025."""
     is_pin_enabled: bool | None = None
-    """Whether two-step verification is on: the number has a PIN."""
+    """Whether two-step verification is on: the number has a PIN.
+
+    It does not prove that your PIN is the one. Registering a number that is registered already succeeds, and does not
+    change its PIN (Meta's pages on the evolution of the account model, June 2026, read 2026-11-28).
+    """
+    is_on_biz_app: bool | None = None
+    """Whether the number is in the WhatsApp Business app. With `CLOUD_API` as its platform, both share the number.
+
+    Meta's guide to onboarding users of the Business app, 2026, read 2026-11-28.
+    """
     extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
     """Members that no field knows, such as `webhook_configuration`. Fields that Meta adds tomorrow are here, too."""
 

@@ -6,7 +6,10 @@ never pass by themselves.
 Each rule is a table from what the API says to yes or no. A value that is in no table, or that the API did not send, is
 unknown, which is not a no. The reference and the live service use different words for the same: `LINKED` and
 `CONNECTED`, `unified_cert_status` and `name_status`. The meanings are from Meta's guides and published captures, read
-2026-11-22.
+2026-11-22 and 2026-11-28.
+
+Test numbers and numbers shared with the WhatsApp Business app are connected on the Cloud API without any code. Their
+`code_verification_status` stays `NOT_VERIFIED`. So a registration says more than the code (published captures).
 """
 
 from __future__ import annotations
@@ -31,9 +34,9 @@ _VERIFIED: Final[_Table] = {
 _WORKING: Final[_Table] = {
     PhoneNumberStatus.CONNECTED: True,
     PhoneNumberStatus.LINKED: True,
-    PhoneNumberStatus.FLAGGED: True,  # a number with one of these three works, within limits
-    PhoneNumberStatus.RESTRICTED: True,
-    PhoneNumberStatus.RATE_LIMITED: True,
+    PhoneNumberStatus.FLAGGED: True,  # an older value
+    PhoneNumberStatus.RESTRICTED: True,  # it answers, and cannot start conversations
+    PhoneNumberStatus.RATE_LIMITED: True,  # a guess: Meta does not document it
     PhoneNumberStatus.PENDING: False,
     PhoneNumberStatus.UNVERIFIED: False,
     PhoneNumberStatus.UNLINKED: False,
@@ -45,13 +48,13 @@ _WORKING: Final[_Table] = {
 
 _HOSTED: Final[_Table] = {
     HostPlatform.CLOUD_API: True,
-    HostPlatform.ON_PREMISE: False,  # numbers of the WhatsApp Business app have it too
+    HostPlatform.ON_PREMISE: False,  # it is in the WhatsApp Business app only
     HostPlatform.NOT_APPLICABLE: False,
 }
 
 _APPROVED: Final[_Table] = {
     NameStatus.APPROVED: True,
-    NameStatus.AVAILABLE_WITHOUT_REVIEW: True,
+    NameStatus.AVAILABLE_WITHOUT_REVIEW: True,  # it is in use; a review may come later
     NameStatus.PENDING_REVIEW: False,
     NameStatus.DECLINED: False,
     NameStatus.EXPIRED: False,
@@ -94,11 +97,14 @@ class Readiness:
     """How far a number has come on its way to being used. `None` means that the API did not say."""
 
     verified: bool | None
-    """Whether a code has proven its ownership. A registered number counts as verified unless the API denies it."""
+    """Whether it needs no code: a code has proven its ownership, or it is registered with the Cloud API already."""
     registered: bool | None
-    """Whether it is registered with the Cloud API and works there, perhaps within limits."""
+    """Whether it is registered with the Cloud API and works there, perhaps within limits.
+
+    A number that is `RESTRICTED` or `RATE_LIMITED` counts as registered. It cannot start conversations for now.
+    """
     name_approved: bool | None
-    """Whether the name that customers see is approved, or needs no review."""
+    """Whether the name that customers see is approved, or may be used before its review."""
     is_final: bool
     """Whether waiting alone never makes it ready. It is banned, deleted or migrated; or its name is declined or
     expired, and nobody has requested another name."""
@@ -113,10 +119,12 @@ class Readiness:
 
 def read_readiness(number: PhoneNumber) -> Readiness:
     """Read how far a number has come. Request `ALL_FIELDS` first: a missing field makes a state unknown."""
-    registered = _both(_WORKING.get(number.status), _HOSTED.get(number.host_platform))
+    registered = _is_registered(number)
     verified = _VERIFIED.get(number.code_verification_status)
-    if verified is None:
-        # A registered number was verified before. Without a registration, the status may say that it is unverified.
+    if registered and _HOSTED.get(number.host_platform):
+        verified = True  # whatever the code says: no code is missing for what is registered
+    elif verified is None:
+        # A connected number was verified before. Without a registration, the status may say that it is unverified.
         verified = True if registered else _VERIFIED.get(number.status)
     name_approved = _APPROVED.get(number.name_status)
     if name_approved is None:
@@ -142,10 +150,14 @@ def is_ready(number: PhoneNumber) -> bool:
 
 
 def is_pending(number: PhoneNumber) -> bool:
-    """Whether a number may change soon: it is not verified yet, or a name is in review. An unknown counts as no."""
+    """Whether a number may change soon: it is not in use and not verified, or a name is in review.
+
+    An unknown counts as no. A number in use needs no code, so `NOT_VERIFIED` promises no change there.
+    """
+    is_in_use = _is_registered(number) or (number.is_on_biz_app and _WORKING.get(number.status))
+    is_unverified = number.status in _PENDING_STATUSES or number.code_verification_status in _PENDING_CODES
     return (
-        number.status in _PENDING_STATUSES
-        or number.code_verification_status in _PENDING_CODES
+        (is_unverified and not is_in_use)
         or NameStatus.PENDING_REVIEW in {number.name_status, number.new_name_status}
         or number.unified_cert_status == UnifiedCertStatus.NAME_PENDING_REVIEW
     )
@@ -186,6 +198,11 @@ def describe(number: PhoneNumber, *fields: str) -> str:
     """Write what these fields say, as `status PENDING, name_status APPROVED`. It leaves out fields that are `None`."""
     values = {name: getattr(number, name) for name in fields}
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None) or "the API did not say"
+
+
+def _is_registered(number: PhoneNumber) -> bool | None:
+    """Whether a number is registered with the Cloud API and works there. What is unknown does not count."""
+    return _both(_WORKING.get(number.status), _HOSTED.get(number.host_platform))
 
 
 def _both(one: bool | None, other: bool | None) -> bool | None:  # noqa: FBT001 - both say the same kind of thing

@@ -34,6 +34,7 @@ NAME = "Acme Shoes"
 ID = "300000000000000"
 
 VERIFIED = {"code_verification_status": "VERIFIED"}
+UNVERIFIED = {"code_verification_status": "NOT_VERIFIED"}
 REGISTERED = {**VERIFIED, "status": "CONNECTED", "platform_type": "CLOUD_API", "is_pin_enabled": True}
 APPROVED = {"name_status": "APPROVED"}
 
@@ -192,6 +193,9 @@ class TestSteps:
             (REGISTERED, [], [], "name"),
             ({**REGISTERED, **APPROVED}, [], [], ""),
             ({**REGISTERED, **APPROVED, "code_verification_status": "EXPIRED"}, [], [], ""),
+            ({**REGISTERED, **APPROVED, **UNVERIFIED}, [], [], ""),  # a test number
+            ({**REGISTERED, **APPROVED, **UNVERIFIED, "is_on_biz_app": True}, [], [], ""),
+            ({**REGISTERED, **UNVERIFIED, "is_on_biz_app": True}, [], [], "name"),
             ({**VERIFIED, **APPROVED}, [PIN, PIN], ["New PIN", "The same again"], "PIN"),
         ],
     )

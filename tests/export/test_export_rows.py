@@ -33,6 +33,7 @@ def test_the_columns_are_the_account_the_fields_and_extra() -> None:
     assert {name for name, kind in COLUMNS.items() if kind is bool} == {
         "is_official_business_account",
         "is_pin_enabled",
+        "is_on_biz_app",
     }
 
 

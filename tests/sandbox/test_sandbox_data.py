@@ -89,6 +89,15 @@ def test_what_breaks_strict_parsers_occurs(store: Store) -> None:
     assert {"HIGH", "STANDARD", "NOT_APPLICABLE"} <= {level(row["throughput"]) for row in rows}
 
 
+@pytest.mark.parametrize(("name", "value"), [("is_on_biz_app", True), ("verified_name", "Test Number")])
+def test_numbers_in_use_without_a_code_occur(store: Store, name: str, value: object) -> None:
+    rows = [row for row in store.numbers(LARGE_WABA) if row[name] == value]
+    assert len(rows) > 2
+    assert {row["status"] for row in rows} >= {"CONNECTED"}
+    assert {(row["code_verification_status"], row["platform_type"]) for row in rows} == {("NOT_VERIFIED", "CLOUD_API")}
+    assert {"APPROVED", "AVAILABLE_WITHOUT_REVIEW"} & {row["name_status"] for row in rows}
+
+
 def level(throughput: Any) -> Any:
     return throughput.get("level") if isinstance(throughput, dict) else throughput
 

@@ -4,7 +4,8 @@ A row is computed from the ordinal of its account and its own index. So a large 
 
 The first 250 rows of an account show every value of every enum, as Meta's OpenAPI description and SDKs name them (read
 2026-11-22). They also show what breaks strict parsers: `null`, `""`, absent members, empty objects, and a bare number
-for `throughput`.
+for `throughput`. Some are test numbers, and some are in the WhatsApp Business app as well. These are in use without any
+code, as in published captures (read 2026-11-28).
 """
 
 import re
@@ -240,12 +241,13 @@ def _template(index: int) -> tuple[Row, str]:
         "health_status": {"can_send_message": _pick(_HEALTH, index)},
         "webhook_configuration": {"application": "https://shop.example/webhooks"},
         "is_preverified_number": index % 13 == 6,
-        "is_on_biz_app": index % 17 == 8,
+        "is_on_biz_app": False,
         "creation_time": _time(hours=7 * index),
         "last_onboarded_time": _time(hours=7 * (index * 37 % _CYCLE), seconds=index),
         "owner": dict(BUSINESS),
         **(_registered(status, pair) if status in _REGISTERED else _unregistered(status)),
         **_username(index),
+        **(_without_code(index) if status in _REGISTERED else {}),
     }
     return _with_oddities(row, index), country.display
 
@@ -259,6 +261,16 @@ def _registered(status: str, pair: int) -> Row:
         "throughput": {"level": "HIGH" if status == "CONNECTED" and pair % 4 == 3 else "STANDARD"},
         "is_pin_enabled": True,
     }
+
+
+def _without_code(index: int) -> Row:
+    """Return what differs in a number that needs no code: it is for tests, or shared with the Business app."""
+    in_use = {"code_verification_status": "NOT_VERIFIED", "platform_type": "CLOUD_API"}
+    if index % 17 == 8:
+        return {**in_use, "is_on_biz_app": True, "throughput": {"level": "STANDARD"}}
+    if index % 70 == 56:
+        return {**in_use, "verified_name": "Test Number", "name_status": "AVAILABLE_WITHOUT_REVIEW"}
+    return {}
 
 
 def _unregistered(status: str) -> Row:
