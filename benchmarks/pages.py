@@ -30,21 +30,49 @@ def row(index: int, chance: random.Random) -> dict[str, Any]:
     }
 
 
-def data(first: int, more: dict[str, Any], missing: tuple[str, ...]) -> bytes:
+def live(index: int) -> dict[str, Any]:
+    """Return the other fields of `ALL_FIELDS`, as the live service sends them."""
+    states = {"can_send_message": "AVAILABLE", "can_receive_call_sip": "AVAILABLE"}
+    ids = {"PHONE_NUMBER": str(300_000_000_000_000 + index), "WABA": "1234", "BUSINESS": "5678", "APP": "9012"}
+    return {
+        "name_status": "APPROVED",
+        "new_name_status": "NONE",
+        "throughput": {"level": "STANDARD"},
+        "last_onboarded_time": f"2026-03-01T12:{index % 60:02}:00+0000",
+        "whatsapp_business_manager_messaging_limit": "TIER_2K",
+        "is_pin_enabled": True,
+        "is_on_biz_app": False,
+        "health_status": {
+            "can_send_message": "AVAILABLE",
+            "entities": [{"entity_type": kind, "id": id_, **states} for kind, id_ in ids.items()],
+        },
+        "official_business_account": {"oba_status": "NOT_STARTED"},
+        "is_preverified_number": False,
+        "webhook_configuration": {"application": "https://shop.example/webhooks"},
+    }
+
+
+def data(first: int, more: dict[str, Any], missing: tuple[str, ...], *, wide: bool = False) -> bytes:
     """The rows of a page."""
     chance = random.Random(first)
-    rows = [{**row(first + index, chance), **more} for index in range(ROWS)]
+    others = live if wide else lambda _: more
+    rows = [{**row(first + index, chance), **others(first + index)} for index in range(ROWS)]
     rows = [{name: value for name, value in row.items() if name not in missing} for row in rows]
     return json.dumps(rows, separators=(",", ":")).encode()
 
 
-def page(first: int = 0, *, more: dict[str, Any] | None = None, missing: tuple[str, ...] = ()) -> bytes:
+def page(
+    first: int = 0, *, more: dict[str, Any] | None = None, missing: tuple[str, ...] = (), wide: bool = False
+) -> bytes:
     """A page with another one behind it.
 
     Args:
         first: Which number is the first.
         more: Fields that each number has beside those of the reference.
         missing: Fields that each number lacks.
+        wide: Whether each number has the fields of `live` instead of `more`.
     """
     paging = {"cursors": {"before": "QVFI" * 10, "after": "QVFJ" * 10}, "next": "https://graph.example/?after=QVFJ"}
-    return b'{"data":' + data(first, more or {}, missing) + b',"paging":' + json.dumps(paging).encode() + b"}"
+    return (
+        b'{"data":' + data(first, more or {}, missing, wide=wide) + b',"paging":' + json.dumps(paging).encode() + b"}"
+    )

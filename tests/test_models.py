@@ -47,7 +47,10 @@ REFERENCE_FIELDS = (
     "code_verification_status unified_cert_status account_mode host_platform messaging_limit_tier "
     "is_official_business_account username"
 )
-LIVE_FIELDS = "name_status throughput last_onboarded_time whatsapp_business_manager_messaging_limit"
+LIVE_FIELDS = (
+    "name_status throughput last_onboarded_time whatsapp_business_manager_messaging_limit is_pin_enabled health_status "
+    "new_display_name is_on_biz_app official_business_account is_preverified_number webhook_configuration"
+)
 
 NUMBER = PhoneNumber("1", status=PhoneNumberStatus.CONNECTED, throughput=Throughput("HIGH"), extra=Extra({"a": [1]}))
 VALUES = [
@@ -138,6 +141,17 @@ def test_extra_is_a_read_only_mapping_equal_to_a_dict() -> None:
     assert repr(extra) == "{'a': 1, 'b': [2]}"
     with pytest.raises(TypeError):
         extra["a"] = 2  # type: ignore[index]  # it is read-only
+
+
+def test_a_repr_hides_the_queries_of_urls_and_the_data_has_them() -> None:
+    url = "https://user:secret@shop.example/hook?token=secret"
+    webhooks = Extra({"application": url, "more": [{url: url}]})
+    number = PhoneNumber("1", webhook_configuration=webhooks, extra=Extra({"webhook_configuration": url}))
+    for text in (f"{webhooks}", f"{number}", f"{Page(data=(number,))}", f"{[number]!r}"):
+        assert "secret" not in text
+        assert "'https://[hidden]@shop.example/hook?[hidden]'" in text
+    assert webhooks["application"] == url
+    assert pickle.loads(pickle.dumps(number)) == number
 
 
 @pytest.mark.parametrize("extra", [NO_EXTRA, Extra(), Extra({})])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.redaction import HIDDEN, Secret, conceal, redact
+from wa_phone_async.redaction import HIDDEN, Secret, conceal, hide_queries, redact
 
 TOKEN = "EAAGm0PX4ZCps|BAJ+9/x=longer"
 APP_SECRET = "0123456789abcdef0123456789abcdef"
@@ -272,6 +272,37 @@ def test_the_time_of_a_search_grows_as_its_text_does(attack: Callable[[int], tup
 @pytest.mark.parametrize("value", [None, True, 5, 1.5, "", [], {}], ids=repr)
 def test_what_is_no_string_has_no_secret(value: Any) -> None:
     assert redact(value, SECRETS) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://shop.example/hook?token=a b'c\"d", "https://shop.example/hook?[hidden]"),
+        ("https://shop.example/hook#token", "https://shop.example/hook?[hidden]"),
+        ("HTTPS://user:pass@shop.example:8443/", "HTTPS://[hidden]@shop.example:8443/"),
+        ("https://a@b@shop.example/?c", "https://[hidden]@shop.example/?[hidden]"),
+        ("//shop.example/?\nt=1", "//shop.example/?[hidden]"),
+        ("see https://shop.example/?t=1 and more", "see https://shop.example/?[hidden]"),
+        ("see https://shop.example/hook", "see https://shop.example/hook"),
+        ("https://shop.example/?", "https://shop.example/?"),
+        ("Why? A/B", "Why? A/B"),
+    ],
+)
+def test_the_query_of_a_url_is_hidden(text: str, shown: str) -> None:
+    assert hide_queries(text) == shown
+    assert hide_queries({text: [text, {"a": text}], "b": 1, "c": None}) == {
+        shown: [shown, {"a": shown}],
+        "b": 1,
+        "c": None,
+    }
+
+
+def test_a_query_that_is_nested_too_deeply_is_hidden_completely() -> None:
+    deep: Any = "https://shop.example/?t=secret"
+    for _ in range(5000):
+        deep = [deep]
+    assert repr(hide_queries(deep)).count("[") == 21
+    assert "secret" not in repr(hide_queries({"a": deep}))
 
 
 def test_redact_does_not_change_its_argument() -> None:

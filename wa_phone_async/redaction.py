@@ -216,3 +216,30 @@ def _base64_forms(secret: str) -> Iterator[tuple[str, bool]]:
             first, end = -(-8 * before // 6), 8 * (before + len(data)) // 6
             if end - first >= _LONG_BASE64:
                 yield encode(bytes(before) + data).decode()[first:end], True
+
+
+# --- the queries of URLs
+
+
+def hide_queries(value: dict[str, Any] | list[Any] | str | float | None, *, levels: int = _MAX_LEVELS) -> Any:
+    """Hide the query and the user of every URL in a JSON value. Use it for what people read, never for data.
+
+    The URLs of webhooks may hold secrets there. From the first `?` or `#` on, the rest of the string is hidden.
+
+    Args:
+        value: The value.
+        levels: How deep to search. What is nested more deeply is hidden completely.
+    """
+    if isinstance(value, str):
+        return _QUERY.sub(rf"\1?{HIDDEN}", _USER.sub(f"//{HIDDEN}@", value)) if "//" in value else value
+    if isinstance(value, dict | list) and not levels:
+        return HIDDEN
+    if isinstance(value, dict):
+        return {hide_queries(key): hide_queries(item, levels=levels - 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hide_queries(item, levels=levels - 1) for item in value]
+    return value
+
+
+_USER: Final = re.compile(r"//[^\s/?#]*@")
+_QUERY: Final = re.compile(r"(?<!\S)((?>\S*?//)[^\s?#]*+)[?#].+", re.DOTALL)  # it reads each word once

@@ -15,7 +15,7 @@ from wa_phone_async.sandbox import SMALL_WABA, Sandbox
 pytest.importorskip("rich", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli.options import DEFAULT_FIELDS
-from wa_phone_async.cli.terminal.formats import to_json
+from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, to_json
 from wa_phone_async.cli.terminal.output import printable, tell, terminal_width, use_utf8, write
 from wa_phone_async.cli.terminal.table import Column, PlainTable, fit
 
@@ -108,6 +108,17 @@ def test_fields_that_were_requested_are_folded_and_not_left_out(
     table.page(SMALL_WABA, numbers()[:1])
     assert capsys.readouterr().out == FOLDED
     assert not table.left_out
+
+
+def test_a_table_hides_the_queries_of_urls_and_programs_get_them(capsys: pytest.CaptureFixture[str]) -> None:
+    fields = ["id", "webhook_configuration"]
+    [number, *_] = numbers(webhook_configuration={"application": "https://shop.example/hook?token=secret"})
+    PlainTable(fields, with_waba_id=False, may_drop=False).page(SMALL_WABA, [number])
+    assert '{"application": "https://shop.example/hook?[hidden]"}' in capsys.readouterr().out
+    joined = ",".join(fields)
+    for writer in (ExportedRows("csv", joined), ExportedRows("jsonl", joined), JsonArray(with_waba_id=True)):
+        writer.page(SMALL_WABA, [number])
+        assert "https://shop.example/hook?token=secret" in capsys.readouterr().out
 
 
 def test_a_later_page_that_is_wider_gets_new_columns(

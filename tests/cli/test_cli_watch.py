@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 import pytest
 
-from wa_phone_async import Change, PhoneNumber, RateLimitError, Throughput, TransportError
+from wa_phone_async import Change, Extra, PhoneNumber, RateLimitError, Throughput, TransportError
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 from wa_phone_async.sandbox.demo import STAGES
 
@@ -206,6 +206,19 @@ class TestLines:
             "2026-11-22T12:00:05Z 100200300400003 300000001000009 new",
             f"{place} gone (+55 21 2035-5558)",
         ]
+
+    def test_the_queries_of_urls_are_for_programs_only(self, capsys: pytest.CaptureFixture[str]) -> None:
+        url = "https://shop.example/hook?token=secret"
+        moved = change("webhook_configuration", url, Extra({"application": url}))
+        assert "secret" not in repr(moved)
+        with TextChanges([account()]) as lines:
+            lines.show(moved)
+        shown = "webhook_configuration https://shop.example/hook?[hidden] -> "
+        assert f'{shown}{{"application": "https://shop.example/hook?[hidden]"}}' in capsys.readouterr().out
+        with JsonChanges([account()]) as for_programs:
+            for_programs.show(moved)
+        read = json.loads(capsys.readouterr().out)
+        assert (read["old"], read["new"]) == (url, {"application": url})
 
     def test_for_programs(self, capsys: pytest.CaptureFixture[str]) -> None:
         with JsonChanges([account()]) as lines:

@@ -173,6 +173,7 @@ def test_a_built_value_is_like_a_constructed_one() -> None:
     [
         *(None, "id", [("id", "1")], {}, {"id": None}, {"id": 1}, {**ROW, "username": 1}, {**ROW, "is_pin_enabled": 1}),
         *({**ROW, "status": 1}, {**ROW, "status": True}, {**ROW, "status": {}}, {**ROW, "status": []}),
+        *({**ROW, "webhook_configuration": []}, {**ROW, "webhook_configuration": "https://shop.example"}),
         *({**ROW, "last_onboarded_time": time} for time in (1738690807, "2001013111223")),
     ],
     ids=str,
@@ -224,11 +225,13 @@ def test_more_names_than_are_learned_are_kept_as_well() -> None:
 
 
 def test_equal_parts_of_numbers_in_a_row_are_the_same_objects() -> None:
-    members = {"throughput": {"level": "HIGH"}, "webhook_configuration": {"application": "https://shop.example"}}
+    webhooks = {"application": "https://shop.example"}
+    members = {"throughput": {"level": "HIGH"}, "webhook_configuration": webhooks, "search_visibility": "VISIBLE"}
     rows = [from_dict(PhoneNumber, {"id": str(index), **pickle.loads(pickle.dumps(members))}) for index in range(9)]
 
     learned, *others = rows[1:]  # the first one taught the names
     assert all(row.throughput is learned.throughput and row.extra is learned.extra for row in others)
+    assert all(row.webhook_configuration is learned.webhook_configuration for row in others)
     assert [row.id for row in rows] == list("012345678")
 
 
@@ -247,11 +250,16 @@ def test_values_that_are_equal_only_in_python_are_not_shared(first: object, seco
 
 
 def test_an_object_that_its_owner_changes_is_read_again() -> None:
+    webhooks = {"application": "https://before.example"}
     members: dict[str, Any] = {"id": "1", "throughput": {"level": "HIGH"}, "unknown": "before"}
+    members["webhook_configuration"] = webhooks
     before = [from_dict(PhoneNumber, members) for _ in range(2)][1]
     members["throughput"]["level"] = "STANDARD"
     members["unknown"] = "after"
+    webhooks["application"] = "https://after.example"
     after = from_dict(PhoneNumber, members)
 
     assert (before.throughput, before.extra) == (Throughput(ThroughputLevel.HIGH), Extra({"unknown": "before"}))
     assert (after.throughput, after.extra) == (Throughput(ThroughputLevel.STANDARD), Extra({"unknown": "after"}))
+    assert before.webhook_configuration == Extra({"application": "https://before.example"})
+    assert after.webhook_configuration == Extra({"application": "https://after.example"})

@@ -92,7 +92,8 @@ fitting = st.fixed_dictionaries(
     {"id": any_text},
     optional={
         **dict.fromkeys(set(ALL_FIELDS) - {"id"}, st.none() | words | any_text),
-        **dict.fromkeys(["is_pin_enabled", "is_official_business_account"], st.none() | st.booleans() | st.just("")),
+        **dict.fromkeys([name for name in ALL_FIELDS if "is_" in name], st.none() | st.booleans() | st.just("")),
+        **dict.fromkeys(["health_status", "official_business_account"], st.dictionaries(any_text, any_json)),
         "throughput": st.fixed_dictionaries({}, optional={"level": st.none() | words, "more": any_json}) | any_json,
         "last_onboarded_time": st.datetimes(timezones=st.timezones()).map(datetime.isoformat) | words | any_text,
         "platform_type": st.none() | words,
@@ -215,9 +216,28 @@ def test_the_live_default_response_is_read_completely() -> None:
         host_platform=HostPlatform.CLOUD_API,
         throughput=Throughput(ThroughputLevel.STANDARD),
         last_onboarded_time=datetime(2025, 2, 4, 17, 40, 7, tzinfo=UTC),
-        extra=number.extra,
+        webhook_configuration=Extra({"application": "https://www.example.com/webhook"}),
     )
-    assert number.extra == {"webhook_configuration": {"application": "https://www.example.com/webhook"}}
+    assert number.extra is NO_EXTRA
+
+
+def test_nested_objects_are_read_as_they_are() -> None:
+    health = {"can_send_message": "LIMITED", "entities": [{"entity_type": "WABA", "errors": [{"error_code": 141010}]}]}
+    sent = {"id": "1", "health_status": health, "official_business_account": {}, "webhook_configuration": {"a": None}}
+    number = from_dict(PhoneNumber, sent)
+    assert number.health_status == health
+    assert number.official_business_account == {}
+    assert {type(number.health_status), type(number.official_business_account)} == {Extra}
+    assert to_dict(number) == sent
+    assert hash(number) == hash(PhoneNumber("1"))
+    assert pickle.loads(pickle.dumps(number)) == number
+
+
+def test_a_nested_object_is_a_copy_of_what_the_caller_owns() -> None:
+    webhooks = {"application": "https://a.example"}
+    number = from_dict(PhoneNumber, {"id": "1", "webhook_configuration": webhooks, "status": 5})  # read with care
+    webhooks["application"] = "https://b.example"
+    assert number.webhook_configuration == {"application": "https://a.example"}
 
 
 ENUM_FIELDS = {
@@ -335,6 +355,12 @@ def test_times_are_aware(text: str, time: datetime) -> None:
         ("messaging_limit_tier", 250),
         ("quality_rating", {"score": "GREEN"}),
         ("platform_type", 1),
+        ("health_status", "AVAILABLE"),
+        ("webhook_configuration", []),
+        ("webhook_configuration", "https://shop.example/webhooks"),
+        ("official_business_account", False),
+        ("new_display_name", {}),
+        ("is_on_biz_app", 2),
         ("search_visibility", {"more": "VISIBLE"}),
     ],
     ids=repr,

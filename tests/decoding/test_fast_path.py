@@ -19,7 +19,7 @@ from wa_phone_async import BadRequestError, PhoneNumberClient, session
 from wa_phone_async.call.response import read_response
 from wa_phone_async.decoding import converter as decoding
 from wa_phone_async.decoding.builders import MAX_LEARNED
-from wa_phone_async.decoding.converter import FAST_PATH_SWITCH, read_plain_page
+from wa_phone_async.decoding.converter import FAST_PATH_SWITCH, read_plain_page, to_dict
 from wa_phone_async.errors import DecodeError, GraphAPIError
 from wa_phone_async.models import (
     ALL_FIELDS,
@@ -70,11 +70,17 @@ nested = st.recursive(
     max_leaves=6,
 )
 words = st.sampled_from(["", "CONNECTED", "CLOUD_API", "GREEN", "HIGH", "TOMORROW'S", "2025-02-04T17:40:07+0000"])
-strings = st.sampled_from([name for name in ALL_FIELDS if name not in {"throughput", "id"} and "is_" not in name])
-unknown = st.sampled_from(["health_status", "extra", "level", "paging", "certificate", "a-b", "ñ", "_", "", "id "])
+OBJECTS = ["health_status", "official_business_account", "webhook_configuration"]
+FLAGS = [name for name in ALL_FIELDS if name.startswith("is_")]
+strings = st.sampled_from(sorted({*ALL_FIELDS} - {"throughput", "id", *OBJECTS, *FLAGS}))
+unknown = st.sampled_from(["search_visibility", "extra", "level", "paging", "certificate", "a-b", "ñ", "_", "", "id "])
 fitting_members = st.one_of(
     st.tuples(strings | st.sampled_from(FIELDS_OF_ENUMS), words.map(json.dumps) | st.just("null")),
-    st.tuples(st.sampled_from(["is_pin_enabled", "is_official_business_account"]), st.sampled_from(["true", "false"])),
+    st.tuples(st.sampled_from(FLAGS), st.sampled_from(["true", "false"])),
+    st.tuples(
+        st.sampled_from(OBJECTS),
+        objects(st.tuples(st.sampled_from(["a", "paging", "application"]), nested), max_size=3),
+    ),
     st.tuples(
         st.just("throughput"),
         objects(st.tuples(st.sampled_from(["level", "more"]), words.map(json.dumps)), max_size=2),
@@ -214,6 +220,8 @@ def test_any_valid_page_without_odd_names_is_read(rows: str) -> None:
         {"throughput": {}, "last_onboarded_time": "2025-02-04T17:40:07+0000", "is_pin_enabled": True},
         {"throughput": {"level": "HIGHER", "more": 1}},
         {"webhook_configuration": {"application": "https://shop.example/"}, "search_visibility": "VISIBLE"},
+        {"health_status": {"can_send_message": "LIMITED", "entities": [{"errors": [{"error_code": 1}]}]}},
+        {"official_business_account": {}, "webhook_configuration": None},
     ],
     ids=str,
 )
@@ -226,6 +234,8 @@ def test_what_is_usual_is_read(row: dict[str, Any]) -> None:
     [
         *(b"", b"{}", b"[]", b"null", b"{", b'{"data": null}', b'{"data": {}}', b'{"data": [1]}', b'{"data": [{}]}'),
         *(b"\xff", b'{"data": [{"id": "\\ud800"}]}', b'{"data": [{"id": NaN}]}', b'{"data": [{"id": 1}]}'),
+        body_of({"webhook_configuration": []}),
+        body_of({"health_status": "AVAILABLE"}),
         body_of({"throughput": 80}),
         body_of({"throughput": {"level": 80}}),
         body_of({"last_onboarded_time": "soon"}),
@@ -269,11 +279,13 @@ def test_the_values_are_the_models_own() -> None:
 
 
 def test_equal_parts_of_numbers_in_a_row_are_the_same_objects() -> None:
-    row = {"throughput": {"level": "HIGH"}, "webhook_configuration": {"application": "https://shop.example"}}
+    webhooks = {"application": "https://shop.example"}
+    row = {"throughput": {"level": "HIGH"}, "webhook_configuration": webhooks, "search_visibility": "VISIBLE"}
     page = read_plain_page(body_of(row, row, {"throughput": {"level": "HIGH", "more": 1}}), PhoneNumber)
     assert page is not None
     first, second, other = page.rows
     assert second.throughput is first.throughput
+    assert second.webhook_configuration is first.webhook_configuration
     assert second.extra is first.extra
     assert repr(other.throughput) == "Throughput(level=<ThroughputLevel.HIGH: 'HIGH'>, extra={'more': 1})"
 
@@ -281,9 +293,10 @@ def test_equal_parts_of_numbers_in_a_row_are_the_same_objects() -> None:
 def test_the_links_of_nested_lists_are_removed_and_those_of_the_page_are_not_shown() -> None:
     link = f"https://graph.example/?access_token={TOKEN}"
     paging = {"next": link, "cursors": {"after": "a"}}
-    page = read_plain_page(body_of({"owner": {"paging": paging}, "paging": paging}, paging=paging), PhoneNumber)
+    row = {"owner": {"paging": paging}, "paging": paging, "health_status": {"entities": [{"paging": paging}]}}
+    page = read_plain_page(body_of(row, paging=paging), PhoneNumber)
     assert page is not None
-    assert TOKEN not in repr(page)
+    assert TOKEN not in f"{page}{[*map(to_dict, page.rows)]}"
     assert page.rows[0].extra == {
         "owner": {"paging": {"cursors": {"after": "a"}}},
         "paging": {"cursors": paging["cursors"]},

@@ -116,19 +116,22 @@ async def test_json_lines_have_every_column_and_json_as_json(tmp_path: Path) -> 
     await write(LISTINGS, tmp_path / "numbers.jsonl")
     first, second = map(json.loads, (tmp_path / "numbers.jsonl").read_text(encoding="utf-8").splitlines())
     assert list(first) == list(second) == list(COLUMNS)
-    assert first["extra"] == {"webhook_configuration": {"application": "https://acme.example/hook"}}
+    assert first["webhook_configuration"] == {"application": "https://acme.example/hook?key=of-acme"}
+    assert first["extra"] == {"owner": {"id": "200300400500600"}}
     assert first["last_onboarded_time"] == "2026-03-01T10:00:00+00:00"
     assert second["extra"] is None
 
 
 async def test_the_columns_are_those_of_the_fields(path: Path) -> None:
-    await write(LISTINGS, path, fields="verified_name,webhook_configuration")
-    assert read(path, columns_of("verified_name,webhook_configuration")) == [
+    fields = "verified_name,webhook_configuration,owner"
+    await write(LISTINGS, path, fields=fields)
+    assert read(path, columns_of(fields)) == [
         {
             "waba_id": "100200300400003",
             "id": ACME.id,
             "verified_name": ACME.verified_name,
-            "webhook_configuration": {"application": "https://acme.example/hook"},
+            "webhook_configuration": {"application": "https://acme.example/hook?key=of-acme"},
+            "owner": {"id": "200300400500600"},
             "extra": None,
         },
         {
@@ -136,6 +139,7 @@ async def test_the_columns_are_those_of_the_fields(path: Path) -> None:
             "id": BARE.id,
             "verified_name": None,
             "webhook_configuration": None,
+            "owner": None,
             "extra": None,
         },
     ]

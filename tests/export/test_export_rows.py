@@ -28,12 +28,19 @@ from wa_phone_async.export import COLUMNS, errors_row, row_of, rows
 
 def test_the_columns_are_the_account_the_fields_and_extra() -> None:
     assert tuple(COLUMNS) == ("waba_id", *ALL_FIELDS, "extra")
-    assert {name for name, kind in COLUMNS.items() if kind is dict} == {"throughput", "extra"}
+    assert {name for name, kind in COLUMNS.items() if kind is dict} == {
+        "throughput",
+        "health_status",
+        "official_business_account",
+        "webhook_configuration",
+        "extra",
+    }
     assert {name for name, kind in COLUMNS.items() if kind is datetime} == {"last_onboarded_time"}
     assert {name for name, kind in COLUMNS.items() if kind is bool} == {
         "is_official_business_account",
         "is_pin_enabled",
         "is_on_biz_app",
+        "is_preverified_number",
     }
 
 
@@ -65,7 +72,8 @@ def test_a_row_is_plain() -> None:
     assert row["last_onboarded_time"] == datetime(2026, 3, 1, 10, tzinfo=UTC)
     assert row["last_onboarded_time"].tzinfo is UTC
     assert (row["is_pin_enabled"], row["is_official_business_account"]) == (False, None)
-    assert row["extra"] == {"webhook_configuration": {"application": "https://acme.example/hook"}}
+    assert row["webhook_configuration"] == {"application": "https://acme.example/hook?key=of-acme"}
+    assert row["extra"] == {"owner": {"id": "200300400500600"}}
 
 
 def test_what_did_not_come_is_none() -> None:
@@ -75,6 +83,7 @@ def test_what_did_not_come_is_none() -> None:
 
 def test_an_object_without_members_is_not_nothing() -> None:
     assert row_of(None, PhoneNumber("1", throughput=Throughput()))["throughput"] == {}
+    assert row_of(None, PhoneNumber("1", webhook_configuration=Extra()))["webhook_configuration"] == {}
 
 
 def test_unknown_members_of_a_nested_object_are_kept_in_it() -> None:

@@ -87,6 +87,15 @@ def test_a_number_is_shown_with_the_members_that_came() -> None:
     assert texts(BusinessAccount("5", name="Acme")) == ["WhatsApp Business Account", "id", "5", "name", "Acme"]
 
 
+def test_the_queries_of_urls_are_not_shown() -> None:
+    url = "https://shop.example/hook?token=secret"
+    row = {"id": "1", "webhook_configuration": {"application": url, "more": [url]}, "more": url, "owner": {url: url}}
+    number = from_dict(PhoneNumber, row)
+    for value in (number, Page(data=(number,)), WabaListing(waba_id="7", phone_numbers=(number,)), Page(data=(row,))):
+        assert "secret" not in html(value)
+        assert "application: https://shop.example/hook?[hidden]" in html(value)
+
+
 def test_a_long_listing_says_how_many_of_its_rows_are_shown() -> None:
     numbers = tuple(PhoneNumber(str(index)) for index in range(1000))
     caption, column, *cells = texts(WabaListing(waba_id="7", phone_numbers=numbers, calls=10, elapsed_seconds=2.0))

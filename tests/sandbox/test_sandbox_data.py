@@ -24,7 +24,10 @@ EVERY_VALUE = {
     "platform_type": "CLOUD_API ON_PREMISE NOT_APPLICABLE",
     "messaging_limit_tier": "TIER_50 TIER_250 TIER_1K TIER_10K TIER_100K TIER_UNLIMITED",
     "whatsapp_business_manager_messaging_limit": "TIER_50 TIER_250 TIER_2K TIER_10K TIER_100K TIER_UNLIMITED UNTIERED",
+    "new_name_status": "APPROVED AVAILABLE_WITHOUT_REVIEW PENDING_REVIEW DECLINED EXPIRED NONE NON_EXISTS",
     "search_visibility": "VISIBLE NON_VISIBLE",
+    "is_on_biz_app": [True, False],
+    "is_preverified_number": [True, False],
     "is_official_business_account": [True, False],
 }
 
@@ -54,7 +57,13 @@ def test_the_seed_is_the_same_on_every_machine(store: Store) -> None:
         "is_official_business_account": True,
         "official_business_account": {"oba_status": "NOT_STARTED"},
         "search_visibility": "VISIBLE",
-        "health_status": {"can_send_message": "AVAILABLE"},
+        "health_status": {
+            "can_send_message": "AVAILABLE",
+            "entities": [
+                {"entity_type": "PHONE_NUMBER", "id": "300000001000000", "can_send_message": "AVAILABLE"},
+                {"entity_type": "BUSINESS", "id": "200300400500600", "can_send_message": "AVAILABLE"},
+            ],
+        },
         "webhook_configuration": {"application": "https://shop.example/webhooks"},
         "is_preverified_number": False,
         "is_on_biz_app": False,
@@ -86,7 +95,17 @@ def test_what_breaks_strict_parsers_occurs(store: Store) -> None:
     assert any(row["quality_rating"] is None for row in rows)
     assert [row["throughput"] for row in rows if row["throughput"] in ({}, 80)] == [{}, 80]
     assert {"", None} <= {row["messaging_limit_tier"] for row in rows}
+    assert {type(row["webhook_configuration"]) for row in rows} == {dict, list}
     assert {"HIGH", "STANDARD", "NOT_APPLICABLE"} <= {level(row["throughput"]) for row in rows}
+
+
+def test_the_health_of_a_number_says_what_stops_it(store: Store) -> None:
+    for row in store.numbers(LARGE_WABA):
+        if row["health_status"]:
+            itself, business = row["health_status"]["entities"]
+            assert itself["id"] == row["id"]
+            assert business["can_send_message"] == row["health_status"]["can_send_message"]
+            assert ("errors" in business) == (business["can_send_message"] != "AVAILABLE")
 
 
 @pytest.mark.parametrize(("name", "value"), [("is_on_biz_app", True), ("verified_name", "Test Number")])

@@ -28,7 +28,8 @@ ACME = PhoneNumber(
     is_pin_enabled=False,
     throughput=Throughput("HIGH"),
     last_onboarded_time=datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2))),
-    extra=Extra({"webhook_configuration": {"application": "https://acme.example/hook"}}),
+    webhook_configuration=Extra({"application": "https://acme.example/hook?key=of-acme"}),
+    extra=Extra({"owner": {"id": "200300400500600"}}),
 )
 BARE = PhoneNumber("106540352242923")
 LISTINGS = [
@@ -70,6 +71,7 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS,
     bool: st.booleans(),
     datetime: st.datetimes(timezones=st.none() | st.just(UTC) | OFFSETS),
+    Extra: EXTRAS,
     Throughput: st.builds(Throughput, level=st.none() | TEXTS, extra=EXTRAS),
 }
 

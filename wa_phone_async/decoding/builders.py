@@ -192,15 +192,17 @@ def dict_builder(plan: ModelPlan, plan_of: Callable[[Any], ModelPlan | None]) ->
         plan_of: Returns the plan of a field's type, or `None` if that is no plain model.
     """
     names: dict[str, Any] = {"find_extra": _extra_finder(plan)}
-    lines = ["if type(members) is not dict: raise Unusual", "get, absent = members.get, 0"]
+    lines = ["if type(members) is not dict: raise Unusual", "absent = 0"]
     for field in plan.fields:
         kind, name = bare_type(field.type), field.name
         inner = plan_of(kind)
         read = _sharing(dict_builder(inner, plan_of)) if inner else plan.readers[name]
+        if bare_type(field.type) is Extra:
+            read = _object_reader(plan)
         names[f"read_{name}"] = OpenEnum(kind) if is_enum(kind) else read
-        lines.append(f"value = get({name!r})")
+        lines.append(f"value = members[{name!r}] if {name!r} in members else None")  # it is no call, as `get` is
         if other := plan.other_name(name):
-            lines.append(f"if value is None: value = get({other!r})")
+            lines.append(f"if value is None and {other!r} in members: value = members[{other!r}]")
         if field.default is attrs.NOTHING:
             lines.append("if value is None: raise Unusual")
         line = _ENUM if is_enum(kind) else {str: _STRING, bool: _FLAG, datetime: _TIME}.get(kind, _OTHER)
@@ -223,6 +225,18 @@ def _sharing(build: Builder) -> Builder:
             if set(map(type, members.values())) == {str}:  # see `is_text`
                 last = members.copy(), value  # a copy, since the caller may own the object and change it
         return value
+
+    return read
+
+
+def _object_reader(plan: ModelPlan) -> Builder:
+    """Return a builder of a field that holds a nested object as it is."""
+    make = extra_maker(plan)
+
+    def read(members: Any) -> Extra:
+        if type(members) is not dict:
+            raise UnusualError
+        return make(dict(cast("dict[str, Any]", members)))  # a copy, since the caller may own the object and change it
 
     return read
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 import attrs
 
 from wa_phone_async._optional import requires
-from wa_phone_async.models import NO_EXTRA
+from wa_phone_async.models import NO_EXTRA, Extra
 
 from .builders import (
     MAX_LEARNED,
@@ -150,6 +150,8 @@ class _LearningReader:
             return kind, _AS_IT_IS, None
         if kind is datetime:
             return str, _TIME, None
+        if kind is Extra:
+            return dict[str, Any], _BY_READER, extra_maker(plan)
         if is_enum(kind):
             is_open = _has_own_lookup(kind) or {name, plan.other_name(name)} & self._open_enums
             return (str, _BY_TABLE, OpenEnum(kind)) if is_open else (kind, _AS_IT_IS, None)

@@ -189,12 +189,15 @@ def _in_utc(time: datetime) -> datetime:
         return _FIRST if time.year == 1 else _LAST
 
 
-def _plain_json(value: Any) -> Any:
-    return None if isinstance(value, Extra) and not value else to_dict(value)
+def _plain_extra(extra: Extra) -> dict[str, Any] | None:
+    return to_dict(extra) or None  # no member came that no field knows: that is nothing, and no empty object
 
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _values: Final = attrgetter(*_FIELDS)
-_MADE_PLAIN: Final[Mapping[type[Any], Callable[[Any], Any]]] = {str: str, datetime: _in_utc, dict: _plain_json}
-_PLAIN: Final = {name: _MADE_PLAIN[kind] for name, kind in _FIELDS.items() if kind in _MADE_PLAIN}
+_MADE_PLAIN: Final[Mapping[type[Any], Callable[[Any], Any]]] = {str: str, datetime: _in_utc, dict: to_dict}
+_PLAIN: Final = {
+    **{name: _MADE_PLAIN[kind] for name, kind in _FIELDS.items() if kind in _MADE_PLAIN},
+    "extra": _plain_extra,
+}

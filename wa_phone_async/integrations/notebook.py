@@ -17,6 +17,7 @@ import attrs
 
 from wa_phone_async.errors import WaPhoneError
 from wa_phone_async.models import BusinessAccount, Page, PhoneNumber
+from wa_phone_async.redaction import hide_queries
 from wa_phone_async.usage import Usage
 from wa_phone_async.workflows.bulk import WabaListing
 
@@ -82,9 +83,12 @@ def _text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, str | int | float):
-        return str(value)
+        return str(hide_queries(value))
     members = {name: item for name, item in members_of(value).items() if _is_shown(item)}
-    return ", ".join(f"{name}: {_text(item)}" if name != "value" else repr(item) for name, item in members.items())
+    return ", ".join(
+        f"{_text(name)}: {_text(item)}" if name != "value" else repr(hide_queries(cast("Any", item)))
+        for name, item in members.items()
+    )
 
 
 def _number_as_html(number: PhoneNumber) -> str:

@@ -93,6 +93,19 @@ _PORTFOLIO_TIERS = (
 _PLATFORMS = ("CLOUD_API", "CLOUD_API", "ON_PREMISE")
 _OBA_STATUSES = ("NOT_STARTED", "PENDING", "APPROVED", "REJECTED")
 _HEALTH = ("AVAILABLE", "LIMITED", "BLOCKED")
+_HEALTH_ERRORS: Mapping[str, Row] = {
+    "LIMITED": {
+        "error_code": 141010,
+        "error_description": "The Business has not passed business verification.",
+        "possible_solution": "Visit business settings and start or resolve the business verification request.",
+    },
+    "BLOCKED": {
+        "error_code": 141006,
+        "error_description": "There is an error with the payment method.",
+        "possible_solution": "There was an error with your payment method. Please add a new payment method.",
+    },
+}
+"""Why the business of a number cannot send freely (from published responses, read 2026-11-28)."""
 
 _CURRENCIES = ("USD", "BRL", "GBP", "INR", "BWP", "EUR", "CAD")
 _REVIEWS = ("APPROVED", "APPROVED", "PENDING", "REJECTED")
@@ -159,7 +172,22 @@ def seeded_row(ordinal: int, index: int) -> Row:
     number = display.format(a=serial[:3], b=serial[3:])
     if index % 20 == 19:
         number = digits_of(number)  # some published responses show bare digits
-    return {**template, "id": number_id(ordinal, index), "display_phone_number": number}
+    named = {"id": number_id(ordinal, index), "display_phone_number": number}
+    return {**template, **named, "health_status": _health_of(named["id"], template["health_status"])}
+
+
+def _health_of(number: str, health: Row) -> Row:
+    """Add the entities on which the health of a number depends: itself and its business."""
+    if not health:
+        return health
+    level = health["can_send_message"]
+    business = {"entity_type": "BUSINESS", "id": BUSINESS_ID, "can_send_message": level}
+    if level in _HEALTH_ERRORS:
+        business["errors"] = [_HEALTH_ERRORS[level]]
+    return {**health, "entities": [{"entity_type": "PHONE_NUMBER", "id": number, **_AVAILABLE}, business]}
+
+
+_AVAILABLE = {"can_send_message": "AVAILABLE"}
 
 
 def number_id(ordinal: int, serial: int) -> str:
@@ -247,6 +275,7 @@ def _template(index: int) -> tuple[Row, str]:
         "owner": dict(BUSINESS),
         **(_registered(status, pair) if status in _REGISTERED else _unregistered(status)),
         **_username(index),
+        **_newer_name(index),
         **(_without_code(index) if status in _REGISTERED else {}),
     }
     return _with_oddities(row, index), country.display
@@ -288,6 +317,13 @@ def _username(index: int) -> Row:
     return _pick(({"username": f"shop.{index}"}, {"username": None}, {"username": ""}, {}), index)
 
 
+def _newer_name(index: int) -> Row:
+    """Return a newer name that was requested, for a few numbers."""
+    if index % 25 != 10:
+        return {}
+    return {"new_display_name": f"New {_pick(_TRADES, index)}", "new_name_status": _pick(_NAME_STATUSES, index // 25)}
+
+
 def _with_oddities(row: Row, index: int) -> Row:
     """Add what breaks strict parsers."""
     if index % 6 == 5:  # a number that was not onboarded through Embedded Signup lacks it
@@ -297,6 +333,7 @@ def _with_oddities(row: Row, index: int) -> Row:
         49: {"throughput": {}},
         99: {"throughput": 80},
         119: {"quality_rating": None},
+        124: {"webhook_configuration": [], "official_business_account": "NOT_STARTED"},
         149: {"verified_name": ""},
         199: {"messaging_limit_tier": "", "name_status": None, "new_name_status": None},
     }

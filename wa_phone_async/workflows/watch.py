@@ -39,6 +39,7 @@ from wa_phone_async.errors import (
 )
 from wa_phone_async.models import ALL_FIELDS, PhoneNumber
 from wa_phone_async.readiness import STATE_FIELDS, describe, is_ready, read_readiness
+from wa_phone_async.redaction import hide_queries
 from wa_phone_async.usage import Usage
 
 T = TypeVar("T")
@@ -61,6 +62,10 @@ _SECONDS_PER_CALL: Final = 36.0
 """The delay for one call when the free quarter is used: 100 calls an hour, which is half of the smallest quota."""
 
 
+def _shown(value: Any) -> str:
+    return repr(hide_queries(value))
+
+
 @attrs.frozen(kw_only=True)
 class Change:
     """One difference of a number between two polls."""
@@ -71,9 +76,9 @@ class Change:
     """The whole number as it is now. If it is gone, the number as it was last."""
     field: str
     """What changed: a field of `PhoneNumber` or a member of its `extra`. `id`: the number came or went."""
-    old: Any
+    old: Any = attrs.field(repr=_shown)
     """The value before. `None` if the API did not send one, or if the number is new."""
-    new: Any
+    new: Any = attrs.field(repr=_shown)
     """The value now. `None` if the API no longer sends one, or if the number is gone."""
     seen_at: datetime
     """When the list that showed the change was complete, in UTC."""

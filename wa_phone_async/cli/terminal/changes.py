@@ -8,8 +8,9 @@ from typing import Any, Protocol, Self
 
 import attrs
 
-from wa_phone_async import Change, Throughput, Watch, to_dict
+from wa_phone_async import Change, Extra, Throughput, Watch, to_dict
 from wa_phone_async.cli.errors import sentence
+from wa_phone_async.redaction import hide_queries
 
 from .formats import to_json
 from .output import counted, printable, spell_out_unknown, tell, use_utf8, write
@@ -120,14 +121,14 @@ def shown(value: Any) -> str:
     """A value for people; `-` if the API left it out."""
     if value is None:
         return "-"
-    plain = _plain(value)
+    plain = hide_queries(_plain(value))
     return printable(plain) if isinstance(plain, str) and plain else to_json(plain)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    return to_dict(value) if isinstance(value, Throughput) else value
+    return to_dict(value) if isinstance(value, Throughput | Extra) else value
 
 
 def _time(seen_at: datetime) -> str:

@@ -11,6 +11,7 @@ from wa_phone_async import PhoneNumber, WabaListing, to_dict
 from wa_phone_async.export import json_lines
 from wa_phone_async.export.formats import Encoder, make_encoder
 from wa_phone_async.export.rows import columns_of, offer, rows_of
+from wa_phone_async.redaction import hide_queries
 
 from .output import printable, use_utf8, write
 
@@ -92,8 +93,11 @@ class ExportedRows:
 
 
 def cells(number: PhoneNumber, fields: Iterable[str]) -> list[str]:
-    """Fields of a number as text: strings as they are, structures as JSON, and nothing for what did not come."""
-    members = to_dict(number)
+    """Fields of a number for people: strings as they are, structures as JSON, and nothing for what did not come.
+
+    The queries of URLs are hidden, since they may hold secrets.
+    """
+    members = hide_queries(to_dict(number))
     if number.platform_type is not None:
         members["platform_type"] = str(number.platform_type)
     return [_text(members.get(name)) for name in fields]
