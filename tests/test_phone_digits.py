@@ -153,8 +153,16 @@ def test_of_a_list_the_exact_ones_come_before_the_loose_ones() -> None:
     whole = ("5511998765432",)
     assert alike(whole, [nameless, loose, exact, other]) == [exact]
     assert alike(whole, [nameless, loose, other]) == [loose]
-    assert alike(whole, iter([exact, exact, loose])) == [exact, exact]
+    twin = PhoneNumber(id="5", display_phone_number="+55 (11) 99876-5432")
+    assert alike(whole, iter([exact, twin, loose])) == [exact, twin]
     assert alike(whole, [nameless, other]) == []
+
+
+def test_a_number_that_is_listed_twice_is_one() -> None:
+    pending = PhoneNumber(id="1", display_phone_number="+55 11 99876-5432", status="PENDING")
+    connected = PhoneNumber(id="1", display_phone_number="+55 11 99876-5432", status="CONNECTED")
+    assert alike(("5511998765432",), [pending, connected]) == [connected]
+    assert alike(("5511998765432", "551198765432"), [pending]) == [pending]
 
 
 def test_a_loose_match_of_one_reading_counts_beside_an_exact_one_of_the_other() -> None:

@@ -211,17 +211,18 @@ def missing_code(digits: str, displayed: str) -> str | None:
 def alike(readings: Iterable[str], numbers: Iterable[PhoneNumber]) -> list[PhoneNumber]:
     """Return the numbers that may be one that was given.
 
-    Each reading counts by itself: the numbers that are exactly alike, or else those that are loosely alike.
+    Each reading counts by itself: the numbers that are exactly alike, or else those that are loosely alike. A number
+    that is listed twice, since pages shift, is returned once.
 
     Args:
         readings: All digits of each number that it may be, country code first.
         numbers: Numbers as they are listed.
     """
-    listed = list(numbers)
-    found: list[PhoneNumber] = []
+    listed = {number.id: number for number in numbers}
+    found = dict[str, PhoneNumber]()
     for digits in readings:
         by_likeness: dict[Likeness | None, list[PhoneNumber]] = {"exact": [], "loose": [], None: []}
-        for number in listed:
+        for number in listed.values():
             by_likeness[likeness(digits, number.display_phone_number or "")].append(number)
-        found += by_likeness["exact"] or by_likeness["loose"]
-    return found
+        found.update((number.id, number) for number in by_likeness["exact"] or by_likeness["loose"])
+    return list(found.values())

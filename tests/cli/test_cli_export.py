@@ -527,6 +527,15 @@ def test_misuse_costs_no_call_and_leaves_nothing(
     assert names() == {wabas.name}
 
 
+def test_a_number_on_two_pages_is_written_once(run: Run, sandbox: Sandbox) -> None:
+    paging = {"cursors": {"after": "MTAw"}, "next": f"{sandbox.url}/next"}
+    for page in ({"data": [{"id": "7"}, {"id": "8"}], "paging": paging}, {"data": [{"id": "8"}, {"id": "9"}]}):
+        sandbox.plan(Fault.raw(json.dumps(page)))
+    done = run("--wabas", write_ids("1234"), "--out", "n.jsonl", "--resume")
+    assert (done.status, done.err) == (0, "1 account, 3 numbers; 2 calls\n")
+    assert rows("n.jsonl") == [("1234", "7"), ("1234", "8"), ("1234", "9")]
+
+
 @pytest.fixture
 def unfinished(run: Run, wabas: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with after_listings(35, interrupt, monkeypatch):

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from wa_phone_async import AuthenticationError, GraphSession, InvalidArgumentError, PhoneNumberClient, RetryPolicy
-from wa_phone_async.sandbox import Sandbox
+from wa_phone_async.sandbox import Fault, Sandbox
 
 distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 pytest.importorskip("arro3.io", reason="the extra `parquet` is not installed")
@@ -120,6 +120,14 @@ def test_every_account_is_in_the_result_once(sandbox: Sandbox, cluster: Any, tmp
     assert Counter(request.node for request in sandbox.requests)[sandbox.waba_ids[0]] == 1
     assert cluster.run(lambda dask_worker: [name for name in dask_worker.plugins if "wa_phone" in name])
     assert CANARY not in str(cluster.get_worker_logs()) + str(cluster.get_scheduler_logs())
+
+
+def test_a_number_that_comes_on_two_pages_is_one_row(sandbox: Sandbox, cluster: Any, tmp_path: Path) -> None:
+    sandbox.plan(Fault.raw(json.dumps({"data": [{"id": "7"}, {"id": "8"}, {"id": "7"}]})))
+    out = tmp_path / "out"
+    summary = export(cluster, ["1234"], client_factory, out, fields="id")
+    assert (summary.accounts, summary.phone_numbers) == (1, 2)
+    assert rows_in(out) == {("1234", "7"): 1, ("1234", "8"): 1}
 
 
 def test_a_worker_that_is_killed_in_the_middle_loses_and_doubles_nothing(

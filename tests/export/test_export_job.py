@@ -117,6 +117,31 @@ async def test_what_is_added_twice_is_there_once(out: Path) -> None:
     assert rows(out) == expected(["1", "2"])
 
 
+@given(st.dictionaries(st.sampled_from(["1", "2", "3"]), st.lists(st.sampled_from(["7", "8", "9"])), min_size=1))
+async def test_a_number_that_comes_on_two_pages_of_an_account_is_one_row(
+    tmp_path_factory: pytest.TempPathFactory, accounts: dict[str, list[str]]
+) -> None:
+    out = tmp_path_factory.mktemp("export") / "numbers.jsonl"
+    listings = [
+        WabaListing(
+            waba_id=waba_id,
+            phone_numbers=tuple(PhoneNumber(number_id, status=f"ROW_{n}") for n, number_id in enumerate(ids)),
+        )
+        for waba_id, ids in accounts.items()
+    ]
+    last = {(each.waba_id, number.id): number.status for each in listings for number in each.phone_numbers}
+    with Job(out) as job:
+        await job.add(listings[0])
+        await job.flush()
+    with Job(out, resume=True) as job:
+        for each in listings:
+            await job.add(each)
+        assert await job.finish() == Summary(accounts=len(listings), phone_numbers=len(last))
+    written = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(written) == len(last)
+    assert {(row["waba_id"], row["id"]): row["status"] for row in written} == last
+
+
 async def test_failed_accounts_are_listed_again_and_no_others(out: Path) -> None:
     errors = out.with_name("failed.jsonl")
     summary = await export(out, ["1", "2", "4"], bad=["2"], errors=errors)

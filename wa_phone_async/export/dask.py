@@ -8,7 +8,7 @@
 
 A task lists a chunk of accounts and writes one Parquet part. The name of the part is made of the chunk's ids, and it
 appears only when it is whole. When a worker is killed, Dask gives its chunk to another worker, which writes a part of
-the same name. So every account is in the result once.
+the same name. So every account is in the result once, and so is each number of an account: see `Job`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from wa_phone_async.checks import check_at_least_one
 
 from .ids import IdSet
 from .row_file import RowFile
-from .rows import error_rows_of
+from .rows import each_number_once, error_rows_of
 from .writer import Summary, Writer
 
 with requires("dask"):
@@ -236,7 +236,7 @@ async def _list_chunk(ids: tuple[str, ...], plugin: str, file: Path, list_option
     client: PhoneNumberClient = _dask.get_worker().plugins[plugin].client
     # The part is written when all listings are there: wherever the worker is killed, it leaves no part or a whole one.
     listings = await client.list_many(ids, **list_options)
-    good = [listing for listing in listings if listing.error is None]
+    good = [each_number_once(listing) for listing in listings if listing.error is None]
     numbers = sum(len(listing.phone_numbers) for listing in good)
     if numbers:
         await asyncio.to_thread(_write, file, good, list_options.get("fields"))

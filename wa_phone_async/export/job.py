@@ -19,7 +19,7 @@ from .ids import IdSet
 from .journal import Journal, Options
 from .parts import merge
 from .row_file import AnyPath, RowFile
-from .rows import columns_of, error_rows_of, rows_of
+from .rows import columns_of, each_number_once, error_rows_of, rows_of
 from .whole_file import WholeFile, check_is_file, remove_partials
 from .writer import Summary
 
@@ -34,9 +34,12 @@ class Job:
             summary = await job.finish()
 
     The parts and the journal are in a directory beside the file, `numbers.parquet.parts`. An account is complete when
-    its part is on the disk and its id in the journal. An account that you add again is left out, so each number is in
-    the file once. `finish` merges the parts into the file, which appears under its name when it is whole. Then it
-    removes the directory. If accounts have failed, the directory stays, and resuming lists only these.
+    its part is on the disk and its id in the journal. `finish` merges the parts into the file, which appears under its
+    name when it is whole. Then it removes the directory. If accounts have failed, the directory stays, and resuming
+    lists only these.
+
+    The file has one row for each account and id. An account that you add again is left out. If pages shift while an
+    account is listed, a number can come on two pages: the row that was read last is kept.
 
     Args:
         path: The file, in the format of its suffix: `.jsonl`, `.csv` or `.parquet` (extra `parquet`).
@@ -139,6 +142,7 @@ class Job:
             raise InvalidArgumentError("the job", "open", hint="it has ended, and nothing can be added")
         now = asyncio.get_running_loop().time()
         self._batch_began = self._batch_began if self._batch else now
+        listing = each_number_once(listing)
         self._batch.append(listing)
         self._batch_numbers += len(listing.phone_numbers)
         # Each part costs syncs of the disk, so it should be large. But a kill loses it, so it should not be old.

@@ -100,6 +100,17 @@ def rows_of(item: Exportable, columns: Columns = COLUMNS) -> Iterator[Row]:
     raise InvalidArgumentError("items", "WabaListing or PhoneNumber objects", type(item))
 
 
+def each_number_once(listing: WabaListing) -> WabaListing:
+    """The same listing with each id once. Of several rows of a number, it has the one that was read last.
+
+    Pages may shift while a list is read, so a number can come on two pages. See `Job`.
+    """
+    numbers = {number.id: number for number in listing.phone_numbers}
+    if len(numbers) == len(listing.phone_numbers):
+        return listing
+    return attrs.evolve(listing, phone_numbers=tuple(numbers.values()))
+
+
 def _choose(row: Row, columns: Columns) -> Row:
     """The same row with these columns only.
 

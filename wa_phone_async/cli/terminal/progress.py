@@ -48,7 +48,7 @@ class Progress:
     def listed(self, listing: WabaListing) -> None:
         """Count an account that is listed or has failed."""
         self.accounts += 1
-        self._numbers += len(listing.phone_numbers)
+        self._numbers += len({number.id for number in listing.phone_numbers})  # as `Job` counts them
         if listing.error is not None:
             self._failures[type(listing.error).__name__] += 1
 
