@@ -182,6 +182,44 @@ LAST ONBOARDED TIME                        2024-01-22T14:00:
                                            02+00:00
 WHATSAPP BUSINESS MANAGER MESSAGING LIMIT  TIER_10K
 IS PIN ENABLED                             true
+IS ON BIZ APP                              false
+HEALTH STATUS                              {"can_send_messag
+                                           e": "BLOCKED",
+                                           "entities":
+                                           [{"entity_type":
+                                           "PHONE_NUMBER",
+                                           "id":
+                                           "300000001000002"
+                                           ,
+                                           "can_send_message
+                                           ": "AVAILABLE"},
+                                           {"entity_type":
+                                           "BUSINESS", "id":
+                                           "200300400500600"
+                                           ,
+                                           "can_send_message
+                                           ": "BLOCKED",
+                                           "errors":
+                                           [{"error_code":
+                                           141006,
+                                           "error_descriptio
+                                           n": "There is an
+                                           error with the
+                                           payment method.",
+                                           "possible_solutio
+                                           n": "There was an
+                                           error with your
+                                           payment method.
+                                           Please add a new
+                                           payment
+                                           method."}]}]}
+NEW DISPLAY NAME
+OFFICIAL BUSINESS ACCOUNT                  {"oba_status":
+                                           "APPROVED"}
+IS PREVERIFIED NUMBER                      false
+WEBHOOK CONFIGURATION                      {"application":
+                                           "https://shop.exa
+                                           mple/webhooks"}
 1 number of 2 accounts, 2 calls
 $ wa-phone list 100200300400003 100200300400250 --max-items 4
 WABA             ID               NUMBER            NAME
@@ -251,6 +289,27 @@ THROUGHPUT                                 {"level": "STANDARD"}
 LAST ONBOARDED TIME                        2024-01-22T14:00:02+00:00
 WHATSAPP BUSINESS MANAGER MESSAGING LIMIT  TIER_10K
 IS PIN ENABLED                             true
+IS ON BIZ APP                              false
+HEALTH STATUS                              {"can_send_message": "BLOCKED",
+                                           "entities": [{"entity_type":
+                                           "PHONE_NUMBER", "id":
+                                           "300000001000002",
+                                           "can_send_message": "AVAILABLE"},
+                                           {"entity_type": "BUSINESS", "id":
+                                           "200300400500600",
+                                           "can_send_message": "BLOCKED",
+                                           "errors": [{"error_code": 141006,
+                                           "error_description": "There is an
+                                           error with the payment method.",
+                                           "possible_solution": "There was an
+                                           error with your payment method.
+                                           Please add a new payment
+                                           method."}]}]}
+NEW DISPLAY NAME
+OFFICIAL BUSINESS ACCOUNT                  {"oba_status": "APPROVED"}
+IS PREVERIFIED NUMBER                      false
+WEBHOOK CONFIGURATION                      {"application":
+                                           "https://shop.example/webhooks"}
 1 number of 2 accounts, 2 calls
 $ wa-phone list 100200300400003 100200300400250 --max-items 4
 WABA             ID               NUMBER            NAME      STATUS     QUALITY
@@ -314,6 +373,17 @@ THROUGHPUT                                 {"level": "STANDARD"}
 LAST ONBOARDED TIME                        2024-01-22T14:00:02+00:00
 WHATSAPP BUSINESS MANAGER MESSAGING LIMIT  TIER_10K
 IS PIN ENABLED                             true
+IS ON BIZ APP                              false
+HEALTH STATUS                              {"can_send_message": "BLOCKED", "entities": [{"entity_type": "PHONE_NUMBER",
+                                           "id": "300000001000002", "can_send_message": "AVAILABLE"}, {"entity_type":
+                                           "BUSINESS", "id": "200300400500600", "can_send_message": "BLOCKED", "errors":
+                                           [{"error_code": 141006, "error_description": "There is an error with the
+                                           payment method.", "possible_solution": "There was an error with your payment
+                                           method. Please add a new payment method."}]}]}
+NEW DISPLAY NAME
+OFFICIAL BUSINESS ACCOUNT                  {"oba_status": "APPROVED"}
+IS PREVERIFIED NUMBER                      false
+WEBHOOK CONFIGURATION                      {"application": "https://shop.example/webhooks"}
 1 number of 2 accounts, 2 calls
 $ wa-phone list 100200300400003 100200300400250 --max-items 4
 WABA             ID               NUMBER            NAME           STATUS     QUALITY  LIMIT     MODE  VERIFICATION
