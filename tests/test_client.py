@@ -692,6 +692,8 @@ def test_what_is_passed_comes_before_the_environment(environment: pytest.MonkeyP
     assert PhoneNumberClient.from_env().session.api_version == "v22.0"
     environment.delenv("WA_API_VERSION")
     assert PhoneNumberClient.from_env().session.api_version == "v23.0"
+    with pytest.raises(InvalidArgumentError, match=r"^proxy must be "):
+        PhoneNumberClient.from_env(proxy="socks5://proxy.example")
 
 
 @pytest.mark.parametrize("token", [None, ""], ids=["not set", "empty"])

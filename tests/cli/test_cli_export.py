@@ -395,6 +395,13 @@ def test_a_header_that_leaves_a_doubt_is_an_error(header: str, line: str, proble
         count_ids(Path("ids.csv"))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_the_ids_of_a_named_pipe_are_not_counted(tmp_path: Path) -> None:
+    pipe = tmp_path / "ids"
+    os.mkfifo(pipe)
+    assert count_ids(pipe) is None  # at once, although nobody writes
+
+
 def test_a_file_on_standard_input_is_checked_too_and_read_from_its_beginning(
     run: Run, sandbox: Sandbox, pipe: int
 ) -> None:
