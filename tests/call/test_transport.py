@@ -527,7 +527,7 @@ async def test_trace_configs_are_for_our_own_sessions() -> None:
 
 def test_what_is_no_session_is_invalid() -> None:
     with pytest.raises(InvalidArgumentError, match=r"must be an aiohttp\.ClientSession or a GraphSession, not str"):
-        PhoneNumberClient(TOKEN, session="session")  # type: ignore[arg-type]
+        PhoneNumberClient(TOKEN, session="session")  # type: ignore[arg-type]  # the mistake
 
 
 async def test_trace_configs_see_reads_and_writes() -> None:

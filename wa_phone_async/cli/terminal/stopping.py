@@ -46,7 +46,7 @@ def ending_when_killed() -> Generator[Stop]:
     """
     stop, before = Stop(), signal.getsignal(signal.SIGTERM)
     with _keeping_ctrl_c_ignored() as interrupt:
-        if before is not signal.SIG_DFL:  # whoever started the program has decided what a kill does
+        if before is not signal.SIG_DFL:  # the caller has decided what a kill does
             yield stop
             return
 

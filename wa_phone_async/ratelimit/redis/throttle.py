@@ -180,7 +180,7 @@ class RedisThrottle:
 
 def _is_address(url: Secret) -> bool:
     try:
-        open_pool(url).make_connection()  # type: ignore[no-untyped-call]
+        open_pool(url).make_connection()  # type: ignore[no-untyped-call]  # redis-py's own
     except (TypeError, ValueError):  # their texts may have the password in them
         return False
     return True
