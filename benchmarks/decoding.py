@@ -26,7 +26,7 @@ from paired import Findings, Row, Spread, ratio
 
 from wa_phone_async import PhoneNumber
 from wa_phone_async.decoding.converter import read_json
-from wa_phone_async.pagination.page import read_page, read_page_bytes
+from wa_phone_async.pagination.page import page_reader, read_page
 
 PAGES_HELD = 2_000
 PAGES_IN_A_ROUND = 20
@@ -43,7 +43,8 @@ def by_core(body: bytes) -> list[Any]:
 
 
 def by_fast(body: bytes) -> list[Any]:
-    raw = read_page_bytes(body, PhoneNumber, http_status=200)
+    read = page_reader(PhoneNumber).read_bytes
+    raw = None if read is None else read(body)
     assert raw is not None
     return raw.rows
 

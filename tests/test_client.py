@@ -642,7 +642,7 @@ def test_a_listener_that_cannot_be_called_raises_when_it_subscribes() -> None:
 
 def test_trace_configs_may_be_read_once_only() -> None:
     once = iter([aiohttp.TraceConfig()])
-    assert len(PhoneNumberClient(TOKEN, trace_configs=once).session._trace_configs) == 1  # type: ignore[arg-type]  # the same
+    assert len(PhoneNumberClient(TOKEN, trace_configs=once).session._transports.trace_configs) == 1  # type: ignore[arg-type]  # the same
 
 
 # The session's own calls
@@ -651,7 +651,7 @@ def test_trace_configs_may_be_read_once_only() -> None:
 @pytest.mark.parametrize("node", [SMALL_WABA, BUSINESS_ID])
 async def test_any_node_is_read_by_the_session(node: str) -> None:
     async with serving() as (_, client):
-        response = await client.session.get(node, {"fields": "id,name"})
+        response = await client.session.get(node, dict, {"fields": "id,name"})
     assert response["id"] == node
     assert response["name"]
 
@@ -659,7 +659,7 @@ async def test_any_node_is_read_by_the_session(node: str) -> None:
 async def test_the_error_says_that_only_the_sandbox_lacks_an_edge() -> None:
     async with serving() as (_, client):
         with pytest.raises(BadRequestError, match=r"\(message_templates\) .*; the sandbox does not serve it"):
-            await client.session.paginate(f"{SMALL_WABA}/message_templates")
+            await client.session.paginate(f"{SMALL_WABA}/message_templates", dict)
 
 
 # Settings of the environment
@@ -721,7 +721,7 @@ async def test_a_borrowed_graph_session_serves_several_clients_and_stays_open() 
                 client.list_phone_numbers(SMALL_WABA)
             with pytest.raises(RuntimeError, match="this client is closed"):
                 client.list_business_accounts(BUSINESS_ID)
-        assert await session.get(f"{SMALL_WABA}/phone_numbers", {"fields": "id", "limit": "1"})
+        assert await session.get(f"{SMALL_WABA}/phone_numbers", dict, {"fields": "id", "limit": "1"})
 
 
 @pytest.mark.parametrize("more", [{"access_token": TOKEN}, {"api_version": "v24.0"}], ids=str)

@@ -40,17 +40,17 @@ async def test_a_slot_that_is_taken_is_not_waited_for_and_is_freed_once() -> Non
 async def test_a_task_that_has_to_wait_frees_its_slot() -> None:
     slots = asyncio.Semaphore(1)
     release_slot()  # nothing happens where the task has none
-    assert current_slot() is None
+    assert current_slot.get() is None
 
     async def waits() -> None:
         slot = Slot(slots)
         slot.bind()
         await slot.acquire()
         release_slot()
-        assert current_slot() is slot
+        assert current_slot.get() is slot
         await asyncio.Event().wait()
 
     waiting = asyncio.create_task(waits())
     await asyncio.wait_for(Slot(slots).acquire(), 1)
     waiting.cancel()
-    assert current_slot() is None
+    assert current_slot.get() is None

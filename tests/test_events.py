@@ -25,8 +25,8 @@ from wa_phone_async import (
     Throttle,
     ThrottleEnded,
     ThrottleStarted,
-    session,
 )
+from wa_phone_async.call import attempt
 from wa_phone_async.client import Settings
 from wa_phone_async.hooks import EventDispatcher, Listener
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
@@ -93,7 +93,7 @@ async def account_of(waba_id: str | EllipsisType | None) -> str | None:
     with Sandbox() as sandbox:
         sandbox.plan(Fault.raw("{}"))
         async with PhoneNumberClient(TOKEN, base_url=sandbox.url, on_event=events.append) as client:
-            await client.session.get("300000000000001", waba_id=waba_id)
+            await client.session.get("300000000000001", dict, waba_id=waba_id)
     [finished] = events
     assert isinstance(finished, CallFinished)
     return finished.waba_id
@@ -452,7 +452,7 @@ def test_without_a_listener_no_event_is_made(monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("an event was made without a listener")
 
     for kind in (CallFinished, RetryPlanned, ThrottleStarted, ThrottleEnded):
-        monkeypatch.setattr(session, kind.__name__, forbidden)
+        monkeypatch.setattr(attempt, kind.__name__, forbidden)
 
     async def main() -> None:
         async with serving() as (sandbox, client):

@@ -115,7 +115,7 @@ async def test_an_edge_that_a_number_lacks_is_rejected() -> None:
     async with serving() as (sandbox, client):
         row = sandbox.numbers(SMALL_WABA)[0]
         with pytest.raises(BadRequestError, match=r"\(owned\) on node type \(WhatsAppBusinessPhoneNumber\)"):
-            await client.session.get(f"{row['id']}/owned", waba_id=None)
+            await client.session.get(f"{row['id']}/owned", dict, waba_id=None)
 
 
 @pytest.mark.parametrize(

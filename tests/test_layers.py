@@ -27,7 +27,14 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"__main__"},
 )
 HOMES = {
-    "aiohttp": {"call.transport", "call.writes", "session", "client", "sandbox"},  # the middle three only use its types
+    "aiohttp": {
+        "call.transport",
+        "call.attempt",
+        "call.writes",
+        "session",
+        "client",
+        "sandbox",
+    },  # the middle four only use its types
     "arro3": {"export"},
     "backoff": {"call.retry"},
     "cattrs": {"decoding.converter"},

@@ -429,7 +429,7 @@ async def test_the_password_of_a_proxy_is_shown_nowhere(scheme: str, play: Play,
         error = await error_of(call, client)
         assert isinstance(error, WaPhoneError)
         assert_no_secret_in(error)
-        assert_no_secret(f"{client!r} {client.session!r} {client.session._route!r}")
+        assert_no_secret(f"{client!r} {client.session!r} {client.session._transports.route!r}")
 
 
 async def test_the_password_of_a_proxy_of_a_borrowed_session_is_shown_nowhere() -> None:
@@ -516,7 +516,7 @@ async def test_no_url_has_a_secret_and_no_repr_shows_one() -> None:
             page = await paginator.first_page()
             await paginator
             created = await write(client)
-            rows: object = await client.session.get(f"{LARGE_WABA}/phone_numbers", {"limit": "1"})
+            rows: object = await client.session.get(f"{LARGE_WABA}/phone_numbers", dict, {"limit": "1"})
             for thing in (client, client.session, paginator, page, created, rows):
                 assert_no_secret(f"{thing!r} {thing!s}")
         for request in sandbox.requests:

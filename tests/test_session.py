@@ -309,7 +309,7 @@ async def test_the_smaller_limit_stays_after_another_error(fault: Fault) -> None
 async def test_halving_begins_at_the_requested_limit_and_ends_with_the_list() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(TOO_MUCH_DATA, times=1)
-        assert len(await client.session.paginate(f"{LARGE_WABA}/phone_numbers")) == 250
+        assert len(await client.session.paginate(f"{LARGE_WABA}/phone_numbers", dict)) == 250
         assert [request.query.get("limit") for request in sandbox.requests[:3]] == [None, "12", "12"]
         sandbox.requests.clear()
         await client.list_phone_numbers(LARGE_WABA)
@@ -352,7 +352,7 @@ async def test_total_timeout_is_the_policys_by_default() -> None:
         with pytest.raises(RequestTimeoutError):
             await client.list_phone_numbers("1234")
         with pytest.raises(RequestTimeoutError):
-            await client.session.get("1234")
+            await client.session.get("1234", dict)
 
 
 def test_total_timeout_is_for_each_page(virtual_time: asyncio.Runner) -> None:
@@ -483,9 +483,9 @@ async def test_the_requested_version_is_not_logged(caplog: pytest.LogCaptureFixt
 async def test_any_node_can_be_read_and_links_stay_out() -> None:
     body = '{"id":"1234","phone_numbers":{"data":[],"paging":{"next":"https://x/?access_token=t","cursors":{}}}}'
     async with against(respond(body)) as (server, client):
-        node = await client.session.get("1234", {"fields": "id,phone_numbers"})
+        node = await client.session.get("1234", dict, {"fields": "id,phone_numbers"})
         assert node == {"id": "1234", "phone_numbers": {"data": [], "paging": {"cursors": {}}}}
-        await client.session.get("1234")
+        await client.session.get("1234", dict)
     assert [request.target for request in server.requests] == [
         "/v23.0/1234?fields=id%2Cphone_numbers",
         "/v23.0/1234",
@@ -495,7 +495,7 @@ async def test_any_node_can_be_read_and_links_stay_out() -> None:
 async def test_any_edge_can_be_listed_as_plain_json() -> None:
     async with serving() as (sandbox, client):
         rows: list[dict[str, Any]] = await client.session.paginate(
-            f"{SMALL_WABA}/phone_numbers", {"fields": "id"}, limit=2
+            f"{SMALL_WABA}/phone_numbers", dict, {"fields": "id"}, limit=2
         )
         assert [set(row) for row in rows] == [{"id"}] * 3
         assert len(sandbox.requests) == 2
@@ -526,8 +526,8 @@ async def test_any_edge_can_be_listed_as_plain_json() -> None:
 async def test_a_path_is_checked_before_anything_is_sent(path: Any) -> None:
     async with serving() as (sandbox, client):
         calls: tuple[Callable[[], Awaitable[Any]], ...] = (
-            lambda: client.session.paginate(path),
-            lambda: client.session.get(path),
+            lambda: client.session.paginate(path, dict),
+            lambda: client.session.get(path, dict),
             lambda: client.session.post(Write(path=path, body={}), dict),
         )
         for call in calls:
@@ -538,13 +538,13 @@ async def test_a_path_is_checked_before_anything_is_sent(path: Any) -> None:
 
 def test_an_invalid_path_of_a_list_raises_before_the_first_page() -> None:
     with pytest.raises(InvalidArgumentError, match="path must be relative"):
-        GraphSession(TOKEN).paginate("../me")
+        GraphSession(TOKEN).paginate("../me", dict)
 
 
 @given(st.text() | st.from_regex(r"[\w./%:?#\\@-]*", fullmatch=True))
 def test_any_valid_path_stays_below_the_version(path: str) -> None:
     try:
-        GraphSession(TOKEN).paginate(path)
+        GraphSession(TOKEN).paginate(path, dict)
     except InvalidArgumentError:
         return
     base = URL("https://graph.facebook.com/v23.0/")
@@ -556,7 +556,7 @@ def test_any_valid_path_stays_below_the_version(path: str) -> None:
 async def test_a_list_of_any_edge_has_the_token_the_retries_and_the_paging() -> None:
     async with serving() as (sandbox, client):
         sandbox.plan(Fault.status(503), times=2)
-        paginator = client.session.paginate(f"{LARGE_WABA}/phone_numbers", model=PhoneNumber, limit=100)
+        paginator = client.session.paginate(f"{LARGE_WABA}/phone_numbers", PhoneNumber, limit=100)
         assert [type(number) for number in await paginator] == [PhoneNumber] * 250
         assert [request.status for request in sandbox.requests] == [503, 503, 200, 200, 200]
         assert set(tokens(sandbox)) == {TOKEN}
@@ -566,9 +566,9 @@ async def test_a_list_of_any_edge_has_the_token_the_retries_and_the_paging() -> 
 async def test_no_secret_is_allowed_as_a_parameter_of_a_url(name: str) -> None:
     session = GraphSession(TOKEN)
     with pytest.raises(InvalidArgumentError, match=rf"^params must be without {name}: the session sends its own with"):
-        await session.get("1234", {"fields": "id", name: "x"})
+        await session.get("1234", dict, {"fields": "id", name: "x"})
     with pytest.raises(InvalidArgumentError, match=rf"^params must be without {name}: the session sends its own with"):
-        session.paginate("1234/phone_numbers", {name: "x"})
+        session.paginate("1234/phone_numbers", dict, {name: "x"})
 
 
 # Whose quota
@@ -578,9 +578,9 @@ async def test_no_secret_is_allowed_as_a_parameter_of_a_url(name: str) -> None:
 async def test_waba_id_is_checked(waba_id: Any) -> None:
     session = GraphSession(TOKEN)
     with pytest.raises(InvalidArgumentError, match="waba_id must be the id of the account"):
-        session.paginate("1234/edge", waba_id=waba_id)
+        session.paginate("1234/edge", dict, waba_id=waba_id)
     with pytest.raises(InvalidArgumentError, match="waba_id must be the id of the account"):
-        await session.get("1234", waba_id=waba_id)
+        await session.get("1234", dict, waba_id=waba_id)
 
 
 PAGE_OF_FOUR = '{"data":[{"id":"1"}],"paging":{"cursors":{"after":"A"},"next":"https://x"}}'
@@ -592,8 +592,8 @@ async def which_are_sent(waba_id: str | EllipsisType | None, app_quota: int | No
     throttle = Throttle(quota=1, app_quota=app_quota)
     plays = [respond('{"id":"1234"}')] * 2 + [respond(PAGE_OF_FOUR), respond(EMPTY_LIST)]
     async with against(*plays, throttle=throttle) as (_, client):
-        paginator: AsyncPaginator[Any] = client.session.paginate("1234/edge", waba_id=waba_id)
-        reads = [client.session.get("1234", waba_id=waba_id) for _ in range(2)]
+        paginator: AsyncPaginator[Any] = client.session.paginate("1234/edge", dict, waba_id=waba_id)
+        reads = [client.session.get("1234", dict, waba_id=waba_id) for _ in range(2)]
         for call in (*reads, paginator.next_page(), paginator.next_page()):
             try:
                 await call
@@ -638,10 +638,10 @@ async def test_a_call_beyond_the_quota_says_whose_it_is_and_what_limits_the_wait
 ) -> None:
     path = f"{SMALL_WABA}/phone_numbers"
     async with serving(throttle=Throttle(app_quota=1)) as (_, client):
-        await client.session.get(path, waba_id=None)
+        await client.session.get(path, dict, waba_id=None)
         text = f"Rate limit: {owner} has used its hourly quota. GET {path} was not sent: the wait exceeds {limit}"
         with pytest.raises(RateLimitError, match=rf"^{re.escape(text)} \(retry after 36\d\d s\)$"):
-            await client.session.get(path, waba_id=waba_id, total_timeout=total_timeout)
+            await client.session.get(path, dict, waba_id=waba_id, total_timeout=total_timeout)
 
 
 async def test_the_usage_of_a_call_is_that_of_its_quota() -> None:
@@ -651,10 +651,10 @@ async def test_the_usage_of_a_call_is_that_of_its_quota() -> None:
     async with against(respond('{"id":"1"}', headers=headers)) as (_, client):
         events = list[Event]()
         client.subscribe(events.append)
-        await client.session.get("1234", waba_id="5678")
+        await client.session.get("1234", dict, waba_id="5678")
         assert client.last_usage("5678") == Usage(UsageMetric(7.0), UsageMetric(3.0))
         assert client.last_usage("1234") is client.last_usage(None) is None
-        await client.session.get("1234", waba_id=None)
+        await client.session.get("1234", dict, waba_id=None)
         assert client.last_usage(None) == Usage(UsageMetric(90.0), UsageMetric(3.0))
         usages = [event.usage for event in events if isinstance(event, CallFinished)]
         assert usages == [client.last_usage("5678"), client.last_usage(None)]
@@ -665,7 +665,7 @@ async def test_without_an_account_the_throttle_events_name_the_id_of_the_path() 
         events = list[Event]()
         client.subscribe(events.append)
         sandbox.plan(Fault.error(80008, headers=AT_ONCE))
-        await client.session.get(f"{SMALL_WABA}/phone_numbers", waba_id=None)
+        await client.session.get(f"{SMALL_WABA}/phone_numbers", dict, waba_id=None)
         throttling = [event for event in events if isinstance(event, ThrottleStarted | ThrottleEnded)]
         assert throttling == [
             ThrottleStarted(node_id=SMALL_WABA, code=80008, seconds=0.0),
@@ -688,7 +688,7 @@ async def test_a_client_opens_on_first_use_and_raises_when_it_is_closed() -> Non
         with pytest.raises(RuntimeError, match="this client is closed"):
             await client.create_phone_number(SMALL_WABA, phone_number="16315551000", verified_name="Acme")
         with pytest.raises(RuntimeError, match="this client is closed"):
-            await client.session.get(SMALL_WABA)
+            await client.session.get(SMALL_WABA, dict)
         with pytest.raises(RuntimeError, match="this client is closed"):
             await paginator
         assert len(sandbox.requests) == 1
@@ -729,10 +729,10 @@ async def test_a_call_that_waits_while_the_client_closes_opens_nothing(stage: st
     async with RawServer([hang]) as server:
         token = provide if stage == "token" else TOKEN
         client = PhoneNumberClient(token, base_url=server.url, retry=QUICK, throttle=Unthrottled())
-        others = [asyncio.create_task(client.session.get("2")) for _ in range(100)]
+        others = [asyncio.create_task(client.session.get("2", dict)) for _ in range(100)]
         while len(server.requests) < 100:
             await asyncio.sleep(0.01)
-        waiting = asyncio.create_task(client.session.get("1"))
+        waiting = asyncio.create_task(client.session.get("1", dict))
         await settle()
         await client.aclose()
         gate.set()
@@ -792,8 +792,8 @@ async def test_a_client_that_is_garbage_collected_is_closed_with_a_warning(
         clients = [PhoneNumberClient(TOKEN, base_url=sandbox.url)]
         await clients[0].list_phone_numbers(SMALL_WABA)
         await clients[0].create_phone_number(SMALL_WABA, phone_number="16315551001", verified_name="Acme", cc="1")
-        assert clients[0].session._transport is not None
-        opened = list(clients[0].session._transport._own.values())
+        assert clients[0].session._transports._transport is not None
+        opened = list(clients[0].session._transports._transport._own.values())
         with pytest.warns(ResourceWarning, match="a client was not closed: use 'async with', or await its aclose"):
             await collect_garbage(clients, in_a_thread=in_a_thread)
         assert len(opened) == 2
@@ -862,7 +862,7 @@ async def test_a_server_that_went_away_is_a_transport_error_after_all_attempts()
 def test_the_url_is_that_of_its_text(base_url: str) -> None:
     session = GraphSession(TOKEN, base_url=base_url)
     for params, query in (({}, ""), ({"after": "a=/ü,"}, "?after=a%3D%2F%C3%BC%2C")):
-        url = session._url(GraphRequest(path="1234/phone_numbers", params=params), Secret(TOKEN))
+        url = session._transports.endpoint.url(GraphRequest(path="1234/phone_numbers", params=params), Secret(TOKEN))
         expected = URL(f"{session.base_url}/v23.0/1234/phone_numbers{query}", encoded=True)
         assert (url, str(url), url.raw_path_qs) == (expected, str(expected), expected.raw_path_qs)
         assert (url.raw_host, url.port) == (expected.raw_host, expected.port)

@@ -108,7 +108,7 @@ class Weaker(ast.NodeTransformer):
 
     def _weaken(self, node: F) -> F:
         is_static = any(ast.unparse(each) == "staticmethod" for each in node.decorator_list)
-        own = [ast.arg(node.args.args[0].arg)] if self._is_in_class and not is_static else []
+        own = [ast.arg((node.args.posonlyargs + node.args.args)[0].arg)] if self._is_in_class and not is_static else []
         any_args, any_kwargs = ast.arg("args", self.ANY), ast.arg("kwargs", self.ANY)
         if any("property" in ast.unparse(each) for each in node.decorator_list):
             node.args = ast.arguments([], own, None, [], [], None, [])

@@ -124,6 +124,16 @@ async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
     assert_type(client.list_business_accounts("1", kind="client"), wa.AsyncPaginator[wa.BusinessAccount])
     assert_type(await client.list_business_accounts("1"), list[wa.BusinessAccount])
 
+    query = wa.ListQuery.of_numbers(fields=["id"], filtering=wa.Filter("account_mode", "LIVE"), sort="x", limit=2)
+    assert_type(query, wa.ListQuery)
+    assert_type(query.params, Mapping[str, str])
+    assert_type((query.limit, query.max_items), tuple[int | None, int | None])
+    assert_type((query.after, query.before), tuple[str | None, str | None])
+    assert_type(query.follow, Literal["next", "after"])
+    assert_type(query.read_ahead, int)
+    assert_type(query.total_timeout, float | None)
+    assert_type(client.start_list("1", query), wa.AsyncPaginator[PN])
+    assert_type(client.session.start_list("1/edge", PN, query, waba_id=None), wa.AsyncPaginator[PN])
     client.list_phone_numbers(1.5)  # type: ignore[arg-type]  # an id is no float
     client.list_phone_numbers("1", "id")  # type: ignore[call-arg]  # options are named
     client.list_phone_numbers("1", fields=[1])  # type: ignore[list-item]  # names
@@ -151,15 +161,15 @@ async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
 
 async def edges_are_read(client: wa.PhoneNumberClient) -> None:
     session = client.session
-    assert_type(await session.get("1"), dict[str, Any])
-    assert_type(await session.get("1", {"fields": "id"}, waba_id=None), dict[str, Any])
-    assert_type(await session.get("1", None, PN), PN)
+    assert_type(await session.get("1", dict), dict[Any, Any])
+    assert_type(await session.get("1", dict, {"fields": "id"}, waba_id=None), dict[Any, Any])
+    assert_type(await session.get("1", PN, None), PN)
     assert_type(await session.get("1", model=PN, waba_id="2", total_timeout=1), PN)
-    assert_type(session.paginate("1/edge"), wa.AsyncPaginator[dict[str, Any]])
-    assert_type(session.paginate("1/edge", {"fields": "id"}, limit=10), wa.AsyncPaginator[dict[str, Any]])
-    assert_type(session.paginate("1/edge", None, PN), wa.AsyncPaginator[PN])
+    assert_type(session.paginate("1/edge", dict), wa.AsyncPaginator[dict[Any, Any]])
+    assert_type(session.paginate("1/edge", dict, {"fields": "id"}, limit=10), wa.AsyncPaginator[dict[Any, Any]])
+    assert_type(session.paginate("1/edge", PN, None), wa.AsyncPaginator[PN])
     assert_type(session.paginate("1/edge", model=PN, follow="after"), wa.AsyncPaginator[PN])
-    assert_type(await session.paginate("1/edge"), list[dict[str, Any]])
+    assert_type(await session.paginate("1/edge", dict), list[dict[Any, Any]])
     assert_type(await session.paginate("1/edge", model=PN), list[PN])
     assert_type(await session.paginate("1/edge", model=PN).first_page(), wa.Page[PN])
     write = wa.Write(path="1/edge", body={"name": "x"}, timeout=aiohttp.ClientTimeout(total=3), is_counted=True)
@@ -179,11 +189,11 @@ async def edges_are_read(client: wa.PhoneNumberClient) -> None:
     assert_type(session.base_url, str)
     assert_type(session.last_usage("1"), wa.Usage | None)
 
-    await session.get("1", {"limit": 3})  # type: ignore[dict-item]  # parameters are texts
-    await session.get("1", None, "PhoneNumber")  # type: ignore[call-overload]  # a model is a class
-    await session.get("1", waba_id=3.5)  # type: ignore[call-overload]  # an id is no float
-    session.paginate("1/edge", limit="3")  # type: ignore[call-overload]  # a number
-    session.paginate("1/edge", model="PhoneNumber")  # type: ignore[call-overload]  # a model is a class
+    await session.get("1", dict, {"limit": 3})  # type: ignore[dict-item]  # parameters are texts
+    await session.get("1", "PhoneNumber")  # type: ignore[arg-type]  # a model is a class
+    await session.get("1", dict, waba_id=3.5)  # type: ignore[arg-type]  # an id is no float
+    session.paginate("1/edge", dict, limit="3")  # type: ignore[arg-type]  # a number
+    session.paginate("1/edge", model="PhoneNumber")  # type: ignore[arg-type]  # a model is a class
     await session.post(write)  # type: ignore[call-arg]  # a model is needed
     await session.post("1/edge", wa.SuccessResponse)  # type: ignore[arg-type]  # a Write
     wa.Write(path="1/edge")  # type: ignore[call-arg]  # an empty body is {}
@@ -435,6 +445,7 @@ class OwnLimiter:
 async def quotas_are_kept(client: wa.PhoneNumberClient, limiter: wa.RateLimiter) -> None:
     wa.PhoneNumberClient("token", throttle=OwnLimiter())
     limiter = wa.Throttle(quota=5_000, app_quota=10_000)
+    assert_type(limiter.try_admit("1", "digest"), wa.Lease | None)
     async with RedisThrottle("redis://", app_id="1", quota=200, timeout=0.1, prefix="p") as shared:
         assert_type(shared, RedisThrottle)
         limiter = shared

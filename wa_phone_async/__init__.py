@@ -78,7 +78,7 @@ from .models import (
     UnifiedCertStatus,
 )
 from .pagination.paginator import AsyncPaginator
-from .query import Filter, Sort, Verbatim
+from .query import Filter, ListQuery, Sort, Verbatim
 from .ratelimit.limiter import CallResult, Lease, RateLimiter, Report
 from .ratelimit.throttle import Throttle
 from .readiness import Readiness, is_ready, read_readiness
@@ -117,6 +117,7 @@ __all__ = [
     "InvalidArgumentError",
     "Lease",
     "ListFinished",
+    "ListQuery",
     "Listings",
     "MessagingLimitTier",
     "NameStatus",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Final, SupportsIndex
 from urllib.parse import SplitResult, quote, urlsplit
@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from yarl import URL
 
 from .errors import InvalidArgumentError
-from .redaction import Secret
+from .redaction import Secret, conceal
 
 MAX_PAGE_SIZE: Final = 100
 """The most rows that a page can have."""
@@ -24,6 +24,7 @@ MAX_READ_AHEAD: Final = 100
 _EDGES: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u200e\u200f\u202a\u202c\u2060\ufeff"
 """What may stand around a value that was copied or read from a file: blanks, line breaks, invisible marks."""
 _QUOTES: Final = "\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
+_SECRET_PARAMS: Final = ("access_token", "appsecret_proof")
 _ID_LIMIT: Final = 10**100  # Python refuses to write integers of thousands of digits
 
 NOT_IN_A_URL: Final = r"[\s?#\\\x00-\x1f\x7f\ud800-\udfff]"
@@ -61,9 +62,14 @@ def check_path(path: object) -> None:
     )
 
 
+def conceal_params(params: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy of query parameters that hides the secrets among them. `check_params` rejects these."""
+    return {name: conceal(value) if name in _SECRET_PARAMS else value for name, value in params.items()}
+
+
 def check_params(params: Iterable[str]) -> None:
     """Reject query parameters that hold a secret: proxies and servers log URLs."""
-    for name in ("access_token", "appsecret_proof"):
+    for name in _SECRET_PARAMS:
         if name in params:
             raise InvalidArgumentError("params", f"without {name}", hint="the session sends its own with each call")
 

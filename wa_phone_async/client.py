@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NoReturn, Self, TypedDict, Unpack
 
 import aiohttp
+import attrs
 
 from .call import writes
 from .call.retry import RetryPolicy
@@ -17,10 +19,20 @@ from .concurrency import DEFAULT_CONCURRENCY
 from .errors import CLOSED, InvalidArgumentError
 from .hooks import Listener
 from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
-from .pagination.page import Follow
 from .pagination.paginator import AsyncPaginator
 from .phone_digits import read_phone_number
-from .query import ACCOUNT_FIELDS, AccountKind, Filter, Sort, accounts_edge, fields_with, list_params, read_fields
+from .query import (
+    ACCOUNT_FIELDS,
+    AccountKind,
+    Filter,
+    Follow,
+    ListQuery,
+    Sort,
+    accounts_edge,
+    fields_with,
+    list_params,
+    read_fields,
+)
 from .ratelimit.limiter import RateLimiter
 from .redaction import conceal
 from .session import GraphSession
@@ -234,13 +246,10 @@ class PhoneNumberClient:
             InvalidArgumentError: An argument is invalid; nothing was sent.
             WaPhoneError: While iterating, no page came. The same paginator can go on with that page.
         """
-        self._check_open()
-        waba_id = read_node_id("waba_id", waba_id)
-        params = list_params(fields=fields, filtering=filtering, sort=sort)
-        return self.session.paginate(
-            f"{waba_id}/phone_numbers",
-            params,
-            PhoneNumber,
+        query = ListQuery.of_numbers(
+            fields=fields,
+            filtering=filtering,
+            sort=sort,
             limit=limit,
             after=after,
             before=before,
@@ -249,6 +258,23 @@ class PhoneNumberClient:
             read_ahead=read_ahead,
             total_timeout=total_timeout,
         )
+        return self.start_list(waba_id, query)
+
+    def start_list(self, waba_id: str | int, query: ListQuery) -> AsyncPaginator[PhoneNumber]:
+        """List the phone numbers of an account as a `ListQuery` says. One query serves any number of accounts.
+
+        Args:
+            waba_id: Meta's id of the account, digits.
+            query: What the list is asked for: `ListQuery.of_numbers(…)`.
+
+        Returns:
+            The numbers. The first request is sent when you iterate or await.
+
+        Raises:
+            InvalidArgumentError: The id is invalid; nothing was sent.
+        """
+        self._check_open()
+        return self.session.start_list(f"{read_node_id('waba_id', waba_id)}/phone_numbers", PhoneNumber, query)
 
     def list_many(
         self,
@@ -291,22 +317,16 @@ class PhoneNumberClient:
             InvalidArgumentError: An option is invalid; nothing was sent. An invalid id is the error of its own listing.
         """
         self._check_open()
-        params = list_params(fields=fields, filtering=filtering, sort=sort)
-
-        def lister(waba_id: str) -> AsyncPaginator[PhoneNumber]:
-            waba_id = read_node_id("waba_id", waba_id)
-            return self.session.paginate(
-                f"{waba_id}/phone_numbers",
-                params,
-                PhoneNumber,
-                limit=limit,
-                max_items=max_items,
-                follow=follow,
-                total_timeout=total_timeout,
-            )
-
-        lister("0")  # checks the options now: an invalid one is an error here, and not in each listing
-        return Listings(lister, waba_ids, concurrency=concurrency, ordered=ordered)
+        query = ListQuery.of_numbers(
+            fields=fields,
+            filtering=filtering,
+            sort=sort,
+            limit=limit,
+            max_items=max_items,
+            follow=follow,
+            total_timeout=total_timeout,
+        )
+        return Listings(partial(self.start_list, query=query), waba_ids, concurrency=concurrency, ordered=ordered)
 
     def watch(
         self,
@@ -345,18 +365,11 @@ class PhoneNumberClient:
         """
         self._check_open()
         waba_id = read_node_id("waba_id", waba_id)
-        params = list_params(fields=fields, filtering=filtering, sort=None)
+        query = ListQuery.of_numbers(fields=fields, filtering=filtering, limit=MAX_PAGE_SIZE, follow=follow)
 
-        def read_list() -> AsyncPaginator[PhoneNumber]:
-            self._check_open()
-            return self.session.paginate(
-                f"{waba_id}/phone_numbers", params, PhoneNumber, limit=MAX_PAGE_SIZE, follow=follow
-            )
-
-        read_list()  # checks the options now: an invalid one is an error here, and not at the first step
         return Watch(
             waba_id,
-            read_list,
+            partial(self.start_list, waba_id, query),
             interval=interval,
             total_timeout=total_timeout,
             known=known,
@@ -463,19 +476,17 @@ class PhoneNumberClient:
         self._check_open()
         business_id = read_node_id("business_id", business_id)
         params = list_params(fields=fields, filtering=None, sort=None, known_fields=ACCOUNT_FIELDS)
-        return self.session.paginate(
-            f"{business_id}/{accounts_edge(kind)}",
-            params,
-            BusinessAccount,
+        query = ListQuery(
+            params=params,
             limit=limit,
             after=after,
             before=before,
             max_items=max_items,
             follow=follow,
             read_ahead=read_ahead,
-            waba_id=None,
             total_timeout=total_timeout,
         )
+        return self.session.start_list(f"{business_id}/{accounts_edge(kind)}", BusinessAccount, query, waba_id=None)
 
     async def get_phone_number(
         self,
@@ -507,7 +518,7 @@ class PhoneNumberClient:
         phone_number_id = read_node_id("phone_number_id", phone_number_id)
         params = list_params(fields=fields, filtering=None, sort=None)
         return await self.session.get(
-            phone_number_id, params, PhoneNumber, waba_id=waba_id, total_timeout=total_timeout
+            phone_number_id, PhoneNumber, params, waba_id=waba_id, total_timeout=total_timeout
         )
 
     async def create_phone_number(
@@ -792,15 +803,15 @@ class PhoneNumberClient:
         if total_timeout is not None:
             check_seconds("total_timeout", total_timeout)
         needed_fields = None if fields is None else fields_with("display_phone_number", fields)
+        query = ListQuery.of_numbers(fields=needed_fields, limit=MAX_PAGE_SIZE, follow=follow)
 
         def list_numbers(seconds: float | None) -> AsyncPaginator[PhoneNumber]:
-            return self.list_phone_numbers(waba_id, fields=needed_fields, follow=follow, total_timeout=seconds)
+            return self.start_list(waba_id, attrs.evolve(query, total_timeout=seconds))
 
         async def create(seconds: float | None) -> CreatedPhoneNumber:
             self._check_open()
             return await self.session.post(write, CreatedPhoneNumber, total_timeout=seconds)
 
-        list_numbers(None)  # checks the options now
         plan = EnsurePlan(
             waba_id=waba_id,
             phone_number=phone_number,

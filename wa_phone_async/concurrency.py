@@ -20,8 +20,12 @@ MAX_OF_A_CACHE: Final = 32
 DEFAULT_CONCURRENCY: Final = 32
 """Requests of one `list_many` in flight at once. Default of its `concurrency=`."""
 
-# A task inherits it from the task that starts it. `unbind_slot` is for those that must not.
-_current: ContextVar[Slot | None] = ContextVar("wa_phone_async_slot", default=None)
+current_slot: Final[ContextVar[Slot | None]] = ContextVar("wa_phone_async_slot", default=None)
+"""The slot of the running task, or `None` where it has none.
+
+A task inherits it from the task that starts it. `unbind_slot` is for those that must not. A slot that travels with the
+call would be worse: `RateLimiter.admit` has to free it too, and so every limiter would have to know of slots.
+"""
 
 
 class Slot:
@@ -57,21 +61,16 @@ class Slot:
 
     def bind(self) -> None:
         """Make this the slot of the running task. All its requests use it from now on."""
-        _current.set(self)
+        current_slot.set(self)
 
 
 def unbind_slot() -> None:
     """Leave the running task without a slot, since a task beside its parent must not share the parent's slot."""
-    _current.set(None)
-
-
-def current_slot() -> Slot | None:
-    """The slot of the running task, or `None` where it has none."""
-    return _current.get()
+    current_slot.set(None)
 
 
 def release_slot() -> None:
     """Free the slot of the running task, which is about to wait. Does nothing where it has none."""
-    slot = _current.get()
+    slot = current_slot.get()
     if slot is not None:
         slot.release()

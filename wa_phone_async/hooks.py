@@ -23,23 +23,15 @@ class EventDispatcher:
     """
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
-        self._list_listeners: list[Listener] = []
+        self.listeners: list[Listener] = []
+        """Those that get the events of calls."""
+        self.list_listeners: list[Listener] = []
+        """Those that get `ListFinished`, too."""
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def has_listeners(self) -> bool:
-        """Whether anybody gets events: a listener, or the log. If not, callers need not make any."""
-        return bool(self._listeners) or _log.isEnabledFor(logging.INFO)
-
-    @property
-    def has_list_listeners(self) -> bool:
-        """Whether any listener gets `ListFinished`."""
-        return bool(self._list_listeners)
 
     def subscribe(self, listener: Listener, *, lists: bool = False) -> Callable[[], None]:
         """Add a listener, with `lists` for `ListFinished` too. Returns a function that unsubscribes it."""
-        audiences = [self._listeners, self._list_listeners] if lists else [self._listeners]
+        audiences = [self.listeners, self.list_listeners] if lists else [self.listeners]
         for audience in audiences:
             audience.append(listener)
 
@@ -54,7 +46,7 @@ class EventDispatcher:
         level = logging.DEBUG if isinstance(event, CallFinished | ListFinished) else logging.INFO
         _log.log(level, "%s", event)
         # A copy, since a listener may unsubscribe itself.
-        for listener in tuple(self._list_listeners if isinstance(event, ListFinished) else self._listeners):
+        for listener in tuple(self.list_listeners if isinstance(event, ListFinished) else self.listeners):
             try:
                 pending = listener(event)
             except Exception:  # noqa: BLE001 - a listener may raise anything, and no call may fail for it

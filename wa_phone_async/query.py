@@ -1,4 +1,4 @@
-"""The options of a list, checked and turned into request parameters. This costs no call.
+"""`ListQuery`: what a list is asked for, checked and turned into request parameters. This costs no call.
 
 Patterns and ranges are those of Meta's v23.0 OpenAPI description of this edge, read on 2026-11-22.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypedDict, Unpack, get_args
 
 import attrs
 
+from .checks import check_page, check_read_ahead, check_seconds
 from .errors import InvalidArgumentError
 from .models import ALL_FIELDS, PhoneNumber
 from .spelling import known_spelling
@@ -21,6 +22,9 @@ from .spelling import known_spelling
 DEFAULT_PAGE_SIZE: Final = 25
 """Rows of a page, if you send no `limit`."""
 
+
+Follow = Literal["next", "after"]
+"""How to see that a list goes on: by the `next` link of a page, or by its rows and its cursor."""
 
 AccountKind = Literal["owned", "client"]
 """How an account belongs to a business: the business owns it, or a client shares it."""
@@ -185,6 +189,65 @@ def _is_json(value: object) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return True
+
+
+class PageOptions(TypedDict, total=False):
+    """The options of a `ListQuery` beside its parameters."""
+
+    limit: int | None
+    after: str | None
+    before: str | None
+    max_items: int | None
+    follow: Follow
+    read_ahead: int
+    total_timeout: float | None
+
+
+@attrs.frozen(kw_only=True)
+class ListQuery:
+    """What a list is asked for. It is checked once, and then serves any number of lists.
+
+    Raises:
+        InvalidArgumentError: An option is invalid. The text says which one, and what is allowed.
+    """
+
+    params: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """The query parameters of each page, without `limit` and cursor. A `Sort` among them is spelled later."""
+    limit: int | None = None
+    """Rows of a page, 1 to 100; `None` leaves it to the API."""
+    after: str | None = None
+    """The cursor to begin after; `None` begins at the first page."""
+    before: str | None = None
+    """The cursor to go back from; `None` goes forward."""
+    max_items: int | None = None
+    """Rows in all; `None` for all."""
+    follow: Follow = "next"
+    """When the list goes on: `"next"` while there is a `next` link, `"after"` while pages have rows and a cursor."""
+    read_ahead: int = 0
+    """Pages to request before they are needed, 0 to 100."""
+    total_timeout: float | None = None
+    """Seconds for all attempts and waits of each page; `None` takes that of the retry policy."""
+
+    def __attrs_post_init__(self) -> None:
+        check_page(limit=self.limit, after=self.after, before=self.before, max_items=self.max_items)
+        if self.follow not in ("next", "after"):
+            raise InvalidArgumentError("follow", "'next' or 'after'", self.follow)
+        if self.read_ahead != 0:
+            check_read_ahead(self.read_ahead)
+        if self.total_timeout is not None:
+            check_seconds("total_timeout", self.total_timeout)
+
+    @classmethod
+    def of_numbers(
+        cls,
+        *,
+        fields: Iterable[str] | str | None = None,
+        filtering: Filter | Iterable[Filter] | None = None,
+        sort: Sort | str | None = None,
+        **options: Unpack[PageOptions],
+    ) -> ListQuery:
+        """Return the query of a list of phone numbers; see `PhoneNumberClient.list_phone_numbers`."""
+        return cls(params=list_params(fields=fields, filtering=filtering, sort=sort), **options)
 
 
 def list_params(

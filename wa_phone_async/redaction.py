@@ -7,7 +7,7 @@ import html
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex, overload
 
 HIDDEN: Final = "[hidden]"
 _MAX_LEVELS: Final = 20  # of nested JSON
@@ -19,8 +19,8 @@ _LONG_BASE64: Final = 6  # nor does a part of so many characters in Base64
 class Secret(str):
     """A string whose `repr` hides it. So it does not show among the local variables of a traceback.
 
-    In all else it is a `str`, and aiohttp sends it as it is. A slice of it, or an f-string with it, is a plain string
-    again: wrap such a string at once.
+    A slice is a `Secret` too, since rich and structlog show the first 80 characters of a long string. In all else it is
+    a `str`, and aiohttp sends it as it is. An f-string with it is a plain string again: wrap such a string at once.
     """
 
     __slots__ = ()
@@ -28,12 +28,22 @@ class Secret(str):
     def __repr__(self) -> str:
         return f"'{HIDDEN}'"
 
+    def __getitem__(self, key: SupportsIndex | slice[Any, Any, Any], /) -> Secret:
+        return Secret(super().__getitem__(key))
+
 
 class SecretBytes(bytes):
-    """Bytes whose `repr` hides them, such as the body of a write with a code or a PIN."""
+    """Bytes whose `repr` hides them, such as the body of a write with a code or a PIN. So does a slice of them."""
 
     def __repr__(self) -> str:
         return f"b'{HIDDEN}'"
+
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> int: ...
+    @overload
+    def __getitem__(self, key: slice[Any, Any, Any], /) -> SecretBytes: ...
+    def __getitem__(self, key: SupportsIndex | slice[Any, Any, Any], /) -> int | SecretBytes:
+        return SecretBytes(super().__getitem__(key)) if isinstance(key, slice) else super().__getitem__(key)
 
 
 def conceal(value: object) -> Secret:

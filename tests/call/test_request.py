@@ -240,8 +240,6 @@ def test_too_much_data_halves_the_limit_down_to_1() -> None:
         request = other
         limits.append(request.params["limit"])
     assert limits == ["50", "25", "12", "6", "3", "1"]
-    assert request.has_reduced_limit
-    assert not LIST.has_reduced_limit
 
 
 def test_without_a_limit_the_apis_own_is_halved() -> None:
@@ -252,7 +250,6 @@ def test_a_rejected_token_amends_a_read_and_a_create_once() -> None:
     for request in (LIST, CREATE):
         other = amended(request, TOKEN_REJECTED)
         assert (other.query_string(), other.write) == (request.query_string(), request.write)
-        assert not other.has_reduced_limit
         assert amend(other, TOKEN_REJECTED) is None
 
 

@@ -26,7 +26,7 @@ DEEPER_THAN_PYTHON_FOLLOWS = b"[" * 900 + b"]" * 900
 
 def read(body: bytes, http_status: int = 200, headers: dict[str, str] | None = None) -> Json:
     usage = read_usage(headers or {}, WABA_ID)
-    value: Json = read_response(body, http_status=http_status, usage=usage, secrets=(TOKEN,))
+    value: Json = read_response(body, http_status=http_status, usage=usage, secrets=lambda: (TOKEN,))
     return value
 
 

@@ -118,5 +118,5 @@ def test_the_longer_of_the_wait_in_the_headers_and_the_block_counts(header: str 
     usage = read_usage({} if header is None else {"Retry-After": header}, "1")
     body = dumps({"error": {"code": 133015, "message": "recently deleted"}})
     with pytest.raises(GraphAPIError) as caught:
-        read_response(body, http_status=400, usage=usage, secrets=())
+        read_response(body, http_status=400, usage=usage, secrets=tuple)
     assert caught.value.retry_after == seconds

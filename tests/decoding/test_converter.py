@@ -12,9 +12,10 @@ import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from readers import fresh_readers, read_plain_page
 
 from wa_phone_async.decoding import converter as decoding
-from wa_phone_async.decoding.converter import FAST_PATH_SWITCH, Json, read_json, read_plain_page, to_dict, without_links
+from wa_phone_async.decoding.converter import FAST_PATH_SWITCH, Json, read_json, to_dict, without_links
 from wa_phone_async.errors import DecodeError
 from wa_phone_async.models import (
     ALL_FIELDS,
@@ -50,8 +51,8 @@ def _path(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run all tests of this module on the core path and on the fast path."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FAST_PATH_SWITCH, "off" if request.param == "core" else "on")
-        patch.setattr(decoding, "_converter", decoding._make_converter())
-        yield
+        with fresh_readers():
+            yield
 
 
 def read_model(payload: Any, model: type[Any], **details: Any) -> Any:

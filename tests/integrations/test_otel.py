@@ -134,7 +134,7 @@ def is_child(span: ReadableSpan, other: ReadableSpan) -> bool:
 def test_a_call_that_went_well() -> None:
     async def main() -> None:
         async with watched() as (sandbox, client, telemetry):
-            await client.session.get(PATH, {"fields": "id"})
+            await client.session.get(PATH, dict, {"fields": "id"})
             [span] = telemetry.spans
             assert (span.name, span.kind, span.parent) == (CALL, SpanKind.CLIENT, None)
             assert span.status.status_code is StatusCode.UNSET
@@ -162,7 +162,7 @@ def test_a_call_is_the_child_of_the_span_that_is_current_where_it_is_made() -> N
     async def main() -> None:
         async with watched() as (_, client, telemetry):
             with telemetry.tracer.start_as_current_span("the application's"):
-                await client.session.get(PATH)
+                await client.session.get(PATH, dict)
         call, own = telemetry.spans
         assert is_child(call, own)
 
@@ -394,7 +394,7 @@ def test_calls_are_counted_and_timed_by_method_edge_and_outcome() -> None:
         async with watched() as (sandbox, client, telemetry):
             await client.list_phone_numbers(LARGE_WABA)
             sandbox.plan(Fault.raw("{}", status=201))
-            await client.session.get(SMALL_WABA)
+            await client.session.get(SMALL_WABA, dict)
             sandbox.plan(REJECTED)
             with pytest.raises(BadRequestError):
                 await create(client)
@@ -493,7 +493,7 @@ def test_no_secret_and_no_query_is_in_any_attribute() -> None:
             sandbox.plan(
                 Fault.raw(f'{{"error": {{"message": "No", "code": 100, "fbtrace_id": "{TOKEN}"}}}}', status=400)
             )
-            await asyncio.gather(client.session.get(SMALL_WABA), return_exceptions=True)
+            await asyncio.gather(client.session.get(SMALL_WABA, dict), return_exceptions=True)
         return "".join([*(span.to_json() for span in telemetry.spans), *map(repr, telemetry.points())])
 
     exported = run(main())
@@ -614,7 +614,7 @@ def test_attributes_tell_several_clients_apart() -> None:
             telemetry.watch(other, app="other")
             await asyncio.gather(one.list_many([LARGE_WABA] * 5), other.list_many([LARGE_WABA] * 5))
             uninstrument()
-            await asyncio.gather(*(client.session.get(PATH) for client in (one, other)))
+            await asyncio.gather(*(client.session.get(PATH, dict) for client in (one, other)))
         lists = telemetry.named(LIST)
         assert sorted(of(span)["app"] for span in lists) == ["one"] * 5 + ["other"] * 5
         *calls, last = telemetry.named(CALL)
@@ -634,7 +634,7 @@ def test_a_graph_session_is_a_client_too() -> None:
         telemetry = Telemetry()
         async with Sandbox() as sandbox, GraphSession(TOKEN, base_url=sandbox.url) as session:
             telemetry.watch(session)
-            await session.paginate(f"{LARGE_WABA}/phone_numbers", limit=100)
+            await session.paginate(f"{LARGE_WABA}/phone_numbers", dict, limit=100)
         assert [span.name for span in telemetry.spans] == [CALL, CALL, CALL, LIST]
 
     run(main())

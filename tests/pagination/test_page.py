@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from wa_phone_async import DecodeError, InvalidArgumentError, PhoneNumber
 from wa_phone_async.models import Cursors
-from wa_phone_async.pagination.page import Follow, PageCursor, Paging, read_page, read_paging
+from wa_phone_async.pagination.page import PageCursor, Paging, read_page, read_paging
+from wa_phone_async.query import Follow, ListQuery
 
 # What a page says
 
@@ -92,7 +93,7 @@ def test_the_error_of_an_invalid_row_says_where_it_is(rows: Sequence[object], pa
     follow=st.sampled_from(["next", "after"]),
 )
 def test_the_last_page_is_known_when_it_comes(size: int, limit: int, max_items: int | None, follow: Follow) -> None:
-    book, cursor = Book(size), PageCursor[int](limit=limit, max_items=max_items, follow=follow)
+    book, cursor = Book(size), PageCursor[int](ListQuery(limit=limit, max_items=max_items, follow=follow))
     while (params := cursor.next_params()) is not None:
         page = book.page(params)
         is_last = cursor.is_last(page)
@@ -102,16 +103,16 @@ def test_the_last_page_is_known_when_it_comes(size: int, limit: int, max_items: 
 
 def test_what_to_follow_is_checked() -> None:
     with pytest.raises(InvalidArgumentError, match="follow must be 'next' or 'after', not 'last'"):
-        PageCursor[int](follow="last")  # type: ignore[arg-type]  # what is tested
+        PageCursor[int](ListQuery(follow="last"))  # type: ignore[arg-type]  # what is tested
 
 
 def test_no_more_pages_are_prefetched_than_may_wait_nor_after_the_last() -> None:
-    cursor = PageCursor[int](max_items=5)
+    cursor = PageCursor[int](ListQuery(max_items=5))
     assert [cursor.pages_to_prefetch(waiting, most=2) for waiting in (-1, 0, 1, 2, 3)] == [3, 2, 1, 0, 0]
     cursor.take(raw_page([1, 2, 3], after="A", has_next=True))
     assert cursor.pages_to_prefetch(1, most=2) == 1
     cursor.take(raw_page([4, 5, 6], after="B", has_next=True))
     assert cursor.pages_to_prefetch(0, most=2) == 0  # the pages that wait have all five
-    cursor = PageCursor[int]()
+    cursor = PageCursor[int](ListQuery())
     cursor.take(raw_page([1], after="A"))
     assert cursor.pages_to_prefetch(0, most=2) == 0  # nothing follows

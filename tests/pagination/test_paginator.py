@@ -20,7 +20,8 @@ from wa_phone_async import (
     TransportError,
 )
 from wa_phone_async.models import NO_EXTRA, Cursors
-from wa_phone_async.pagination.page import Follow, PageCursor, Paging, RawPage
+from wa_phone_async.pagination.page import PageCursor, Paging, RawPage
+from wa_phone_async.query import Follow, ListQuery
 
 
 def over(
@@ -33,10 +34,15 @@ def over(
     follow: Follow = "next",
     is_filtered: bool = False,
 ) -> AsyncPaginator[int]:
-    cursor = PageCursor[int](
-        limit=limit, after=after, before=before, max_items=max_items, follow=follow, is_filtered=is_filtered
+    query = ListQuery(
+        params={"filtering": "[]"} if is_filtered else {},
+        limit=limit,
+        after=after,
+        before=before,
+        max_items=max_items,
+        follow=follow,
     )
-    return AsyncPaginator(fetch, cursor)
+    return AsyncPaginator(fetch, PageCursor[int](query))
 
 
 def script(pages: Iterable[RawPage[int]]) -> Callable[[Params], Awaitable[RawPage[int]]]:
@@ -158,14 +164,14 @@ def test_following_cursors_alone_gives_the_same_rows(size: int, limit: int) -> N
 
 
 def test_its_repr_says_that_an_await_is_missing() -> None:
-    assert repr(AsyncPaginator(Book(1).fetch, PageCursor[int]())) == (
+    assert repr(AsyncPaginator(Book(1).fetch, PageCursor[int](ListQuery()))) == (
         "<AsyncPaginator: await it for all rows that are left, or iterate over it with 'async for'>"
     )
 
 
 def test_a_paginator_is_not_pickled() -> None:
     with pytest.raises(TypeError, match="holds a token, so you cannot pickle it: send its cursor"):
-        pickle.dumps(AsyncPaginator(Book(1).fetch, PageCursor[int]()))
+        pickle.dumps(AsyncPaginator(Book(1).fetch, PageCursor[int](ListQuery())))
 
 
 async def test_following_cursors_alone_ends_at_a_page_without_one() -> None:
@@ -417,7 +423,9 @@ async def test_rows_that_were_read_are_freed_before_the_next_page_is_requested()
         read.extend(map(weakref.ref, rows))
         return RawPage(rows=rows, paging=Paging(Cursors(after=str(len(read))), has_next=len(read) < 15), extra=NO_EXTRA)
 
-    assert [int(number.id) async for number in AsyncPaginator(fetch, PageCursor[PhoneNumber]())] == [*range(5)] * 3
+    assert [int(number.id) async for number in AsyncPaginator(fetch, PageCursor[PhoneNumber](ListQuery()))] == [
+        *range(5)
+    ] * 3
     assert alive == [0, 1, 1]  # the consumer still holds the last one
 
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Unpack
 
 import pytest
@@ -24,7 +25,8 @@ from wa_phone_async import (
 )
 from wa_phone_async.client import Settings
 from wa_phone_async.concurrency import Slot, current_slot
-from wa_phone_async.pagination.page import Follow, PageCursor, RawPage
+from wa_phone_async.pagination.page import PageCursor, RawPage
+from wa_phone_async.query import Follow, ListQuery
 from wa_phone_async.sandbox import BUSINESS_ID, LARGE_WABA, Fault, Sandbox
 
 TOKEN = "an-invented-token"
@@ -41,7 +43,7 @@ def over(
     max_items: int | None = None,
     follow: Follow = "next",
 ) -> AsyncPaginator[int]:
-    cursor = PageCursor[int](limit=limit, before=before, max_items=max_items, follow=follow)
+    cursor = PageCursor[int](ListQuery(limit=limit, before=before, max_items=max_items, follow=follow))
     return AsyncPaginator(fetch, cursor, read_ahead=read_ahead)
 
 
@@ -305,7 +307,7 @@ async def test_the_background_has_no_slot_of_the_callers() -> None:
     slots = []
 
     async def fetch(_: Params) -> RawPage[int]:
-        slots.append(current_slot())
+        slots.append(current_slot.get())
         return raw_page([1])
 
     slot = Slot(asyncio.Semaphore(1))
@@ -314,7 +316,7 @@ async def test_the_background_has_no_slot_of_the_callers() -> None:
         await paginator
     await over(fetch, 0)
     assert slots == [None, slot]
-    assert current_slot() is slot
+    assert current_slot.get() is slot
 
 
 # Errors
@@ -574,7 +576,7 @@ async def test_each_kind_of_list_reads_ahead(read_ahead: int) -> None:
         async with client.list_business_accounts(BUSINESS_ID, limit=2, read_ahead=read_ahead) as accounts:
             assert {account.id for account in await accounts} == set(sandbox.waba_ids)
         path = f"{LARGE_WABA}/phone_numbers"
-        async with client.session.paginate(path, model=PhoneNumber, read_ahead=read_ahead) as rows:
+        async with client.session.paginate(path, PhoneNumber, read_ahead=read_ahead) as rows:
             sizes = [len(each) async for each in rows.pages()]
         assert sum(sizes) == 250
 
@@ -663,7 +665,7 @@ def test_an_invalid_read_ahead_is_an_error_before_anything_is_sent(kind: str, re
     lists: dict[str, Callable[..., object]] = {
         "numbers": client.list_phone_numbers,
         "accounts": client.list_business_accounts,
-        "any list": client.session.paginate,
+        "any list": partial(client.session.paginate, model=dict),
     }
     with pytest.raises(InvalidArgumentError, match="read_ahead must be a whole number from 0 to 100, not "):
         lists[kind]("1234", read_ahead=read_ahead)

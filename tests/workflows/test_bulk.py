@@ -69,7 +69,7 @@ class FakeLister:
         return [NUMBER] * int(pages)
 
     async def _request(self) -> None:
-        slot = current_slot()
+        slot = current_slot.get()
         assert slot is not None
         await slot.acquire()
         try:

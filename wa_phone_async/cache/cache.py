@@ -8,22 +8,19 @@ invalidation finds them all there. It drops the listings that nobody waits for, 
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Final, NamedTuple, Self, TypedDict, Unpack
 
-from wa_phone_async.checks import check_at_least_one, check_page, check_seconds, read_node_id
+from wa_phone_async.checks import MAX_PAGE_SIZE, check_at_least_one, check_seconds, read_node_id
 from wa_phone_async.client import PhoneNumberClient
 from wa_phone_async.concurrency import MAX_OF_A_CACHE
 from wa_phone_async.errors import DecodeError, InvalidArgumentError
 from wa_phone_async.events import CallFinished, Event
 from wa_phone_async.models import PhoneNumber
-from wa_phone_async.pagination.page import Follow
-from wa_phone_async.pagination.paginator import AsyncPaginator
 from wa_phone_async.phone_digits import shortest_form
-from wa_phone_async.query import Filter, Sort, list_params, split_fields
+from wa_phone_async.query import Filter, Follow, ListQuery, Sort, split_fields
 from wa_phone_async.readiness import is_pending
 from wa_phone_async.redaction import conceal
 
@@ -149,12 +146,12 @@ class PhoneNumberCache:
             WaPhoneError: The account could not be listed.
         """
         self._enter_loop()
-        key, start_list = self._key_and_list(waba_id, list_options)
+        key, query = _key_and_query(waba_id, list_options)
         requested_at = asyncio.get_running_loop().time()
         while True:
             read = self._reads.get(key)
             if read is None or not read.serves(requested_at):
-                read = self._start_read(key, start_list)
+                read = self._start_read(key, query)
             self._reads.move_to_end(key)
             is_current = await self._wait(key, read)
             if self._is_closed:
@@ -242,40 +239,10 @@ class PhoneNumberCache:
 
     # Reads
 
-    def _key_and_list(
-        self, waba_id: str | int, options: ListOptions
-    ) -> tuple[_Key, Callable[[], AsyncPaginator[PhoneNumber]]]:
-        """Return the key of a listing, and the function that starts to list it.
-
-        The function can be called many times, since a read may be restarted. So it keeps its own copy of the options:
-        iterables would be used up, and the caller may change a list later.
-        """
-        if others := options.keys() - ListOptions.__annotations__.keys():
-            names = ", ".join(ListOptions.__annotations__)
-            raise InvalidArgumentError(
-                min(others), "left out", hint=f"a cache keeps whole listings, so its options are only {names}"
-            )
-        account_id = read_node_id("waba_id", waba_id)
-        check_page(limit=options.get("limit"), after=None, before=None, max_items=None)
-        filtering, sort = options.get("filtering"), options.get("sort")
-        if isinstance(filtering, Iterable):
-            filtering = tuple(filtering)
-        params = list_params(fields=options.get("fields"), filtering=filtering, sort=sort)
-        fields = params.get("fields")
-        key = _Key(
-            account_id,
-            None if fields is None else frozenset(split_fields(fields)) | {"id"},  # the API always sends the id
-            params.get("filtering"),
-            # A `Sort` is equal to its text, but is sent in another spelling.
-            None if sort is None else (isinstance(sort, Sort), params["sort"]),
-            str(options.get("follow", "next")),
-        )
-        kept: ListOptions = {**options, "fields": fields, "filtering": copy.deepcopy(filtering)}  # values can be lists
-        return key, partial(self._client.list_phone_numbers, account_id, **kept)
-
-    def _start_read(self, key: _Key, start_list: Callable[[], AsyncPaginator[PhoneNumber]]) -> SharedRead:
+    def _start_read(self, key: _Key, query: ListQuery) -> SharedRead:
         """Start to read a listing, in place of one that is too old."""
-        start_list()  # checks the options now: an invalid one is an error here, and not in the read's task
+        start_list = partial(self._client.start_list, key.waba_id, query)
+        start_list()  # a client that is closed is an error here, and not in the read's task
         if key in self._reads:
             self._drop(key, self._reads[key])
         read = self._reads[key] = SharedRead(key.waba_id, start_list, self._lifetime, self._slots)
@@ -408,3 +375,25 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _key_and_query(waba_id: str | int, options: ListOptions) -> tuple[_Key, ListQuery]:
+    """Return the key of a listing, and what its list is asked for."""
+    if others := options.keys() - ListOptions.__annotations__.keys():
+        names = ", ".join(ListOptions.__annotations__)
+        raise InvalidArgumentError(
+            min(others), "left out", hint=f"a cache keeps whole listings, so its options are only {names}"
+        )
+    account_id, sort = read_node_id("waba_id", waba_id), options.get("sort")
+    options.setdefault("limit", MAX_PAGE_SIZE)
+    query = ListQuery.of_numbers(**options)
+    fields = query.params.get("fields")
+    key = _Key(
+        account_id,
+        None if fields is None else frozenset(split_fields(fields)) | {"id"},  # the API always sends the id
+        query.params.get("filtering"),
+        # A `Sort` is equal to its text, but is sent in another spelling.
+        None if sort is None else (isinstance(sort, Sort), query.params["sort"]),
+        query.follow,
+    )
+    return key, query

@@ -75,25 +75,21 @@ class GraphRequest:
     sort_error: GraphAPIError | None = attrs.field(default=None, eq=False, repr=False)
     """The error for which the sort order was spelled in the other way. It is the one to raise if that fails too."""
 
-    @property
-    def method(self) -> Literal["GET", "POST"]:
-        """The HTTP method."""
-        return "GET" if self.write is None else "POST"
+    # Derived here once: each call needs them several times.
+    node_id: str = attrs.field(init=False, eq=False, repr=False)
+    """The id at the head of the path."""
+    token_id: str = attrs.field(init=False, eq=False, repr=False)
+    """The id whose token it carries: that of the account, if one is named."""
+    quota_id: str | None = attrs.field(init=False, eq=False, repr=False)
+    """The account whose quota it uses beside the app's; `None` if only the app's counts."""
+    method: Literal["GET", "POST"] = attrs.field(init=False, eq=False, repr=False)
+    """The HTTP method."""
 
-    @property
-    def node_id(self) -> str:
-        """The id at the head of the path."""
-        return self.path.partition("/")[0]
-
-    @property
-    def token_id(self) -> str:
-        """The id whose token it carries: that of the account, if one is named."""
-        return self.waba_id if isinstance(self.waba_id, str) else self.node_id
-
-    @property
-    def quota_id(self) -> str | None:
-        """The account whose quota it uses beside the app's; `None` if only the app's counts."""
-        return self.node_id if self.waba_id is ... else self.waba_id
+    def __attrs_post_init__(self) -> None:
+        self.node_id = node_id = self.path.partition("/")[0]
+        self.token_id = self.waba_id if isinstance(self.waba_id, str) else node_id
+        self.quota_id = node_id if self.waba_id is ... else self.waba_id
+        self.method = "GET" if self.write is None else "POST"
 
     @property
     def is_write(self) -> bool:
@@ -109,11 +105,6 @@ class GraphRequest:
     def secrets(self) -> tuple[Secret, ...]:
         """The secrets in its body. No error may show them, even if the API echoes them."""
         return () if self.write is None else tuple(v for v in self.write.body.values() if isinstance(v, Secret))
-
-    @property
-    def has_reduced_limit(self) -> bool:
-        """Whether the API wanted a smaller page than the first request did."""
-        return any(cause.startswith("limit") for cause in self.amended)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Generic, TypeVar, cast
 
-from wa_phone_async.decoding.converter import Json, read_json
+import attrs
+
+from wa_phone_async.decoding.converter import Json, read_json, read_model
+from wa_phone_async.decoding.plain_page import once_for_each_model
 from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError, WaPhoneError
 from wa_phone_async.redaction import redact
 from wa_phone_async.usage import Usage, server_wait
@@ -14,15 +17,48 @@ from wa_phone_async.usage import Usage, server_wait
 from .error_codes import error_class, meaning_of, needs_smaller_page
 from .missing_fields import missing_fields
 
+T = TypeVar("T")
 
-def read_response(body: bytes, *, http_status: int, usage: Usage | None, secrets: tuple[str, ...]) -> Any:
+
+@attrs.frozen
+class Reader(Generic[T]):
+    """How the response of a call is read, once its status says that there is a value."""
+
+    read: Callable[[Any, int], T]
+    """Reads its JSON. The second argument is the HTTP status, for the error."""
+    read_bytes: Callable[[bytes], T | None] | None = None
+    """Reads the bytes of a usual response, which saves parsing them into dicts. `None` leaves it to `read`."""
+
+
+@once_for_each_model
+def model_reader(model: type[T]) -> Reader[T]:
+    """Return the reader of one value: of a node, or of an edge as a whole."""
+
+    def read(payload: Any, http_status: int) -> T:
+        return read_model(payload, model, http_status=http_status)
+
+    return Reader(read)
+
+
+@once_for_each_model
+def write_reader(model: type[T]) -> Reader[T]:
+    """Return the reader of the response to a write, which may say that the write failed."""
+
+    def read(payload: Any, http_status: int) -> T:
+        check_success(payload, http_status=http_status)
+        return read_model(payload, model, http_status=http_status)
+
+    return Reader(read)
+
+
+def read_response(body: bytes, *, http_status: int, usage: Usage | None, secrets: Callable[[], tuple[str, ...]]) -> Any:
     """Read the JSON of a response, or raise the error that it is.
 
     Args:
         body: The body, decompressed.
         http_status: The HTTP status.
         usage: What the headers report of the quotas.
-        secrets: Texts to hide in the error, since the API may echo them.
+        secrets: Returns the texts to hide in the error, since the API may echo them.
 
     Raises:
         GraphAPIError: The API rejected the request. It may do so with HTTP 200 too.
@@ -37,7 +73,7 @@ def read_response(body: bytes, *, http_status: int, usage: Usage | None, secrets
             return payload
     else:
         payload = _read_json_if_any(body)
-    error = read_api_error(payload, http_status=http_status, secrets=secrets)
+    error = read_api_error(payload, http_status=http_status, secrets=secrets())
     waits = error.retry_after, server_wait(usage, is_throttled=isinstance(error, RateLimitError))
     error.retry_after = max(filter(None, waits), default=None)
     if isinstance(error, RateLimitError):

@@ -58,6 +58,8 @@ class TokenSource:
         if isinstance(access_token, Secret):
             access_token = read_secret("access_token", access_token)
         self._access_token = access_token
+        self.only_token: Secret | None = access_token if isinstance(access_token, Secret) else None
+        """The token of all calls; `None` if a provider gives one for each attempt."""
         # By event loop too: a loop that ended within a provider's call may have left its lock locked.
         self._locks: weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], asyncio.Lock] = (
             weakref.WeakValueDictionary()

@@ -42,6 +42,7 @@ from wa_phone_async.redaction import Secret, SecretBytes
 from .encodings import readable_encodings
 from .proxy import Route
 from .request import GraphRequest
+from .tokens import appsecret_proof
 
 _USER_AGENT: Final = re.sub(r"^(\d+\.\d+\.\d+).*", r"wa_phone_async/\1", __version__)  # no suffix of a pre-release
 
@@ -73,9 +74,115 @@ class _Body(BytesPayload):
 
     was_sent = False
 
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - aiohttp's signature; the length is that of the value
         self.was_sent = True
-        await super().write_with_length(writer, content_length)
+        await writer.write(self._value)  # whole, since a slice of it would be made of bytes that show
+
+
+@attrs.frozen
+class Endpoint:
+    """Where requests go, and what proves that they come from the app."""
+
+    base_url: str
+    """The address of the API, without a slash at its end."""
+    api_version: str
+    """The version of the API, the head of every path."""
+    app_secret: Secret | None = None
+    """The app's secret; `None` sends no proof."""
+    host: str = attrs.field(init=False)
+    """The host of the API, with its port if it has one."""
+    host_name: str = attrs.field(init=False)
+    """The host of the API alone."""
+    _root: str = attrs.field(init=False)
+    _address: Callable[..., URL] = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        root = URL(self.base_url, encoded=True)
+        object.__setattr__(self, "host", root.raw_authority)
+        object.__setattr__(self, "host_name", root.raw_host)
+        object.__setattr__(self, "_root", f"{root.raw_path.rstrip('/')}/{self.api_version}/")
+        # Building a URL from its parts takes a third of the time of parsing its text.
+        address = functools.partial(URL.build, scheme=root.scheme, authority=root.raw_authority, encoded=True)
+        object.__setattr__(self, "_address", address)
+
+    def url(self, request: GraphRequest, token: Secret) -> URL:
+        """The whole address of a request. Its query may hold the proof, so no frame of ours keeps it."""
+        query = request.query_string() if request.params else ""
+        if self.app_secret is not None:
+            proof = f"appsecret_proof={appsecret_proof(token, self.app_secret)}"
+            query = Secret(f"{query}&{proof}" if query else proof)
+        return self._address(path=f"{self._root}{request.path}", query_string=query)
+
+    def describe(self, request: GraphRequest) -> str:
+        """The method and the path of a request, without the query."""
+        return f"{request.method} {self._root}{request.path}"
+
+    def secrets(self, request: GraphRequest, tokens: Iterable[Secret]) -> tuple[Secret, ...]:
+        """What no text of an error may show, even if the response echoes it."""
+        secret = self.app_secret
+        own = () if secret is None else (secret, *(appsecret_proof(token, secret) for token in tokens))
+        return (*tokens, *own, *request.secrets)
+
+
+class TransportOpener:
+    """Opens the transport of the running event loop, on first use.
+
+    Args:
+        endpoint: Where requests go.
+        borrowed: The aiohttp session to send with; `None` opens some.
+        trace_configs: The trace configs of the sessions that are opened.
+        timeout: The time-outs of one attempt.
+        max_body: The bytes that a response may have after decompression.
+        route: The proxy of every request, if there is one.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        borrowed: aiohttp.ClientSession | None,
+        trace_configs: Sequence[aiohttp.TraceConfig],
+        timeout: aiohttp.ClientTimeout,
+        max_body: int,
+        route: Route,
+    ) -> None:
+        self.endpoint = endpoint
+        self.borrowed = borrowed
+        self.trace_configs = trace_configs
+        self.timeout = timeout
+        self.max_body = max_body
+        self.route = route
+        self.is_closed: bool = False
+        """Whether calls are an error now."""
+        self._transport: Transport | None = None
+
+    async def open(self) -> Transport:
+        """Return the transport of the running event loop.
+
+        Raises:
+            RuntimeError: It is closed, or belongs to another event loop that still runs.
+        """
+        if self.is_closed:
+            raise RuntimeError(CLOSED)
+        transport = self._transport
+        if transport is not None and transport.loop is asyncio.get_running_loop():
+            return transport
+        if transport is not None:
+            if self.borrowed is not None:
+                raise RuntimeError("the borrowed aiohttp session belongs to another event loop: give each loop its own")
+            if transport.loop.is_running():
+                raise RuntimeError("this client is in use by another running event loop: give each loop its own client")
+        opened = self._transport = Transport(self)
+        if transport is not None:
+            await transport.close()
+        return opened
+
+    async def aclose(self) -> None:
+        """Close what was opened. Calls raise a `RuntimeError` until `is_closed` is `False` again."""
+        self.is_closed = True
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
 
 
 class Transport:
@@ -87,24 +194,14 @@ class Transport:
     The limit is on requests, not on connections: a request waits for its slot before its time-out starts.
     """
 
-    def __init__(
-        self,
-        borrowed: aiohttp.ClientSession | None,
-        trace_configs: Sequence[aiohttp.TraceConfig],
-        timeout: aiohttp.ClientTimeout,
-        max_body: int,
-        route: Route,
-    ) -> None:
+    def __init__(self, settings: TransportOpener) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(MAX_OF_A_CLIENT)
-        self._borrowed = borrowed
-        self._timeout = timeout
-        self._max_body = max_body
-        self._route = route
-        self._trace_configs = list(trace_configs)
+        self._settings = settings
+        self._borrowed = settings.borrowed
         self._own: dict[bool, aiohttp.ClientSession] = {}
         # Made once for each token, and forgotten with this object.
-        self._headers = functools.lru_cache(functools.partial(_headers, more=route.request_headers))
+        self._headers = functools.lru_cache(functools.partial(_headers, more=settings.route.request_headers))
         self._is_closed = False
         weakref.finalize(self, _close_forgotten, self.loop, self._own).atexit = False
 
@@ -120,7 +217,7 @@ class Transport:
             self._own[for_write] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, force_close=for_write),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=self._trace_configs,
+                trace_configs=list(self._settings.trace_configs),
             )
         return self._own[for_write]
 
@@ -135,7 +232,6 @@ class Transport:
     async def exchange(
         self,
         request: GraphRequest,
-        url: URL,
         token: Secret,
         *,
         deadline: float | None,
@@ -146,7 +242,6 @@ class Transport:
 
         Args:
             request: The request.
-            url: Its address, with the query.
             token: The access token.
             deadline: When the whole call ends, in seconds on the loop's clock; `None` for never.
             timeouts: The time-outs of this attempt; `None` takes those of the session.
@@ -155,65 +250,90 @@ class Transport:
         Returns:
             The response, or the error that came instead.
         """
-        slot = current_slot() or self._slots
+        slot, timeouts = current_slot.get() or self._slots, timeouts or self._settings.timeout
+        if deadline is None:
+            await slot.acquire()
+        else:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await slot.acquire()
+            except TimeoutError:
+                return out_of_time()
         try:
-            async with contextlib.nullcontext() if deadline is None else asyncio.timeout_at(deadline):
-                await slot.acquire()
-        except TimeoutError:
-            return out_of_time()
-        try:
-            return veto() or await self._exchange(request, url, token, _before(deadline, timeouts or self._timeout))
+            if (vetoed := veto()) is not None:
+                return vetoed
+            return await self._exchange(request, token, timeouts if deadline is None else _before(deadline, timeouts))
         finally:
             slot.release()
 
     async def _exchange(
-        self, request: GraphRequest, url: URL, token: Secret, timeouts: aiohttp.ClientTimeout
+        self, request: GraphRequest, token: Secret, timeouts: aiohttp.ClientTimeout
     ) -> HttpResponse | WaPhoneError:
+        """Send a request, and turn each error of aiohttp into one of ours."""
         write = request.write
         body = None if write is None else _Body(SecretBytes(json.dumps(write.body).encode()))
-        http = self._http(for_write=request.is_write)
+        http = self._http(for_write=write is not None)
         try:
-            response = await http.request(
-                request.method,
-                url,
-                data=body,
-                headers=self._headers(token, has_body=body is not None),
-                timeout=timeouts,
-                allow_redirects=False,
-                raise_for_status=False,
-                auto_decompress=True,
-                max_line_size=_MAX_HEADER,
-                max_field_size=_MAX_HEADER,
-                proxy=self._route.proxy,
-                proxy_headers=self._route.connect_headers,
-            )
-            try:
-                content = await _read_body(response, self._max_body)
-            finally:
-                response.release()
-            if content is None:
-                text = f"the response is larger than max_body ({self._max_body} bytes)"
-                return DecodeError(text, http_status=response.status)
-            return HttpResponse(response.status, response.headers, content)
+            return await self._fetch(http, request, token, body, timeouts)
         except TimeoutError:
             failure: TransportError = RequestTimeoutError(f"no response to {request} in time{_seconds(timeouts)}")
         except aiohttp.InvalidURL as error:  # the proxy's: the URL of the request is valid
-            return _unusable(http, url, error)
+            return _unusable(http, self._settings.endpoint.host_name, error)
         except (aiohttp.ClientError, OSError) as error:
             failure = TransportError(f"no response to {request}: {_describe(error)}")
             failure.sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError)
             failure.is_permanent = _is_permanent(error)
-        except asyncio.CancelledError:
+        except Exception as error:  # noqa: BLE001 - aiohttp lets through what netrc, idna and the session's hooks raise
+            if self._settings.borrowed is not None and not (body is not None and body.was_sent):
+                return _unusable(http, self._settings.endpoint.host_name, error)
+            failure = TransportError(f"no response to {request}: {_describe(error)}")
+        except BaseException as error:  # noqa: BLE001 - it goes on
             if body is not None and body.was_sent:
                 _log.warning("%s was cancelled after it was sent: it may have happened", request)
-            raise
-        except Exception as error:  # noqa: BLE001 - aiohttp lets through what netrc, idna and the session's hooks raise
-            if self._borrowed is not None and not (body is not None and body.was_sent):
-                return _unusable(http, url, error)
-            failure = TransportError(f"no response to {request}: {_describe(error)}")
+            # It must go on. But the frames of `_fetch` and aiohttp have the proof in the URL, and the response as it
+            # came. An error that was handled in one of them has such frames too.
+            error.__cause__ = error.__context__ = None
+            raise error.with_traceback(None)  # noqa: B904 - a bare `raise` would bring the frames back
         if body is not None:
             failure.sent = body.was_sent
         return failure
+
+    async def _fetch(
+        self,
+        http: aiohttp.ClientSession,
+        request: GraphRequest,
+        token: Secret,
+        body: _Body | None,
+        timeouts: aiohttp.ClientTimeout,
+    ) -> HttpResponse | DecodeError:
+        """Send a request once, and read its response whole. No error may leave `_exchange` with the frame of this."""
+        settings = self._settings
+        response = await http.request(
+            request.method,
+            settings.endpoint.url(request, token),
+            data=body,
+            headers=self._headers(token, has_body=body is not None),
+            timeout=timeouts,
+            allow_redirects=False,
+            raise_for_status=False,
+            auto_decompress=True,
+            max_line_size=_MAX_HEADER,
+            max_field_size=_MAX_HEADER,
+            proxy=settings.route.proxy,
+            proxy_headers=settings.route.connect_headers,
+        )
+        content, chunks, size = response.content, list[bytes](), 0
+        try:
+            while not content.at_eof():
+                chunk = await content.readany()
+                size += len(chunk)
+                if size > settings.max_body:
+                    text = f"the response is larger than max_body ({settings.max_body} bytes)"
+                    return DecodeError(text, http_status=response.status)
+                chunks.append(chunk)
+        finally:
+            response.release()
+        return HttpResponse(response.status, response.headers, b"".join(chunks))
 
 
 async def _close(sessions: Iterable[aiohttp.ClientSession]) -> None:
@@ -245,29 +365,17 @@ def _headers(token: Secret, *, has_body: bool, more: Mapping[str, str]) -> CIMul
     return CIMultiDict({**headers, "Content-Type": "application/json"} if has_body else headers)
 
 
-def _unusable(http: aiohttp.ClientSession, url: URL, error: Exception) -> InvalidArgumentError:
+def _unusable(http: aiohttp.ClientSession, host: str, error: Exception) -> InvalidArgumentError:
     """The error of a borrowed session that cannot send. Its text has no URL of a proxy, which may hold a password."""
     if http.trust_env:
         advice = (
             "With trust_env=True it reads netrc and the proxy variables: "
-            f"remove the netrc entry of {url.raw_host}, and check HTTPS_PROXY"
+            f"remove the netrc entry of {host}, and check HTTPS_PROXY"
         )
     else:
         advice = "Check its proxy, middlewares and trace_configs"
     hint = f"aiohttp raised {type(error).__name__}. {advice}"
-    return InvalidArgumentError("session", f"able to send to {url.raw_host}", hint=hint)
-
-
-async def _read_body(response: aiohttp.ClientResponse, max_body: int) -> bytes | None:
-    """The body, or `None` if it is longer than `max_body` bytes."""
-    chunks, size = list[bytes](), 0
-    while not response.content.at_eof():
-        chunk = await response.content.readany()
-        size += len(chunk)
-        if size > max_body:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return InvalidArgumentError("session", f"able to send to {host}", hint=hint)
 
 
 def _describe(error: Exception) -> str:

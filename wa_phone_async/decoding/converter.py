@@ -14,8 +14,8 @@ its own type. It also takes what has only one meaning:
 
 Any other value is no guess of ours. It stays in `extra`, under the name by which it came. So does what no field knows.
 
-The bytes of a page have a hook, too: the fast path (see `fast_path`), if msgspec is installed. It gives the same rows,
-or leaves the page to the hooks above.
+The bytes of a page have the fast path (see `fast_path`), if msgspec is installed. It gives the same rows, or leaves the
+page to the hooks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from wa_phone_async.errors import DecodeError
 from wa_phone_async.models import NO_EXTRA, Cursors, Extra, Page, PhoneNumber
 
 from .builders import ModelPlan, UnusualError, bare_type, dict_builder, in_order, in_utc, is_enum, is_plain
-from .plain_page import PageReader, PlainPage
+from .plain_page import PageReader, once_for_each_model
 
 T = TypeVar("T")
 
@@ -91,13 +91,21 @@ def read_model(payload: object, model: type[T], *, http_status: int | None = Non
     raise DecodeError(f"{texts[0]}{more}", http_status=http_status)
 
 
-def read_plain_page(body: bytes, model: type[T]) -> PlainPage[T] | None:
-    """Read the body of a page by the fast path. `None`: the fast path is absent, or leaves this page to the core path.
+@once_for_each_model
+def plain_page_reader(model: type[T]) -> PageReader | None:
+    """Return the fast path for the pages of a model; `None` if msgspec is not installed, or the switch is off.
 
-    A page that it returns has no `error`, and no other member than `data` and `paging`.
+    It returns a page that has no `error`, and no other member than `data` and `paging`. For every other page it returns
+    `None`, and the core path has to read it.
     """
-    page: PlainPage[T] | None = _converter.structure(body, PlainPage[model])  # type: ignore[valid-type]  # a type at run time
-    return page
+    plan = _plain_plan_of(model)
+    if plan is None or os.environ.get(FAST_PATH_SWITCH) == "off":
+        return None
+    try:
+        from .fast_path import page_reader  # noqa: PLC0415 - msgspec is optional, and needed for pages only
+    except ImportError:
+        return None
+    return page_reader(plan, _plain_plan_of)
 
 
 def from_dict(model: type[T], data: object) -> T:
@@ -263,32 +271,6 @@ def _has_extra(model: Any) -> bool:
     return attrs.has(model) and attrs.fields(model)[-1].name == "extra" and (get_origin(model) or model) is not Page
 
 
-def _is_plain_page(kind: Any) -> bool:
-    return get_origin(kind) is PlainPage
-
-
-def _plain_page_hook(kind: Any) -> Reader:
-    """Pages of a model, by the fast path. cattrs calls this for the first page of the model only."""
-    plan = _plain_plan_of(get_args(kind)[0])
-    read_page = _make_page_reader(plan) if plan else None
-
-    def read(body: bytes, _: Any = None) -> PlainPage[Any] | None:
-        return read_page(body) if read_page else None
-
-    return read
-
-
-def _make_page_reader(plan: ModelPlan) -> PageReader | None:
-    """Return the reader of the fast path; `None` if msgspec is not installed, or the switch is off."""
-    if os.environ.get(FAST_PATH_SWITCH) == "off":
-        return None
-    try:
-        from .fast_path import page_reader  # noqa: PLC0415 - msgspec is optional, and needed for pages only
-    except ImportError:
-        return None
-    return page_reader(plan, _plain_plan_of)
-
-
 def _plain_plan_of(kind: Any) -> ModelPlan | None:
     return _plan_of(kind) if _has_extra(kind) and is_plain(kind) else None
 
@@ -413,7 +395,6 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook_factory(_is_array, _array_hook)
     converter.register_structure_hook_factory(attrs.has, _object_hook)
     converter.register_structure_hook_factory(_has_extra, _model_hook)
-    converter.register_structure_hook_factory(_is_plain_page, _plain_page_hook)
     converter.register_unstructure_hook(Extra, dict)
     converter.register_unstructure_hook(Cursors, lambda cursors: attrs.asdict(cursors, filter=_is_given))
     converter.register_unstructure_hook(datetime, datetime.isoformat)

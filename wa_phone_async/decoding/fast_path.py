@@ -46,7 +46,20 @@ if tuple(map(int, msgspec.__version__.split(".")[:2])) < (0, 22):
 _UNKNOWN_NAME: Final = re.compile(r"Object contains unknown field `(\w+)` - at `\$\.data\[[^`]*`", re.ASCII)
 _UNKNOWN_VALUE: Final = re.compile(r"Invalid enum value .* - at `\$\.data\[[^`]*\.(\w+)`", re.ASCII | re.DOTALL)
 
-_Paging = dict[str, str | dict[str, str | None] | None]
+
+class _Cursors(msgspec.Struct, gc=False):
+    before: str | None = None
+    after: str | None = None
+
+
+class _Paging(msgspec.Struct, gc=False):
+    cursors: _Cursors | None = None
+    next: str | None = None
+    previous: str | None = None
+
+
+_NO_CURSORS: Final = _Cursors()
+_NO_PAGING: Final = _Paging()
 
 # The lines of a field, by how its twin holds it. `source` is what the twin holds.
 _AS_IT_IS: Final = "draft.{name} = {source}"
@@ -97,7 +110,10 @@ class _LearningReader:
         while True:
             try:
                 page = self._decode(body)
-                return PlainPage(list(map(self._build, page.data)), page.paging)
+                paging = page.paging or _NO_PAGING
+                cursors = paging.cursors or _NO_CURSORS
+                rows = list(map(self._build, page.data))
+                return PlainPage(rows, cursors.before, cursors.after, paging.next, paging.previous)
             except msgspec.ValidationError as error:
                 text = str(error)
             except (UnusualError, RecursionError, ValueError):

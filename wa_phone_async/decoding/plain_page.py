@@ -1,20 +1,31 @@
-"""What the fast path gives: a page with nothing but rows and `paging`."""
+"""What the fast path gives: a page with nothing but rows and `paging`; and the memory of readers of a model."""
 
 from __future__ import annotations
 
-from typing import Any, Generic, Protocol, TypeVar
+import functools
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import attrs
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[[Any], Any])
 
 
-@attrs.frozen
+def once_for_each_model(make: F) -> F:
+    """Keep what a function of a model returned. Its readers are made once, and may learn from what they read."""
+    return cast("F", functools.lru_cache(maxsize=256)(make))
+
+
+@attrs.define(on_setattr=attrs.setters.NO_OP)  # made for each page; frozen takes three times as long
 class PlainPage(Generic[T]):
-    """A page with nothing but rows and `paging`."""
+    """A page with nothing but rows, and in `paging` two cursors and two links."""
 
     rows: list[T]
-    paging: object = attrs.field(repr=False)  # its links hold the token
+    before: str | None
+    after: str | None
+    next: str | None = attrs.field(repr=False)  # the links hold the token
+    previous: str | None = attrs.field(repr=False)
 
 
 class PageReader(Protocol):

@@ -11,27 +11,26 @@ The rules are from Meta's Graph guide to paging and from published captures, rea
 
 from __future__ import annotations
 
-from typing import Any, Final, Generic, Literal, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
+from wa_phone_async.call.response import Reader
 from wa_phone_async.checks import MAX_PAGE_SIZE
-from wa_phone_async.decoding.converter import Json, read_model, read_plain_page
-from wa_phone_async.errors import DecodeError, InvalidArgumentError, PaginationError
+from wa_phone_async.decoding.converter import Json, plain_page_reader, read_model
+from wa_phone_async.decoding.plain_page import once_for_each_model
+from wa_phone_async.errors import DecodeError, PaginationError
 from wa_phone_async.models import NO_EXTRA, Cursors, Extra, Page
-from wa_phone_async.query import DEFAULT_PAGE_SIZE
+from wa_phone_async.query import DEFAULT_PAGE_SIZE, ListQuery
 
 T = TypeVar("T")
-
-Follow = Literal["next", "after"]
-"""How to see that a list goes on: by the `next` link of a page, or by its rows and its cursor."""
 
 MAX_EMPTY_PAGES: Final = 100
 """Empty pages in a row that end a list with an error. For a filtered list, the limit counts pages of 100 rows."""
 
 
-@attrs.frozen
+@attrs.define(on_setattr=attrs.setters.NO_OP)  # made for each page; frozen takes three times as long
 class Paging:
     """What a page says about the pages before and after it."""
 
@@ -43,13 +42,17 @@ class Paging:
     """Whether there is a page before it."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True, on_setattr=attrs.setters.NO_OP)  # made for each page; frozen takes three times as long
 class RawPage(Generic[T]):
     """One response of a list, before `max_items` cuts it."""
 
     rows: list[T]
     paging: Paging
     extra: Extra
+    cursor: str | None = attrs.field(default=None, eq=False)
+    """The cursor that it was requested with; `None` for the start of the list."""
+    limit: int | None = attrs.field(default=None, eq=False)
+    """The rows that it was requested with, as the API accepted them; `None` if the API chose."""
 
 
 def read_page(payload: Json, model: type[T], *, http_status: int) -> RawPage[T]:
@@ -68,16 +71,22 @@ def read_page(payload: Json, model: type[T], *, http_status: int) -> RawPage[T]:
     )
 
 
-def read_page_bytes(body: bytes, model: type[T], *, http_status: int) -> RawPage[T] | None:
-    """Read the body of a page by the fast path. `None`: the fast path is absent, or cannot read this page.
+@once_for_each_model
+def page_reader(model: type[T]) -> Reader[RawPage[T]]:
+    """Return the reader of the pages of a model: by the fast path where it can, and else by the core path."""
+    read_fast = plain_page_reader(model)
 
-    Raises:
-        DecodeError: `paging` is invalid, as in `read_page`.
-    """
-    page = read_plain_page(body, model)
-    if page is None:
-        return None
-    return RawPage(rows=page.rows, paging=read_paging(page.paging, http_status=http_status), extra=NO_EXTRA)
+    def read(payload: Any, http_status: int) -> RawPage[T]:
+        return read_page(payload, model, http_status=http_status)
+
+    def read_bytes(body: bytes) -> RawPage[T] | None:
+        page = None if read_fast is None else read_fast(body)
+        if page is None:
+            return None
+        paging = _paging_of(page.before, page.after, page.next, page.previous)
+        return RawPage(rows=page.rows, paging=paging, extra=NO_EXTRA)
+
+    return Reader(read, None if read_fast is None else read_bytes)
 
 
 def read_paging(paging: object, *, http_status: int | None = None) -> Paging:
@@ -92,11 +101,16 @@ def read_paging(paging: object, *, http_status: int | None = None) -> Paging:
     previous = _read_text(members.get("previous"), "$.paging.previous", http_status)
     before = _read_text(cursors.get("before"), "$.paging.cursors.before", http_status)
     after = _read_text(cursors.get("after"), "$.paging.cursors.after", http_status)
-    return Paging(
-        Cursors(before or _cursor_in(previous, "before"), after or _cursor_in(following, "after")),
-        has_next=bool(following),
-        has_previous=bool(previous),
-    )
+    return _paging_of(before, after, following, previous)
+
+
+def _paging_of(before: str | None, after: str | None, following: str | None, previous: str | None) -> Paging:
+    """Return what two cursors and two links say. A cursor may stand in its link alone."""
+    if not before and previous:
+        before = _cursor_in(previous, "before")
+    if not after and following:
+        after = _cursor_in(following, "after")
+    return Paging(Cursors(before or None, after or None), bool(following), bool(previous))
 
 
 def _read_object(value: Any, path: str, http_status: int | None) -> dict[str, Any]:
@@ -125,48 +139,25 @@ class PageCursor(Generic[T]):
     changes nothing: `next_params()` then gives the same page again.
 
     Args:
-        limit: Rows to request in a page; `None` leaves it to the API.
-        after: The cursor after which the list begins.
-        before: The cursor before which the list begins. Pages then go backwards.
-        max_items: Rows wanted in all; `None` for all.
-        follow: How to see that the list goes on.
-        is_filtered: Whether the list has a filter. The API applies it to each page after it has cut the pages. So a
-            page may have fewer rows than its limit, or none, and the list goes on.
-
-    Raises:
-        InvalidArgumentError: `follow` is another word.
+        query: What the list is asked for. The API applies a filter to each page after it has cut the pages. So a page
+            of a filtered list may have fewer rows than its limit, or none, and the list goes on.
     """
 
-    def __init__(
-        self,
-        *,
-        limit: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        max_items: int | None = None,
-        follow: Follow = "next",
-        is_filtered: bool = False,
-    ) -> None:
-        if follow not in ("next", "after"):
-            raise InvalidArgumentError("follow", "'next' or 'after'", follow)
-        self.cursor = before or after
-        self.limit = limit
-        self._backwards = before is not None
-        self._wanted = max_items
-        self._follow = follow
-        self._is_filtered = is_filtered
+    def __init__(self, query: ListQuery) -> None:
+        self.cursor = query.before or query.after
+        self.limit = query.limit
+        self.at_end: bool = query.max_items == 0
+        """Whether no page is left to request."""
+        self._backwards = query.before is not None
+        self._wanted = query.max_items
+        self._follow = query.follow
+        self._is_filtered = "filtering" in query.params
         # The page taken last. `cursor` moves past it only when the next page is wanted: until then the caller may
         # still have unread rows of it, and a later run must get them again.
         self._page: Page[T] | None = None
-        self._has_more = True
         self._was_cut = False
         self._seen = {self.cursor}
         self._empty_pages = 0
-
-    @property
-    def at_end(self) -> bool:
-        """Whether no page is left to request."""
-        return self._wanted == 0 or not self._has_more
 
     @property
     def _max_empty_pages(self) -> int:
@@ -197,7 +188,7 @@ class PageCursor(Generic[T]):
         params = {} if self.limit is None else {"limit": str(self.limit)}
         # The last page needs no more rows than are still wanted. With a filter that would not hold: a page of 5 rows
         # may lose all 5, so a small limit would only cost more requests.
-        if not self._is_filtered and self._wanted is not None and self._wanted < (self.limit or DEFAULT_PAGE_SIZE):
+        if self._wanted is not None and not self._is_filtered and self._wanted < (self.limit or DEFAULT_PAGE_SIZE):
             params["limit"] = str(self._wanted)
         if self.cursor is not None:
             params["before" if self._backwards else "after"] = self.cursor
@@ -205,17 +196,18 @@ class PageCursor(Generic[T]):
 
     def take(self, raw: RawPage[T]) -> Page[T]:
         """Take the page that was requested, and give it with no more rows than are wanted."""
-        rows = raw.rows if self._wanted is None else raw.rows[: self._wanted]
-        self._was_cut = len(rows) < len(raw.rows)
-        self._empty_pages = 0 if raw.rows else self._empty_pages + 1
+        rows, paging, goes_on = raw.rows, raw.paging, self._goes_on(raw)
+        self._empty_pages = 0 if rows else self._empty_pages + 1
         if self._wanted is not None:
+            rows = rows[: self._wanted]
             self._wanted -= len(rows)
-        self._has_more = self._goes_on(raw)
+            self._was_cut = len(rows) < len(raw.rows)
+        self.at_end = not goes_on or self._wanted == 0
         self._page = Page(
             data=tuple(rows),
-            cursors=raw.paging.cursors,
-            has_next=raw.paging.has_next if self._backwards else self._has_more,
-            has_previous=self._has_more if self._backwards else raw.paging.has_previous,
+            cursors=paging.cursors,
+            has_next=paging.has_next if self._backwards else goes_on,
+            has_previous=goes_on if self._backwards else paging.has_previous,
             extra=raw.extra,
         )
         return self._page
@@ -227,15 +219,13 @@ class PageCursor(Generic[T]):
 
     def _goes_on(self, raw: RawPage[T]) -> bool:
         if self._follow == "after":
-            return bool(raw.rows) and self._cursor_past(raw.paging.cursors) is not None
+            cursors = raw.paging.cursors
+            return bool(raw.rows) and (cursors.before if self._backwards else cursors.after) is not None
         return raw.paging.has_previous if self._backwards else raw.paging.has_next
-
-    def _cursor_past(self, cursors: Cursors) -> str | None:
-        return cursors.before if self._backwards else cursors.after
 
     def _leave(self, page: Page[T]) -> None:
         """Move the cursor past a page."""
-        cursor = self._cursor_past(page.cursors)
+        cursor = page.cursors.before if self._backwards else page.cursors.after
         if not self.at_end:
             if cursor is None:
                 raise PaginationError(
@@ -246,7 +236,7 @@ class PageCursor(Generic[T]):
                     f"the list goes in a circle, since cursor {cursor!r} came twice: start the list again",
                     cursor=cursor,
                 )
-            if self._empty_pages >= self._max_empty_pages:
+            if self._empty_pages and self._empty_pages >= self._max_empty_pages:
                 raise PaginationError(
                     f"the list seems endless: {self._empty_pages} empty pages in a row, up to cursor {cursor!r}. "
                     "Start it again, with another filter if it has one",

@@ -4,16 +4,70 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from copy import deepcopy
 from functools import partial
+from types import EllipsisType
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
+from wa_phone_async.call.attempt import CallRunner
+from wa_phone_async.call.request import GraphRequest
+from wa_phone_async.call.response import Reader
 from wa_phone_async.models import Page
+from wa_phone_async.query import ListQuery, optional_fields
 
 from .page import PageCursor, RawPage
 from .prefetch import Prefetcher
 
 T = TypeVar("T")
+
+
+class PageFetcher(Generic[T]):
+    """Requests the pages of one list.
+
+    Args:
+        calls: Makes the calls.
+        path: The path of the list, below the API's version.
+        query: What the list is asked for.
+        reader: Reads the response of a page.
+        cursor: The position in the list. Its limit becomes smaller if the API wants a smaller page.
+        waba_id: The account whose token and quota each page uses; see `GraphRequest.waba_id`.
+        list_id: The number of the list, for the events of its calls; `None` if nobody gets them.
+    """
+
+    def __init__(
+        self,
+        calls: CallRunner,
+        path: str,
+        query: ListQuery,
+        reader: Reader[RawPage[T]],
+        cursor: PageCursor[T],
+        *,
+        waba_id: str | EllipsisType | None = ...,
+        list_id: int | None = None,
+    ) -> None:
+        self._calls = calls
+        self._path = path
+        self._query = query
+        self._reader = reader
+        self._cursor = cursor
+        self._waba_id = waba_id
+        self._list_id = list_id
+        self._optional_fields = optional_fields(path, query.params.get("fields"))
+
+    async def __call__(self, params: dict[str, str]) -> RawPage[T]:
+        """Request a page by its limit and its cursor."""
+        request = GraphRequest(
+            path=self._path,
+            params={**self._query.params, **params},
+            waba_id=self._waba_id,
+            dialect=self._calls.dialect,
+            optional_fields=self._optional_fields,
+        )
+        call = self._calls.new_call(request, self._reader, self._query.total_timeout, list_id=self._list_id)
+        try:
+            return await self._calls.run(call)
+        finally:  # the next pages begin with the limit that the API accepts, even if this page failed
+            if call.request is not request and call.request.params.get("limit") != params.get("limit"):
+                self._cursor.limit = int(call.request.params["limit"])
 
 
 class AsyncPaginator(Generic[T]):
@@ -48,14 +102,13 @@ class AsyncPaginator(Generic[T]):
         self, fetch: Callable[[dict[str, str]], Awaitable[RawPage[T]]], cursor: PageCursor[T], *, read_ahead: int = 0
     ) -> None:
         self._fetch = fetch
-        self._page_cursor = cursor
-        self._prefetcher: Prefetcher[RawPage[T]] | None = None
+        self._page_cursor = cursor  # of the next page to request, which with `read_ahead` the caller may be far behind
+        self._prefetcher: Prefetcher[tuple[str | None, Page[T]]] | None = None
         if read_ahead:
-            # The same pages pass two cursors: the task's own is ahead, and the caller's copy says where the caller is.
-            prefetcher = Prefetcher(
-                partial(_fetch_next, fetch, cursor), partial(cursor.pages_to_prefetch, most=read_ahead)
+            # Both are no methods: the task must not keep a paginator alive that nobody holds any more.
+            self._prefetcher = Prefetcher(
+                partial(_fetch_ahead, fetch, cursor), partial(cursor.pages_to_prefetch, most=read_ahead)
             )
-            self._prefetcher, self._page_cursor, self._fetch = prefetcher, deepcopy(cursor), prefetcher.fetch
         self._cursor = cursor.cursor
         self._page_of: Callable[..., Page[T]] = Page  # makes a page of rows, with all else that the current page says
         self._unread: deque[T] = deque()
@@ -81,7 +134,8 @@ class AsyncPaginator(Generic[T]):
     @property
     def exhausted(self) -> bool:
         """Whether nothing is left: no unread row, and no page to request (the end of the list, or `max_items`)."""
-        return not self._unread and not self._set_aside and self._page_cursor.at_end
+        waits = self._prefetcher is not None and bool(self._prefetcher.pages)
+        return not self._unread and not self._set_aside and not waits and self._page_cursor.at_end
 
     async def __aenter__(self) -> Self:
         if self._prefetcher is not None:
@@ -157,15 +211,18 @@ class AsyncPaginator(Generic[T]):
             raise RuntimeError("two consumers want the next page of this paginator at once: give each its own")
         self._is_fetching = True
         try:
-            params = self._page_cursor.next_params()
-            self._cursor = self._page_cursor.cursor
-            if params is None:
-                return False
-            raw = await self._fetch(params)
+            if self._prefetcher is not None:
+                page = await self._next_ahead(self._prefetcher)
+            else:
+                cursor = self._page_cursor
+                params = cursor.next_params()
+                self._cursor = cursor.cursor
+                page = None if params is None else cursor.take(await self._fetch(params))
         finally:
             self._is_fetching = False
+        if page is None:
+            return False
         self._is_started = True
-        page = self._page_cursor.take(raw)
         # Keep what the page says, but not the page: its rows would live on while the next page is requested. With many
         # lists at once, the garbage collector would go through all of them again and again.
         self._page_of = partial(
@@ -174,12 +231,29 @@ class AsyncPaginator(Generic[T]):
         self._unread.extend(page.data)
         return True
 
+    async def _next_ahead(self, prefetcher: Prefetcher[tuple[str | None, Page[T]]]) -> Page[T] | None:
+        """Take the next page from the task that reads ahead; `None` at the end."""
+        cursor = self._page_cursor
+        if not prefetcher.pages and cursor.at_end:
+            cursor.next_params()  # leaves the last page
+            self._cursor = cursor.cursor
+            return None
+        try:
+            self._cursor, page = await prefetcher.fetch()
+        except BaseException:
+            # The caller has left the page before. So a later run begins with the page that failed, or still comes.
+            self._cursor = prefetcher.pages[0][0] if prefetcher.pages else cursor.cursor
+            raise
+        return page
 
-async def _fetch_next(fetch: Callable[[dict[str, str]], Awaitable[RawPage[T]]], cursor: PageCursor[T]) -> RawPage[T]:
-    """Request the next page, and take it. The list must not be at its end."""
-    raw = await fetch(cursor.next_params() or {})  # never None here, since pages_to_prefetch is 0 at the end
-    cursor.take(raw)
-    return raw
+
+async def _fetch_ahead(
+    fetch: Callable[[dict[str, str]], Awaitable[RawPage[T]]], cursor: PageCursor[T]
+) -> tuple[str | None, Page[T]]:
+    """Request the next page. Returns it with the cursor that it was requested with. The list must not be at its end."""
+    params = cursor.next_params() or {}  # never None here, since pages_to_prefetch is 0 at the end
+    begin = cursor.cursor
+    return begin, cursor.take(await fetch(params))
 
 
 class _PageIterator(AsyncIterator[Page[T]]):

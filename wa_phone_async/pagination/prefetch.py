@@ -33,14 +33,15 @@ class Prefetcher(Generic[P]):
             requested.
     """
 
-    # The states of a page: being read by the task (`_is_reading`), waiting in `_pages`, taken by the caller. At most
-    # one failure stands in the queue behind `_pages`, since the task ends with it: nothing can be read past a page that
+    # The states of a page: being read by the task (`_is_reading`), waiting in `pages`, taken by the caller. At most
+    # one failure stands in the queue behind `pages`, since the task ends with it: nothing can be read past a page that
     # is missing. The task also ends when enough pages wait, and each `fetch` starts it again if there is work.
 
     def __init__(self, read: Callable[[], Awaitable[P]], pages_to_request: Callable[[int], int]) -> None:
         self._read = read
         self._pages_to_request = pages_to_request
-        self._pages = deque[P]()
+        self.pages: deque[P] = deque()
+        """The pages that wait for the caller."""
         self._wanted = 0  # 1 while the caller waits for a page: that one does not count as waiting
         self._failure: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
@@ -72,11 +73,8 @@ class Prefetcher(Generic[P]):
         if self._task is not None:
             await _cancel(self._task)
 
-    async def fetch(self, _params: object) -> P:
+    async def fetch(self) -> P:
         """Return the next page. There must be one.
-
-        Args:
-            _params: Ignored: the task has its own. With it, this method can stand for the request itself.
 
         Raises:
             RuntimeError: It is not open, or was closed meanwhile.
@@ -86,12 +84,12 @@ class Prefetcher(Generic[P]):
         self._wanted = 1
         try:
             self._start_reading()
-            if self._pages:
+            if self.pages:
                 # One turn of the event loop sends the next request now, even if the caller then works without a pause.
                 await asyncio.sleep(0)
-            while not self._pages:
+            while not self.pages:
                 await self._wait()
-            return self._pages.popleft()
+            return self.pages.popleft()
         finally:
             self._wanted = 0
 
@@ -112,13 +110,13 @@ class Prefetcher(Generic[P]):
             self._task.add_done_callback(self._keep_failure)
 
     def _pages_left(self) -> int:
-        return self._pages_to_request(len(self._pages) - self._wanted)
+        return self._pages_to_request(len(self.pages) - self._wanted)
 
     async def _fill(self) -> None:
         """Request one page after the other, until enough of them wait."""
         unbind_slot()  # that of the caller, who may make calls of their own meanwhile
         while self._pages_left():
-            self._pages.append(await self._read())
+            self.pages.append(await self._read())
             self._changed.set()
         # Not in the done callback: it runs one turn of the event loop later. A `fetch` before that would start no task.
         self._is_reading = False

@@ -55,6 +55,9 @@ class RateLimiter(Protocol):
 
     A client awaits `admit` before each attempt of a call, and calls `report` exactly once for each lease. It never
     closes the limiter. So clients of one app can share it.
+
+    A limiter may also have a plain method `try_admit(waba_id, token) -> Lease | None`. It admits a call that need not
+    wait, as `admit` would, or returns `None`. Then the client awaits `admit`. This saves the cost of a wait.
     """
 
     async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:

@@ -103,14 +103,22 @@ class Throttle:
     def __repr__(self) -> str:
         return "{}(quota={}, app_quota={})".format(type(self).__name__, *self._quotas)
 
-    async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:
-        """Wait until a call may be sent: see `RateLimiter.admit`."""
+    def try_admit(self, waba_id: str | None, token: str) -> Lease | None:
+        """Admit a call at once, if nobody waits and quota is left: see `RateLimiter`. Most calls need no more."""
         loop = asyncio.get_running_loop()
         queues, now = self._queues.get(loop), loop.time()
         if queues is None:
             queues = self._queues[loop] = {}
         if waba_id not in queues and self._book.admit(waba_id, now, token) <= now:
-            return Lease(waba_id, token, now)  # nobody waits and quota is left: most calls end here, without a queue
+            return Lease(waba_id, token, now)
+        return None
+
+    async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:
+        """Wait until a call may be sent: see `RateLimiter.admit`."""
+        if (lease := self.try_admit(waba_id, token)) is not None:
+            return lease
+        loop = asyncio.get_running_loop()
+        queues, now = self._queues[loop], loop.time()
         queue, end = queues.setdefault(waba_id, FairQueue()), now + max_wait
         try:
             # Those ahead in the queue use quota first. Nobody is ahead of a probe.

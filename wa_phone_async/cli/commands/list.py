@@ -6,15 +6,17 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
+import attrs
 from cyclopts import Parameter
 
-from wa_phone_async import AsyncPaginator, AuthenticationError, GraphAPIError, PhoneNumber
-from wa_phone_async.cli.connection import HERE, Connection, Link, connect
+from wa_phone_async import AuthenticationError, GraphAPIError
+from wa_phone_async.checks import read_node_id
+from wa_phone_async.cli.connection import HERE, Connection, connect
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.options import NoCheck, accounts_to_read, parse_fields, parse_filter, parse_sort
 from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, PageWriter
 from wa_phone_async.cli.terminal.output import complain, counted, tell
-from wa_phone_async.query import field_names
+from wa_phone_async.query import ListQuery, field_names
 
 Format = Literal["table", "json", "jsonl", "csv"]
 
@@ -65,29 +67,21 @@ async def list_numbers(
         form: The output format.
         connection: Where to run.
     """
-    accounts = accounts_to_read(waba_ids, connection, sample="large")
+    accounts = [str(read_node_id("waba_id", text)) for text in accounts_to_read(waba_ids, connection, sample="large")]
     asked = parse_fields(fields, check=not no_check)
     conditions = [parse_filter(text, check=not no_check) for text in filters]
     order = parse_sort(sort, check=not no_check)
 
-    def pages_of(link: Link, account: str, wanted: int | None) -> AsyncPaginator[PhoneNumber]:
-        return link.client.list_phone_numbers(
-            account,
-            fields=asked,
-            filtering=conditions or None,
-            sort=order,
-            limit=limit,
-            max_items=wanted,
-        )
-
+    query = ListQuery.of_numbers(
+        fields=asked, filtering=conditions or None, sort=order, limit=limit, max_items=max_items
+    )
     count = rejected = 0
     async with connect(connection) as link:
-        for account in accounts:
-            pages_of(link, account, max_items)  # to check every argument before the first call
         writer = _writer(form, asked, with_waba_id=len(accounts) > 1, may_drop=fields is None)
         for account in accounts:
             try:
-                async for page in pages_of(link, account, max_items and max_items - count).pages():
+                left = attrs.evolve(query, max_items=max_items and max_items - count)
+                async for page in link.client.start_list(account, left).pages():
                     writer.page(account, page.data)
                     count += len(page)
             except GraphAPIError as error:
