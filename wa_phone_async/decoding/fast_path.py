@@ -156,7 +156,7 @@ class _LearningReader:
         for index, name in enumerate(learned):
             members.append((f"learned_{index}", Any, msgspec.field(name=name, default=UNSET)))
         lines += _lines_of_extra(learned)
-        twin = msgspec.defstruct(plan.model.__name__, members, forbid_unknown_fields=True, kw_only=True)
+        twin = msgspec.defstruct(plan.model.__name__, members, forbid_unknown_fields=True, kw_only=True, gc=False)
         return twin, compile_builder(plan.model, "twin", lines, names)
 
     def _plan_member(self, field: attrs.Attribute[Any], plan: ModelPlan) -> tuple[Any, str, Any]:
