@@ -194,7 +194,7 @@ class TwoProcesses(Client):
 
     def admit(self, key: str, now: float) -> float:
         name = str(next(self.numbers))
-        epoch, decision = self.run(now, admissions=[{"waba": key, "token": "t", "lease": name}])
+        epoch, _, decision = self.run(now, admissions=[{"waba": key, "token": "t", "lease": name}])
         if decision != "go":
             return now + float(decision)
         book = next(self.books)

@@ -81,7 +81,7 @@ class LuaRule:
         reports, self.pending = (*self.pending, *reports), []
         message = self._encoder.message([], reports, str(self.round_trips), self.now)
         message |= {"admissions": admissions, "now": self.now}
-        self.epoch, *decisions = self._evaluate(self._encoder.keys(message), [json.dumps(message)])
+        self.epoch, self.damaged, *decisions = self._evaluate(self._encoder.keys(message), [json.dumps(message)])
         return decisions
 
     def admit(self, waba_id: str | None = A, token: str = "t", ahead: int | None = None) -> RedisLease | float:
@@ -475,7 +475,7 @@ def test_absurd_usage_stops_nothing_but_calls(client: Any) -> None:
     rule.report(rule.admitted(), accepted(Usage(UsageMetric(1e308, 1e308, 1e308), UsageMetric(1e308))))
 
     rule.now = 1.0
-    assert rule.admit() == 1e308
+    assert rule.admit() == 86_400.0
 
 
 def test_each_of_the_calls_that_come_together_learns_when_it_can_go_itself(client: Any) -> None:
@@ -551,6 +551,122 @@ def test_it_goes_by_the_clock_of_redis(client: Any) -> None:
 
     seconds, micros = client.time()
     assert client.zscore(f"{BASE}waba:{A}:leases", "a-lease") == pytest.approx(seconds + micros / 1e6, abs=30.0)
+
+
+# What another program writes to the same Redis
+
+
+BUDGETS = ["app", f"waba:{A}", "unassigned", "token:t"]
+DAMAGEABLE = ["epoch", *(f"{name}{part}" for name in BUDGETS for part in ("", ":log", ":leases"))]
+ODD_NUMBERS = ["nan", "-nan", "inf", "-inf", "1e308", "-1e308", "-1", "0", "1e15", "0x10", "9" * 400, "", "1.5.", "\0"]
+FIELDS = [
+    *("max_in_flight", "proven", "others", "without_usage", "percent_step", "percent", "cooldowns", "last_sent"),
+    *("usage_at", "usage_sent", "cooldown_from", "cooldown_until", "server_cooldown_until", "reset_at"),
+    # Names that the script has for other things, and one that it does not know.
+    *("log", "leases", "size", "in_flight", "quota", "quotas", "fixed", "certain", "exists", "was", "key", "unknown"),
+]
+SCORES = st.sampled_from([-math.inf, math.inf, -1e308, 1e308, -1.0, 0.0, 99.0, 1e9])
+FOREIGN = st.one_of(
+    st.text(max_size=80) | st.binary(max_size=80),
+    st.lists(st.text(max_size=5), min_size=1, max_size=3),
+    st.sets(st.text(max_size=5), min_size=1, max_size=3),
+    st.dictionaries(st.sampled_from(FIELDS), st.sampled_from(ODD_NUMBERS) | st.text(max_size=9), min_size=1),
+    st.dictionaries(st.text(max_size=5) | st.binary(max_size=5), SCORES, min_size=1, max_size=9).map(list),
+    st.lists(st.tuples(st.text(max_size=5) | st.binary(max_size=5), SCORES), min_size=1, max_size=300),
+)
+
+
+def damage(client: Any, key: str, value: Any) -> None:
+    """Write to a key as another program might."""
+    client.delete(key)
+    match value:
+        case dict():
+            client.hset(key, mapping=value)
+        case set():
+            client.sadd(key, *value)
+        case [(_, _), *_]:
+            client.zadd(key, dict(value))
+        case list():
+            client.rpush(key, *value)
+        case _:
+            client.set(key, value)
+
+
+def use(rule: LuaRule, waba_id: str | None, seconds: float) -> float:
+    """Make calls until one is admitted or a time is over; returns how long that took."""
+    began = rule.now
+    while rule.now <= began + seconds:
+        lease = rule.admit(waba_id)
+        if isinstance(lease, RedisLease):
+            rule.report(lease, accepted())
+            break
+        assert 0.0 <= lease < math.inf
+        rule.now += max(lease, 0.5)
+    return rule.now - began
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(DAMAGEABLE), value=FOREIGN)
+def test_whatever_another_program_writes_to_a_key_affects_that_key_alone(client: Any, name: str, value: Any) -> None:
+    # given
+    client.flushall()
+    rule = LuaRule(client)
+    rule.now = 100.0
+    for waba_id in (A, B, None):
+        rule.report(rule.admitted(waba_id), accepted())
+    rule.report(rule.admitted(), throttled(1.0, scope="token"))
+    rule.now = 102.0
+    mine = {key: client.dump(key) for key in client.keys(f"{BASE}waba:{B}*")}
+    # when
+    damage(client, BASE + name, value)
+    lease = rule.admit(B, "u")
+    # then: another account goes on, if not at once then as soon as the quota of the app allows it
+    assert name.startswith("app") or isinstance(lease, RedisLease)
+    assert {key: client.dump(key) for key in mine if not key.endswith(B)} == {
+        key: dump for key, dump in mine.items() if not key.endswith(B)
+    }
+    # and the account itself waits for a day at most
+    assert use(rule, A, 86_400.0) <= 86_400.0 + 3660.0
+    assert use(rule, None, 86_400.0) <= 86_400.0 + 3660.0
+    assert set(rule.damaged) <= {BASE + name}
+    rule.run()
+    assert rule.damaged == []
+
+
+@pytest.mark.parametrize("part", ["", ":log", ":leases"])
+def test_a_damaged_key_loses_no_call_that_its_process_still_reports(client: Any, part: str) -> None:
+    rule = LuaRule(client, quota=2)
+    first, second = rule.admitted(), RedisLease(A, "t", 0.0, "another")
+    client.set(f"{BASE}waba:{A}{part}", "what another program wrote")
+    rule.now = 1.0
+
+    rule.report(first, accepted())
+    rule.report(second, accepted())
+
+    assert rule.admit() == 3660.0
+
+
+@pytest.mark.parametrize("part", ["", ":log", ":leases"])
+def test_a_clock_of_redis_that_goes_back_stops_calls_for_no_longer_than_the_hour(client: Any, part: str) -> None:
+    rule = LuaRule(client, quota=1)
+    rule.now = 1e6
+    lease = rule.admitted()
+    if part != ":leases":
+        rule.report(lease, accepted())
+
+    rule.now = 1000.0
+
+    assert use(rule, A, 3660.0) <= 3660.0 + 300.0
+
+
+def test_a_budget_that_another_program_fills_up_begins_to_empty_at_once(client: Any) -> None:
+    rule = LuaRule(client, quota=200)
+    client.zadd(f"{BASE}waba:{A}:log", {f"call-{number}": math.inf for number in range(2500)})
+    rule.now = 10.0
+    for _ in range(3):
+        rule.admit()
+
+    assert client.zcount(f"{BASE}waba:{A}:log", "(10", "inf") == 0
 
 
 # The throttle
@@ -1047,8 +1163,10 @@ async def test_a_redis_that_never_responds_costs_its_time_limit_once(caplog: pyt
         b"+OK\r\n",
         b"*0\r\n",
         b"*1\r\n+an-epoch\r\n",
-        b"*2\r\n+an-epoch\r\n+never\r\n",
-        b"*3\r\n+an-epoch\r\n+go\r\n+go\r\n",
+        b"*2\r\n+an-epoch\r\n*0\r\n",
+        b"*3\r\n+an-epoch\r\n+none\r\n+go\r\n",
+        b"*3\r\n+an-epoch\r\n*0\r\n+never\r\n",
+        b"*4\r\n+an-epoch\r\n*0\r\n+go\r\n+go\r\n",
     ],
 )
 async def test_a_server_that_is_no_redis_is_as_good_as_none(response: bytes, caplog: pytest.LogCaptureFixture) -> None:
@@ -1117,6 +1235,54 @@ async def test_closing_reports_to_a_redis_that_was_slow_a_moment_ago(
         assert throttle._breaker.is_open
     assert client.zcard(f"{KEYS}waba:{A}:log") == 1
     assert client.zcard(f"{KEYS}waba:{A}:leases") == 0
+
+
+@pytest.mark.parametrize("name", DAMAGEABLE)
+async def test_a_damaged_key_ends_sharing_for_nobody_and_is_warned_of_once(
+    make: Callable[..., RedisThrottle], client: Any, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    # given
+    here, there = make(quota=20), make(quota=20)
+    for throttle in (here, there):
+        await call(throttle)
+        await call(throttle, None)
+        await until_sent(throttle)
+    await begin_cooldown(here, 0.0, "token")
+    await until_sent(here)
+    # when
+    for _ in range(2):
+        client.delete(KEYS + name)
+        client.set(KEYS + name, "what another program wrote")
+        for throttle in (here, there):
+            for waba_id in (A, B, None):
+                await call(throttle, waba_id)
+                await until_sent(throttle)
+    # then
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "wa_phone_async"]
+    assert warning == (
+        f"The key {KEYS}{name} in Redis was damaged and begins again, which affects no other key. Another program "
+        "writes to it. Give RedisThrottle a prefix= that no other program uses."
+    )
+    assert not here._breaker.is_open
+    assert client.zcard(f"{KEYS}waba:{B}:log") == 4
+
+
+async def test_a_damaged_log_gets_the_calls_of_the_last_hour_again(
+    make: Callable[..., RedisThrottle], client: Any
+) -> None:
+    throttle = make(quota=10)
+    for waba_id in (A, B):
+        for _ in range(5):
+            await call(throttle, waba_id)
+    await until_sent(throttle)
+    client.delete(f"{KEYS}waba:{A}:log")
+    client.set(f"{KEYS}waba:{A}:log", "what another program wrote")
+
+    await call(throttle)
+    await until_sent(throttle)
+
+    assert client.zcard(f"{KEYS}waba:{A}:log") == 6
+    assert client.zcard(f"{KEYS}waba:{B}:log") == 5
 
 
 def test_a_breaker_waits_for_1_to_30_seconds_and_lets_one_try(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 import secrets
 import weakref
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Final, cast
 
@@ -31,6 +32,8 @@ with requires("redis"):
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
+
+_log = logging.getLogger("wa_phone_async")
 
 SCRIPT: Final = files("wa_phone_async.ratelimit.redis").joinpath("budget.lua").read_text(encoding="utf-8")
 """The rule in Lua."""
@@ -110,6 +113,7 @@ class Ledger:
         """What Redis does not have yet, oldest first."""
         self._sent = deque[LeaseReport](maxlen=_MAX_REPORTS)
         self._epoch = ""
+        self._damaged = set[str]()
 
     def add(self, lease: RedisLease, report: Report, now: float) -> None:
         """Add a report for the next round trip."""
@@ -145,6 +149,33 @@ class Ledger:
         self._sent.extend(reports)
         return has_forgotten
 
+    def mark_damaged(self, keys: Sequence[str], logs: Callable[[str | None], str]) -> bool:
+        """Note the keys that begin again, because another program had written to them. Each gets one warning.
+
+        Args:
+            keys: The keys.
+            logs: Returns the key of the log of an account.
+
+        Returns:
+            Whether reports are pending again, because a damaged log had them.
+        """
+        for key in keys:
+            if key not in self._damaged:
+                self._damaged.add(key)
+                _log.warning(
+                    "The key %s in Redis was damaged and begins again, which affects no other key. Another program "
+                    "writes to it. Give RedisThrottle a prefix= that no other program uses.",
+                    key,
+                )
+        if not keys:
+            return False
+        sent, lost = list(self._sent), list[LeaseReport]()
+        self._sent.clear()
+        for report in sent:
+            (lost if logs(report.lease.waba_id) in keys else self._sent).append(report)
+        self.put_back(lost)
+        return bool(lost)
+
 
 @attrs.frozen
 class BatchEncoder:
@@ -168,15 +199,23 @@ class BatchEncoder:
         known = {"quota": self.quota, "app_quota": self.app_quota}
         return message | {name: value for name, value in known.items() if value is not None}
 
+    def log_key(self, waba_id: str | None) -> str:
+        """The key of the log of an account; `None` for the calls on what is no account."""
+        return f"{self.prefix}{_budget_name(waba_id)}:log"
+
     def keys(self, message: dict[str, Any]) -> list[str]:
         """Every key that the script touches for a message."""
         calls = (*message["reports"], *message["admissions"])
-        wabas = {f"waba:{call['waba']}" if "waba" in call else "unassigned" for call in calls}
+        wabas = {_budget_name(call.get("waba")) for call in calls}
         names = {"app", *wabas, *(f"token:{call['token']}" for call in calls)}
         return [
             f"{self.prefix}epoch",
             *(f"{self.prefix}{name}{part}" for name in sorted(names) for part in ("", ":log", ":leases")),
         ]
+
+
+def _budget_name(waba_id: str | None) -> str:
+    return "unassigned" if waba_id is None else f"waba:{waba_id}"
 
 
 def _encode_admission(admission: _Admission) -> dict[str, Any]:
@@ -350,7 +389,7 @@ class RedisBatcher:
         try:
             async with asyncio.timeout(_ROUND_TRIP_SECONDS):
                 response = await self._exchange(admissions, reports)
-            epoch, waits = _read_response(response, len(admissions))
+            epoch, damaged, waits = _read_response(response, len(admissions))
         except (RedisError, OSError, ValueError) as error:
             self._fail(admissions, reports, type(error).__name__)
             return
@@ -358,8 +397,9 @@ class RedisBatcher:
             self._ledger.put_back(reports)
             raise
         now = self.loop.time()
-        has_forgotten = self._ledger.mark_sent(reports, epoch, now)
-        self._is_flush_due = self._is_flush_due or has_forgotten or len(reports) == _REPORTS_PER_ROUND_TRIP
+        has_lost = self._ledger.mark_sent(reports, epoch, now)
+        has_lost = self._ledger.mark_damaged(damaged, self._encoder.log_key) or has_lost
+        self._is_flush_due = self._is_flush_due or has_lost or len(reports) == _REPORTS_PER_ROUND_TRIP
         for admission, wait in zip(admissions, waits, strict=True):
             self._settle(admission, wait, epoch, now)
         is_slow = now - began > self._timeout or any(admission.is_late for admission in admissions)
@@ -403,17 +443,18 @@ class RedisBatcher:
             admission.decision.set_result(now + wait)
 
 
-def _read_response(response: object, admissions: int) -> tuple[str, list[float | None]]:
-    """The epoch, and for each admission the seconds after which to try again, or `None` to go.
+def _read_response(response: object, admissions: int) -> tuple[str, list[str], list[float | None]]:
+    """The epoch, the damaged keys, and for each admission the seconds to wait, or `None` to go.
 
     Raises:
         ValueError: This is no response of the script.
     """
     parts = cast("list[object]", response) if isinstance(response, list) else []
-    if len(parts) != 1 + admissions:
+    if len(parts) != 2 + admissions or not isinstance(parts[1], list):
         raise ValueError("this is no response of the script")
-    epoch, *waits = map(str, parts)
-    return epoch, [None if wait == "go" else float(wait) for wait in waits]
+    epoch, damaged, *waits = parts
+    keys = [str(key) for key in cast("list[object]", damaged)]
+    return str(epoch), keys, [None if wait == "go" else float(str(wait)) for wait in waits]
 
 
 def open_pool(url: Secret) -> ConnectionPool:

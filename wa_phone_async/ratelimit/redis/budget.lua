@@ -9,10 +9,14 @@
 --   admissions  calls that want to go
 --   now         in tests only
 -- A call without `waba` is on something that is no WABA: only the app's quota counts for it.
--- Returns the epoch, then for each admission "go", or the seconds after which to try again.
+-- Returns the epoch, the damaged keys that begin again, then for each admission "go", or the seconds after which to try
+-- again.
 --
 -- A budget is a hash. Its `:log` has the calls that ended, by the time of their end. Its `:leases` has the calls in
 -- flight, by the time at which they were admitted. The epoch is a new one whenever Redis had lost its memory.
+--
+-- Other programs may write to the same Redis. Whatever they write to a key must affect the budget of that key alone. So
+-- nothing is used as it is read: `read` is for keys of another type, `take_in` and `bring_back` are for their contents.
 
 local KEPT_SECONDS = 3660
 local SURE_SECONDS = 3540
@@ -37,6 +41,7 @@ local COARSEST_STEP = 10
 -- A call that nobody reported for so long counts as ended: its process has probably died, and Meta may have counted it.
 local LEASE_SECONDS = 300
 local FORGET_SECONDS = 86400
+local LONGEST_COOLDOWN = 86400
 local LONGEST_TTL = 30 * 86400
 
 local INFINITY = math.huge
@@ -56,12 +61,63 @@ local function text(number)
   return string.format('%.17g', number)
 end
 
+-- The keys that other programs have damaged.
+local damaged = {}
+
+local function reset(key)
+  redis.call('DEL', key)
+  damaged[#damaged + 1] = key
+end
+
+-- Reads a key. A key of another type begins again: an error here would end sharing for all accounts.
+local function read(command, key, ...)
+  local found = redis.pcall(command, key, ...)
+  if type(found) ~= 'table' or not found.err then return found end
+  if not found.err:find('WRONGTYPE', 1, true) then error(found.err) end
+  reset(key)
+  return redis.call(command, key, ...)
+end
+
 -- What is kept of a budget, and its value when nothing is kept; `percent` may stay missing for good.
+-- `reset_at` is when a key of the budget was damaged: nobody knows which of the older leases were reported.
 local FIELDS = {
   max_in_flight = 1, last_sent = -INFINITY, proven = 0, others = 0, without_usage = 0, percent_step = 0,
   usage_at = -INFINITY, usage_sent = -INFINITY, cooldown_until = -INFINITY, cooldown_from = -INFINITY,
-  server_cooldown_until = -INFINITY, cooldowns = 0, percent = false,
+  server_cooldown_until = -INFINITY, cooldowns = 0, percent = false, reset_at = -INFINITY,
 }
+-- What this script writes is within these. Times have no least value, and most counts no greatest.
+local LEAST = {
+  max_in_flight = 1, proven = 0, others = 0, without_usage = 0, percent_step = 0, cooldowns = 0, percent = 0,
+}
+local GREATEST = { proven = 1e12, cooldowns = COOLDOWN_DOUBLINGS }
+-- No time of the past lies ahead, and no cooldown lasts longer than a day.
+local LATEST = {
+  last_sent = now, usage_at = now, usage_sent = now, cooldown_from = now, reset_at = now,
+  cooldown_until = now + LONGEST_COOLDOWN, server_cooldown_until = now + LONGEST_COOLDOWN,
+}
+local MOST_FIELDS = 100
+
+-- Takes what the hash of a budget says into a table. Returns whether it is nothing that another program wrote. Unknown
+-- fields are of a later version, if they are few.
+local function take_in(budget, saved)
+  for i = 1, #saved, 2 do
+    local field, value = saved[i], tonumber(saved[i + 1])
+    if FIELDS[field] ~= nil then
+      -- Not `value < least`: every comparison with NaN is false.
+      if not (value and value >= (LEAST[field] or -INFINITY) and value <= (GREATEST[field] or INFINITY)) then return false end
+      budget[field] = value
+    end
+  end
+  return #saved <= 2 * MOST_FIELDS
+end
+
+-- A time of the past that lies ahead becomes the present. It would count for ever. Another program wrote it, or the
+-- clock of Redis went back. One script call moves only so many, since it blocks Redis.
+local function bring_back(key)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. text(now), '+inf', 'LIMIT', 0, 1000)) do
+    redis.call('ZADD', key, text(now), member)
+  end
+end
 
 -- The log: when our calls ended
 
@@ -124,14 +180,25 @@ local function load(name, quotas, fixed, certain)
   local budget = {
     key = key, log = key .. ':log', leases = key .. ':leases', was = {}, quotas = quotas, fixed = fixed, certain = certain,
   }
-  for field, default in pairs(FIELDS) do budget[field] = default end
-  if not certain then budget.max_in_flight = INFINITY end
-  local saved = redis.call('HGETALL', key)
+  local damaged_before, saved = #damaged, read('HGETALL', key)
+  local function begin()
+    for field, default in pairs(FIELDS) do budget[field] = default end
+    if not certain then budget.max_in_flight = INFINITY end
+  end
+  begin()
   budget.exists = #saved > 0
-  for i = 1, #saved, 2 do budget[saved[i]] = tonumber(saved[i + 1]) end
+  if not take_in(budget, saved) then
+    reset(key)
+    begin()
+    budget.exists = false
+  end
   for field in pairs(FIELDS) do budget.was[field] = budget[field] end
-  budget.size = redis.call('ZCARD', budget.log)
-  budget.in_flight = redis.call('ZCARD', budget.leases)
+  for field, latest in pairs(LATEST) do
+    if budget[field] > latest then budget[field] = latest end
+  end
+  budget.size = read('ZCARD', budget.log)
+  budget.in_flight = read('ZCARD', budget.leases)
+  if #damaged > damaged_before then budget.reset_at = now end
   if budget.in_flight > 0 then expire_leases(budget) end
   set_quota(budget)
   return budget
@@ -317,9 +384,16 @@ local function next_probe(budget)
   return INFINITY
 end
 
+-- When to try again if that depends on a call in flight.
+local function when_ended(budget)
+  bring_back(budget.leases)
+  return now + SOON_SECONDS
+end
+
 local function when_full(budget, used)
+  bring_back(budget.log)
   local probe_at = next_probe(budget)
-  if budget.in_flight > 0 and probe_at < INFINITY then return now + SOON_SECONDS end
+  if budget.in_flight > 0 and probe_at < INFINITY then return when_ended(budget) end
   if probe_at <= now then return now end
   local expiries = math.ceil(used - max_own(budget))
   local free_at = expiries <= budget.size and nth(budget, expiries - 1) or now
@@ -329,10 +403,10 @@ end
 local function peek(budget, ahead)
   if now < budget.cooldown_until then return budget.cooldown_until end
   drop(budget, now - KEPT_SECONDS)
-  if budget.in_flight >= budget.max_in_flight then return now + SOON_SECONDS end
+  if budget.in_flight >= budget.max_in_flight then return when_ended(budget) end
   local used = budget.size + budget.in_flight + ahead
   if used > max_own(budget) then return when_full(budget, used) end
-  if budget.others > 0 and budget.in_flight > 0 and now > budget.usage_at + STALE_SECONDS then return now + SOON_SECONDS end
+  if budget.others > 0 and budget.in_flight > 0 and now > budget.usage_at + STALE_SECONDS then return when_ended(budget) end
   return now
 end
 
@@ -372,16 +446,22 @@ local function charged(call, is_token_throttled)
   }
 end
 
-local epoch = redis.call('GET', batch.prefix .. 'epoch')
+local epoch_key = batch.prefix .. 'epoch'
+local epoch = read('GET', epoch_key)
+if epoch and not (#epoch <= 64 and epoch:find('^%w+$')) then
+  reset(epoch_key)
+  epoch = false
+end
 if not epoch then
   epoch = batch.nonce
-  redis.call('SET', batch.prefix .. 'epoch', epoch)
+  redis.call('SET', epoch_key, epoch)
 end
-redis.call('EXPIRE', batch.prefix .. 'epoch', LONGEST_TTL)
+redis.call('EXPIRE', epoch_key, LONGEST_TTL)
 
 -- Whether a report came before: the response of its batch was lost, its lease has expired, or the lease was given back.
 local function is_duplicate(call, waba)
-  local is_gone = call.epoch == epoch and not redis.call('ZSCORE', waba.leases, call.lease)
+  local is_known = call.epoch == epoch and now - call.sent_age > waba.reset_at
+  local is_gone = is_known and not redis.call('ZSCORE', waba.leases, call.lease)
   return is_gone or redis.call('ZSCORE', waba.log, call.lease)
 end
 
@@ -427,7 +507,7 @@ local function admit(call)
   return text(when - now)
 end
 
-local response = { epoch }
+local response = { epoch, damaged }
 -- Reports first: they may free quota for the calls, or begin a cooldown.
 for _, call in ipairs(batch.reports) do report(call) end
 for _, call in ipairs(batch.admissions) do response[#response + 1] = admit(call) end
