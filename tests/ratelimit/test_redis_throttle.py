@@ -1080,6 +1080,36 @@ async def test_pending_reports_bring_redis_back_without_any_call(
         assert levels(caplog) == ["WARNING"]
 
 
+@pytest.mark.usefixtures("soon")
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks start eagerly from Python 3.12 on")
+async def test_with_eager_tasks_redis_is_tried_again_after_a_failed_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given: connecting to a socket that does not exist fails at once, before the task could wait for anything
+    caplog.set_level("INFO", "wa_phone_async")
+    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009 - not in 3.11
+    path = tmp_path / "socket"
+    server = RedisServer(tmp_path, unixsocket=str(path))
+    async with RedisThrottle(f"unix://{path}", app_id="555", timeout=10.0) as throttle:
+        for _ in range(3):
+            await call(throttle)
+        assert levels(caplog) == ["WARNING"]
+        # when
+        server.start()
+        try:
+            while throttle._breaker.is_open:
+                await call(throttle)
+                await asyncio.sleep(0.05)
+            await call(throttle)
+            await until_sent(throttle)
+            # then
+            assert levels(caplog) == ["WARNING", "INFO"]
+            with connect(server) as client:
+                assert client.zcard(f"{KEYS}waba:{A}:log") >= 5
+        finally:
+            server.kill()
+
+
 async def test_what_waits_goes_on_when_redis_dies(fragile: RedisServer) -> None:
     async with RedisThrottle(fragile.url, app_id="555", timeout=10.0) as throttle:
         await begin_cooldown(throttle, 0.5)

@@ -370,7 +370,9 @@ class RedisBatcher:
 
     def _start(self) -> None:
         if self._task is None:
-            self._task = self.loop.create_task(self._run())
+            task = self.loop.create_task(self._run())
+            # An eager task may have ended already, and a task that is kept here must still be able to start the next.
+            self._task = None if task.done() else task
 
     async def _run(self) -> None:
         """Make round trips as long as there is something to admit or to report."""
