@@ -11,7 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
 from functools import partial
-from typing import Final, NamedTuple, Self, TypedDict, Unpack
+from typing import Final, NamedTuple, NoReturn, Self, TypedDict, Unpack
 
 from wa_phone_async.checks import MAX_PAGE_SIZE, check_at_least_one, check_seconds, read_node_id
 from wa_phone_async.client import PhoneNumberClient
@@ -108,6 +108,9 @@ class PhoneNumberCache:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._client!r}, ttl={self._ttl:g}, listings={len(self._reads)})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a cache holds a client with its token and cannot be pickled or copied: make one from a client")
 
     async def __aenter__(self) -> Self:
         self._enter_loop()

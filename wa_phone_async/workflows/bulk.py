@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from contextlib import aclosing
-from typing import Any, Final, Self, TypeAlias, cast
+from typing import Any, Final, NoReturn, Self, TypeAlias, cast
 
 import attrs
 
@@ -92,6 +92,9 @@ class Listings:
 
     def __repr__(self) -> str:  # seen in a notebook after a forgotten `await`
         return f"<{type(self).__name__}: await it for a list of all, or iterate over it inside 'async with'>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("listings hold a client with its token and cannot be pickled or copied: call list_many() again")
 
     def __await__(self) -> Generator[Any, None, list[WabaListing]]:
         """Return all listings: `listings = await client.list_many(waba_ids)`."""

@@ -21,7 +21,7 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 import attrs
 
@@ -276,6 +276,9 @@ class Watch(AsyncIterator[Change]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.waba_id}: iterate over it with 'async for'>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a watch holds a client with its token and cannot be pickled or copied: pass known= to another")
 
     @property
     def known(self) -> tuple[PhoneNumber, ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import nullcontext
-from typing import Final, Self, cast
+from typing import Final, NoReturn, Self, cast
 
 from wa_phone_async.checks import check_at_least_one, check_seconds, read_node_id
 from wa_phone_async.concurrency import release_slot
@@ -84,6 +84,11 @@ class RedisThrottle:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(app_id={self._app_id!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a RedisThrottle holds the password of Redis and cannot be pickled or copied: make one in each process"
+        )
 
     async def __aenter__(self) -> Self:
         return self
