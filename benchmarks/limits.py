@@ -188,15 +188,15 @@ class TwoProcesses(Client):
         self.in_flight: dict[tuple[str, float], deque[tuple[Any, BudgetBook]]] = {}
 
     def run(self, now: float, *reports: Any, admissions: Sequence[dict[str, str]] = ()) -> list[str]:
-        message = self.encoder.message([], reports, str(next(self.numbers)), now)
+        message = self.encoder.message([], reports, f"process-{next(self.numbers)}", now)
         message |= {"now": now, "admissions": admissions}
         return self.evaluate(self.encoder.keys(message), [json.dumps(message)])
 
     def admit(self, key: str, now: float) -> float:
-        name = str(next(self.numbers))
+        name = f"process-{next(self.numbers)}"
         epoch, _, decision = self.run(now, admissions=[{"waba": key, "token": "t", "lease": name}])
         if decision != "go":
-            return now + float(decision)
+            return now + float(decision.partition(" ")[0])
         book = next(self.books)
         book.take(key, now, "t")
         lease = batches.RedisLease(key, "t", now, name, epoch)

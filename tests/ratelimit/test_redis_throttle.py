@@ -68,8 +68,11 @@ def client(server: RedisServer) -> Iterator[Any]:
 class LuaRule:
     """`budget.lua`, run once for each admission. A run takes the pending reports along."""
 
-    def __init__(self, client: Any, quota: int | None = None, app_quota: int | None = None) -> None:
+    def __init__(
+        self, client: Any, quota: int | None = None, app_quota: int | None = None, process: str = "lease"
+    ) -> None:
         self.now = 0.0
+        self.process = process
         self.round_trips = 0
         self.pending = list[LeaseReport]()
         self.client = client
@@ -79,18 +82,19 @@ class LuaRule:
     def run(self, *admissions: dict[str, Any], reports: tuple[LeaseReport, ...] = ()) -> Any:
         self.round_trips += 1
         reports, self.pending = (*self.pending, *reports), []
-        message = self._encoder.message([], reports, str(self.round_trips), self.now)
+        message = self._encoder.message([], reports, f"{self.process}-{self.round_trips}", self.now)
         message |= {"admissions": admissions, "now": self.now}
         self.epoch, self.damaged, *decisions = self._evaluate(self._encoder.keys(message), [json.dumps(message)])
         return decisions
 
     def admit(self, waba_id: str | None = A, token: str = "t", ahead: int | None = None) -> RedisLease | float:
         """A lease, or the seconds to wait."""
-        lease = RedisLease(waba_id, token, self.now, f"lease-{self.round_trips}")
+        lease = RedisLease(waba_id, token, self.now, f"{self.process}-{self.round_trips}")
         call: dict[str, Any] = {"token": token, "lease": lease.id}
         call |= ({} if waba_id is None else {"waba": waba_id}) | ({} if ahead is None else {"ahead": ahead})
         (decision,) = self.run(call)
-        return attrs.evolve(lease, epoch=self.epoch) if decision == "go" else float(decision)
+        poll, _, self.over = decision.partition(" ")
+        return attrs.evolve(lease, epoch=self.epoch) if decision == "go" else float(poll)
 
     def admitted(self, waba_id: str | None = A, token: str = "t") -> RedisLease:
         lease = self.admit(waba_id, token)
@@ -419,14 +423,109 @@ def test_a_call_that_nobody_reported_is_used_from_when_its_lease_expires(rule: L
     assert isinstance(rule.admit(), RedisLease)
 
 
-def test_a_report_after_its_lease_has_expired_changes_nothing(rule: LuaRule) -> None:
+@pytest.mark.parametrize(("result", "used"), [("accepted", 1), ("throttled", 1), ("lost", 1), ("unsent", 0)])
+def test_a_report_after_its_lease_has_expired_takes_the_place_of_the_lost_call(
+    client: Any, result: Any, used: int
+) -> None:
+    rule = LuaRule(client)
     lease = rule.admitted()
     rule.now = 400.0
-    rule.admit()
+    rule.admit(B)
+    rule.admit(ahead=1)  # this sees the expired lease
 
-    rule.report(lease, Report("throttled", None, "waba"))
+    for _ in range(2):
+        rule.report(lease, Report(result, None, "waba"))
 
-    assert rule.admit() == 300.0 + 3660.0 - 400.0
+    for name in ("app", f"waba:{A}"):
+        assert client.zcount(f"{BASE}{name}:log", "-inf", "inf") == used
+    assert isinstance(rule.admit(), float) == (result == "throttled")
+
+
+# Processes that die, or are silent
+
+
+@pytest.fixture
+def dead(client: Any) -> LuaRule:
+    """A process that has called twice, has one more call in flight, and then sends nothing more."""
+    dead = LuaRule(client, process="dead")
+    dead.now = 100.0
+    dead.admitted()
+    return dead
+
+
+@pytest.mark.parametrize("asked_after", [0.0, 4.0, 9.0])
+def test_a_fresh_account_of_a_dead_process_is_free_in_seconds_and_a_wait_says_when(
+    client: Any, dead: LuaRule, asked_after: float
+) -> None:
+    rule = LuaRule(client, process="alive")
+    rule.now = dead.now + asked_after
+
+    assert rule.admit() == 1.0
+    over = float(rule.over or 1.0)
+    assert over == 10.0 - asked_after
+
+    rule.now += over - 0.5
+    assert isinstance(rule.admit(), float)
+    rule.now += 0.5
+    assert isinstance(rule.admit(), RedisLease)
+    assert client.zcard(f"{BASE}waba:{A}:log") == 1
+
+
+def test_a_process_that_sends_messages_keeps_its_leases_for_300_s(client: Any) -> None:
+    owner, rule = LuaRule(client, process="owner"), LuaRule(client, process="alive")
+    owner.admitted()
+    for now in range(5, 300, 5):
+        owner.now = rule.now = float(now)
+        owner.run()
+        assert rule.admit() == 1.0
+
+    rule.now = 300.0
+    assert isinstance(rule.admit(), RedisLease)
+
+
+def test_a_call_in_flight_of_the_own_process_may_end_at_any_moment(client: Any) -> None:
+    rule = LuaRule(client)
+    rule.admitted()
+
+    assert (rule.admit(), rule.over) == (1.0, "")
+
+
+def test_of_many_calls_in_flight_so_many_have_to_end_as_let_one_more_go(client: Any) -> None:
+    rules = [LuaRule(client, process=name) for name in ("first", "second", "third")]
+    for rule in rules[:2]:  # each response lets one more call be in flight
+        rule.report(rule.admitted(), accepted(None))
+    for now, rule in zip((0.0, 3.0, 6.0), rules, strict=True):
+        rule.now = now
+        rule.admitted()
+    rule = LuaRule(client, process="alive")
+    rule.now = 8.0
+
+    assert (rule.admit(), rule.over) == (1.0, "2")
+
+
+def test_where_others_call_too_all_calls_of_a_dead_process_have_to_end(client: Any) -> None:
+    dead, rule = LuaRule(client, process="dead"), LuaRule(client, process="alive")
+    dead.report(dead.admitted(), accepted(Usage(UsageMetric(60.0))))
+    dead.now = 61.0
+    dead.admitted()
+    rule.now = 62.0
+
+    assert (rule.admit(), rule.over) == (1.0, "9")
+    rule.now = 71.0
+    assert isinstance(rule.admit(), RedisLease)
+
+
+def test_a_process_that_was_silent_and_is_alive_counts_its_calls_once(client: Any) -> None:
+    silent, rule = LuaRule(client, quota=3, process="silent"), LuaRule(client, quota=3, process="alive")
+    silent.report(silent.admitted(), accepted())
+    lease = silent.admitted()
+    rule.now = silent.now = 20.0
+    rule.report(rule.admitted(), accepted())
+    silent.report(lease, accepted())
+
+    assert client.zcard(f"{BASE}waba:{A}:log") == 3
+    assert client.zcard(f"{BASE}app:log") == 3
+    assert rule.admit() == 3640.0
 
 
 @pytest.mark.parametrize("result", ["accepted", "throttled", "lost", "unsent"])
@@ -557,7 +656,7 @@ def test_it_goes_by_the_clock_of_redis(client: Any) -> None:
 
 
 BUDGETS = ["app", f"waba:{A}", "unassigned", "token:t"]
-DAMAGEABLE = ["epoch", *(f"{name}{part}" for name in BUDGETS for part in ("", ":log", ":leases"))]
+DAMAGEABLE = ["epoch", "processes", *(f"{name}{part}" for name in BUDGETS for part in ("", ":log", ":leases"))]
 ODD_NUMBERS = ["nan", "-nan", "inf", "-inf", "1e308", "-1e308", "-1", "0", "1e15", "0x10", "9" * 400, "", "1.5.", "\0"]
 FIELDS = [
     *("max_in_flight", "proven", "others", "without_usage", "percent_step", "percent", "cooldowns", "last_sent"),
@@ -1480,6 +1579,86 @@ asyncio.run(main())
     async with RedisThrottle(server.url, app_id="555", quota=1, timeout=10.0) as throttle:
         assert isinstance(await throttle.admit(A, "t", max_wait=0.0), float)
     assert client.zcard(f"{KEYS}waba:{A}:leases") == 1
+
+
+def pass_time(client: Any, seconds: float) -> None:
+    """Let time pass in Redis: all that it knows becomes older."""
+    for key in (f"{KEYS}processes", *client.keys("*:leases"), *client.keys("*:log")):
+        for member, score in client.zrange(key, 0, -1, withscores=True):
+            client.zadd(key, {member: score - seconds})
+
+
+async def test_a_fresh_account_of_a_killed_process_is_free_after_what_the_wait_said(
+    server: RedisServer, make: Callable[..., RedisThrottle], client: Any
+) -> None:
+    code = """
+import asyncio, os, sys
+from wa_phone_async.ratelimit.redis import RedisThrottle
+
+async def main():
+    await RedisThrottle(sys.argv[1], app_id="555", timeout=10.0).admit("1111", "t", max_wait=0.0)
+    os._exit(0)
+
+asyncio.run(main())
+"""
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", code, server.url)
+    assert await worker.wait() == 0
+    throttle = make()
+
+    wait = await throttle.admit(A, "t", max_wait=0.0)
+    assert isinstance(wait, float)
+    assert 1.0 < wait <= 10.0
+
+    pass_time(client, wait)
+    assert isinstance(await throttle.admit(A, "t", max_wait=0.0), Lease)
+
+
+@pytest.fixture
+def quick_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with calls in flight sends a message every 0.02 s, not every 2 s."""
+    monkeypatch.setattr(batches_module, "_BEAT_SECONDS", 0.02)
+
+
+@pytest.mark.usefixtures("quick_beat")
+async def test_a_process_with_a_call_in_flight_lets_redis_know_that_it_is_alive(
+    make: Callable[..., RedisThrottle], client: Any
+) -> None:
+    throttle = make()
+    lease = await admitted(throttle)
+    for _ in range(3):
+        pass_time(client, 9.0)  # longer than three times 10 s of silence in all
+        await asyncio.sleep(0.1)
+
+    wait = await make().admit(A, "t", max_wait=0.0)
+    assert wait == pytest.approx(10.0, abs=1.0)
+
+    throttle.report(lease, accepted())
+    await until_sent(throttle)
+    await until(lambda: throttle._batcher()._beat_timer is None)
+
+
+@pytest.mark.usefixtures("quick_beat")
+async def test_a_call_in_flight_is_forgotten_after_the_longest_time_of_a_lease(
+    make: Callable[..., RedisThrottle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    throttle = make()
+    await admitted(throttle)
+    monkeypatch.setattr(batches_module, "_LEASE_SECONDS", 0.0)
+
+    await until(lambda: throttle._batcher()._beat_timer is None)
+    assert not throttle._batcher()._leases
+
+
+@pytest.mark.usefixtures("quick_beat")
+async def test_no_process_lets_a_redis_that_is_away_know_that_it_is_alive(fragile: RedisServer) -> None:
+    async with RedisThrottle(fragile.url, app_id="555", timeout=10.0) as throttle:
+        await admitted(throttle)
+        fragile.kill()
+        await until(lambda: throttle._breaker.is_open)
+        batcher = throttle._batcher()
+        beats = batcher._beat_timer
+        await until(lambda: batcher._beat_timer is not beats)
+        assert batcher._task is None
 
 
 @pytest.mark.usefixtures("soon")

@@ -48,6 +48,10 @@ _LOOP_PASSES: Final = 3
 # One script call blocks Redis for everybody, so each stays short.
 _REPORTS_PER_ROUND_TRIP: Final = 200
 _MAX_REPORTS: Final = 10_000
+# While calls are in flight, Redis hears of this process so often. `budget.lua` says after which silence it is dead, and
+# how long a lease lasts at most.
+_BEAT_SECONDS: Final = 2.0
+_LEASE_SECONDS: Final = 300.0
 # Older calls have left every quota.
 _KEPT_SECONDS: Final = 3660.0
 
@@ -60,6 +64,16 @@ class RedisLease(Lease):
     """A name that no other lease has."""
     epoch: str = ""
     """The epoch of Redis that knows the lease; empty where it was given without Redis."""
+
+
+@attrs.frozen
+class Wait:
+    """When a call can go, on the loop's clock."""
+
+    poll_at: float
+    """When to poll next."""
+    over_at: float
+    """When the call can go at the latest if the processes with calls in flight are dead. Else the same as `poll_at`."""
 
 
 @attrs.frozen
@@ -95,8 +109,8 @@ class _Admission:
     lease: RedisLease
     position: QueuePosition | None
     """Where the call waits if it may not go; `None` for the call at the head of its queue, and for a probe."""
-    decision: asyncio.Future[RedisLease | float | None]
-    """A lease; or when to try again, on the loop's clock; or `None` without Redis. Cancelled if nobody waits for it."""
+    decision: asyncio.Future[RedisLease | Wait | None]
+    """A lease, or a wait, or `None` without Redis. Cancelled if nobody waits for it."""
     is_late: bool = False
     """Whether nobody waits any more since the response took too long."""
 
@@ -210,6 +224,7 @@ class BatchEncoder:
         names = {"app", *wabas, *(f"token:{call['token']}" for call in calls)}
         return [
             f"{self.prefix}epoch",
+            f"{self.prefix}processes",
             *(f"{self.prefix}{name}{part}" for name in sorted(names) for part in ("", ":log", ":leases")),
         ]
 
@@ -283,10 +298,14 @@ class RedisBatcher:
         self._is_flush_due = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        # The leases that Redis gave and that are not reported yet, with the times since when, oldest first.
+        self._leases = dict[str, float]()
+        self._beat_timer: asyncio.TimerHandle | None = None
+        self._responded_at = self.loop.time()
 
     def new_id(self) -> str:
         """Make a name that nothing else has."""
-        return f"{self._name}{next(self._numbers):x}"
+        return f"{self._name}-{next(self._numbers):x}"
 
     def queue(self, waba_id: str | None) -> FairQueue:
         """The queue of the calls of an account that wait in this loop."""
@@ -295,7 +314,7 @@ class RedisBatcher:
             queue = self._queues[waba_id] = FairQueue()
         return queue
 
-    async def admit(self, waba_id: str | None, token: str, position: QueuePosition | None) -> RedisLease | float | None:
+    async def admit(self, waba_id: str | None, token: str, position: QueuePosition | None) -> RedisLease | Wait | None:
         """Let Redis decide whether a call may go.
 
         Args:
@@ -304,7 +323,7 @@ class RedisBatcher:
             position: Where the call waits if it may not go; `None` if it waits at the head already, or is a probe.
 
         Returns:
-            A lease; or when to try again, on the loop's clock; or `None` if Redis did not respond in time.
+            A lease, or a wait, or `None` if Redis did not respond in time.
         """
         lease = RedisLease(waba_id, token, self.loop.time(), self.new_id())
         admission = _Admission(lease, position, self.loop.create_future())
@@ -328,6 +347,7 @@ class RedisBatcher:
 
     def report(self, lease: RedisLease, report: Report) -> None:
         """Send a report with the next round trip, or in a moment by itself. A throttled call is reported at once."""
+        self._leases.pop(lease.id, None)
         self._ledger.add(lease, report, self.loop.time())
         if report.result == "throttled":
             self._flush()  # other processes would be throttled meanwhile
@@ -346,6 +366,16 @@ class RedisBatcher:
         else:
             self._timer = self.loop.call_later(_FLUSH_AGAIN_SECONDS, self._flush)
 
+    def _beat(self) -> None:
+        """Let Redis know that the calls in flight have a live process. Any other message in time does the same."""
+        now = self.loop.time()
+        self._leases = {name: since for name, since in self._leases.items() if since > now - _LEASE_SECONDS}
+        self._beat_timer = self.loop.call_later(_BEAT_SECONDS, self._beat) if self._leases else None
+        is_silent = bool(self._leases) and self._task is None and now >= self._responded_at + _BEAT_SECONDS / 2
+        if is_silent and self._breaker.allows(now):
+            self._is_flush_due = True
+            self._start()
+
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -363,6 +393,8 @@ class RedisBatcher:
                 self._flush()  # the round trip may have given leases that nobody took, and those are reported now
         finally:
             self._stop_timer()
+            if self._beat_timer is not None:
+                self._beat_timer.cancel()
             if self._task is not None:
                 self._task.cancel()
                 await asyncio.wait([self._task])
@@ -398,7 +430,7 @@ class RedisBatcher:
         except BaseException:
             self._ledger.put_back(reports)
             raise
-        now = self.loop.time()
+        now = self._responded_at = self.loop.time()
         has_lost = self._ledger.mark_sent(reports, epoch, now)
         has_lost = self._ledger.mark_damaged(damaged, self._encoder.log_key) or has_lost
         self._is_flush_due = self._is_flush_due or has_lost or len(reports) == _REPORTS_PER_ROUND_TRIP
@@ -430,23 +462,26 @@ class RedisBatcher:
         if self._timer is None:
             self._timer = self.loop.call_later(_FLUSH_AGAIN_SECONDS, self._flush)
 
-    def _settle(self, admission: _Admission, wait: float | None, epoch: str, now: float) -> None:
+    def _settle(self, admission: _Admission, wait: tuple[float, float] | None, epoch: str, now: float) -> None:
         """Tell one caller what Redis decided. A lease that nobody waits for goes back to Redis."""
         if wait is None:
             lease = attrs.evolve(admission.lease, since=now, epoch=epoch)
             if admission.decision.done():
                 self.report(lease, Report("unsent"))
             else:
+                self._leases[lease.id] = now
+                if self._beat_timer is None:
+                    self._beat_timer = self.loop.call_later(_BEAT_SECONDS, self._beat)
                 admission.decision.set_result(lease)
         elif not admission.decision.done():
             if admission.position is not None:
                 # Joined here and not when the caller wakes: calls that are encoded before that must count it as ahead.
                 admission.position.join()
-            admission.decision.set_result(now + wait)
+            admission.decision.set_result(Wait(now + wait[0], now + wait[1]))
 
 
-def _read_response(response: object, admissions: int) -> tuple[str, list[str], list[float | None]]:
-    """The epoch, the damaged keys, and for each admission the seconds to wait, or `None` to go.
+def _read_response(response: object, admissions: int) -> tuple[str, list[str], list[tuple[float, float] | None]]:
+    """The epoch, the damaged keys, and for each admission `None` to go, or the seconds of a `Wait`.
 
     Raises:
         ValueError: This is no response of the script.
@@ -456,7 +491,12 @@ def _read_response(response: object, admissions: int) -> tuple[str, list[str], l
         raise ValueError("this is no response of the script")
     epoch, damaged, *waits = parts
     keys = [str(key) for key in cast("list[object]", damaged)]
-    return str(epoch), keys, [None if wait == "go" else float(str(wait)) for wait in waits]
+    return str(epoch), keys, [None if wait == "go" else _read_wait(str(wait)) for wait in waits]
+
+
+def _read_wait(text: str) -> tuple[float, float]:
+    poll, _, over = text.partition(" ")
+    return float(poll), float(over or poll)
 
 
 def open_pool(url: Secret) -> ConnectionPool:

@@ -3,20 +3,21 @@
 -- KEYS: every key that is touched. All are of one app, and so of one hash slot.
 -- ARGV[1], JSON:
 --   prefix      what the keys begin with
---   nonce       a word that is used once
+--   nonce       a word that is used once: the name of the process, a hyphen and a number, as in each lease
 --   quota, app_quota   where the caller knows them
 --   reports     of calls that ended
 --   admissions  calls that want to go
 --   now         in tests only
 -- A call without `waba` is on something that is no WABA: only the app's quota counts for it.
 -- Returns the epoch, the damaged keys that begin again, then for each admission "go", or the seconds after which to try
--- again.
+-- again. If that depends on calls in flight, the seconds follow after which they are over if their processes are dead.
 --
 -- A budget is a hash. Its `:log` has the calls that ended, by the time of their end. Its `:leases` has the calls in
--- flight, by the time at which they were admitted. The epoch is a new one whenever Redis had lost its memory.
+-- flight, by the time at which they were admitted. The epoch is a new one whenever Redis had lost its memory. `processes`
+-- has the processes, by the time of their last message.
 --
 -- Other programs may write to the same Redis. Whatever they write to a key must affect the budget of that key alone. So
--- nothing is used as it is read: `read` is for keys of another type, `take_in` and `bring_back` are for their contents.
+-- nothing is used as it is read: `read` is for keys of another type, `take_saved` and `bring_back` are for their contents.
 
 local KEPT_SECONDS = 3660
 local SURE_SECONDS = 3540
@@ -38,8 +39,11 @@ local SPARE_PERCENT = 90
 local FULL_PERCENT = 100
 local COARSEST_STEP = 10
 
--- A call that nobody reported for so long counts as ended: its process has probably died, and Meta may have counted it.
+-- A process with calls in flight sends a message every two seconds. Without one for so long it is taken for dead. Its
+-- calls count as ended, since Meta may have counted them. No lease lasts longer than the second time.
+local SILENT_SECONDS = 10
 local LEASE_SECONDS = 300
+local SEEN_AGAIN_SECONDS = 1
 local FORGET_SECONDS = 86400
 local LONGEST_COOLDOWN = 86400
 local LONGEST_TTL = 30 * 86400
@@ -97,15 +101,21 @@ local LATEST = {
 }
 local MOST_FIELDS = 100
 
--- Takes what the hash of a budget says into a table. Returns whether it is nothing that another program wrote. Unknown
--- fields are of a later version, if they are few.
-local function take_in(budget, saved)
+local function take_defaults(budget)
+  for field, default in pairs(FIELDS) do budget[field], budget.was[field] = default, default end
+  if not budget.certain then budget.max_in_flight, budget.was.max_in_flight = INFINITY, INFINITY end
+end
+
+-- Takes in what the hash of a budget says. Returns whether this script wrote it. Unknown fields are of a later version, if
+-- they are few.
+local function take_saved(budget, saved)
   for i = 1, #saved, 2 do
     local field, value = saved[i], tonumber(saved[i + 1])
     if FIELDS[field] ~= nil then
       -- Not `value < least`: every comparison with NaN is false.
       if not (value and value >= (LEAST[field] or -INFINITY) and value <= (GREATEST[field] or INFINITY)) then return false end
-      budget[field] = value
+      budget.was[field] = value
+      budget[field] = math.min(value, LATEST[field] or INFINITY)
     end
   end
   return #saved <= 2 * MOST_FIELDS
@@ -141,16 +151,59 @@ end
 
 -- The calls in flight
 
-local function end_lease(budget, lease)
-  budget.in_flight = budget.in_flight - redis.call('ZREM', budget.leases, lease)
+local function process_of(word)
+  return word:match('^[^-]*')
 end
 
-local function expire_leases(budget)
-  local overdue = redis.call('ZRANGEBYSCORE', budget.leases, '-inf', text(now - LEASE_SECONDS), 'WITHSCORES')
-  for i = 1, #overdue, 2 do
-    end_lease(budget, overdue[i])
-    add(budget, overdue[i + 1] + LEASE_SECONDS, overdue[i])
+local processes_key = batch.prefix .. 'processes'
+local this_process = process_of(batch.nonce)
+local seen = {}
+
+-- When a process sent its last message; nobody knows more of what was damaged or forgotten.
+local function last_seen(process)
+  if not seen[process] then
+    seen[process] = math.min(now, tonumber(read('ZSCORE', processes_key, process) or -INFINITY))
   end
+  return seen[process]
+end
+
+local function see_this_process()
+  if now - last_seen(this_process) < SEEN_AGAIN_SECONDS then return end
+  seen[this_process] = now
+  redis.call('ZREMRANGEBYSCORE', processes_key, '-inf', text(now - LEASE_SECONDS))
+  redis.call('ZREMRANGEBYSCORE', processes_key, '(' .. text(now), '+inf')
+  redis.call('ZADD', processes_key, text(now), this_process)
+  redis.call('EXPIRE', processes_key, LEASE_SECONDS + KEPT_SECONDS)
+end
+
+-- The name of an expired lease in the log. If its process is alive after all, its report takes the place of this.
+local function expired(lease)
+  return lease .. '?'
+end
+
+local function end_lease(budget, lease)
+  local ended = redis.call('ZREM', budget.leases, lease)
+  budget.in_flight = budget.in_flight - ended
+  if ended == 0 then budget.size = budget.size - redis.call('ZREM', budget.log, expired(lease)) end
+end
+
+-- When a lease ends by itself, if its process sends no further message.
+local function end_of(lease, since)
+  return math.min(since + LEASE_SECONDS, math.max(since, last_seen(process_of(lease))) + SILENT_SECONDS)
+end
+
+-- Ends the leases that are older than an age, if it is time. Returns how many.
+local function expire_leases(budget, age)
+  local old, count = redis.call('ZRANGEBYSCORE', budget.leases, '-inf', text(now - age), 'WITHSCORES'), 0
+  for i = 1, #old, 2 do
+    local ends = end_of(old[i], tonumber(old[i + 1]))
+    if ends <= now then
+      end_lease(budget, old[i])
+      add(budget, ends, expired(old[i]))
+      count = count + 1
+    end
+  end
+  return count
 end
 
 -- A budget
@@ -181,25 +234,17 @@ local function load(name, quotas, fixed, certain)
     key = key, log = key .. ':log', leases = key .. ':leases', was = {}, quotas = quotas, fixed = fixed, certain = certain,
   }
   local damaged_before, saved = #damaged, read('HGETALL', key)
-  local function begin()
-    for field, default in pairs(FIELDS) do budget[field] = default end
-    if not certain then budget.max_in_flight = INFINITY end
-  end
-  begin()
   budget.exists = #saved > 0
-  if not take_in(budget, saved) then
+  take_defaults(budget)
+  if not take_saved(budget, saved) then
     reset(key)
-    begin()
+    take_defaults(budget)
     budget.exists = false
-  end
-  for field in pairs(FIELDS) do budget.was[field] = budget[field] end
-  for field, latest in pairs(LATEST) do
-    if budget[field] > latest then budget[field] = latest end
   end
   budget.size = read('ZCARD', budget.log)
   budget.in_flight = read('ZCARD', budget.leases)
   if #damaged > damaged_before then budget.reset_at = now end
-  if budget.in_flight > 0 then expire_leases(budget) end
+  if budget.in_flight > 0 then expire_leases(budget, LEASE_SECONDS) end
   set_quota(budget)
   return budget
 end
@@ -384,29 +429,47 @@ local function next_probe(budget)
   return INFINITY
 end
 
--- When to try again if that depends on a call in flight.
-local function when_ended(budget)
-  bring_back(budget.leases)
-  return now + SOON_SECONDS
+local peek
+
+-- When to try again if that depends on calls in flight: so many of them have to end. Of those of a dead process, it is
+-- known when they do. The leases are searched only here, since many may be in flight, and only here it matters.
+local function when_ended(budget, ahead, calls)
+  if not budget.is_searched then
+    budget.is_searched = true
+    bring_back(budget.leases)
+    if expire_leases(budget, SILENT_SECONDS) > 0 then return peek(budget, ahead) end
+  end
+  local leases, ends = redis.call('ZRANGE', budget.leases, 0, -1, 'WITHSCORES'), {}
+  for i = 1, #leases, 2 do
+    local is_own = process_of(leases[i]) == this_process
+    ends[#ends + 1] = is_own and now + SOON_SECONDS or end_of(leases[i], tonumber(leases[i + 1]))
+  end
+  table.sort(ends)
+  return now + SOON_SECONDS, ends[math.min(calls, #ends)]
 end
 
-local function when_full(budget, used)
+local function when_full(budget, used, ahead)
   bring_back(budget.log)
   local probe_at = next_probe(budget)
-  if budget.in_flight > 0 and probe_at < INFINITY then return when_ended(budget) end
+  if budget.in_flight > 0 and probe_at < INFINITY then return when_ended(budget, ahead, budget.in_flight) end
   if probe_at <= now then return now end
   local expiries = math.ceil(used - max_own(budget))
   local free_at = expiries <= budget.size and nth(budget, expiries - 1) or now
   return math.min(probe_at, free_at + KEPT_SECONDS)
 end
 
-local function peek(budget, ahead)
+-- When a call can go if so many more go first. If that depends on calls in flight: when to try, and when they are over.
+function peek(budget, ahead)
   if now < budget.cooldown_until then return budget.cooldown_until end
   drop(budget, now - KEPT_SECONDS)
-  if budget.in_flight >= budget.max_in_flight then return when_ended(budget) end
+  if budget.in_flight >= budget.max_in_flight then
+    return when_ended(budget, ahead, budget.in_flight - budget.max_in_flight + 1)
+  end
   local used = budget.size + budget.in_flight + ahead
-  if used > max_own(budget) then return when_full(budget, used) end
-  if budget.others > 0 and budget.in_flight > 0 and now > budget.usage_at + STALE_SECONDS then return when_ended(budget) end
+  if used > max_own(budget) then return when_full(budget, used, ahead) end
+  if budget.others > 0 and budget.in_flight > 0 and now > budget.usage_at + STALE_SECONDS then
+    return when_ended(budget, ahead, budget.in_flight)
+  end
   return now
 end
 
@@ -448,7 +511,7 @@ end
 
 local epoch_key = batch.prefix .. 'epoch'
 local epoch = read('GET', epoch_key)
-if epoch and not (#epoch <= 64 and epoch:find('^%w+$')) then
+if epoch and not (#epoch <= 64 and epoch:find('^[%w-]+$')) then
   reset(epoch_key)
   epoch = false
 end
@@ -458,11 +521,12 @@ if not epoch then
 end
 redis.call('EXPIRE', epoch_key, LONGEST_TTL)
 
--- Whether a report came before: the response of its batch was lost, its lease has expired, or the lease was given back.
+-- Whether a report came before: the response of its batch was lost, or the lease was given back.
 local function is_duplicate(call, waba)
   local is_known = call.epoch == epoch and now - call.sent_age > waba.reset_at
   local is_gone = is_known and not redis.call('ZSCORE', waba.leases, call.lease)
-  return is_gone or redis.call('ZSCORE', waba.log, call.lease)
+  if is_gone and not redis.call('ZSCORE', waba.log, expired(call.lease)) then return true end
+  return redis.call('ZSCORE', waba.log, call.lease)
 end
 
 local function report(call)
@@ -497,16 +561,20 @@ local denied = {}
 local function admit(call)
   local all = charged(call, false)
   local ahead = call.ahead and call.ahead + (denied[all.waba] or 0) or 0
-  local when = now
-  for _, budget in pairs(all) do when = math.max(when, peek(budget, budget == all.token and 0 or ahead)) end
+  local when, over = now, now
+  for _, budget in pairs(all) do
+    local next, ended = peek(budget, budget == all.token and 0 or ahead)
+    when, over = math.max(when, next), math.max(over, ended or next)
+  end
   if when <= now and ahead == 0 then
     for _, budget in pairs(all) do take(budget, call.lease) end
     return 'go'
   end
   if call.ahead then denied[all.waba] = (denied[all.waba] or 0) + 1 end
-  return text(when - now)
+  return over > when and text(when - now) .. ' ' .. text(over - now) or text(when - now)
 end
 
+see_this_process()
 local response = { epoch, damaged }
 -- Reports first: they may free quota for the calls, or begin a cooldown.
 for _, call in ipairs(batch.reports) do report(call) end

@@ -15,7 +15,7 @@ from wa_phone_async.ratelimit.limiter import Lease, Report
 from wa_phone_async.redaction import Secret, conceal
 from wa_phone_async.usage import Usage
 
-from .batches import BatchEncoder, Ledger, QueuePosition, RedisBatcher, RedisLease, open_pool
+from .batches import BatchEncoder, Ledger, QueuePosition, RedisBatcher, RedisLease, Wait, open_pool
 from .breaker import Breaker
 
 FIRST_POLL_SECONDS: Final = 0.02
@@ -40,7 +40,7 @@ class RedisThrottle:
     """Keeps the quotas of one app, for all processes that share a Redis. You can use it in any event loop.
 
     While Redis does not respond, each process keeps quotas of its own, and logs one warning. If a process dies, its
-    calls in flight count as used after five minutes. `aclose`, or the end of `async with`, closes the connection.
+    calls in flight count as used after ten seconds. `aclose`, or the end of `async with`, closes the connection.
 
     Args:
         url: The address of Redis: `redis://`, `rediss://` or `unix://`. No log and no error shows its password.
@@ -118,27 +118,27 @@ class RedisThrottle:
         responses = queue.responses
         try:
             decision = await self._decide(waba_id, token, position, is_behind=not is_probe)
-            if not isinstance(decision, Lease) and decision <= end:
+            if isinstance(decision, Wait) and decision.poll_at <= end:
                 release_slot()
                 is_first = is_probe or not queue.head.locked()
                 async with nullcontext() if is_probe else queue.head:
                     if not is_first:
                         responses = -1  # those ahead have gone since the decision: get another one at once
                     poll, grace = FIRST_POLL_SECONDS, 0.0 if is_probe else _PROBE_FIRST_SECONDS
-                    while not isinstance(decision, Lease) and decision <= end:
-                        before, poll = next_poll(decision, loop.time(), poll)
+                    while isinstance(decision, Wait) and decision.poll_at <= end:
+                        before, poll = next_poll(decision.poll_at, loop.time(), poll)
                         await queue.wait_for_response(since=responses, before=before + grace)
                         # Read before the decision: a call that ends during the round trip may not be part of it.
                         responses = queue.responses
                         decision = await self._decide(waba_id, token, position, is_behind=False)
         finally:
             position.leave()
-        return decision if isinstance(decision, Lease) else decision - loop.time()
+        return decision if isinstance(decision, Lease) else decision.over_at - loop.time()
 
     async def _decide(
         self, waba_id: str | None, token: str, position: QueuePosition, *, is_behind: bool
-    ) -> Lease | float:
-        """A lease, or when to try again, on the loop's clock: from Redis, or from the book of this process.
+    ) -> Lease | Wait:
+        """A lease, or a wait: from Redis, or from the book of this process.
 
         Args:
             waba_id: The account that is called, or `None` where it is none.
@@ -161,7 +161,7 @@ class RedisThrottle:
             return RedisLease(waba_id, token, now, batcher.new_id())
         if is_behind:
             position.join()
-        return when
+        return Wait(when, when)
 
     def report(self, lease: Lease, report: Report) -> float:
         """Report what happened to a call: see `RateLimiter.report`. Redis gets it with the next call, or soon."""
