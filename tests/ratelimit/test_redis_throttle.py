@@ -1114,6 +1114,150 @@ def test_what_is_due_later_is_polled_when_it_is_due() -> None:
     assert next_poll(160.0, 100.0, 0.64) == (160.0, FIRST_POLL_SECONDS)
 
 
+# Clocks that differ: only that of Redis counts
+
+
+class SkewedLoop(asyncio.SelectorEventLoop):
+    """A loop of a machine whose clock is wrong by `skew` seconds."""
+
+    skew = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.skew
+
+
+@attrs.define
+class Machine:
+    """A process on a machine of its own."""
+
+    throttle: RedisThrottle
+    runner: asyncio.Runner
+
+    @classmethod
+    def with_clock(cls, server: RedisServer, skew: float, **settings: Any) -> "Machine":
+        def make_loop() -> SkewedLoop:
+            loop = SkewedLoop()
+            loop.skew = skew
+            return loop
+
+        throttle = RedisThrottle(server.url, app_id="555", timeout=10.0, **settings)
+        return cls(throttle, asyncio.Runner(loop_factory=make_loop))
+
+    def admit(self, waba_id: str = A) -> Lease | float:
+        return self.runner.run(self.throttle.admit(waba_id, "t", max_wait=0.0))
+
+    def report(self, lease: Lease, report: Report) -> float:
+        async def main() -> float:
+            seconds = self.throttle.report(lease, report)
+            await until_sent(self.throttle)
+            return seconds
+
+        return self.runner.run(main())
+
+    def close(self) -> None:
+        self.runner.run(self.throttle.aclose())
+        self.runner.close()
+
+
+SKEWS = [0.0, 90.0, -7200.0, 86_400.0, -3e6, 1e9]
+
+
+@pytest.fixture
+def machines(server: RedisServer, client: Any) -> Iterator[Callable[..., list[Machine]]]:
+    """Makes one machine for each clock."""
+    del client  # which has emptied Redis
+    made = list[Machine]()
+
+    def make(**settings: Any) -> list[Machine]:
+        made.extend(Machine.with_clock(server, skew, **settings) for skew in SKEWS)
+        return made
+
+    yield make
+    for machine in made:
+        machine.close()
+
+
+def test_processes_whose_clocks_differ_keep_one_quota(machines: Callable[..., list[Machine]]) -> None:
+    made, admitted = machines(quota=15), 0
+    for machine in made * 4:
+        lease = machine.admit()
+        if isinstance(lease, Lease):
+            machine.report(lease, accepted())
+            admitted += 1
+
+    assert admitted == 15
+    for machine in made:
+        wait = machine.admit()
+        assert isinstance(wait, float)
+        assert 3600.0 < wait <= 3660.0
+
+
+@pytest.mark.parametrize("first", range(len(SKEWS)))
+def test_a_cooldown_lasts_as_long_by_every_clock(machines: Callable[..., list[Machine]], first: int) -> None:
+    made = machines()
+    lease = made[first].admit()
+    assert isinstance(lease, Lease)
+    assert made[first].report(lease, throttled(900.0)) == pytest.approx(900.0)
+
+    for machine in made:
+        wait = machine.admit()
+        assert isinstance(wait, float)
+        assert 800.0 < wait <= 900.1
+
+
+def test_a_call_in_flight_is_one_by_every_clock(machines: Callable[..., list[Machine]]) -> None:
+    owner, *others = machines()
+    lease = owner.admit()
+    assert isinstance(lease, Lease)
+
+    for machine in others:
+        wait = machine.admit()
+        assert isinstance(wait, float)
+        assert 0.0 < wait <= 10.0
+    owner.report(lease, accepted())
+    for machine in others:
+        assert isinstance(machine.admit(), Lease)
+
+
+def test_reports_of_an_outage_count_from_when_they_were_made_by_every_clock(
+    machines: Callable[..., list[Machine]], client: Any
+) -> None:
+    made = machines(quota=len(SKEWS))
+    for machine in made:
+        lease = machine.admit()
+        assert isinstance(lease, Lease)
+        machine.report(lease, accepted())
+    client.flushall()
+    for machine in made:  # Redis has forgotten everything, and each process reports its hour again
+        lease = machine.admit(B)
+        assert isinstance(lease, Lease)
+        machine.report(lease, Report("unsent"))
+
+    seconds, _ = client.time()
+    ended = client.zrange(f"{KEYS}waba:{A}:log", 0, -1, withscores=True)
+    assert len(ended) == len(SKEWS)
+    assert all(seconds - 60.0 < at <= seconds + 1.0 for _, at in ended)
+
+
+@given(
+    skew=st.floats(-1e9, 1e9),
+    times=st.lists(st.floats(0.0, 3600.0), min_size=3, max_size=3).map(sorted),
+    report=st.builds(Report, st.sampled_from(["accepted", "throttled", "lost", "unsent"]), USAGES, st.just("waba")),
+)
+def test_no_message_to_redis_depends_on_the_clock_of_its_process(
+    skew: float, times: list[float], report: Report
+) -> None:
+    def message(skew: float) -> Any:
+        since, at, now = (time + skew for time in times)
+        sent = LeaseReport(RedisLease(A, "t", since, "a-lease", "an-epoch"), report, at)
+        return BatchEncoder(BASE).message([], [sent], "a-nonce", now)
+
+    here, there = message(0.0), message(skew)
+    for name in ("age", "sent_age"):
+        assert here["reports"][0].pop(name) == pytest.approx(there["reports"][0].pop(name), abs=1e-5)
+    assert here == there
+
+
 # Redis is away, or slow
 
 
