@@ -30,7 +30,7 @@ import attrs
 from wa_phone_async.usage import Usage, UsageMetric
 
 from .call_log import CallLog
-from .limiter import Lease, Report
+from .limiter import Lease, Report, Scope
 
 WABA_QUOTAS: Final = (200, 5000)
 """The quotas that a WABA can have, in calls an hour, ascending."""
@@ -214,9 +214,24 @@ class Budget:
             return now + _SOON_SECONDS
         if probe_at <= now:
             return now
+        return min(probe_at, self._free_at(now, used))
+
+    def _free_at(self, now: float, used: int) -> float:
+        """When so many calls have left the hour that one more may go."""
         expiries = math.ceil(used - self._max_own)
-        free_at = self._log.nth(expiries - 1) if expiries <= self._log.size else now
-        return min(probe_at, free_at + _KEPT_SECONDS)
+        return (self._log.nth(expiries - 1) if expiries <= self._log.size else now) + _KEPT_SECONDS
+
+    def opens_at(self, now: float) -> float:
+        """Return when the passing of time alone lets a call go that may not go `now`.
+
+        It is infinity if only the end of a call in flight can let it go.
+        """
+        if now < self._cooldown_until:
+            return self._cooldown_until
+        used = self._log.size + self._in_flight
+        if self._in_flight >= self._max_in_flight or used <= self._max_own:
+            return math.inf
+        return self._free_at(now, used) if self._in_flight else self._when_full(now, used)
 
     def _next_probe(self) -> float:
         """When one call beyond the full log may find out whether the quota is larger than we think."""
@@ -491,6 +506,18 @@ class BudgetBook:
         if now >= self._sweep_at:
             self._sweep(now)
         return max([budget.peek(now, ahead) for budget in self._charged(key, now, token)])
+
+    def blocker(self, key: str | None, now: float, token: Hashable = None) -> tuple[Scope | None, float]:
+        """Say what stops a call now, and when the passing of time alone ends that: see `Budget.opens_at`.
+
+        Returns:
+            The first that stops it of its WABA, the app and its token, and the time; `None` and `now` if none does.
+        """
+        scopes: tuple[Scope, ...] = "waba", "app", "token"
+        for scope, budget in zip(scopes, self._charged(key, now, token), strict=False):
+            if budget.peek(now) > now:
+                return scope, budget.opens_at(now)
+        return None, now
 
     def report(self, lease: Lease, report: Report, now: float) -> float:
         """Report what happened to a call. A throttled call begins a cooldown of the app, the token or the WABA.
