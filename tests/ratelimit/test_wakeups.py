@@ -310,8 +310,8 @@ def test_the_calls_of_a_client_go_on_at_once_after_a_limit_of_the_app() -> None:
             settings: Any = {"base_url": sandbox.url, "retry": RetryPolicy.batch()}
             async with PhoneNumberClient("an-invented-token", **settings) as client:
                 sandbox.plan(Fault.error(4, headers={"Retry-After": "100"}), node=SMALL_WABA)
-                calls = [client.session.get(str(number), {"fields": "id"}) for number in range(1000, 1060)]
-                await asyncio.gather(client.session.get(SMALL_WABA), *calls, return_exceptions=True)
+                calls = [client.session.get(str(number), dict, {"fields": "id"}) for number in range(1000, 1060)]
+                await asyncio.gather(client.session.get(SMALL_WABA, dict), *calls, return_exceptions=True)
                 assert len(sandbox.requests) == 62
                 assert 100 <= sandbox.requests[-1].at <= 100.5
 
