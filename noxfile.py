@@ -1,4 +1,4 @@
-"""The checks: `nox` runs the tests, `nox -s lint typing build` the rest before a change goes in, `nox -s full` all."""
+"""The checks: `nox` runs the tests, `nox -s lint typing docs build` the rest before a change, `nox -s full` all."""
 
 import json
 import os
@@ -30,8 +30,19 @@ def modules(*names: str) -> list[str]:
 
 RETRYING = modules("retry", "session", "creates", "throttle", "fault_matrix", "bulk")
 WITHOUT_EXTRAS = modules(
-    *("exports", "layers", "readme", "pytest_plugin", "cli_without_extra", "client", "session", "paginator", "bulk"),
-    *("page", "converter", "builders", "fast_path", "export", "export_rows", "export_tables", "cache", "ensure"),
+    *("exports", "layers", "manual", "readme", "pytest_plugin", "cli_without_extra", "client", "session", "paginator"),
+    *(
+        "page",
+        "bulk",
+        "converter",
+        "builders",
+        "fast_path",
+        "export",
+        "export_rows",
+        "export_tables",
+        "cache",
+        "ensure",
+    ),
 )
 
 # Two processes for each processor, since tests also wait for sockets and for others; `-- -n 0` for none.
@@ -105,6 +116,16 @@ def typing(session):
 
 
 @nox.session
+def docs(session):
+    """The manual, built without network: a warning is an error, links lead somewhere, and a browser looks at it."""
+    session.install(*ALL_EXTRAS, *group("docs"))
+    pages = Path("docs/_build/html")
+    shutil.rmtree("docs/reference", ignore_errors=True)  # generated: a name that has gone would keep its page
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "-E", "-b", "html", "docs", str(pages))
+    session.run("python", "docs/look.py", str(pages), *session.posargs)
+
+
+@nox.session
 def build(session):
     """Both archives, checked; then `bare` installs the wheel."""
     session.install(*group("build"), *PROJECT["build-system"]["requires"])
@@ -159,5 +180,5 @@ def bench(session):
 @nox.session(python=False)
 def full(session):
     """Everything."""
-    for name in (*(f"tests({run})" for run in RUNS), "coverage", "lint", "typing", "build", "mutation"):
+    for name in (*(f"tests({run})" for run in RUNS), "coverage", "lint", "typing", "docs", "build", "mutation"):
         session.notify(name)

@@ -86,11 +86,6 @@ class AsyncPaginator(Generic[T]):
     It sends the first request when you want the first row or page. It raises the error of a page when you want that
     page. Stopping early may waste up to `read_ahead` requests. Their errors are only in their `CallFinished`.
 
-    Args:
-        fetch: Requests the page of these query parameters.
-        cursor: Decides which page comes next.
-        read_ahead: How many pages may wait for you. With 0 the block is optional.
-
     Raises:
         WaPhoneError: A page failed; see `PhoneNumberClient.list_phone_numbers`.
         PaginationError: The list goes on without a cursor, goes in a circle, or seems endless. First you get all rows
