@@ -4,12 +4,15 @@ import asyncio
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from wa_phone_async.decoding import converter as decoding
+from wa_phone_async.sandbox import Sandbox
 
 pytest_plugins = ["pytester", "wa_phone_async.sandbox.pytest_plugin"]
 
@@ -54,3 +57,13 @@ def _surroundings() -> Iterator[None]:
 def _fresh_converter(monkeypatch: pytest.MonkeyPatch) -> None:
     """The converter keeps the hooks that it has made, which would hide a mistake put into what makes them."""
     monkeypatch.setattr(decoding, "_converter", decoding._make_converter())
+
+
+@pytest.fixture
+def reader(graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A shell in an empty directory, with this environment's commands and the sandbox's address."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    monkeypatch.setenv("WA_ACCESS_TOKEN", "any-token")
+    monkeypatch.setenv("WA_BASE_URL", graph_sandbox.url)
+    monkeypatch.setenv("COLUMNS", "100")

@@ -1,0 +1,216 @@
+"""The code of the README and of the manual runs, as a reader would run it: each section with a sandbox of its own.
+
+A section is what stands under one heading, of whatever level.
+
+- ```python: `await` works at the top, and the blocks of a section share their names; there from the start are
+  `PhoneNumberClient`, `client`, made from the environment, and `waba_id`. A block that begins with a file's name
+  (`# test_mine.py`) is saved as that file. If the section has tests, pytest runs them; any other file is for them, or
+  for a command of the section. A section that reads `REDIS_URL` gets the address of a Redis of its own; where there is
+  no redis-server, or the extra is not installed, it is skipped. So is one that imports a package of the reader's
+  (`READERS_OWN`) that is not installed.
+- ```console: what follows `$ ` runs. What is shown below it is what it prints, `...` standing for anything.
+- ```bash: set-up commands. Those of the README run in `.ci/run`; a page says on its fence why they do not run.
+- ```text: no code.
+
+A block that cannot run like this says why on its fence: "```python not run: it needs …". `ELSEWHERE` has what it may
+say. The first three have a test: here at a terminal and in an empty home, in test_notebook.py in a kernel. A block that
+is not run is read all the same, if it is Python. Files for other programs (`FOR_OTHERS`) always say so.
+"""
+
+import ast
+import asyncio
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+from manual import (
+    BLOCKS,
+    DIRECTIVE,
+    DOCS,
+    PAGES,
+    README,
+    Block,
+    as_shown,
+    block_that_runs,
+    blocks,
+    places,
+    read_console,
+    run,
+    spans,
+    words,
+)
+from redis_server import COMMAND, RedisServer
+
+from wa_phone_async import PhoneNumberClient
+from wa_phone_async.sandbox import LARGE_WABA
+
+pytestmark = pytest.mark.usefixtures("reader")
+
+ROOT = README.parent
+READERS_OWN = re.compile(r"^(?:from|import) (django|fastapi|polars|tqdm)\b", re.MULTILINE)
+ELSEWHERE = (
+    *("at a terminal", "in a kernel", "changes ~/.bashrc"),
+    *("needs Docker", "needs systemd", "needs cron", "needs your own account", "needs the network"),
+)
+FOR_OTHERS = {"bash", "dockerfile", "ini", "yaml", "toml", "json"}
+LONGEST = 1_000  # words
+TABLES = {"README", "reference", "fault-matrix", "reference-and-live"}  # to look things up in, not to read through
+DOORS = ("", ".export", ".ratelimit.redis", ".sandbox")
+WITHOUT_ALL = {
+    "export.dask.client_from_env",
+    "export.dask.export",
+    "integrations.otel.instrument",
+    "sandbox.pytest_plugin.graph_sandbox",
+    "sandbox.pytest_plugin.virtual_time",
+}
+"""Public names of modules that have no `__all__`."""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_code_is_left_out(page: str) -> None:
+    own = [block for block in BLOCKS if block.page == page]
+    directives = DIRECTIVE.findall(PAGES[page])
+    fences = re.findall(r"^ *```", PAGES[page], re.MULTILINE)
+    assert len(fences) == 2 * (len(own) + len(directives)), "a fence cannot be read"
+    assert {block.language for block in own} <= {"python", "console", "text", *FOR_OTHERS}
+    unexplained = [block.code for block in own if block.where and not any(why in block.where for why in ELSEWHERE)]
+    assert unexplained == []
+    if page != "README":
+        assert [block.code for block in own if block.language in FOR_OTHERS and not block.where] == []
+
+
+def test_python_that_is_not_run_can_be_read() -> None:
+    for block in BLOCKS:
+        if block.language == "python" and block.where:
+            compile_block(block)
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.keys() - TABLES))
+def test_a_page_can_be_read_in_five_minutes(page: str) -> None:
+    assert words(page) <= LONGEST
+
+
+def test_each_public_name_has_a_page_in_the_reference() -> None:
+    listed = Counter(re.findall(r"^   ([\w.]+)$", PAGES["reference"], re.MULTILINE))
+    public = {
+        f"{door[1:]}.{name}".lstrip(".")
+        for door in DOORS
+        for name in importlib.import_module(f"wa_phone_async{door}").__all__
+    }
+    assert listed == Counter(public | WITHOUT_ALL)
+
+
+@pytest.fixture
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pytest.importorskip("redis", reason="the extra `redis` is not installed")
+    if COMMAND is None:
+        pytest.skip("there is no redis-server")
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server.url
+    server.kill()
+
+
+@pytest.mark.parametrize("place", places("python"))
+def test_python(place: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if any('environ["REDIS_URL"]' in block.code for block in blocks("python", place)):
+        monkeypatch.setenv("REDIS_URL", request.getfixturevalue("redis_url"))
+    for block in blocks("python", place):
+        for package in READERS_OWN.findall(block.code):
+            pytest.importorskip(package)
+    save_files(place)
+    with asyncio.Runner() as runner:
+        names: dict[str, Any] = {
+            "PhoneNumberClient": PhoneNumberClient,
+            "client": PhoneNumberClient.from_env(),
+            "waba_id": LARGE_WABA,
+        }
+        try:
+            for block in blocks("python", place):
+                if block.file is None and inspect.iscoroutine(result := evaluate(block, names)):
+                    runner.run(result)
+        finally:
+            runner.run(names["client"].aclose())
+    files = [block.file for block in blocks("python", place) if block.file]
+    if any(file.startswith("test_") for file in files):
+        subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider"], check=True)
+    else:
+        commands = "".join(block.code for block in blocks("console", place))
+        assert [file for file in files if file not in commands] == [], "nothing runs this file"
+
+
+def save_files(place: str) -> None:
+    for block in blocks("python", place):
+        if block.file:
+            Path(block.file).write_text(block.code, encoding="utf-8")
+
+
+def evaluate(block: Block, names: dict[str, Any]) -> object:
+    """What the block gives: a coroutine still to be awaited where it has an `await` at the top."""
+    return eval(compile_block(block), names)
+
+
+def compile_block(block: Block) -> CodeType:
+    source = "\n" * block.line + block.code  # so that a traceback names the page's own line
+    page = README if block.page == "README" else DOCS / f"{block.page}.md"
+    code: CodeType = compile(source, page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return code
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("place", places("console"))
+def test_console(place: str) -> None:
+    pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+    save_files(place)
+    for block in blocks("console", place):
+        for command, shown in read_console(block.code):
+            assert command.startswith(("wa-phone ", "python3 ")), f"nothing here runs `{command}`"
+            done = run(command)
+            good = re.fullmatch(as_shown(shown), done.stdout.strip(), re.DOTALL) if shown else done.returncode == 0
+            if not good:
+                pytest.fail(f"`{command}` printed:\n{done.stdout}", pytrace=False)
+
+
+@pytest.mark.unmeasured
+def test_console_at_a_terminal() -> None:
+    pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+    from terminal import Terminal  # noqa: PLC0415 - skips where there is none
+
+    [(command, shown)] = read_console(block_that_runs("at a terminal").code)
+    terminal = Terminal(*command.removeprefix("wa-phone ").split())
+    try:
+        terminal.expect(re.sub(r"\d{3}-\d{3}", r"\\d{3}-\\d{3}", re.escape(shown.strip()).replace("\\-", "-")))
+    finally:
+        terminal.close()
+
+
+def test_console_in_an_empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for command, _ in read_console(block_that_runs("changes ~/.bashrc").code):
+        assert run(command).stdout == ""
+    assert run("bash -c '. ~/.bashrc && complete -p wa-phone'").returncode == 0
+
+
+def test_nox_has_the_sessions_that_a_sentence_names() -> None:
+    noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    named = {name for span in spans(PAGES.values()) if span.startswith("nox -s") for name in span.split()[2:]}
+    assert [name for name in named if f"\ndef {name}(session" not in noxfile] == []
+
+
+def test_the_command_line_has_the_options_that_a_sentence_names(capsys: pytest.CaptureFixture[str]) -> None:
+    app = pytest.importorskip("wa_phone_async.cli.app", reason="the extra `cli` is not installed")
+    shown = [span for span in spans(PAGES.values()) if span.startswith(("--", "wa-phone"))]
+    named = {option for span in shown for option in re.findall(r"--[a-z-]+", span)}
+    for command, *_ in app.COMMANDS:
+        app.run([command, "--help"])
+    assert named
+    assert named - {"--help"} - set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) == set()
