@@ -16,7 +16,19 @@ import distributed
 from multidict import MultiMapping
 
 import wa_phone_async as wa
-from wa_phone_async.export import COLUMNS, ArrowTable, Job, Summary, Writer, errors_row, merge, row_of, to_arrow, write
+from wa_phone_async.export import (
+    COLUMNS,
+    ArrowTable,
+    Job,
+    Part,
+    Summary,
+    Writer,
+    errors_row,
+    merge,
+    row_of,
+    to_arrow,
+    write,
+)
 from wa_phone_async.export.dask import client_from_env
 from wa_phone_async.export.dask import export as export_on_a_cluster
 from wa_phone_async.integrations.otel import instrument
@@ -556,7 +568,7 @@ async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, 
         async for waba_id in job.remaining(["1"]):
             assert_type(waba_id, str)
         await job.add(listing)
-        await job.adopt(Path("part.csv"), ["1"], 3)
+        await job.adopt(Part.of(Path("part.csv"), rows=3), ["1"])
         await job.flush()
         await job.pause()
         assert_type(await job.finish(), Summary)
@@ -583,7 +595,7 @@ async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, 
     Job("all.csv", part_accounts=1.5)  # type: ignore[arg-type]  # whole accounts
     Job("all.csv", options="all")  # type: ignore[arg-type]  # a mapping
     await job.add(number)  # type: ignore[arg-type]  # a listing
-    await job.adopt("part.csv", ["1"], 3)  # type: ignore[arg-type]  # a Path
+    await job.adopt("part.csv", ["1"])  # type: ignore[arg-type]  # a Part
     writer.write(["1"])  # type: ignore[list-item]  # listings or numbers
     to_arrow([1])  # type: ignore[list-item]  # listings or numbers
     row_of("1", listing)  # type: ignore[arg-type]  # a number

@@ -223,13 +223,16 @@ class PaginationError(WaPhoneError):
 
 
 class ExportError(WaPhoneError, OSError):
-    """A file could not be written completely, and no part of it was left. The text says what is there instead."""
+    """A file could not be written completely, and nothing of it was left. Or the kept parts of an export are damaged.
+
+    The text says what is there, and what to do.
+    """
 
     # These replace the attributes of `OSError`. With its own it would build another text, and lose them in a pickle.
     errno: int | None = None
-    """The error number of the system, such as `errno.ENOSPC`, or `None`."""
+    """The error number of the system, such as `errno.ENOSPC`; `None` where a file is damaged."""
     filename: str | None = None
-    """The file to write."""
+    """The file to write, or the damaged one."""
 
     def __init__(self, message: str, *, errno: int | None = None, filename: str | None = None) -> None:
         super().__init__(message)

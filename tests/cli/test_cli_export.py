@@ -488,6 +488,22 @@ def test_a_full_disk_is_one_sentence_and_no_loss(
     assert rows("n.csv") == all_numbers(sandbox)
 
 
+@pytest.mark.parametrize("damage", [b"", b"waba_id", None], ids=["empty", "cut", "another"])
+def test_a_damaged_export_is_one_sentence_without_the_advice_to_resume(
+    run: Run, sandbox: Sandbox, unfinished: Path, damage: bytes | None
+) -> None:
+    part = Path("n.csv.parts/000001.csv")
+    part.write_bytes(part.read_bytes().swapcase() if damage is None else damage)
+    sandbox.requests.clear()
+    done = run("--wabas", unfinished, "--out", "n.csv", "--resume")
+    assert (done.status, len(done.err.splitlines())) == (1, 1)
+    assert done.err.startswith(f"wa-phone: the export is damaged: {part.absolute()} has ")
+    assert done.err.endswith(f"restore it from a copy, or remove {part.parent.absolute()} to begin again\n")
+    # A wrong size is known before anything is requested.
+    assert bool(sandbox.requests) == (damage is None)
+    assert not Path("n.csv").exists()
+
+
 # --- misuse
 
 

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ distributed = pytest.importorskip("distributed", reason="the extra `dask` is not
 pytest.importorskip("arro3.io", reason="the extra `parquet` is not installed")
 from arro3.io import read_parquet  # noqa: E402 - they need packages that may be missing
 
-from wa_phone_async.export import dask  # noqa: E402 - the same
+from wa_phone_async.export import Part, dask  # noqa: E402 - the same
 from wa_phone_async.export.dask import client_from_env, export  # noqa: E402 - the same
 
 pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("default")]  # of Dask's own warnings none is ours
@@ -170,6 +171,23 @@ def test_a_worker_that_dies_as_its_client_is_made_costs_nothing(
     assert marker.exists()
     assert (summary.accounts, summary.phone_numbers, summary.failed) == (60, 180, 0)
     assert rows_in(tmp_path / "out") == rows_of(sandbox)
+
+
+@pytest.mark.parametrize("has_journal", [False, True])
+async def test_a_second_attempt_replaces_a_part_only_where_no_journal_has_its_checksum(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_journal: bool
+) -> None:
+    async with client_factory() as client:
+        plugin = SimpleNamespace(client=client)
+        monkeypatch.setattr(distributed, "get_worker", lambda: SimpleNamespace(plugins={"plugin": plugin}))
+        task: Any = (tuple(sandbox.waba_ids[:2]), "plugin", tmp_path / "00001234.jsonl", {}, has_journal)
+        first, second = [await dask._list_chunk(*task) for _ in range(2)]
+    assert first.part
+    assert second.part
+    assert (first.part.path != second.part.path) == has_journal
+    for part in (first.part, second.part):
+        assert part == Part.of(part.path, rows=6)
+        assert re.fullmatch(r"\d{6,}\.jsonl", part.path.name)  # a job knows it as its own
 
 
 async def test_workers_that_cannot_be_reached_are_tried_three_times(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Exports: whole files in three formats, written as listings come. A failure leaves nothing."""
 
 import asyncio
+import errno
 import inspect
 import json
 import sys
@@ -446,6 +447,22 @@ async def test_a_missing_part_is_said_before_anything_is_written(path: Path) -> 
     with pytest.raises(InvalidArgumentError, match=r"^parts must be files that exist, not .*part-9"):
         await merge([path.with_name(f"part-9{path.suffix}")], path)
     assert names(path.parent) == set()
+
+
+async def test_a_part_that_cannot_be_read_is_one_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (part,) = await parts_of(path, listings(3))
+    real = Path.open
+
+    def forbid(file: Path, *arguments: Any, **more: Any) -> Any:
+        if file == part:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(file, *arguments, **more)
+
+    monkeypatch.setattr(Path, "open", forbid)
+    with pytest.raises(ExportError, match=r"^cannot read .*part-0\..*: Permission denied$") as caught:
+        await merge([part], path)
+    assert (caught.value.errno, caught.value.filename) == (errno.EACCES, str(part))
+    assert names(path.parent) == {part.name}
 
 
 async def test_parts_have_one_format(tmp_path: Path) -> None:

@@ -40,7 +40,11 @@ async def list_on_cluster(
 
         from wa_phone_async.export import dask  # noqa: PLC0415 - it needs that package
     plan = dask.ClusterPlan(
-        client_factory=dask.client_from_env, out_dir=job.directory, list_options=how, suffix=f".{job.format}"
+        client_factory=dask.client_from_env,
+        out_dir=job.directory,
+        list_options=how,
+        suffix=f".{job.format}",
+        has_journal=True,
     )
     connecting: Any = Client(address, asynchronous=True)  # type: ignore[no-untyped-call]  # it has no types
     with stopping() as stop:
@@ -54,7 +58,7 @@ async def list_on_cluster(
             until_a_moment_after(stop),
         ):
             async for chunk in listed:
-                await job.adopt(chunk.part, chunk.waba_ids, chunk.phone_numbers)
+                await job.adopt(chunk.part, chunk.waba_ids)
                 progress.listed_elsewhere(len(chunk.waba_ids), chunk.phone_numbers, chunk.calls)
                 for listing in chunk.failed:
                     await job.add(listing)

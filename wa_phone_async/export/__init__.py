@@ -28,12 +28,14 @@ What makes it safe:
     whole_file.py      a file that appears under its name only when it is whole
     file_thread.py     a thread for the work on files
     journal.py         which accounts of a job are complete, on the disk
+    part.py            a part of a job, with its checksum
     ids.py             a set of ids that takes little memory
 """
 
 from .arrow import ArrowTable, to_arrow
 from .formats import FileFormat
 from .job import Job
+from .part import Part
 from .parts import merge
 from .rows import COLUMNS, Row, errors_row, row_of
 from .writer import Summary, Writer, write
@@ -43,6 +45,7 @@ __all__ = [
     "ArrowTable",
     "FileFormat",
     "Job",
+    "Part",
     "Row",
     "Summary",
     "Writer",

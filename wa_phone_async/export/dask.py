@@ -31,9 +31,10 @@ from wa_phone_async.cache.cache import ListOptions
 from wa_phone_async.checks import check_at_least_one
 
 from .ids import IdSet
+from .part import Part, write_part
 from .row_file import RowFile
-from .rows import each_number_once, error_rows_of
-from .writer import Summary, Writer
+from .rows import columns_of, each_number_once, error_rows_of, rows_of
+from .writer import Summary
 
 with requires("dask"):
     import distributed
@@ -62,7 +63,7 @@ class ListManyOptions(ListOptions, total=False):
 class ListedChunk:
     """The result of a task: some accounts, listed."""
 
-    part: Path | None
+    part: Part | None
     """The file with their numbers, or `None` if they have none."""
     waba_ids: tuple[str, ...]
     """The accounts that were listed."""
@@ -141,6 +142,9 @@ class ClusterPlan:
     """The options of `list_many`. Its `fields` are the columns of the parts too."""
     suffix: str = ".parquet"
     """The suffix of the parts, and so their format."""
+    has_journal: bool = False
+    """Whether a journal names the parts. Then each attempt to list a chunk writes a part of another name: a worker that
+    comes late must not replace a part whose checksum is in the journal. Without a journal, it has to replace it."""
 
 
 async def _export(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], plan: ClusterPlan) -> Summary:
@@ -172,10 +176,9 @@ async def list_chunks(
         async def submit_next() -> bool:
             ids = await anext(chunks, None)
             if ids:
-                part = plan.out_dir / f"{_digest(ids):020}{plan.suffix}"
-                under_way.add(
-                    cluster.submit(_list_chunk, ids, plugin, part, plan.list_options, key=f"{plugin}-{part.stem}")
-                )
+                path = plan.out_dir / f"{_digest(ids):020}{plan.suffix}"
+                task = (ids, plugin, path, plan.list_options, plan.has_journal)
+                under_way.add(cluster.submit(_list_chunk, *task, key=f"{plugin}-{path.stem}"))
             return bool(ids)
 
         try:
@@ -231,27 +234,32 @@ class _ClientOnWorker(distributed.WorkerPlugin):
             await throttle.aclose()
 
 
-async def _list_chunk(ids: tuple[str, ...], plugin: str, file: Path, list_options: Mapping[str, Any]) -> ListedChunk:
+async def _list_chunk(
+    ids: tuple[str, ...],
+    plugin: str,
+    path: Path,
+    list_options: Mapping[str, Any],
+    has_journal: bool,  # noqa: FBT001 - Dask hands over what was submitted
+) -> ListedChunk:
     """List some accounts and write their part. This is the task: it runs on a worker, in its event loop."""
     client: PhoneNumberClient = _dask.get_worker().plugins[plugin].client
     # The part is written when all listings are there: wherever the worker is killed, it leaves no part or a whole one.
     listings = await client.list_many(ids, **list_options)
     good = [each_number_once(listing) for listing in listings if listing.error is None]
-    numbers = sum(len(listing.phone_numbers) for listing in good)
-    if numbers:
-        await asyncio.to_thread(_write, file, good, list_options.get("fields"))
+    part = None
+    if any(listing.phone_numbers for listing in good):
+        columns = columns_of(list_options.get("fields"))
+        rows = (row for listing in good for row in rows_of(listing, columns))
+        if has_journal:
+            path = path.with_stem(f"{secrets.randbelow(10**20):020}")
+        part = await asyncio.to_thread(write_part, path, rows, columns)
     return ListedChunk(
-        part=file if numbers else None,
+        part=part,
         waba_ids=tuple(listing.waba_id for listing in good),
-        phone_numbers=numbers,
+        phone_numbers=part.rows if part else 0,
         failed=tuple(listing for listing in listings if listing.error is not None),
         calls=sum(listing.calls for listing in listings),
     )
-
-
-def _write(part: Path, listings: list[WabaListing], fields: Iterable[str] | str | None) -> None:
-    with Writer(part, fields=fields) as writer:
-        writer.write(listings)
 
 
 def _digest(ids: tuple[str, ...]) -> int:

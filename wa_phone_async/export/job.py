@@ -17,9 +17,10 @@ from wa_phone_async.workflows.bulk import Accounts, each_id
 from .formats import FileFormat, make_encoder, read_format
 from .ids import IdSet
 from .journal import Journal, Options
-from .parts import merge
-from .row_file import AnyPath, RowFile
-from .rows import columns_of, each_number_once, error_rows_of, rows_of
+from .part import Part, write_part
+from .parts import merge_parts
+from .row_file import AnyPath
+from .rows import COLUMNS, columns_of, each_number_once, error_rows_of, rows_of
 from .whole_file import WholeFile, check_is_file, remove_partials
 from .writer import Summary
 
@@ -55,8 +56,8 @@ class Job:
 
     Raises:
         InvalidArgumentError: An argument is invalid; or there is an unfinished export and `resume` is `False`; or it
-            has other options; or another process writes to it.
-        ExportError: A file cannot be made.
+            has other options, or another version of this library began it; or another process writes to it.
+        ExportError: A file cannot be made. Or the unfinished export is damaged: then its `errno` is `None`.
     """
 
     def __init__(
@@ -79,8 +80,7 @@ class Job:
         self._errors = None if errors is None else Path(os.path.realpath(errors))
         self.format: FileFormat = read_format(self._path, format)
         """The format of the file, and of its parts."""
-        self._fields = None if fields is None else read_fields(fields)
-        self._columns = columns_of(self._fields)
+        self._columns = columns_of(None if fields is None else read_fields(fields))
         # Whatever can be known to fail is tried now, and not after hours of listing: an extra that is missing here,
         # and below a file that cannot be written.
         make_encoder(self.format, self._columns)
@@ -99,7 +99,7 @@ class Job:
         # `remaining` yields an id and it is open. Then it is complete, which the journal knows, or it has failed.
         self._open = set[str]()
         self._failed = IdSet()
-        self._failed_parts: list[Path] = []
+        self._failed_parts: list[Part] = []
         self._batch: list[WabaListing] = []
         self._batch_numbers = 0
         self._batch_began = 0.0
@@ -150,19 +150,18 @@ class Job:
         if any(much >= bound for much, bound in zip(size, self._bounds, strict=True)):
             await self.flush()
 
-    async def adopt(self, part: Path | None, waba_ids: Sequence[str], phone_numbers: int) -> None:
+    async def adopt(self, part: Part | None, waba_ids: Sequence[str]) -> None:
         """Take a part that another process wrote whole into `directory`. Its accounts are complete then.
 
         Args:
-            part: The file, or `None` if the accounts have no numbers.
+            part: The part, or `None` if the accounts have no numbers. No process may write to its file again.
             waba_ids: The accounts in it.
-            phone_numbers: How many numbers they have.
 
         Raises:
             ExportError: The disk is full or fails.
         """
         if waba_ids:
-            await self._in_thread(self._journal.add, part, waba_ids, phone_numbers)
+            await self._in_thread(self._journal.add, part, waba_ids)
             self._open.difference_update(waba_ids)
 
     async def flush(self) -> None:
@@ -176,16 +175,17 @@ class Job:
         self._open.difference_update(listing.waba_id for listing in batch)
 
     async def finish(self) -> Summary:
-        """Merge the parts into the file.
+        """Merge the parts into the file. Each part is checked: its bytes must be those that were written.
 
         Returns:
             What is in the file, and how many accounts failed this time.
 
         Raises:
-            ExportError: The disk is full or fails. What is complete stays complete.
+            ExportError: The disk is full or fails. What is complete stays complete. Or a part is damaged: then its
+                `errno` is `None`.
         """
         await self.pause()
-        await merge(self._journal.parts, self._path, fields=self._fields, format=self.format)
+        await merge_parts(self._journal.parts, self._path, self.format, self._columns)
         summary, self._is_done = self.so_far, True
         # With failed accounts the parts stay. Resuming merges them again, with those accounts that are listed then.
         await self._in_thread(self._journal.finish if summary.failed else self._journal.remove)
@@ -199,7 +199,7 @@ class Job:
         """
         await self.flush()
         if self._errors is not None:
-            await merge(self._failed_parts, self._errors, format="jsonl")
+            await merge_parts(self._failed_parts, self._errors, "jsonl", COLUMNS)
 
     async def _in_thread(self, work: Callable[..., None], *arguments: Any) -> None:
         """Run a function in the thread, to its end even if the caller is cancelled."""
@@ -232,23 +232,18 @@ class Job:
 
     def _write_failed(self, listings: dict[str, WabaListing]) -> None:
         if self._errors is not None:
-            part = self.directory / f"failed-{len(self._failed_parts) + 1:06}.jsonl"
-            with RowFile(part) as file:
-                file.write(row for listing in listings.values() for row in error_rows_of(listing))
-                file.close()
-            self._failed_parts.append(part)
+            path = self.directory / f"failed-{len(self._failed_parts) + 1:06}.jsonl"
+            rows = (row for listing in listings.values() for row in error_rows_of(listing))
+            self._failed_parts.append(write_part(path, rows, COLUMNS))
         for waba_id in listings:
             self._failed.add(waba_id)
 
     def _write_part(self, listings: dict[str, WabaListing]) -> None:
-        numbers = sum(len(listing.phone_numbers) for listing in listings.values())
         part = None
-        if numbers:
-            part = self._journal.next_part(f".{self.format}")
-            with RowFile(part, columns=self._columns) as file:
-                file.write(row for listing in listings.values() for row in rows_of(listing, self._columns))
-                file.close()
-        self._journal.add(part, list(listings), numbers)
+        if any(listing.phone_numbers for listing in listings.values()):
+            rows = (row for listing in listings.values() for row in rows_of(listing, self._columns))
+            part = write_part(self._journal.next_part(f".{self.format}"), rows, self._columns)
+        self._journal.add(part, list(listings))
 
     def close(self) -> None:
         """Wait for what is being written, and unlock the directory.

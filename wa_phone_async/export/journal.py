@@ -6,6 +6,10 @@ tried.
 
 One order makes it exact, whenever the process is killed: a part reaches the disk first, its line in the journal
 second. So what the journal names is on the disk. A part without a line, and a last line that was cut, never happened.
+
+Each line ends with a checksum of all entries up to it, and has the size and the checksum of its part. So a line that
+was changed, removed, moved or doubled is an error, and so is another part. Only lost lines at the end look like a kill.
+Then the export is as it was before them: their parts are removed, and their accounts are listed again.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import os
 import re
 import secrets
 import shutil
+import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,14 +28,16 @@ from typing import Any, Final, cast
 from wa_phone_async import ExportError, InvalidArgumentError
 
 from .ids import IdSet
+from .part import Part, damaged
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows has no such locks
     fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _NAME: Final = "journal.jsonl"
+_PART: Final = re.compile(r"\d{6,}\.[a-z]+")
 # Every file that an export puts into its directory. Any other file is somebody's, and is not removed with it.
 _OURS: Final = re.compile(r"journal\.jsonl|\.?(?:failed-)?\d{6,}\.[a-z]+(?:\.partial-[0-9a-f]+)?")
 
@@ -51,8 +58,9 @@ class Journal:
 
     Raises:
         InvalidArgumentError: There is an unfinished export and `resume` is `False`; or the export has other options;
-            or another process writes to it; or something else is in the directory.
-        ExportError: The directory cannot be used.
+            or another version of this library began it; or another process writes to it; or something else is in the
+            directory.
+        ExportError: The directory cannot be used. Or the journal or a part is damaged: then its `errno` is `None`.
     """
 
     def __init__(self, directory: Path, options: Options, *, resume: bool) -> None:
@@ -61,6 +69,7 @@ class Journal:
         given = _as_json(options)
         with self._explained():
             directory.mkdir(exist_ok=True)
+            self._check_journal_is_there()  # before it is made
             self._file = (directory / _NAME).open("a+b", buffering=0)  # no rest of a failed line is written later
         try:
             with self._explained():
@@ -73,11 +82,17 @@ class Journal:
     def _forget(self) -> None:
         self.complete: IdSet = IdSet()
         """The complete accounts."""
-        self.parts: list[Path] = []
+        self.parts: list[Part] = []
         """The parts with their numbers."""
         self.phone_numbers: int = 0
         """The count of numbers in the parts."""
         self._is_finished = False
+        self._checksum = 0  # of all entries
+
+    def _check_journal_is_there(self) -> None:
+        journal = self._directory / _NAME
+        if not journal.exists() and any(_PART.fullmatch(file.name) for file in self._directory.iterdir()):
+            raise damaged(journal, "is missing")
 
     def _lock(self) -> None:
         """Lock the directory for this process. The system releases the lock of a process that was killed."""
@@ -116,28 +131,33 @@ class Journal:
 
     def _read(self) -> tuple[Options, int]:
         """Read what is complete. Return the options, and the length in bytes up to the first line that was cut."""
+        journal = self._directory / _NAME
         options, length = dict[str, Any](), 0
-        with (self._directory / _NAME).open("rb") as lines:
-            for line in lines:
-                entry = _read_line(line)
-                if entry is None:  # the process was killed in this line, so nothing behind it counts
-                    break
+        with journal.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                read = _read_line(line, self._checksum)
+                if read is None:
+                    if number == 1:
+                        self._check_version(_old_entry(line))
+                    if _is_cut(line, self._checksum):  # the process was killed in this line
+                        break
+                    raise damaged(journal, f"has another line {number} than was written")
+                entry, self._checksum = read
                 if not length:
-                    options = self._options_of(entry)
+                    self._check_version(entry)
+                    options = entry["options"]
                 self._take(entry)
                 length += len(line)
         return options, length
 
-    def _options_of(self, entry: Mapping[str, Any]) -> dict[str, Any]:
-        if entry.get("version") != _VERSION:
+    def _check_version(self, entry: Mapping[str, Any]) -> None:
+        if entry.get("version", _VERSION) != _VERSION:
             raise InvalidArgumentError(
                 "path",
                 "free",
                 hint=f"another version of this library began the export in {self._directory}; go on with that version, "
                 "or remove the directory to begin again",
             )
-        options: dict[str, Any] = entry["options"]
-        return options
 
     def _check(self, begun: Options, given: Options) -> None:
         for name in {**begun, **given}:
@@ -148,13 +168,9 @@ class Journal:
                     given.get(name),
                     hint=f"give the same, or remove {self._directory} to begin again",
                 )
+        # Only the sizes: reading all parts takes minutes, and the job does so as it merges them.
         for part in self.parts:
-            if not part.is_file():
-                raise InvalidArgumentError(
-                    "path",
-                    "an export with all its parts",
-                    hint=f"{part} is missing; remove its directory to begin again",
-                )
+            part.check_size()
 
     def _check_finished(self) -> None:
         if len(self.complete) and not self._is_finished:
@@ -164,7 +180,7 @@ class Journal:
 
     def _tidy(self) -> None:
         """Remove what was under way when the export was killed: files without a line in the journal."""
-        known = {self._directory / _NAME, *self.parts}
+        known = {self._directory / _NAME, *(part.path for part in self.parts)}
         for file in self._directory.iterdir():
             if file not in known:
                 file.unlink()
@@ -173,28 +189,28 @@ class Journal:
         """The path of the next part."""
         return self._directory / f"{len(self.parts) + 1:06}{suffix}"
 
-    def add(self, part: Path | None, accounts: Sequence[str], phone_numbers: int) -> None:
+    def add(self, part: Part | None, accounts: Sequence[str]) -> None:
         """Write down that accounts are complete. Their part must be on the disk before.
 
         Args:
             part: The part, or `None` if the accounts have no numbers.
             accounts: The ids of the accounts.
-            phone_numbers: How many numbers they have.
 
         Raises:
             ExportError: The line cannot be written. Its beginning may be on the disk, so open the journal again.
         """
-        name = None if part is None else part.name
-        entry = {"part": name, "phone_numbers": phone_numbers, "accounts": accounts}
+        entry: dict[str, Any] = {"accounts": accounts}
+        if part is not None:
+            entry |= {"part": part.path.name, "rows": part.rows, "bytes": part.size, "part_crc32": part.checksum}
         self._write(entry)
         self._take(entry)
 
     def _take(self, entry: Mapping[str, Any]) -> None:
         self._is_finished = entry.get("finished", False)  # a part behind it makes the export unfinished again
-        if part := entry.get("part"):
-            self.parts.append(self._directory / part)
-        numbers: int = entry.get("phone_numbers", 0)
-        self.phone_numbers += numbers
+        if "part" in entry:
+            path = self._directory / entry["part"]
+            self.parts.append(Part(path, entry["rows"], entry["bytes"], entry["part_crc32"]))
+            self.phone_numbers += entry["rows"]
         for waba_id in entry.get("accounts", ()):
             self.complete.add(waba_id)
 
@@ -228,11 +244,13 @@ class Journal:
         self._file.close()
 
     def _write(self, entry: Mapping[str, Any]) -> None:
-        rest = memoryview(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        line, checksum = _write_line(entry, self._checksum)
+        rest = memoryview(line)
         with self._explained():
             while rest:  # an unbuffered file may take less than all
                 rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
+        self._checksum = checksum
 
     @contextmanager
     def _explained(self) -> Generator[None]:
@@ -254,12 +272,50 @@ def _as_json(options: Options) -> Options:
     return plain
 
 
-def _read_line(line: bytes) -> dict[str, Any] | None:
-    """A line of the journal, or `None` if it was cut or is no entry."""
-    if not line.endswith(b"\n"):
-        return None
+# A line is a JSON object. Its last member is the CRC-32 of the bytes before that member, in this line and in all lines
+# before it.
+_END: Final = re.compile(rb',"journal_crc32":"[0-9a-f]{8}"}')
+
+
+def _write_line(entry: Mapping[str, Any], before: int) -> tuple[bytes, int]:
+    """An entry as a line behind lines with the checksum `before`, and the checksum of all of them."""
+    body = json.dumps(entry, separators=(",", ":")).encode().removesuffix(b"}")
+    checksum = zlib.crc32(body, before)
+    return body + _end(checksum), checksum
+
+
+def _end(checksum: int) -> bytes:
+    return b',"journal_crc32":"%08x"}\n' % checksum
+
+
+def _read_line(line: bytes, before: int) -> tuple[dict[str, Any], int] | None:
+    """An entry and the checksum of all lines up to it, or `None` if the line is not what was written."""
+    body = line[: -len(_end(0))]
+    checksum = zlib.crc32(body, before)
+    return (json.loads(body + b"}"), checksum) if line == body + _end(checksum) else None
+
+
+def _is_cut(line: bytes, before: int) -> bool:
+    """Whether an invalid line is the beginning of one, as a process leaves it that was killed.
+
+    After a power failure, zeros may follow it.
+    """
+    text = line.rstrip(b"\0")
+    is_beginning = text.isascii() and text.decode().isprintable() and text[:2] == b'{"'[: len(text)]
+    # Behind a line that is complete but for its break, another byte in the place of the break is no cut.
+    is_complete = any(
+        _read_line(line[: end.end()] + b"\n", before) and (text[end.end() :] or len(line) == end.end() + 1)
+        for end in _END.finditer(line)
+    )
+    return is_beginning and not is_complete
+
+
+def _old_entry(line: bytes) -> dict[str, Any]:
+    """The entry of a line as version 1 wrote it, without a checksum. It is empty if this is no such line."""
+    if _END.search(line):
+        return {}
     try:
         entry: Any = json.loads(line)
-    except ValueError:
-        return None
-    return cast("dict[str, Any]", entry) if isinstance(entry, dict) else None
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from wa_phone_async import InvalidArgumentError
+from wa_phone_async import ExportError, InvalidArgumentError
 
 from .file_thread import file_thread
 from .formats import FileFormat, read_format
+from .part import Part
 from .row_file import AnyPath, RowFile
-from .rows import columns_of
+from .rows import Columns, columns_of
 
 _END: Final = object()
 
@@ -36,18 +40,56 @@ async def merge(
 
     Raises:
         InvalidArgumentError: A part is missing, not whole, has another format, or has other columns.
-        ExportError: The disk is full or fails. It is an `OSError` too.
+        ExportError: The disk is full or fails, or a part cannot be read. It is an `OSError` too.
     """
+    files = _read_paths(parts, Path(path), format)
+    with RowFile(path, format, columns_of(fields)) as whole:
+        await _fill(whole, ((file, whole.copy(file)) for file in files))
+
+
+async def merge_parts(parts: Iterable[Part], path: Path, form: FileFormat, columns: Columns) -> None:
+    """Make one file of the parts of an export, as `merge` does, and check that each part is what was written.
+
+    Args:
+        parts: The parts, all in this format and with these columns.
+        path: The file.
+        form: Its format.
+        columns: Its columns.
+
+    Raises:
+        ExportError: A part is damaged; or the disk is full or fails.
+    """
+    with RowFile(path, form, columns) as whole:
+        # A part is checked before it is copied: the readers of Parquet do not survive every damage.
+        await _fill(whole, ((part.path, chain(part.check(), whole.copy(part.path))) for part in parts))
+
+
+def _read_paths(parts: Iterable[AnyPath], path: Path, form: FileFormat | None) -> list[Path]:
     files = [Path(part) for part in parts]
-    form = read_format(Path(path), format)
+    whole = read_format(path, form)
     for file in files:
-        if not file.is_file():
+        if not os.path.isfile(file):  # noqa: PTH113 - `Path.is_file` raises for a name that is too long
             raise InvalidArgumentError("parts", "files that exist", file)
-        if read_format(file, format) != form:
+        if read_format(file, form) != whole:
             raise InvalidArgumentError("parts", f"files of the same format as {path}", file)
-    with RowFile(path, format, columns_of(fields)) as whole, file_thread() as run:
-        for file in files:
-            pieces = whole.copy(file)
-            while await run(next, pieces, _END) is not _END:
-                pass
+    return files
+
+
+async def _fill(whole: RowFile, copies: Iterable[tuple[Path, Iterator[None]]]) -> None:
+    """Take each step of each copy in a thread, and close the file."""
+    with file_thread() as run:
+        for file, steps in copies:
+            with _explained(file):
+                while await run(next, steps, _END) is not _END:
+                    pass
         await run(whole.close)
+
+
+@contextmanager
+def _explained(file: Path) -> Generator[None]:
+    try:
+        yield
+    except ExportError:
+        raise
+    except OSError as error:
+        raise ExportError(f"cannot read {file}: {error.strerror}", errno=error.errno, filename=str(file)) from error

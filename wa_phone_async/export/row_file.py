@@ -10,6 +10,7 @@ from typing import Self, TypeAlias
 from wa_phone_async import InvalidArgumentError
 
 from .formats import FileFormat, make_encoder, read_format
+from .json_lines import Sink
 from .rows import COLUMNS, Columns, Row, batches, offer
 from .whole_file import WholeFile, check_is_file
 
@@ -23,20 +24,28 @@ class RowFile:
         path: The file.
         form: Its format; default: that of the suffix.
         columns: The columns of its rows; default: all. JSON Lines take any rows.
+        observer: Called with each piece of the file as it is written.
 
     Raises:
         InvalidArgumentError: There is no such format, it needs an extra, or the path is not that of a file.
         ExportError: The file cannot be made.
     """
 
-    def __init__(self, path: AnyPath, form: FileFormat | None = None, columns: Columns = COLUMNS) -> None:
+    def __init__(
+        self,
+        path: AnyPath,
+        form: FileFormat | None = None,
+        columns: Columns = COLUMNS,
+        *,
+        observer: Sink | None = None,
+    ) -> None:
         where = Path(path)
         check_is_file(where)  # before the suffix is read: a device has none
         encoder = make_encoder(read_format(where, form), columns)
         self._is_open = True
         self._file = WholeFile(where)
         try:
-            self._encoder = encoder(self._file.write)
+            self._encoder = encoder(self._file.write if observer is None else _both(self._file.write, observer))
         except BaseException:  # a CSV writes its header here, and the disk may be full
             self._file.drop()
             raise
@@ -74,3 +83,11 @@ class RowFile:
 
     def __exit__(self, *_: object) -> None:
         self.abandon()
+
+
+def _both(first: Sink, second: Sink) -> Sink:
+    def take(data: bytes) -> None:
+        first(data)
+        second(data)
+
+    return take

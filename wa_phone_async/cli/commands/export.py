@@ -192,8 +192,9 @@ async def _saving(job: Job) -> AsyncGenerator[None]:
         tell(f"stopped at once; {_TO_CONTINUE}")
         raise
     except Exception as error:
+        is_damaged = isinstance(error, ExportError) and error.errno is None  # then resuming fails too
         if not isinstance(error, ExportError):
             await job.pause()
-        if job.so_far.accounts:
+        if job.so_far.accounts and not is_damaged:
             error.add_note(f"what is complete is kept: {_TO_CONTINUE}")
         raise
