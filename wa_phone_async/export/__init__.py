@@ -27,6 +27,8 @@ What makes it safe:
     row_file.py        a file of rows in any format
     whole_file.py      a file that appears under its name only when it is whole
     file_thread.py     a thread for the work on files
+    file_lock.py       a lock on a file that is being written
+    paths.py           paths as callers give them
     journal.py         which accounts of a job are complete, on the disk
     part.py            a part of a job, with its checksum
     ids.py             a set of ids that takes little memory

@@ -25,13 +25,21 @@ from typing import Any, Final, Unpack
 
 import attrs
 
-from wa_phone_async import InvalidArgumentError, PhoneNumberClient, RateLimiter, RetryPolicy, WabaListing
+from wa_phone_async import (
+    ExportError,
+    InvalidArgumentError,
+    PhoneNumberClient,
+    RateLimiter,
+    RetryPolicy,
+    WabaListing,
+)
 from wa_phone_async._optional import requires
 from wa_phone_async.cache.cache import ListOptions
 from wa_phone_async.checks import check_at_least_one
 
 from .ids import IdSet
 from .part import Part, write_part
+from .paths import AnyPath, read_path
 from .row_file import RowFile
 from .rows import columns_of, each_number_once, error_rows_of, rows_of
 from .writer import Summary
@@ -79,7 +87,7 @@ def export(
     dask_client: distributed.Client,
     waba_ids: Iterable[str],
     client_factory: ClientFactory,
-    out_dir: str | os.PathLike[str],
+    out_dir: AnyPath,
     chunk: int = 200,
     **list_options: Unpack[ListManyOptions],
 ) -> Any:
@@ -101,12 +109,13 @@ def export(
 
     Raises:
         InvalidArgumentError: An argument is invalid. Nothing was listed.
+        ExportError: The directory cannot be made, or the disk is full or fails.
         AuthenticationError: The API rejected the workers' token.
     """
     check_at_least_one("chunk", chunk)
     if not callable(client_factory):
         raise InvalidArgumentError("client_factory", "a function that makes a client on the worker")
-    plan = ClusterPlan(client_factory=client_factory, out_dir=Path(out_dir), list_options=list_options)
+    plan = ClusterPlan(client_factory=client_factory, out_dir=read_path(out_dir, "out_dir"), list_options=list_options)
     cluster: Any = dask_client
     return cluster.sync(_export, cluster, split_in_chunks(_each_once(waba_ids), chunk), plan)
 
@@ -148,7 +157,7 @@ class ClusterPlan:
 
 
 async def _export(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], plan: ClusterPlan) -> Summary:
-    await asyncio.to_thread(plan.out_dir.mkdir, parents=True, exist_ok=True)
+    await asyncio.to_thread(_make_directory, plan.out_dir)
     summary = Summary()
     with RowFile(plan.out_dir / "errors.jsonl") as errors:
         async with aclosing(list_chunks(cluster, chunks, plan)) as listed:
@@ -161,6 +170,14 @@ async def _export(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], plan: Cl
                 )
         errors.close()
     return summary
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sentence = f"cannot make the directory {directory}: {error.strerror}"
+        raise ExportError(sentence, errno=error.errno, filename=str(directory)) from error
 
 
 async def list_chunks(

@@ -19,7 +19,7 @@ from .ids import IdSet
 from .journal import Journal, Options
 from .part import Part, write_part
 from .parts import merge_parts
-from .row_file import AnyPath
+from .paths import AnyPath
 from .rows import COLUMNS, columns_of, each_number_once, error_rows_of, rows_of
 from .whole_file import WholeFile, check_is_file, remove_partials
 from .writer import Summary
@@ -73,11 +73,8 @@ class Job:
         part_numbers: int = 20_000,
         part_seconds: float = 15.0,
     ) -> None:
-        for name, file in (("path", path), ("errors", errors)):
-            if file is not None:
-                check_is_file(Path(file), name)
-        self._path = Path(os.path.realpath(path))
-        self._errors = None if errors is None else Path(os.path.realpath(errors))
+        self._path = Path(os.path.realpath(check_is_file(path)))
+        self._errors = None if errors is None else Path(os.path.realpath(check_is_file(errors, "errors")))
         self.format: FileFormat = read_format(self._path, format)
         """The format of the file, and of its parts."""
         self._columns = columns_of(None if fields is None else read_fields(fields))
@@ -95,7 +92,7 @@ class Job:
         bound = {**(options or {}), "format": self.format, "columns": list(self._columns)}
         self._journal = Journal(self.directory, bound, resume=resume)
         for whole in (*files, self.directory):
-            remove_partials(whole)  # of a process that was killed: the journal's lock says that there is no other
+            remove_partials(whole)
         # `remaining` yields an id and it is open. Then it is complete, which the journal knows, or it has failed.
         self._open = set[str]()
         self._failed = IdSet()

@@ -17,23 +17,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
 import zlib
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
 from wa_phone_async import ExportError, InvalidArgumentError
 
+from .file_lock import HAS_LOCKS, lock
 from .ids import IdSet
 from .part import Part, damaged
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows has no such locks
-    fcntl = None  # type: ignore[assignment]  # a module elsewhere
+from .whole_file import partial_path
 
 _VERSION: Final = 2
 _NAME: Final = "journal.jsonl"
@@ -95,19 +91,11 @@ class Journal:
             raise damaged(journal, "is missing")
 
     def _lock(self) -> None:
-        """Lock the directory for this process. The system releases the lock of a process that was killed."""
-        if fcntl is not None:
-            try:
-                # An export that ends removes its directory. Between our `open` and our lock it may do so: then we
-                # locked a file that has no name any more, and the next process would lock another one.
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                is_ours = os.path.samestat(os.fstat(self._file.fileno()), (self._directory / _NAME).stat())
-            except (BlockingIOError, FileNotFoundError):
-                is_ours = False
-            if not is_ours:
-                raise InvalidArgumentError(
-                    "path", "free", hint=f"another export writes to {self._directory}; let it end first"
-                )
+        """Lock the directory for this process. An export that ends removes it, with the journal in it."""
+        if not lock(self._file, self._directory / _NAME):
+            raise InvalidArgumentError(
+                "path", "free", hint=f"another export writes to {self._directory}; let it end first"
+            )
 
     def _open(self, given: Options, *, resume: bool) -> None:
         """Go on with the export that is there, or begin one."""
@@ -230,14 +218,15 @@ class Journal:
         """
         if self._file.closed:
             return
-        if fcntl is None:  # pragma: no cover - Windows renames no directory with an open file
+        if not HAS_LOCKS:  # pragma: no cover - Windows renames no directory with an open file
             self.close()
-        doomed = self._directory.with_name(f".{self._directory.name}.partial-{secrets.token_hex(4)}")
+        doomed = partial_path(self._directory)
         with self._explained():
             # Renaming takes all of it away at once. A process killed in `rmtree` would leave half an export to resume.
             self._directory.rename(doomed)
             self.close()
-            shutil.rmtree(doomed)
+            with suppress(FileNotFoundError):  # a `Job` that starts may remove it at the same time
+                shutil.rmtree(doomed)
 
     def close(self) -> None:
         """Unlock the directory."""

@@ -14,7 +14,8 @@ from wa_phone_async import ExportError, InvalidArgumentError
 from .file_thread import file_thread
 from .formats import FileFormat, read_format
 from .part import Part
-from .row_file import AnyPath, RowFile
+from .paths import AnyPath, read_path
+from .row_file import RowFile
 from .rows import Columns, columns_of
 
 _END: Final = object()
@@ -42,7 +43,8 @@ async def merge(
         InvalidArgumentError: A part is missing, not whole, has another format, or has other columns.
         ExportError: The disk is full or fails, or a part cannot be read. It is an `OSError` too.
     """
-    files = _read_paths(parts, Path(path), format)
+    path = read_path(path)
+    files = _read_parts(parts, path, format)
     with RowFile(path, format, columns_of(fields)) as whole:
         await _fill(whole, ((file, whole.copy(file)) for file in files))
 
@@ -64,8 +66,8 @@ async def merge_parts(parts: Iterable[Part], path: Path, form: FileFormat, colum
         await _fill(whole, ((part.path, chain(part.check(), whole.copy(part.path))) for part in parts))
 
 
-def _read_paths(parts: Iterable[AnyPath], path: Path, form: FileFormat | None) -> list[Path]:
-    files = [Path(part) for part in parts]
+def _read_parts(parts: Iterable[AnyPath], path: Path, form: FileFormat | None) -> list[Path]:
+    files = [read_path(part, "parts") for part in parts]
     whole = read_format(path, form)
     for file in files:
         if not os.path.isfile(file):  # noqa: PTH113 - `Path.is_file` raises for a name that is too long

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from os import PathLike
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self
 
 from wa_phone_async import InvalidArgumentError
 
 from .formats import FileFormat, make_encoder, read_format
 from .json_lines import Sink
+from .paths import AnyPath
 from .rows import COLUMNS, Columns, Row, batches, offer
 from .whole_file import WholeFile, check_is_file
-
-AnyPath: TypeAlias = str | PathLike[str]
 
 
 class RowFile:
@@ -39,8 +37,7 @@ class RowFile:
         *,
         observer: Sink | None = None,
     ) -> None:
-        where = Path(path)
-        check_is_file(where)  # before the suffix is read: a device has none
+        where = check_is_file(path)  # before the suffix is read: a device has none
         encoder = make_encoder(read_format(where, form), columns)
         self._is_open = True
         self._file = WholeFile(where)

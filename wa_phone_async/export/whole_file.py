@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import hashlib
 import os
 import secrets
 import shutil
@@ -15,9 +16,14 @@ import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from wa_phone_async import ExportError, InvalidArgumentError
+
+from .file_lock import HAS_LOCKS, lock, remove_unlocked
+from .paths import AnyPath, read_path
+
+_LONGEST: Final = 255 - len("..partial-01234567")  # bytes of a name, of which most file systems take 255
 
 _FULL: Final = {
     errno.ENOSPC: "the disk is full",
@@ -34,17 +40,19 @@ _KINDS: Final = {
 }
 
 
-def check_is_file(path: Path, argument: str = "path") -> None:
-    """Check that a new file can take this path.
+def check_is_file(path: AnyPath, argument: str = "path") -> Path:
+    """Check that a new file can take this path, and return it.
 
     Args:
         path: The path.
         argument: What the error calls it.
 
     Raises:
-        InvalidArgumentError: The path is that of a directory, a device, a pipe or a socket. Or it is that of a standard
-            stream, such as `/dev/stdout`: the new file would replace a log that other programs write to.
+        InvalidArgumentError: It is no path: see `read_path`. Or it is that of a directory, a device, a pipe or a
+            socket. Or it is that of a standard stream, such as `/dev/stdout`: the new file would replace a log that
+            other programs write to.
     """
+    path = read_path(path, argument)
     kind = _kind(path)
     if kind is not None:
         hint = (
@@ -53,6 +61,7 @@ def check_is_file(path: Path, argument: str = "path") -> None:
             else "; for standard output there is wa-phone list --format csv"
         )
         raise InvalidArgumentError(argument, "a file", path, hint=f"it is {kind}{hint}")
+    return path
 
 
 def _kind(path: Path) -> str | None:
@@ -77,7 +86,7 @@ def _is_standard_stream(found: os.stat_result) -> bool:
 class WholeFile:
     """A new file. `keep` gives it its name.
 
-    Until then its name is `.NAME.partial-RANDOM`. Only a process that was killed leaves such a file; you may remove it.
+    Until then its name is `.NAME.partial-RANDOM`, and it is locked. Only a process that was killed leaves such a file.
 
     Args:
         path: Its path. If that is a symbolic link, the new file replaces the one that it points at.
@@ -87,15 +96,22 @@ class WholeFile:
         ExportError: The file cannot be made.
     """
 
-    def __init__(self, path: Path) -> None:
-        check_is_file(path)
-        self._path = Path(os.path.realpath(path))
-        self._partial = self._path.with_name(f".{self._path.name}.partial-{secrets.token_hex(4)}")
+    def __init__(self, path: AnyPath) -> None:
+        self._path = Path(os.path.realpath(check_is_file(path)))
         self._is_kept = False
         with self._explained():
-            self._file = self._partial.open("xb", buffering=0)  # so dropping it writes nothing
-            with suppress(FileNotFoundError):
-                self._partial.chmod(stat.S_IMODE(self._path.stat().st_mode))  # a private file stays private
+            mode = _mode(self._path)  # an error if the name is too long: the partial file has another one
+            self._partial, self._file = _open_partial(self._path)
+            if mode is not None:
+                self._set_mode(mode)
+
+    def _set_mode(self, mode: int) -> None:
+        """Keep a private file private."""
+        try:
+            self._partial.chmod(mode)
+        except OSError:
+            self.drop()
+            raise
 
     def write(self, data: bytes) -> None:
         """Add bytes.
@@ -117,9 +133,12 @@ class WholeFile:
         # In this order: after a power failure the name must not stand for a file whose bytes never arrived.
         with self._explained():
             os.fsync(self._file.fileno())
-            self._file.close()
+            if not HAS_LOCKS:  # pragma: no cover - Windows renames no open file
+                self._file.close()
+            # Before it is closed, since its lock keeps `remove_partials` away from it.
             self._partial.replace(self._path)
             self._is_kept = True
+            self._file.close()
             _sync_directory(self._path.parent)
 
     def drop(self) -> None:
@@ -141,18 +160,50 @@ class WholeFile:
     def _what_is_there(self) -> str:
         if self._is_kept:
             return "the new file is there, and may not outlive a power failure"
-        return "the file that was there is unchanged" if self._path.exists() else "no file was left"
+        return "the file that was there is unchanged" if os.path.exists(self._path) else "no file was left"  # noqa: PTH110 - `Path.exists` raises for a long name
+
+
+def _mode(path: Path) -> int | None:
+    """The mode of the file at this path, or `None` if there is none."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def partial_path(path: Path) -> Path:
+    """A new name beside a path, for a file that is not whole or a directory that is being removed."""
+    return path.with_name(f"{_partial_prefix(path)}{secrets.token_hex(4)}")
 
 
 def remove_partials(path: Path) -> None:
-    """Remove what killed processes left of a file or a directory. No process may be writing it now."""
+    """Remove what killed processes left of a file or a directory. What a process is writing now stays."""
     path = Path(os.path.realpath(path))
-    for partial in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
+    for partial in path.parent.glob(f"{glob.escape(_partial_prefix(path))}*"):
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
         else:
             with suppress(OSError):  # it may be another user's, and does no harm
-                partial.unlink()
+                remove_unlocked(partial)
+
+
+def _partial_prefix(path: Path) -> str:
+    # A name may be so long that nothing can be added to it. Its digest takes its place.
+    name = os.fsencode(path.name)
+    return f".{path.name if len(name) <= _LONGEST else hashlib.blake2b(name, digest_size=16).hexdigest()}.partial-"
+
+
+def _open_partial(path: Path) -> tuple[Path, IO[bytes]]:
+    """Make the file that will be renamed to this path, and lock it."""
+    while True:
+        partial = partial_path(path)
+        file = partial.open("xb", buffering=0)  # so dropping it writes nothing
+        is_ours = True
+        with suppress(OSError):  # a file system without locks
+            is_ours = lock(file, partial)
+        if is_ours:
+            return partial, file
+        file.close()  # `remove_partials` found it before it was locked
 
 
 def _sync_directory(directory: Path) -> None:

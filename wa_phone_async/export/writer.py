@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import ExitStack
 from os.path import realpath
-from pathlib import Path
 from typing import Self
 
 import attrs
@@ -14,7 +13,8 @@ from wa_phone_async import InvalidArgumentError, PhoneNumber, WabaListing
 
 from .file_thread import file_thread
 from .formats import FileFormat
-from .row_file import AnyPath, RowFile
+from .paths import AnyPath
+from .row_file import RowFile
 from .rows import BATCH_ROWS, Exportable, columns_of, error_rows_of, rows_of
 from .whole_file import check_is_file
 
@@ -108,10 +108,9 @@ class Writer:
         errors: AnyPath | None = None,
         format: FileFormat | None = None,  # noqa: A002 - what everybody calls it
     ) -> None:
-        if errors is not None:
-            check_is_file(Path(errors), "errors")
-            if realpath(errors) == realpath(path):
-                raise InvalidArgumentError("errors", f"another file than {path}")
+        path = check_is_file(path)
+        if errors is not None and realpath(check_is_file(errors, "errors")) == realpath(path):
+            raise InvalidArgumentError("errors", f"another file than {path}")
         self._columns = columns_of(fields)
         with ExitStack() as stack:
             self._errors = None if errors is None else stack.enter_context(RowFile(errors, "jsonl"))

@@ -22,6 +22,7 @@ from wa_phone_async.cli.terminal.output import tell
 from wa_phone_async.cli.terminal.progress import Progress, showing
 from wa_phone_async.cli.terminal.stopping import Stop, stopping, until_a_moment_after
 from wa_phone_async.export import Job
+from wa_phone_async.export.paths import read_path
 
 SOME_FAILED: Final = 3
 """All accounts were tried, and some could not be listed."""
@@ -95,6 +96,9 @@ async def export_numbers(
         raise InvalidArgumentError("--wabas", "left out where --business is given")
     if wabas is None and business is None and not connection.sandbox:
         raise InvalidArgumentError("--wabas FILE or --business ID", "given, or --sandbox to try it")
+    for option, file in (("--out", out), ("--errors", errors), ("--wabas", wabas)):
+        if file is not None:
+            read_path(file, option)
     _check_others(wabas, (out, errors))
     others_call = dask is not None and wabas is not None
     async with connect(connection, RetryPolicy.batch(), others_call=others_call, shows_waits=True) as link:

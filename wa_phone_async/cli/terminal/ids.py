@@ -133,8 +133,8 @@ def count_ids(file: Path) -> int | None:
     Raises:
         InvalidArgumentError: There is no such file, or a line of it has no certain id. It names the first one.
     """
-    if file != STDIN and file.exists() and not file.is_file() and not file.is_dir():
-        return None  # a named pipe: to open it, somebody must write
+    if file != STDIN and _is_pipe(file):
+        return None  # to open it, somebody must write
     with _open(file) as source:
         if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
             return None
@@ -178,6 +178,15 @@ async def read_ids(file: Path, stop: Stop) -> AsyncGenerator[str]:
                 waba_id = text.strip()
             if waba_id:
                 yield waba_id
+
+
+def _is_pipe(file: Path) -> bool:
+    """Whether this is a named pipe, or something like it."""
+    try:
+        mode = file.stat().st_mode
+    except OSError:  # opening it will say what is wrong
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _name_of(file: Path) -> str:
