@@ -1,5 +1,6 @@
 """The command line as a process: pipes, signals, and a real terminal."""
 
+import asyncio
 import os
 import re
 import signal
@@ -7,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+import wa_phone_async.sandbox
+from wa_phone_async import PhoneNumberClient
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
@@ -17,6 +21,8 @@ pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
 termios = pytest.importorskip("termios", reason="there are no pseudo-terminals here")
+
+from wa_phone_async.cli.commands.sandbox import serve_sandbox  # noqa: E402 - it needs the extra
 
 Act = Callable[[subprocess.Popen[str], int, bytes], bool]
 
@@ -255,6 +261,32 @@ def test_the_sandbox_serves_until_ctrl_c(mode: str, tmp_path: Path, monkeypatch:
         out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
     assert err == "serving until Ctrl-C; run the lines above in another shell\n"
+
+
+async def test_the_sandbox_keeps_no_record_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = list[Sandbox]()
+
+    class Kept(Sandbox):
+        async def __aenter__(self) -> Self:
+            served.append(await super().__aenter__())
+            return self
+
+    monkeypatch.setattr(wa_phone_async.sandbox, "Sandbox", Kept)
+    serving = asyncio.create_task(serve_sandbox(review_after=0.001))
+    while not served:
+        await asyncio.sleep(0)
+    [sandbox] = served
+    async with PhoneNumberClient("any-token", base_url=sandbox.url) as client:
+        for number in range(3):
+            await client.create_phone_number(
+                SMALL_WABA, phone_number=f"631555010{number}", verified_name="Invented Shop", cc="1"
+            )
+    assert len(sandbox.created) == 3
+    async with asyncio.timeout(30):
+        while sandbox.requests or sandbox.webhooks:
+            await asyncio.sleep(0.01)
+    serving.cancel()
+    await asyncio.wait([serving])
 
 
 def test_the_sandbox_serves_as_many_accounts_as_are_wanted() -> None:

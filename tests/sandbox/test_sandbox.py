@@ -1,6 +1,8 @@
 import ast
 import asyncio
 import json
+import logging
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import pytest
 
 import wa_phone_async.sandbox
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
+from wa_phone_async.sandbox.log import hide_text
 
 PACKAGE = Path(wa_phone_async.sandbox.__file__).parent
 NEW = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
@@ -379,6 +382,47 @@ def test_without_serving_there_is_no_url() -> None:
         _ = Sandbox().url
 
 
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as found:
+            found.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("host", "start"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:"),
+        ("localhost", "http://localhost:"),
+        ("::1", "http://[::1]:"),
+        ("::", "http://[::]:"),
+        ("", "http://"),
+    ],
+)
+async def test_its_url_reaches_it_whatever_its_host_is(host: str, start: str) -> None:
+    if ":" in host and not has_ipv6():
+        pytest.skip("there is no IPv6 here")
+    async with Sandbox(host=host) as sandbox, aiohttp.ClientSession() as session:
+        assert sandbox.url.startswith(start)
+        assert (await get(session, sandbox))[0] == 400
+
+
+def test_the_zone_of_an_address_is_written_as_in_a_url() -> None:
+    class Listener:
+        class Socket:
+            def getsockname(self) -> tuple[str, int, int, int]:
+                return ("fe80::1%eth0", 8080, 0, 2)
+
+        sockets = (Socket(),)
+
+    sandbox = Sandbox(host="fe80::1%eth0")
+    listener: Any = Listener()
+    sandbox._server._listener = listener
+    assert sandbox.url == "http://[fe80::1%25eth0]:8080"
+
+
 async def test_it_serves_once_at_a_time_and_again_afterwards() -> None:
     sandbox = Sandbox()
     async with sandbox:
@@ -458,6 +502,32 @@ async def test_a_caller_who_disconnects_within_a_request_is_ignored(
         assert response.status == 200
     assert len(sandbox.requests) == 1
     assert not caplog.records
+
+
+async def test_a_fault_of_its_own_is_a_rejection_that_shows_no_token(
+    sandbox: Sandbox, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("the token is a-secret-token")
+
+    monkeypatch.setattr(sandbox._api.store, "account", fail)
+    async with session.get(f"{sandbox.url}/v23.0/{SMALL_WABA}/phone_numbers?access_token=a-secret-token") as response:
+        assert response.status == 400
+        assert "The sandbox cannot serve this request" in await response.text()
+    [record] = caplog.records
+    assert record.name == "wa_phone_async.sandbox"
+    assert re.fullmatch(
+        r"the sandbox cannot serve a request: ZeroDivisionError in fail, .*test_sandbox\.py:\d+", record.getMessage()
+    )
+    assert "a-secret-token" not in caplog.text
+
+
+def test_an_error_that_was_never_raised_has_no_place() -> None:
+    error = ValueError("a-secret-token")
+    record = logging.LogRecord("x", 40, "x.py", 1, "%s failed", ("it",), (ValueError, error, None))
+    assert hide_text(record)
+    assert record.getMessage() == "it failed: ValueError"
+    assert record.exc_info is None
 
 
 def test_in_development_mode_nothing_warns(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class Access:
 
 def read_token(request: Request) -> str | None:
     """Return the token from the header or, as Graph allows too, from the query."""
-    bearer = re.fullmatch(r"(?i:bearer|oauth) +(\S+)", request.headers.get("Authorization", ""))
+    bearer = re.fullmatch(r"(?i:bearer|oauth) +([!-~]+)", request.headers.get("Authorization", ""))
     return bearer[1] if bearer else request.query.get("access_token")
 
 

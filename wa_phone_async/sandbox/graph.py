@@ -11,6 +11,7 @@ import attrs
 
 from .access import Access
 from .data import BUSINESS, BUSINESS_ID, account_row
+from .log import LOG
 from .messages import JSON_TYPE, GraphError, RejectedError, Request, Response, dumps, is_object, rejected
 from .modes import Mode, SortOrder
 from .numbers import read_new_number
@@ -37,6 +38,12 @@ DEFAULT_VERSION: Version = (23, 0)
 OLDEST_VERSION: Version = (21, 0)
 NEWEST_VERSION: Version = (27, 0)
 """Meta's newest version, since 2026-11-04 (its changelog of versions, read 2026-11-28)."""
+
+_LONGEST_VERSION = 8  # digits; `int` rejects texts of thousands of them
+
+_LONGEST_CHALLENGE = 1_000  # characters; clients read no header of more than about 8,000
+
+_FAULT = GraphError(400, 1, "(#1) The sandbox cannot serve this request. Its log says where it failed.")
 
 BUSINESS_EDGES: Mapping[str, AccountKind] = {
     "owned_whatsapp_business_accounts": "owned",
@@ -83,6 +90,9 @@ class Graph:
             return Response(200, self._serve(request, target, now, headers), headers)
         except RejectedError as rejection:
             return _error_response(rejection.error, headers)
+        except Exception as error:  # noqa: BLE001 - a fault of the sandbox: no caller should take it for one of Meta's
+            LOG.error("the sandbox cannot serve a request", exc_info=error)
+            return _error_response(_FAULT, headers)
 
     def reject(self, request: Request, error: GraphError) -> Response:
         """Respond with an API error, without any effect and without use of quota."""
@@ -194,8 +204,8 @@ def read_target(path: str) -> Target:
     The oldest version serves an expired one, and the app's version serves a path without one (Meta's guide, read
     2026-11-22).
     """
-    parts = re.fullmatch(r"/(?:v(\d+)\.(\d+)/)?([^/]+)(?:/([^/]+))?", path)
-    if parts is None:
+    parts = re.fullmatch(r"/(?:v([0-9]+)\.([0-9]+)/)?([^/]+)(?:/([^/]+))?", path)
+    if parts is None or (parts[1] and len(parts[1] + parts[2]) > _LONGEST_VERSION):
         raise rejected(f"Unknown path components: {path}", code=2500)
     version: Version = (int(parts[1]), int(parts[2])) if parts[1] else DEFAULT_VERSION
     if version > NEWEST_VERSION:
@@ -241,6 +251,5 @@ def _challenge(error: GraphError) -> dict[str, str]:
     """Return the header with which Graph repeats the message of a 400 or 401."""
     if error.status not in {400, 401}:
         return {}
-    message = error.message.encode("ascii", "replace").decode().replace('"', "'")
-    message = " ".join(message.split())
+    message = re.sub("[^ -~]", "?", " ".join(error.message.split())).replace('"', "'")[:_LONGEST_CHALLENGE]
     return {"WWW-Authenticate": f'OAuth "Facebook Platform" "invalid_request" "{message}"'}

@@ -29,6 +29,9 @@ ACCOUNT_TYPE = "WhatsAppBusinessAccount"
 BUSINESS_TYPE = "Business"
 """Graph\'s name for the type of a business."""
 
+_MOST_BRACES = 20  # one inside the other; Graph's own limit is not known
+_MOST_DIGITS = 9
+
 FILTER_FIELDS = ("account_mode", "messaging_limit_tier", "is_official_business_account")
 
 
@@ -113,7 +116,7 @@ def read_fields(text: str) -> tuple[Field, ...]:
     Raises:
         RejectedError: The text is invalid. The code is then 2500.
     """
-    fields, rest = _read_names(text, text)
+    fields, rest = _read_names(text, text, _MOST_BRACES)
     if rest:
         raise _syntax_error(text)
     return fields
@@ -137,13 +140,16 @@ def _read_known_fields(
     return fields if Field("id") in fields else (*fields, Field("id"))  # Graph always adds the id
 
 
-def _read_names(text: str, whole: str) -> tuple[tuple[Field, ...], str]:
-    """Parse names up to a closing brace or the end. Return them and the rest of the text."""
+def _read_names(text: str, whole: str, depth: int) -> tuple[tuple[Field, ...], str]:
+    """Parse names up to a closing brace or the end, with at most so many braces one inside the other.
+
+    Return them and the rest of the text.
+    """
     fields: list[Field] = []
     while True:
         name, text, inner = *_split_name(text, whole), None
-        if text.startswith("{"):
-            inner, text = _read_names(text[1:], whole)
+        if text.startswith("{") and depth:
+            inner, text = _read_names(text[1:], whole, depth - 1)
             if not text.startswith("}"):
                 raise _syntax_error(whole)
             text = text[1:]
@@ -198,7 +204,8 @@ def _read_boolean(value: object, mode: Mode) -> bool | None:
 def _read_limit(text: str | None, mode: Mode) -> int:
     if text is None:
         return DEFAULT_PAGE
-    limit = int(text) if text.isascii() and text.isdigit() else 0
+    # Only the first digits count, since `int` rejects texts of thousands of them.
+    limit = int(text.lstrip("0")[:_MOST_DIGITS] or "0") if text.isascii() and text.isdigit() else 0
     if limit < 1 or (limit > LARGEST_PAGE and mode.rejects_large_limits):
         raise rejected(f"Param limit must be a whole number from 1 to {LARGEST_PAGE}")
     return min(limit, LARGEST_PAGE)  # what the live service does above 100 is not known

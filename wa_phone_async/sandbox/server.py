@@ -9,6 +9,7 @@ from .api import Api
 from .compression import compress
 from .connection import drop, read_request, write_response
 from .delivery import WebhookSender
+from .log import LOG
 
 _BACKLOG = 4096
 """Connections that may wait to be accepted. With asyncio's 100, a larger burst of connections would wait a second."""
@@ -61,7 +62,12 @@ class Server:
         """
         if self._listener is None:
             raise RuntimeError("the sandbox is not serving, so it has no URL: open it with `async with` or `with`")
-        return f"http://{self._host}:{self._listener.sockets[0].getsockname()[1]}"
+        address: tuple[str, int] = self._listener.sockets[0].getsockname()[:2]
+        host = self._host or address[0]  # without a host, it listens on all addresses
+        # RFC 3986 wants brackets around an IPv6 address, and RFC 6874 another sign before its zone.
+        if ":" in host:
+            host = f"[{host.replace('%', '%25')}]"
+        return f"http://{host}:{address[1]}"
 
     async def start(self) -> None:
         """Listen on the port.
@@ -73,7 +79,8 @@ class Server:
         if self._listener is not None:
             raise RuntimeError("the sandbox is serving already: create another `Sandbox` for another port")
         loop = asyncio.get_running_loop()
-        connections = web.Server(self._handle, access_log=None)  # an access log would print tokens sent in URLs
+        # An access log would print tokens sent in URLs, and aiohttp's own log those of malformed requests.
+        connections = web.Server(self._handle, access_log=None, logger=LOG)
         self._listener = await loop.create_server(connections, self._host, self._port, backlog=_BACKLOG)
         self._connections = connections
         self.now = self._clock or loop.time
@@ -136,6 +143,8 @@ class Server:
             request = await read_request(http, self.now())
         except ConnectionError:  # the caller disconnected before the whole request had arrived
             return web.Response()
+        except web.RequestPayloadError:  # it is not encoded as its headers say
+            return web.Response(status=400)
         fault = self._api.receive(request)
         await _delay(self._latency + fault.delay_before)
         if fault.drop == "before":

@@ -12,7 +12,7 @@ from wa_phone_async.cli.terminal.output import tell, write
 from wa_phone_async.cli.terminal.timer import every
 
 if TYPE_CHECKING:
-    from wa_phone_async.sandbox import Code
+    from wa_phone_async.sandbox import Code, Sandbox
 
 _POLL_SECONDS: Final = 0.2
 
@@ -67,8 +67,15 @@ async def serve_sandbox(
             owned += f" of {numbers_per_account} numbers, WABA {sandbox.waba_ids[0]} to {sandbox.waba_ids[-1]}"
         write(f"export WA_BASE_URL={sandbox.url}\nexport WA_ACCESS_TOKEN=any-token\n{seeded}{owned}\n")
         tell("serving until Ctrl-C; run the lines above in another shell")
-        async with every(_POLL_SECONDS, lambda: _show_codes(sandbox.inbox)):
+        async with every(_POLL_SECONDS, lambda: _poll(sandbox)):
             await asyncio.Event().wait()
+
+
+def _poll(sandbox: Sandbox) -> None:
+    _show_codes(sandbox.inbox)
+    # Nobody reads these records here, and a request takes 1.5 kB: a server of days would fill the memory.
+    sandbox.requests.clear()
+    sandbox.webhooks.clear()
 
 
 def _show_codes(inbox: list[Code]) -> None:
