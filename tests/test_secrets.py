@@ -140,6 +140,20 @@ async def test_the_sandboxes_own_echo_is_hidden(graph_sandbox: Sandbox) -> None:
     assert_no_secret_in(error)
 
 
+@reads_and_writes
+async def test_the_token_of_an_earlier_attempt_is_hidden_too(call: Call) -> None:
+    def provide(_: str, rejected: str | None) -> str:
+        return TOKEN if rejected is None else "another"
+
+    with Sandbox() as sandbox:
+        sandbox.plan(Fault.error(190, ECHO, user_msg=ECHO), times=9)
+        async with client_of(sandbox.url, provide) as client:
+            error = await error_of(call, client)
+    assert isinstance(error, WaPhoneError)
+    assert error.attempts == 2
+    assert_no_secret_in(error)
+
+
 NEXT = f'"paging":{{"next":"https://graph.intern.facebook.com/?access_token={quote(TOKEN, safe="")}"}}'
 
 
