@@ -14,7 +14,7 @@ from hypothesis import settings
 from wa_phone_async.decoding import converter as decoding
 from wa_phone_async.sandbox import Sandbox
 
-pytest_plugins = ["pytester", "wa_phone_async.sandbox.pytest_plugin"]
+pytest_plugins = ["pytester", "attack", "wa_phone_async.sandbox.pytest_plugin"]
 
 # pytest-asyncio asks for the current loop, and Python 3.11 then makes one that nobody closes, unless none is wanted.
 asyncio.set_event_loop(None)
