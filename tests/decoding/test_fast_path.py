@@ -4,24 +4,23 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import attrs
 import pytest
+from decoding_paths import by_both, by_core, outcome
 from hypothesis import example, given
 from hypothesis import strategies as st
 from readers import fresh_readers, read_plain_page
 
 from wa_phone_async import BadRequestError, PhoneNumberClient
 from wa_phone_async.call import attempt
-from wa_phone_async.call.response import read_response
 from wa_phone_async.decoding import converter as decoding
 from wa_phone_async.decoding.builders import MAX_LEARNED
 from wa_phone_async.decoding.converter import FAST_PATH_SWITCH, to_dict
-from wa_phone_async.errors import DecodeError, GraphAPIError
 from wa_phone_async.models import (
     ALL_FIELDS,
     NO_EXTRA,
@@ -32,7 +31,6 @@ from wa_phone_async.models import (
     Throughput,
     ThroughputLevel,
 )
-from wa_phone_async.pagination.page import RawPage, page_reader, read_page
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 msgspec = pytest.importorskip("msgspec", reason="msgspec is not installed")
@@ -125,25 +123,6 @@ def _fast_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv(FAST_PATH_SWITCH, raising=False)
     with fresh_readers():
         yield
-
-
-def by_core(body: bytes, model: type[Any]) -> RawPage[Any]:
-    payload = read_response(body, http_status=200, usage=None, secrets=tuple)
-    return read_page(payload, model, http_status=200)
-
-
-def by_both(body: bytes, model: type[Any]) -> RawPage[Any]:
-    read = page_reader(model).read_bytes
-    return (None if read is None else read(body)) or by_core(body, model)
-
-
-def outcome(read: Callable[[bytes, type[Any]], RawPage[Any]], body: bytes, model: type[Any]) -> tuple[object, ...]:
-    """A value with the types of all its parts, or an error with its text."""
-    try:
-        page = read(body, model)
-    except (DecodeError, GraphAPIError) as error:
-        return type(error), str(error), vars(error), error.__context__
-    return page, repr(page)
 
 
 def body_of(*rows: dict[str, Any], **more: Any) -> bytes:
