@@ -21,7 +21,7 @@ PAGES_OF_A_ROUND = 50
 NAMES = [*ALL_FIELDS, "platform_type", "extra", "level", "paging", "owner", "a-b", "ñ", "", "id ", "cursors", "error"]
 TEXTS = ["", "CONNECTED", "CLOUD_API", "GREEN", "HIGH", "TOMORROW'S", "2025-02-04T17:40:07+0000", "1738690807", "true"]
 TEXTS += ["\ud800", "\0", "é", "`$.data[0].id`", "https://x?access_token=t", "+1 631-555-0100"]
-ATOMS = [None, True, False, 0, 1, -1, 1.5, 10**30, float("nan"), float("inf"), 1738690807, [], {}]
+ATOMS: list[Any] = [None, True, False, 0, 1, -1, 1.5, 10**30, float("nan"), float("inf"), 1738690807, [], {}]
 PIECES = [
     b"NaN",
     b"1e999",
