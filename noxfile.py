@@ -167,6 +167,17 @@ def soak(session):
 
 
 @nox.session
+def attack(session):
+    """Attacks as large as five minutes on two cores allow, with the table of their figures.
+
+    `-- --attack-seed 7` for other random numbers, `-- --attack-report FILE` for the table as Markdown.
+    """
+    session.install(*ALL_EXTRAS, *group("test"))
+    size = ("-n", str(os.cpu_count() or 1), "--dist", "worksteal", "--timeout", "300", "--attack-minutes", "5")
+    session.run("python", "-m", "pytest", *size, "tests/attack", *session.posargs)
+
+
+@nox.session
 def bench(session):
     """What each shape of work costs beside loops by hand and the peers: the README's table, and its picture.
 
@@ -180,5 +191,14 @@ def bench(session):
 @nox.session(python=False)
 def full(session):
     """Everything."""
-    for name in (*(f"tests({run})" for run in RUNS), "coverage", "lint", "typing", "docs", "build", "mutation"):
+    for name in (
+        *(f"tests({run})" for run in RUNS),
+        "coverage",
+        "lint",
+        "typing",
+        "docs",
+        "build",
+        "attack",
+        "mutation",
+    ):
         session.notify(name)

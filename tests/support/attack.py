@@ -26,7 +26,8 @@ FULL_MINUTES: Final = 5.0
 """The minutes of the full form, on two cores. The `seconds` of each attack are a share of them."""
 
 _PROPERTY: Final = "attack"
-_started: Final = time.monotonic()  # of this process: each process of pytest-xdist has its own
+_END: Final = pytest.StashKey[float]()
+"""When the attacks of this process have to end, by its monotonic clock."""
 
 
 @attrs.define
@@ -37,6 +38,8 @@ class Attack:
     seed: int
     minutes: float
     """The minutes that all attacks may take; 0 for the short form."""
+    end: float
+    """When all attacks have to end, by the monotonic clock."""
     counts: dict[str, float]
     """What was counted."""
     largest: dict[str, float]
@@ -75,8 +78,8 @@ class Attack:
             yield place
 
     def _has_time(self, spent: float, seconds: float) -> bool:
-        is_over = time.monotonic() - _started > 60 * self.minutes  # a slow machine ends early, and counts less
-        return not is_over and spent < seconds * self.minutes / FULL_MINUTES
+        # A slow machine reaches the end before the last of its points, and counts less.
+        return time.monotonic() < self.end and spent < seconds * self.minutes / FULL_MINUTES
 
 
 @pytest.fixture
@@ -84,8 +87,8 @@ def attack(request: pytest.FixtureRequest) -> Attack:
     """The attack of this test. What it counts is printed at the end of the run."""
     counts, largest = dict[str, float](), dict[str, float]()
     request.node.user_properties.append((_PROPERTY, {"counts": counts, "largest": largest}))
-    option = request.config.getoption
-    return Attack(request.node.nodeid, option("attack_seed"), option("attack_minutes"), counts, largest)
+    option, end = request.config.getoption, request.config.stash[_END]
+    return Attack(request.node.nodeid, option("attack_seed"), option("attack_minutes"), end, counts, largest)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -94,6 +97,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--attack-minutes", type=float, default=0.0, help="minutes of all attacks; default: short forms")
     group.addoption("--attack-seed", type=int, default=15, help="the seed of their random numbers; default: 15")
     group.addoption("--attack-report", type=Path, help="a file for the table of their figures, as Markdown")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note when the attacks have to end."""
+    config.stash[_END] = time.monotonic() + 60 * config.getoption("attack_minutes")
 
 
 @pytest.hookimpl(wrapper=True)
