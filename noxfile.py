@@ -191,14 +191,6 @@ def bench(session):
 @nox.session(python=False)
 def full(session):
     """Everything."""
-    for name in (
-        *(f"tests({run})" for run in RUNS),
-        "coverage",
-        "lint",
-        "typing",
-        "docs",
-        "build",
-        "attack",
-        "mutation",
-    ):
+    others = ("coverage", "lint", "typing", "docs", "build", "attack", "mutation")
+    for name in (*(f"tests({run})" for run in RUNS), *others):
         session.notify(name)

@@ -25,6 +25,8 @@ T = TypeVar("T")
 FULL_MINUTES: Final = 5.0
 """The minutes of the full form, on two cores. The `seconds` of each attack are a share of them."""
 
+_SECONDS_OF_A_MINUTE: Final = 50
+"""The rest of each minute is for what an attack still has to end."""
 _PROPERTY: Final = "attack"
 _END: Final = pytest.StashKey[float]()
 """When the attacks of this process have to end, by its monotonic clock."""
@@ -101,7 +103,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Note when the attacks have to end."""
-    config.stash[_END] = time.monotonic() + 60 * config.getoption("attack_minutes")
+    config.stash[_END] = time.monotonic() + _SECONDS_OF_A_MINUTE * config.getoption("attack_minutes")
 
 
 @pytest.hookimpl(wrapper=True)
