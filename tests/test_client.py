@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
+from unittest.mock import create_autospec
 
 import aiohttp
 import clients
@@ -739,3 +740,12 @@ def test_a_repr_shows_the_address_and_hides_the_token() -> None:
 
 def test_one_base_of_all_errors() -> None:
     assert issubclass(InvalidArgumentError, WaPhoneError)
+
+
+@pytest.mark.parametrize("name", ["register", "verify_code", "set_two_step_verification_pin", "deregister"])
+async def test_a_mock_of_the_client_can_be_awaited(name: str) -> None:
+    client = create_autospec(PhoneNumberClient, instance=True)
+    arguments = {"verify_code": ("1", "123830"), "set_two_step_verification_pin": ("1", "271828")}.get(name, ("1",))
+    options = {"pin": "271828"} if name == "register" else {}
+    await getattr(client, name)(*arguments, **options)
+    getattr(client, name).assert_awaited_once_with(*arguments, **options)

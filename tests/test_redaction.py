@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.redaction import HIDDEN, Secret, conceal, hide_queries, redact
+from wa_phone_async.redaction import HIDDEN, Secret, SecretBytes, conceal, hide_queries, redact
 
 TOKEN = "EAAGm0PX4ZCps|BAJ+9/x=longer"
 APP_SECRET = "0123456789abcdef0123456789abcdef"
@@ -322,3 +322,17 @@ def test_what_is_nested_too_deeply_is_hidden_completely(deep: str) -> None:
     assert "'near': 'x'" in shown
     assert redact([[["x", TOKEN]]], SECRETS, levels=3) == [[["x", HIDDEN]]]
     assert redact([[["x", TOKEN]]], SECRETS, levels=2) == [[HIDDEN]]
+
+
+@pytest.mark.parametrize("secret", [Secret(TOKEN), SecretBytes(TOKEN.encode())], ids=["text", "bytes"])
+def test_a_slice_of_a_secret_is_a_secret(secret: Secret | SecretBytes) -> None:
+    for part in (slice(80), slice(3, None), slice(None, None, -1)):
+        plain = secret[:][part]
+        assert HIDDEN in repr(plain)
+        assert plain == (TOKEN[part] if isinstance(secret, str) else TOKEN.encode()[part])
+
+
+def test_a_part_of_a_secret_is_what_it_is_of_other_texts() -> None:
+    assert Secret("abc")[-1] == "c"
+    assert SecretBytes(b"abc")[-1] == ord("c")
+    assert list(SecretBytes(b"ab")) == [97, 98]

@@ -26,6 +26,7 @@ from wa_phone_async.cli import app
 from wa_phone_async.cli.commands import onboard as onboarding
 from wa_phone_async.cli.connection import Connection
 from wa_phone_async.cli.terminal.prompt import Prompt
+from wa_phone_async.redaction import Secret
 
 PIN = "271828"
 WRONG = "999999"
@@ -52,12 +53,12 @@ class Person(Prompt):
         self.lines = list(lines)
         self.labels: list[str] = []
 
-    async def read(self, label: str) -> str:
+    async def read(self, label: str) -> Secret:
         self.labels.append(label.strip().removesuffix(":"))
         if not self.lines:
             await asyncio.Event().wait()
         line = self.lines.pop(0)
-        return line if isinstance(line, str) else line()
+        return Secret(line if isinstance(line, str) else line())
 
 
 class Done(NamedTuple):

@@ -15,6 +15,7 @@ pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli.terminal import prompt as prompting
 from wa_phone_async.cli.terminal.prompt import NoInputError
+from wa_phone_async.redaction import HIDDEN
 
 pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
 termios = pytest.importorskip("termios", reason="there are no pseudo-terminals here")
@@ -60,7 +61,8 @@ class TestTerminalPrompt:
             typing = asyncio.create_task(prompt.read("   PIN: "))
             await asyncio.sleep(0)
             tty.type(f" {PIN} \n")
-            assert await typing == PIN
+            typed = await typing
+            assert (typed, repr(typed)) == (PIN, repr(HIDDEN))
             assert not tty.echoes
         assert tty.echoes
         assert capsys.readouterr() == ("", "   PIN: \n")

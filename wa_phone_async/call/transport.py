@@ -287,13 +287,13 @@ class Transport:
             if self._settings.borrowed is not None and not (body is not None and body.was_sent):
                 return _unusable(http, self._settings.endpoint.host_name, error)
             failure = TransportError(f"no response to {request}: {_describe(error)}")
-        except BaseException as error:  # noqa: BLE001 - it goes on
+        except BaseException as error:  # noqa: BLE001 - it goes on: it is a cancellation, in most cases
             if body is not None and body.was_sent:
                 _log.warning("%s was cancelled after it was sent: it may have happened", request)
-            # It must go on. But the frames of `_fetch` and aiohttp have the proof in the URL, and the response as it
-            # came. An error that was handled in one of them has such frames too.
-            error.__cause__ = error.__context__ = None
-            raise error.with_traceback(None)  # noqa: B904 - a bare `raise` would bring the frames back
+            # The frames of `_fetch` and of aiohttp hold the URL with the proof, and the response as it came. So do the
+            # frames of an error that aiohttp was handling.
+            error.__context__ = None
+            raise error.with_traceback(None) from None
         if body is not None:
             failure.sent = body.was_sent
         return failure

@@ -13,6 +13,7 @@ import attrs
 from cyclopts import Group, Parameter
 
 from wa_phone_async import CallFinished, Event, InvalidArgumentError, PhoneNumberClient, RetryPolicy, TokenProvider
+from wa_phone_async.redaction import Secret, conceal
 
 from .terminal.output import reason
 from .terminal.waits import tell_wait
@@ -91,7 +92,7 @@ async def connect(
         InvalidArgumentError: There is no token, or an option is wrong.
     """
     async with AsyncExitStack() as stack:
-        token: str | TokenProvider
+        token: Secret | TokenProvider
         app_secret, business_id, sandbox = None, "", None
         if connection.sandbox:
             if connection.base_url is not None:
@@ -99,7 +100,7 @@ async def connect(
             from wa_phone_async.sandbox import Sandbox  # noqa: PLC0415 - a web server, which few commands need
 
             sandbox = await stack.enter_async_context(Sandbox())
-            token, base_url, business_id = "sandbox", sandbox.url, sandbox.business_id
+            token, base_url, business_id = Secret("sandbox"), sandbox.url, sandbox.business_id
         else:
             token = _no_token if others_call else _read_token(connection)
             app_secret = _read_app_secret(connection)
@@ -131,12 +132,10 @@ def _named_by_source(connection: Connection) -> Generator[None]:
         raise
 
 
-def _read_token(connection: Connection) -> str:
+def _read_token(connection: Connection) -> Secret:
     if connection.token_file is not None:
         return _read_secret("--token-file", connection.token_file)
-    if token := os.environ.get("WA_ACCESS_TOKEN"):
-        return token
-    return _no_token()
+    return conceal(os.environ.get("WA_ACCESS_TOKEN")) or _no_token()
 
 
 def _no_token(*_: object) -> NoReturn:
@@ -147,17 +146,17 @@ def _no_token(*_: object) -> NoReturn:
     )
 
 
-def _read_app_secret(connection: Connection) -> str | None:
+def _read_app_secret(connection: Connection) -> Secret | None:
     if connection.app_secret_file is not None:
         return _read_secret("--app-secret-file", connection.app_secret_file)
-    return os.environ.get("WA_APP_SECRET") or None
+    return conceal(os.environ.get("WA_APP_SECRET")) or None
 
 
-def _read_secret(option: str, file: Path) -> str:
+def _read_secret(option: str, file: Path) -> Secret:
     """Read a secret from its file, without the line break at its end."""
-    secret = ""
+    secret = Secret()
     try:
-        secret = file.read_text(encoding="utf-8").strip()
+        secret = conceal(file.read_text(encoding="utf-8").strip())
         problem = "it is empty"
     except OSError as error:
         problem = reason(error)

@@ -25,6 +25,7 @@ from wa_phone_async import (
 )
 from wa_phone_async.call.error_codes import WRONG_CODE, WRONG_PIN
 from wa_phone_async.readiness import OnboardingStep, next_step
+from wa_phone_async.redaction import Secret
 
 from .connection import Link
 from .errors import sentence
@@ -222,7 +223,7 @@ class OnboardingDialog:
         for code in self._sandbox.inbox[-1:] if self._sandbox is not None else ():
             _tell(f"The sandbox plays the phone, which shows: {code.code}")
 
-    async def _read_code(self) -> str:
+    async def _read_code(self) -> Secret:
         # The form is checked here, since Meta would count a typing error as a wrong code.
         while not re.fullmatch(r"[0-9]{3}-?[0-9]{3}", code := await self._read("Code")):
             if code:
@@ -231,7 +232,7 @@ class OnboardingDialog:
                 await self._request_code()
         return code
 
-    async def _read_pin(self, *, is_new: bool) -> str:
+    async def _read_pin(self, *, is_new: bool) -> Secret:
         """Read a PIN. A person types a new one twice, since a typing error is not to be seen."""
         while True:
             pin = await self._read("New PIN" if is_new else "PIN")
@@ -243,7 +244,7 @@ class OnboardingDialog:
                 _tell("Registering. This may take two minutes.")
                 return pin
 
-    async def _read(self, what: str) -> str:
+    async def _read(self, what: str) -> Secret:
         return await self._prompt.read(f"{_INDENT}{what}: ")
 
     def _reject(self, text: str) -> None:

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from getpass import getpass
 from typing import Final
 
+from wa_phone_async.redaction import Secret, conceal
+
 from .output import printable, tell
 from .stdin import LineReader
 
@@ -30,8 +32,8 @@ class Prompt:
         self.is_terminal = sys.stdin is not None and sys.stdin.isatty()
         self._lines: LineReader | None = None
 
-    async def read(self, label: str) -> str:
-        """Show a label, and read a line without the blanks around it.
+    async def read(self, label: str) -> Secret:
+        """Show a label, and read a line without the blanks around it. A traceback does not show it.
 
         Raises:
             NoInputError: Standard input has ended, or is closed.
@@ -55,14 +57,14 @@ class Prompt:
                 _show("\n")  # the terminal hides the one that is typed, too
         if line is None:
             raise NoInputError(f"standard input has ended: {name} is missing")
-        return line.decode("utf-8", "replace").strip()
+        return conceal(line.decode("utf-8", "replace").strip())
 
 
 class _ConsolePrompt(Prompt):
     """A console of Windows, where all other work stands still until the line is typed."""
 
-    async def read(self, label: str) -> str:
-        return getpass(label, sys.stderr).strip()
+    async def read(self, label: str) -> Secret:
+        return conceal(getpass(label, sys.stderr).strip())
 
 
 @contextmanager

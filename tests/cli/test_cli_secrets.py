@@ -1,0 +1,173 @@
+"""The command line shows no secret: neither among the local variables of a traceback, nor in a message."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+from passing_time import settle
+from secrecy import everything_shown
+
+from wa_phone_async import PhoneNumberClient
+from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
+
+pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+
+from wa_phone_async.cli import app
+from wa_phone_async.cli.connection import Link
+from wa_phone_async.cli.onboarding_dialog import NumberToOnboard, OnboardingDialog
+from wa_phone_async.cli.terminal.prompt import Prompt
+from wa_phone_async.redaction import Secret
+
+TOKEN = "EAAcanary" + "0Zk9" * 40
+SECRET = "c0ffee" * 5 + "c0"
+PIN = "271828"
+NUMBER = ("--phone-number", "16315551000", "--verified-name", "Acme", "--cc", "1")
+
+
+@pytest.fixture(params=["environment", "files"])
+def where(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graph_sandbox: Sandbox
+) -> Sequence[str]:
+    """The options with which a command finds the secrets, and the sandbox."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WA_BASE_URL", graph_sandbox.url)
+    if request.param == "environment":
+        monkeypatch.setenv("WA_ACCESS_TOKEN", TOKEN)
+        monkeypatch.setenv("WA_APP_SECRET", SECRET)
+        return ()
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "secret").write_text(SECRET)
+    return "--token-file", "token", "--app-secret-file", "secret"
+
+
+def error_of(run: Callable[[], object]) -> BaseException:
+    """The error of a command that fails, without the frames of this file."""
+    try:
+        run()
+    except BaseException as error:  # noqa: BLE001 - Ctrl-C is one too
+        return error.with_traceback(without_this_file(error.__traceback__))
+    raise AssertionError("it did not fail")
+
+
+def without_this_file(frames: TracebackType | None) -> TracebackType | None:
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    return frames
+
+
+def assert_hidden(texts: Sequence[str]) -> None:
+    for text in texts:
+        for secret in (TOKEN, SECRET):
+            assert secret[:24] not in text
+            assert secret[-24:] not in text
+
+
+MISTAKES = (
+    ("list", SMALL_WABA, "--limit", "0"),
+    ("list", SMALL_WABA, "--max-items", "-1"),
+    ("list", SMALL_WABA, "--fields", "nam"),
+    ("list", SMALL_WABA, "--filter", "x"),
+    ("list", SMALL_WABA, "--api-version", "23"),
+    ("list", SMALL_WABA, "--base-url", "ftp://x"),
+    ("list", SMALL_WABA, "--base-url", "http://127.0.0.1:9"),
+    ("list", "one"),
+    ("list", "555"),
+    ("create", SMALL_WABA, "--phone-number", "1"),
+    ("create", SMALL_WABA, *NUMBER, "--cc", "x"),
+    ("create", SMALL_WABA, *NUMBER, "--ensure", "--verified-name", "A"),
+    ("onboard", SMALL_WABA, *NUMBER, "--api-version", "x"),
+    ("onboard", SMALL_WABA, *NUMBER, "--phone-number", "1"),
+    ("watch", SMALL_WABA, "--interval", "0"),
+    ("watch", "one"),
+    ("watch", "555"),
+    ("export", "--business", "1", "--out", "n.xlsx"),
+    ("export", "--business", "one", "--out", "n.csv"),
+    ("export", "--business", "1", "--out", "n.csv", "--concurrency", "0"),
+    ("export", "--wabas", "missing", "--out", "n.csv"),
+    ("export", "--wabas", "ids", "--out", "n.csv", "--base-url", "x"),
+)
+
+
+@pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
+def test_no_local_variable_shows_a_secret_after_a_mistake(arguments: Sequence[str], where: Sequence[str]) -> None:
+    Path("ids").write_text("1\n")
+    error = error_of(lambda: app.app([*arguments, *where]))
+    assert not isinstance(error, SystemExit)
+    assert_hidden(list(everything_shown(error)))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list", LARGE_WABA),
+        ("create", SMALL_WABA, *NUMBER),
+        ("onboard", SMALL_WABA, *NUMBER),
+        ("watch", SMALL_WABA),
+        ("export", "--business", "200300400500600", "--out", "n.csv"),
+    ],
+    ids=" ".join,
+)
+def test_no_local_variable_shows_a_secret_after_ctrl_c(
+    arguments: Sequence[str], where: Sequence[str], graph_sandbox: Sandbox
+) -> None:
+    graph_sandbox.plan(Fault.delay(30), times=99)
+    main, is_over = threading.main_thread().ident, threading.Event()
+    assert main
+
+    def interrupt() -> None:
+        while not graph_sandbox.requests and not is_over.wait(0.001):
+            pass
+        while not is_over.wait(0.05):  # an export wants two
+            signal.pthread_kill(main, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        error = error_of(lambda: app.app([*arguments, *where]))
+    finally:
+        is_over.set()
+        thread.join()
+    assert_hidden(list(everything_shown(error)))
+
+
+class Typed(Prompt):
+    """A person who types one line, and then waits."""
+
+    def __init__(self, line: str) -> None:
+        self.is_terminal = True
+        self._typed = [Secret(line)]
+        self.waits = asyncio.Event()
+
+    async def read(self, label: str) -> Secret:  # noqa: ARG002 - the label is that of the dialog
+        if not self._typed:
+            self.waits.set()
+            await asyncio.Event().wait()
+        return self._typed.pop()
+
+
+async def test_a_pin_that_is_typed_again_is_not_shown(graph_sandbox: Sandbox) -> None:
+    number = graph_sandbox.numbers(SMALL_WABA)[0]
+    state = {"code_verification_status": "VERIFIED", "platform_type": "NOT_APPLICABLE", "is_pin_enabled": False}
+    graph_sandbox.update_number(SMALL_WABA, number["id"], status="PENDING", host_platform="NOT_APPLICABLE", **state)
+    wanted = NumberToOnboard(
+        waba_id=SMALL_WABA,
+        phone_number=number["display_phone_number"],
+        verified_name=number["verified_name"],
+        cc=None,
+        code_method="SMS",
+        language="en",
+        waits=False,
+    )
+    async with PhoneNumberClient(TOKEN, base_url=graph_sandbox.url) as client:
+        prompt = Typed(PIN)
+        task = asyncio.create_task(OnboardingDialog(Link(client), wanted, prompt).run())
+        await prompt.waits.wait()
+        await settle()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+    assert [text for text in everything_shown(caught.value) if PIN in text] == []
