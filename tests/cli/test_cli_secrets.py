@@ -1,9 +1,11 @@
 """The command line shows no secret: neither among the local variables of a traceback, nor in a message."""
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
 
@@ -11,13 +13,13 @@ import pytest
 from passing_time import settle
 from secrecy import everything_shown
 
-from wa_phone_async import PhoneNumberClient
+from wa_phone_async import PhoneNumberClient, RetryPolicy
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli import app
-from wa_phone_async.cli.connection import Link
+from wa_phone_async.cli.connection import Connection, Link, connect
 from wa_phone_async.cli.onboarding_dialog import NumberToOnboard, OnboardingDialog
 from wa_phone_async.cli.terminal.prompt import Prompt
 from wa_phone_async.redaction import Secret
@@ -171,3 +173,150 @@ async def test_a_pin_that_is_typed_again_is_not_shown(graph_sandbox: Sandbox) ->
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
     assert [text for text in everything_shown(caught.value) if PIN in text] == []
+
+
+# A secret as the value of an option
+
+
+GIVEN = {
+    "an access token": "EAAG" + "mZ0" * 60,
+    "a short access token": "EAAcanary+/token==",
+    "an app's token": "123456789012345|aB3dEf-7hI",
+    "an app's secret": SECRET,
+    "another long secret": "IGQVJc3Z4-b2k_9d8f7h6",
+    "the configured token": "configured",
+    "with its scheme": "Bearer EAAGmZ0mZ0",
+    "in quotes": "'EAAGmZ0mZ0'",
+}
+PLACES = {
+    "list 1 --limit {}": "into a whole number",
+    "list 1 --max-items {}": "into a whole number",
+    "list 1 --fields {} --no-chek": "no-check",
+    "list 1 --fields id,{}": "",
+    "list 1 --format {}": 'Choose from: "table", "json", "jsonl", "csv"',
+    "list 1 --filter {}": "",  # with a "=" it is a condition
+    "list 1 --filter={}": "",
+    "list 1 --filter {}=x": "",
+    "list 1 --sort {}": "",
+    "list 1 --tokn={}": "--tokn",
+    "list 1 --tokn {}": "--tokn",
+    "list 1 --{}": "",
+    "list 1 --api-version {}": "of the form 'v23.0'",
+    "list 1 --base-url {}": "such as 'https://graph.facebook.com'",
+    "list 1 --token-file {}": "a file that holds what Meta issued",
+    "list {}": "the id of the account, a string of digits",
+    "{}": "list",
+    "create 1 --phone-number {}": "7 to 15 digits",
+    "create 1 --phone-number 16315551000 --verified-name Acme --cc {}": "1 to 3 digits",
+    "onboard 1 --phone-number 1 --language {}": "such as en or en_US",
+    "onboard 1 --phone-number 1 --code-method {}": 'Choose from: "SMS", "VOICE"',
+    "watch 1 --interval {}": "into a number",
+    "export --wabas {} --out n.csv": "--wabas",
+    "export --business {} --out n.csv": "the id of the business",
+    "export --business 1 --out {}": ".jsonl, .csv or .parquet",
+    "export --business 1 --out n.csv --kind {}": 'Choose from: "owned", "client"',
+    "export --business 1 --out n.csv --concurrency {}": "into a whole number",
+    "sandbox --mode {}": 'Choose from: "live", "reference"',
+    "sandbox --accounts {}": "into a whole number",
+    "completion {}": "",
+}
+
+
+@pytest.mark.parametrize("secret", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("debug", [False, True], ids=["", "--debug"])
+def test_a_secret_in_a_wrong_place_is_not_shown(
+    *,
+    place: str,
+    secret: str,
+    debug: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WA_ACCESS_TOKEN", "configured")
+    monkeypatch.setenv("WA_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("wa_phone_async.cli.commands.list.connect", in_haste)
+    arguments = [word.replace("{}", secret) for word in place.split(" ")]
+    status = app.run([*arguments, *(["--debug"] if debug else [])])
+    out, err = capsys.readouterr()
+    assert status in {1, 2}
+    assert secret.strip("'").removeprefix("Bearer ").lower() not in f"{out}{err}".lower()
+    assert PLACES[place] in err
+
+
+def in_haste(connection: Connection, **options: bool) -> AbstractAsyncContextManager[Link]:
+    """Without a retry: there is no server."""
+    return connect(connection, RetryPolicy(max_attempts=1), **options)
+
+
+@pytest.mark.parametrize("option", ["--token-file token", "--token-file=token", "--app-secret-file token"])
+def test_the_token_of_a_file_in_a_wrong_place_is_not_shown(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("token").write_text("a-plain-word\n")
+    assert app.run(["list", "1", *option.split(" "), "--limit", "a-plain-word"]) == 2
+    assert capsys.readouterr().err == (
+        'wa-phone: Invalid value for --limit: unable to convert "[hidden]" into a whole number.\n'
+    )
+
+
+def test_a_token_in_a_variable_or_a_file_of_ids_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WA_ACCESS_TOKEN", "any-token")
+    token = "EAAG" + "mZ0" * 10
+    Path("ids").write_text(f"1\n{token}\n")
+    app.run(["export", "--wabas", "ids", "--out", "n.csv"])
+    err = capsys.readouterr().err
+    assert "line 2 of ids is no id" in err
+    assert token not in err
+    monkeypatch.setenv("WA_API_VERSION", token)
+    app.run(["list", "1"])
+    assert capsys.readouterr().err == "wa-phone: WA_API_VERSION must be of the form 'v23.0', not '[hidden]'\n"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"x" * 70_000], ids=["no file", "no text", "too large"])
+def test_a_file_that_holds_no_token_is_no_obstacle(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path("token").write_bytes(content)
+    assert app.run(["list", "1", "--token-file", "token", "--limit", "many"]) == 2
+    assert "unable to convert" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_with_the_token_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graph_sandbox: Sandbox
+) -> None:
+    os.mkfifo(tmp_path / "token")
+    monkeypatch.setenv("WA_BASE_URL", graph_sandbox.url)
+    writer = threading.Thread(target=(tmp_path / "token").write_text, args=(TOKEN,))
+    writer.start()
+    assert app.run(["list", SMALL_WABA, "--token-file", str(tmp_path / "token")]) == 0
+    writer.join()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "last_onboarded_time.descending",
+        "whatsapp_business_manager_messaging_limits",
+        "code_verification_statu",
+        "102290129340398",
+        "MyShopNumbersExport2026",
+        "+1 (631) 555-1000 extension",
+    ],
+)
+def test_what_is_no_secret_is_shown(
+    value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WA_ACCESS_TOKEN", "number")  # a toy that is a word of the message
+    assert app.run(["list", "1", "--max-items", f"{value}x"]) == 2
+    err = capsys.readouterr().err
+    assert err == f'wa-phone: Invalid value for --max-items: unable to convert "{value}x" into a whole number.\n'

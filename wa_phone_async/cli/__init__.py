@@ -9,6 +9,7 @@
     commands/             one module for each command
     terminal/             what is printed and read:
         output.py         stdout and stderr, and what may be written to a terminal
+        hiding.py         secrets in messages
         help.py           the layout of --help
         formats.py        phone numbers for programs
         table.py          phone numbers as a table

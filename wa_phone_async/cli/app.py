@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import sys
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from .commands import sandbox as serving
 from .commands import watch as watching
 from .errors import INTERRUPTED, TERMINATED, exit_status, sentence
 from .terminal.help import FORMATTER, HelpPage
+from .terminal.hiding import hiding, without_secrets
 from .terminal.output import complain, tell
 from .terminal.stopping import ending_when_killed
 
@@ -105,7 +107,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
-    with ending_when_killed() as kill:
+    with hiding(arguments), ending_when_killed() as kill:
         status = _run(arguments)
     return TERMINATED if kill.is_set and status == INTERRUPTED else status
 
@@ -125,7 +127,7 @@ def _run(arguments: Sequence[str]) -> int:
         # The sentence says which argument is wrong. A traceback would only add all arguments, and one may be a secret.
         if "--debug" in arguments and not isinstance(error, CycloptsError):
             with suppress(OSError):  # as in `tell`
-                traceback.print_exception(error)
+                sys.stderr.write(without_secrets("".join(traceback.format_exception(error))))
         complain(sentence(error))
         for note in getattr(error, "__notes__", ()):
             tell(note)

@@ -9,6 +9,8 @@ import unicodedata
 from contextlib import suppress
 from typing import IO, Final
 
+from .hiding import without_secrets
+
 _JOINER: Final = "\N{ZERO WIDTH JOINER}"  # it makes one emoji of several
 
 
@@ -48,9 +50,9 @@ def write(text: str) -> None:
 def tell(text: str) -> None:
     """Write a message to stderr. If that fails, nothing happens: the work matters more than its messages.
 
-    On a terminal the message is broken between words.
+    On a terminal the message is broken between words. Secrets are hidden.
     """
-    line = printable(text)
+    line = printable(without_secrets(text))
     width = terminal_width(sys.stderr) if sys.stderr.isatty() else None
     lines = [line] if width is None or len(line) <= width else broken(line, width)
     with suppress(OSError):
