@@ -75,7 +75,7 @@ async def export(client: PhoneNumberClient, directory: Path) -> object:
 
 
 async def paginate(client: PhoneNumberClient, _: Path) -> object:
-    return await client.session.paginate(f"{WABA}/message_templates")
+    return await client.session.paginate(f"{WABA}/message_templates", dict)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -93,7 +93,7 @@ OPERATIONS: dict[str, Operation] = {
     "deregister": lambda client, _: client.deregister(ID),
     "set_two_step_verification_pin": lambda client, _: client.set_two_step_verification_pin(ID, PIN),
     "ensure_phone_number": lambda client, _: client.ensure_phone_number(WABA, **NUMBER, recheck_delays=()),
-    "get": lambda client, _: client.session.get(WABA),
+    "get": lambda client, _: client.session.get(WABA, dict),
     "paginate": paginate,
     "post": lambda client, _: client.session.post(Write(path=f"{ID}/register", body={"pin": Secret(PIN)}), dict),
     "cache": read_cache,
@@ -311,10 +311,10 @@ async def test_a_parameter_that_must_not_be_there_is_not_shown() -> None:
     async with client_of("http://127.0.0.1:9") as client:
         for name, value in (("access_token", TOKEN), ("appsecret_proof", PROOF)):
             with pytest.raises(InvalidArgumentError) as caught:
-                await client.session.get(WABA, {name: value})
+                await client.session.get(WABA, dict, {name: value})
             assert secrets_shown(own_frames(caught.value)) == set()
             with pytest.raises(InvalidArgumentError) as caught:
-                client.session.paginate(WABA, {name: value})
+                client.session.paginate(WABA, dict, {name: value})
             assert secrets_shown(own_frames(caught.value)) == set()
 
 
