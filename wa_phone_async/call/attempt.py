@@ -35,7 +35,7 @@ from .request import Dialect, GraphRequest, amend, final_error
 from .response import Reader, explain_not_json, read_response
 from .retry import RetryPolicy, is_certain_rejection, is_retryable, retrying, unknown_outcome
 from .tokens import TokenSource, token_digest
-from .transport import HttpResponse, TransportOpener, out_of_time
+from .transport import HttpResponse, Sending, TransportOpener, out_of_time
 
 T = TypeVar("T")
 
@@ -84,7 +84,8 @@ class CallOutcome(Generic[T]):
 
 
 _ACCEPTED: Final = Report("accepted")
-_LOST: Final = CallOutcome[Any](Report("lost"))
+_LOST: Final = Report("lost")
+_UNSENT: Final = Report("unsent")
 
 
 class CallRunner:
@@ -197,7 +198,8 @@ class CallRunner:
         """Make one attempt: token → admit → send → judge. Raises its error with what decides about a retry."""
         transport = await self._transports.open()
         lease = await self._admit(call)
-        outcome: CallOutcome[T] = _LOST  # stays so if the call is cancelled
+        outcome: CallOutcome[T] | None = None
+        sending = Sending()
         call.attempts += 1
         token = cast("Secret", call.token)  # `_admit` has set it
         if token not in call.tokens:
@@ -209,9 +211,12 @@ class CallRunner:
                 deadline=call.deadline,
                 timeouts=call.timeouts,
                 veto=partial(self._rejection, call),
+                sending=sending,
             )
             outcome = self._judge(call, response)
         finally:
+            if outcome is None:  # the call was cancelled, perhaps while it waited for a slot or a connection
+                outcome = CallOutcome(_LOST if sending.has_begun else _UNSENT)
             cooldown = self._throttle.report(lease, outcome.report)
             if self._throttled_ids or outcome.report.result == "throttled":
                 self._notify_throttling(lease.waba_id or call.request.node_id, outcome, cooldown)
@@ -315,7 +320,7 @@ class CallRunner:
             was_sent = not isinstance(response, GraphAPIError | InvalidArgumentError) and getattr(
                 response, "sent", True
             )
-            return CallOutcome(Report("lost" if was_sent else "unsent"), error=response)
+            return CallOutcome(_LOST if was_sent else _UNSENT, error=response)
         request, http_status = call.request, response.http_status
         call.http_status = http_status
         served = response.headers.get("facebook-api-version", "")

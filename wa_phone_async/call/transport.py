@@ -17,12 +17,15 @@ import re
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Final
 
 import aiohttp
 import attrs
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.connector import Connection
 from aiohttp.payload import BytesPayload
+from aiohttp.tracing import Trace
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -57,6 +60,8 @@ _ENCODINGS: Final = {} if _READABLE_ENCODINGS == _DEFAULT_ENCODINGS else {"Accep
 
 _FORGOTTEN: Final = "a client was not closed: use 'async with', or await its aclose() when done"
 
+_NOT_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)
+
 _log = logging.getLogger("wa_phone_async")
 
 
@@ -69,14 +74,43 @@ class HttpResponse:
     body: bytes = attrs.field(repr=False)
 
 
-class _Body(BytesPayload):
-    """The body of a write. It notes when aiohttp begins to send it: until then, the API can have done nothing."""
+@attrs.define(on_setattr=attrs.setters.NO_OP)
+class Sending:
+    """How far one attempt came."""
 
-    was_sent = False
+    has_begun: bool = False
+    """Whether aiohttp began to write the request. Until then, the API can have counted and done nothing."""
+
+
+class _Body(BytesPayload):
+    """The body of a write. It notes when aiohttp begins to write it, with the headers before it."""
+
+    def __init__(self, body: bytes, sending: Sending) -> None:
+        super().__init__(body)
+        self._sending = sending
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - aiohttp's signature; the length is that of the value
-        self.was_sent = True
+        self._sending.has_begun = True
         await writer.write(self._value)  # whole, since a slice of it would be made of bytes that show
+
+
+# The read that the running task sends.
+_read: ContextVar[Sending | None] = ContextVar("wa_phone_async_read", default=None)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes when a read has its connection, since it has no body that could. aiohttp writes it in the same step."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp calls it
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        if (sending := _read.get()) is not None:
+            sending.has_begun = True
+        return connection
 
 
 @attrs.frozen
@@ -215,7 +249,7 @@ class Transport:
             return self._borrowed
         if for_write not in self._own:
             self._own[for_write] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, force_close=for_write),
+                connector=_Connector(limit=0, force_close=for_write),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trace_configs=list(self._settings.trace_configs),
             )
@@ -237,6 +271,7 @@ class Transport:
         deadline: float | None,
         timeouts: aiohttp.ClientTimeout | None = None,
         veto: Callable[[], WaPhoneError | None],
+        sending: Sending,
     ) -> HttpResponse | WaPhoneError:
         """Wait for a free slot, send a request once, and read its response whole.
 
@@ -246,6 +281,7 @@ class Transport:
             deadline: When the whole call ends, in seconds on the loop's clock; `None` for never.
             timeouts: The time-outs of this attempt; `None` takes those of the session.
             veto: Called when the slot is free. If it returns an error, nothing is sent, and that error is the result.
+            sending: Notes how far the attempt came, however it ends.
 
         Returns:
             The response, or the error that came instead.
@@ -262,17 +298,22 @@ class Transport:
         try:
             if (vetoed := veto()) is not None:
                 return vetoed
-            return await self._exchange(request, token, timeouts if deadline is None else _before(deadline, timeouts))
+            if deadline is not None:
+                timeouts = _before(deadline, timeouts)
+            return await self._exchange(request, token, timeouts, sending)
         finally:
             slot.release()
 
     async def _exchange(
-        self, request: GraphRequest, token: Secret, timeouts: aiohttp.ClientTimeout
+        self, request: GraphRequest, token: Secret, timeouts: aiohttp.ClientTimeout, sending: Sending
     ) -> HttpResponse | WaPhoneError:
         """Send a request, and turn each error of aiohttp into one of ours."""
-        write = request.write
-        body = None if write is None else _Body(SecretBytes(json.dumps(write.body).encode()))
+        write, is_borrowed = request.write, self._settings.borrowed is not None
+        body = None if write is None else _Body(SecretBytes(json.dumps(write.body).encode()), sending)
         http = self._http(for_write=write is not None)
+        _read.set(sending if write is None else None)
+        # In a borrowed session, nothing says when a read is written.
+        sending.has_begun = write is None and is_borrowed
         try:
             return await self._fetch(http, request, token, body, timeouts)
         except TimeoutError:
@@ -281,21 +322,21 @@ class Transport:
             return _unusable(http, self._settings.endpoint.host_name, error)
         except (aiohttp.ClientError, OSError) as error:
             failure = TransportError(f"no response to {request}: {_describe(error)}")
-            failure.sent = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError)
+            if is_borrowed and isinstance(error, _NOT_CONNECTED):
+                sending.has_begun = False
             failure.is_permanent = _is_permanent(error)
         except Exception as error:  # noqa: BLE001 - aiohttp lets through what netrc, idna and the session's hooks raise
-            if self._settings.borrowed is not None and not (body is not None and body.was_sent):
+            if is_borrowed and not (body is not None and sending.has_begun):
                 return _unusable(http, self._settings.endpoint.host_name, error)
             failure = TransportError(f"no response to {request}: {_describe(error)}")
         except BaseException as error:  # noqa: BLE001 - it goes on: it is a cancellation, in most cases
-            if body is not None and body.was_sent:
+            if body is not None and sending.has_begun:
                 _log.warning("%s was cancelled after it was sent: it may have happened", request)
             # The frames of `_fetch` and of aiohttp hold the URL with the proof, and the response as it came. So do the
             # frames of an error that aiohttp was handling.
             error.__context__ = None
             raise error.with_traceback(None) from None
-        if body is not None:
-            failure.sent = body.was_sent
+        failure.sent = sending.has_begun
         return failure
 
     async def _fetch(
