@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.usage import Usage, UsageMetric, _read, read_usage, server_wait
+from wa_phone_async.usage import LONGEST_WAIT_SECONDS, Usage, UsageMetric, _read, read_usage, server_wait
 
 BUC = "X-Business-Use-Case-Usage"
 APP = "X-App-Usage"
@@ -76,6 +76,9 @@ def test_a_mapping_that_ignores_case_is_used_as_it_is() -> None:
         pytest.param({"7": [entry(10**400)]}, None, id="too large"),
         pytest.param({"7": [entry(1e9)]}, None, id="absurd"),
         pytest.param({"7": [entry(999_999_999, 1)]}, UsageMetric(999_999_999.0, 0.0, 60.0), id="large"),
+        pytest.param({"7": [entry(1, 1_440)]}, UsageMetric(1.0, 0.0, 86_400.0), id="a day"),
+        pytest.param({"7": [entry(1, 16_000_000)]}, UsageMetric(1.0, 0.0, 86_400.0), id="minutes of thirty years"),
+        pytest.param({"7": [{"reset_time_duration": 9e8}]}, UsageMetric(None, 0.0, 86_400.0), id="seconds of them"),
         pytest.param({"7": [entry(1, 2e7)]}, UsageMetric(1.0), id="minutes that are absurd in seconds"),
         pytest.param({"7": [entry("many")]}, None, id="a word"),
         pytest.param({"7": ["x", None, 3]}, None, id="no entry is an object"),
@@ -136,7 +139,10 @@ def test_a_broken_header_has_no_usage(text: str) -> None:
         ("Sun, 22 Nov 2026 10:02:00 GMT", "Sun, 22 Nov 2026 10:00:00 GMT", 120.0),
         ("Sun, 22 Nov 2026 09:00:00 GMT", "Sun, 22 Nov 2026 10:00:00 GMT", 0.0),
         ("Sun, 22 Nov 2026 10:02:00 GMT", None, None),
-        ("999999999", None, 999_999_999.0),
+        ("86400", None, 86_400.0),
+        ("86401", None, 86_400.0),
+        ("999999999", None, 86_400.0),
+        ("Wed, 25 Nov 2026 10:00:00 GMT", "Sun, 22 Nov 2026 10:00:00 GMT", 86_400.0),
         ("1000000000", None, None),
         ("Fri, 22 Nov 2126 10:00:00 GMT", "Sun, 22 Nov 2026 10:00:00 GMT", None),
         ("soon", "Sun, 22 Nov 2026 10:00:00 GMT", None),
@@ -190,6 +196,8 @@ def test_any_headers_give_numbers_that_make_sense_or_nothing(headers: dict[str, 
     metrics = [metric for metric in (usage.waba, usage.app) if metric is not None]
     numbers = [number for metric in metrics for number in (metric.percent, metric.regain_seconds)]
     assert all(0.0 <= number < 1e9 for number in [*numbers, usage.retry_after_seconds or 0.0])
+    waits = [usage.retry_after_seconds or 0.0, *(metric.regain_seconds for metric in metrics)]
+    assert max(waits) <= LONGEST_WAIT_SECONDS
 
 
 def test_headers_that_differ_by_the_id_alone_are_read_once() -> None:

@@ -10,6 +10,7 @@ Facts, from Meta's Graph guide "Rate limiting" and the v23.0 OpenAPI file, read 
 - `type` is `whatsapp` or `whatsapp_business_management` in the specification's example. The guide lists other products,
   such as `ads_management`, `pages`, `instagram` and `messenger`. Their quotas are not ours, so they are passed over.
 - `reset_time_duration`, where it occurs, and `Retry-After` are in seconds. Meta documents neither for this API.
+- A longer wait than a day is taken for a day, since each quota is for an hour: see `LONGEST_WAIT_SECONDS`.
 - The headers are missing until an app has made enough calls, and may be missing in any response. The guide's printed
   sample is no valid JSON and repeats a key. So nothing here raises.
 """
@@ -21,6 +22,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 import attrs
+
+LONGEST_WAIT_SECONDS: Final = 86_400.0
+"""The longest wait that a header can ask for. A broken header must not stop calls for years: after a day, one probes."""
 
 _Json = dict[str, Any] | list[Any] | str | float | None
 
@@ -41,7 +45,7 @@ class UsageMetric:
     """The larger of total time and total processor time, in percent of those for an hour; may exceed 100."""
 
     regain_seconds: float = 0.0
-    """Seconds until calls are allowed again, as Meta estimates it; 0 without an estimate."""
+    """Seconds until calls are allowed again, as Meta estimates it; 0 without an estimate, and 86,400 at most."""
 
     @property
     def percent(self) -> float:
@@ -60,7 +64,7 @@ class Usage:
     """The quota of the app as a whole, from `X-App-Usage`; `None` if the header is missing or invalid."""
 
     retry_after_seconds: float | None = None
-    """`Retry-After`, in seconds from 0 up; `None` if the header is missing or invalid."""
+    """`Retry-After`, in seconds from 0 to 86,400; `None` if the header is missing or invalid."""
 
 
 def read_usage(headers: Mapping[str, str], node_id: str) -> Usage | None:
@@ -180,7 +184,7 @@ def _read_entry(entry: _Json) -> UsageMetric:
     return UsageMetric(
         _number(entry.get("call_count")),
         max(_number(entry.get("total_time")) or 0.0, _number(entry.get("total_cputime")) or 0.0),
-        max(_number(minutes * 60.0) or 0.0, _number(entry.get("reset_time_duration")) or 0.0),
+        max(_seconds(minutes * 60.0) or 0.0, _seconds(entry.get("reset_time_duration")) or 0.0),
     )
 
 
@@ -199,19 +203,25 @@ def _number(value: Any) -> float | None:
     return number if 0.0 <= number < _ABSURD else None
 
 
+def _seconds(value: Any) -> float | None:
+    """Read a wait, as `_number` reads a number. A longer wait than a day becomes a day."""
+    number = _number(value)
+    return None if number is None else min(number, LONGEST_WAIT_SECONDS)
+
+
 def _delay(text: str, date: str | None) -> float | None:
     """Read `Retry-After`: seconds, or a date. Of a date, `Date` of the same response is subtracted.
 
     Both dates are of the server's clock. Our own clock may differ from it.
     """
-    seconds = _number(text)
+    seconds = _seconds(text)
     if seconds is not None or date is None:
         return seconds
     try:
         delay = parsedate_to_datetime(text) - parsedate_to_datetime(date)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return _number(max(0.0, delay.total_seconds()))
+    return _seconds(max(0.0, delay.total_seconds()))
 
 
 def server_wait(usage: Usage | None, *, is_throttled: bool) -> float | None:

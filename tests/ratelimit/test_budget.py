@@ -737,6 +737,25 @@ def test_what_cools_down_or_is_half_full_is_never_forgotten() -> None:
     assert len(book) == 40
 
 
+def test_accounts_that_cannot_be_forgotten_cost_each_call_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = 0
+
+    def disposable(_: Budget, now: float) -> bool:
+        nonlocal checks
+        checks += 1
+        return now < 0.0
+
+    monkeypatch.setattr(Budget, "disposable", disposable)
+
+    def checked(calls: int) -> int:
+        before, book = checks, BudgetBook(max_keys=10)
+        for number in range(calls):
+            book.admit(f"{number}", 0.0)
+        return checks - before
+
+    assert checked(8_000) <= 2.2 * checked(4_000) <= 2.2 * 12 * 4_000
+
+
 def test_ten_thousand_are_remembered() -> None:
     book = BudgetBook()
     for number in range(MAX_KEYS + 500):
@@ -756,3 +775,25 @@ def test_two_wabas_never_delay_each_other(steps: list[tuple[str, float, bool, fl
         for book in books if times[0] <= now else ():
             result: CallResult = "accepted" if good else "throttled"
             report_of(book, key, now + 0.1, Report(result, usage(percent), None if good else "waba"), sent=now)
+
+
+# Headers that are broken
+
+WAITS = st.sampled_from([0.0, 1.0, 3600.0, 86_400.0, 100_000.0, 9e8, 1e300, math.inf])
+METRICS = st.builds(UsageMetric, st.none() | st.floats(0.0, 1e9), st.sampled_from([0.0, 99.0, 100.0, 9e8]), WAITS)
+USAGES = st.builds(Usage, st.none() | METRICS, st.none() | METRICS, st.none() | WAITS)
+SCOPES: st.SearchStrategy[Scope | None] = st.sampled_from([None, "app", "token", "waba"])
+
+
+@given(st.lists(st.tuples(USAGES, SCOPES, st.floats(0.0, 1e5)), min_size=1, max_size=12), st.sampled_from([None, 5]))
+def test_after_a_day_one_call_probes_whatever_the_headers_say(
+    reports: list[tuple[Usage, Scope | None, float]], quota: int | None
+) -> None:
+    book, now = BudgetBook(quota, quota), 0.0
+    for said, scope, seconds in reports:
+        now = max(now + seconds, 0.0)
+        when = book.admit("a", now, "t")
+        if when <= now:
+            report = Report("throttled" if scope else "accepted", said, scope)
+            book.report(Lease("a", "t", now), report, now)
+    assert book.admit("a", now + 86_400.0, "t") == now + 86_400.0

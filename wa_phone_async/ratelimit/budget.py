@@ -27,7 +27,7 @@ from typing import Final
 
 import attrs
 
-from wa_phone_async.usage import Usage, UsageMetric
+from wa_phone_async.usage import LONGEST_WAIT_SECONDS, Usage, UsageMetric
 
 from .call_log import CallLog
 from .limiter import Lease, Report, Scope
@@ -297,10 +297,10 @@ class Budget:
             now: When its response came.
             metric: What the headers of the response say of this quota.
             sent: When the call was admitted.
-            seconds: How long the server said to wait; `None` for cooldowns of 1, 2, 4 … 32 minutes.
+            seconds: How long the server said to wait, up to a day; `None` for cooldowns of 1, 2, 4 … 32 minutes.
         """
         regain = metric.regain_seconds if metric else 0.0
-        told = max(seconds or 0.0, regain)
+        told = min(max(seconds or 0.0, regain), LONGEST_WAIT_SECONDS)
         if sent > self._cooldown_from:
             # The other calls that were in flight when the cooldown began are no new reason for a longer one.
             is_told = seconds is not None or regain > 0.0  # `Retry-After: 0` says to go on at once
@@ -335,7 +335,7 @@ class Budget:
 
     def _cool_down(self, now: float, seconds: float) -> None:
         self._cooldown_from = now
-        self._cooldown_until = max(self._cooldown_until, now + seconds)
+        self._cooldown_until = max(self._cooldown_until, now + min(seconds, LONGEST_WAIT_SECONDS))
         self._max_in_flight = 1  # one probe at its end: if that is throttled too, it is the only one
 
     # Calibration
@@ -570,7 +570,7 @@ class BudgetBook:
         for key in heapq.nsmallest(spare, fill, key=fill.__getitem__):
             self._forget(key)
         # Where few could go, the next search waits until there are a tenth more. It would find nothing before that.
-        self._crowded_at = max(self.max_keys, len(self._wabas) + spare)
+        self._crowded_at = max(self.max_keys, len(self._wabas) + max(spare, len(self._wabas) // 10))
 
     def _forget(self, key: str) -> None:
         del self._wabas[key]
