@@ -1,11 +1,12 @@
 -- The rule of `budget.py`, kept in Redis for many processes. The names are the same, and a test compares both.
 --
--- Why the whole rule is here a second time: on 2026-11-28 a prototype let Python compute the estimate. The script returned
--- its counts with each report, and the process sent `proven`, `others` and the percentage with its next message. So each
--- estimate came one message late, and those of two processes had to be merged here. `benchmarks/limits.py`, two
--- processes, 200 calls an hour, where others spend half: 27.3 throttled calls instead of 22.7 with headers 2 s late, and
--- 2.7 % longer with floored steps of five. Redis needed about 15 % more time. Of 609 lines here, 66 could go: cooldowns,
--- probes and admission have to stay, since only they see the calls of all processes at once.
+-- Why the whole rule is here a second time: on 2026-11-28 a prototype let Python compute the estimate. The script
+-- returned its counts with each report, and the process sent `proven`, `others` and the percentage with its next
+-- message. So each estimate came one message late, and those of two processes had to be merged here. The figures are
+-- of `benchmarks/limits.py`, two processes, 200 calls an hour, where others spend half. With headers 2 s late, 27.3
+-- calls were throttled instead of 22.7. With floored steps of five, it took 2.7 % longer. Redis needed 16 % more
+-- time. Of 609 lines here, 66 could go: cooldowns, probes and admission stay, since only they see the calls of all
+-- processes at once.
 --
 -- KEYS: every key that is touched. All are of one app, and so of one hash slot.
 -- ARGV[1], JSON:
@@ -20,11 +21,11 @@
 -- again. If that depends on calls in flight, the seconds follow after which they are over if their processes are dead.
 --
 -- A budget is a hash. Its `:log` has the calls that ended, by the time of their end. Its `:leases` has the calls in
--- flight, by the time at which they were admitted. The epoch is a new one whenever Redis had lost its memory. `processes`
--- has the processes, by the time of their last message.
+-- flight, by the time at which they were admitted. The epoch is a new one whenever Redis had lost its memory. The key
+-- `processes` has the processes, by the time of their last message.
 --
 -- Other programs may write to the same Redis. Whatever they write to a key must affect the budget of that key alone. So
--- nothing is used as it is read: `read` is for keys of another type, `take_saved` and `bring_back` are for their contents.
+-- nothing is used as it is read: `read` is for keys of another type, `take_saved` and `bring_back` for their contents.
 
 local KEPT_SECONDS = 3660
 local SURE_SECONDS = 3540
@@ -113,14 +114,15 @@ local function take_defaults(budget)
   if not budget.certain then budget.max_in_flight, budget.was.max_in_flight = INFINITY, INFINITY end
 end
 
--- Takes in what the hash of a budget says. Returns whether this script wrote it. Unknown fields are of a later version, if
--- they are few.
+-- Takes in what the hash of a budget says. Returns whether this script wrote it. Unknown fields are of a later version,
+-- if they are few.
 local function take_saved(budget, saved)
   for i = 1, #saved, 2 do
     local field, value = saved[i], tonumber(saved[i + 1])
     if FIELDS[field] ~= nil then
       -- Not `value < least`: every comparison with NaN is false.
-      if not (value and value >= (LEAST[field] or -INFINITY) and value <= (GREATEST[field] or INFINITY)) then return false end
+      local least, greatest = LEAST[field] or -INFINITY, GREATEST[field] or INFINITY
+      if not (value and value >= least and value <= greatest) then return false end
       budget.was[field] = value
       budget[field] = math.min(value, LATEST[field] or INFINITY)
     end
@@ -238,7 +240,8 @@ end
 local function load(name, quotas, fixed, certain)
   local key = batch.prefix .. name
   local budget = {
-    key = key, log = key .. ':log', leases = key .. ':leases', was = {}, quotas = quotas, fixed = fixed, certain = certain,
+    key = key, log = key .. ':log', leases = key .. ':leases', was = {},
+    quotas = quotas, fixed = fixed, certain = certain,
   }
   local damaged_before, saved = #damaged, read('HGETALL', key)
   budget.exists = #saved > 0
