@@ -23,6 +23,7 @@ from secrecy import everything_shown
 from wa_phone_async import (
     GraphSession,
     InvalidArgumentError,
+    ListQuery,
     PhoneNumberCache,
     PhoneNumberClient,
     RetryPolicy,
@@ -80,6 +81,7 @@ async def paginate(client: PhoneNumberClient, _: Path) -> object:
 
 OPERATIONS: dict[str, Operation] = {
     "list_phone_numbers": lambda client, _: client.list_phone_numbers(WABA, fields="id").collect(),
+    "start_list": lambda client, _: client.start_list(WABA, ListQuery()).collect(),
     "pages": read_pages,
     "list_many": list_many,
     "watch": watch,

@@ -24,7 +24,7 @@ from typing import Any, Final
 import attrs
 
 LONGEST_WAIT_SECONDS: Final = 86_400.0
-"""The longest wait that a header can ask for. A broken header must not stop calls for years: after a day, one probes."""
+"""The longest wait that a header can ask for: a broken one must not stop calls for years. After a day, one probes."""
 
 _Json = dict[str, Any] | list[Any] | str | float | None
 
