@@ -116,7 +116,8 @@ def read_phone_number(phone_number: object, cc: object = None) -> GivenNumber:
         readings = ((digits,) if digits.startswith(code) else ()) + (code + digits,)
     if not _MIN_DIGITS <= len(digits) <= _MAX_DIGITS:
         raise InvalidArgumentError("phone_number", _EXPECTED, phone_number, hint=f"it has {len(digits)}")
-    if possible := tuple(reading for reading in readings if len(reading) <= _MAX_DIGITS):
+    # Only the last reading can be too long, since it has the country code before the digits.
+    if possible := readings if len(readings[-1]) <= _MAX_DIGITS else readings[:-1]:
         return GivenNumber(digits, code, possible, has_code=has_plus or code is not None)
     raise InvalidArgumentError(
         "phone_number",
@@ -157,6 +158,8 @@ def _read_dial_code(cc: object) -> str:
 
 def _plain(text: str) -> str:
     """Return a text with ASCII for full-width characters, blanks and hyphens, without marks that nobody sees."""
+    if text.isascii():  # as mostly: nothing to replace
+        return text.strip()
     characters = (
         "" if category == "Cf" else " " if category == "Zs" else "-" if category == "Pd" or each == "\u2212" else each
         for each in text.translate(_FULL_WIDTH)

@@ -225,7 +225,10 @@ def test_a_call_changes_its_queue_when_another_quota_stops_it() -> None:
         for waba_id, scope, seconds in cooldowns:
             report = Report("throttled", Usage(retry_after_seconds=seconds), scope)
             throttle._book.take(waba_id, now(), "t")
-            throttle._end(Lease(waba_id, "t", now()), report, now(), asyncio.get_running_loop())
+            lease = Lease(waba_id, "t", now())
+            throttle._book.report(lease, report, now())
+            for calls in throttle._loops:
+                throttle._wake(calls, lease, report, asyncio.get_running_loop())
         assert (await other).since == 60
         throttle.report(other.result(), Report("accepted", READ))
         assert (await waiting[1]).since == 130

@@ -45,7 +45,8 @@ def write_reader(model: type[T]) -> Reader[T]:
     """Return the reader of the response to a write, which may say that the write failed."""
 
     def read(payload: Any, http_status: int) -> T:
-        check_success(payload, http_status=http_status)
+        if isinstance(payload, dict) and "success" in payload:
+            check_success(payload, http_status=http_status)
         return read_model(payload, model, http_status=http_status)
 
     return Reader(read)

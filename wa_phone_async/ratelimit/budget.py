@@ -23,7 +23,7 @@ All times are seconds on one monotonic clock. The caller reads it and passes it 
 import heapq
 import math
 from collections.abc import Hashable
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
@@ -104,7 +104,7 @@ class Budget:
 
     # The estimate: what the headers of all responses so far tell of the quota.
 
-    _proven: float = attrs.field(init=False, default=0.0)  # the quota is at least this
+    _proven: float = attrs.field(init=False, default=-1.0)  # the quota is at least this; -1 until `_set_quota` ran
     _quota: float = attrs.field(init=False)
     # `_proven` has to exceed this to change the quota. It saves counting the log where the result could not matter.
     _proof_needed: float = attrs.field(init=False, default=0.0)
@@ -135,7 +135,7 @@ class Budget:
 
     def __attrs_post_init__(self) -> None:
         """Begin with the smallest possible quota, or with none."""
-        self._set_quota()
+        self._set_quota(0.0)
         if not self.certain:
             # One at a time would be slow for nothing where there may be no limit.
             self._max_in_flight = math.inf
@@ -280,7 +280,8 @@ class Budget:
             # Only a call that was sent after the cooldown began shows that it is over.
             self._cooldowns = 0
             self._max_in_flight += 1
-        self.counted(now, metric, sent)
+        self._count(now)
+        self._learn(now, metric, sent)
         if metric is None or metric.calls_percent is None:
             self._without_usage += 1
             self._learn_from_success(now, sent)
@@ -322,12 +323,14 @@ class Budget:
 
     def counted(self, now: float, metric: UsageMetric | None, sent: float) -> None:
         """Report a call that Meta may have counted, such as a lost one. Nothing follows but what `metric` says."""
+        self._count(now)
+        self._learn(now, metric, sent)
+
+    def _count(self, now: float) -> None:
+        """Move a call that was in flight to the log."""
         if self._in_flight:
             self._in_flight -= 1
         self._log.add(now)
-        if metric is not None and metric.calls_percent is not None:
-            self._without_usage = 0
-            self._learn(now, metric.calls_percent, sent)
 
     def unsent(self) -> None:
         """Report a call that provably never reached Meta. It uses no quota."""
@@ -340,8 +343,12 @@ class Budget:
 
     # Calibration
 
-    def _learn(self, now: float, percent: float, sent: float) -> None:
-        """Take in the percentage of one response."""
+    def _learn(self, now: float, metric: UsageMetric | None, sent: float) -> None:
+        """Take in the percentage of one response, if it has one."""
+        percent = None if metric is None else metric.calls_percent
+        if percent is None:
+            return
+        self._without_usage = 0
         if percent != self._percent and self._percent_step != 1:
             self._set_step(percent)
         # Of two requests that were sent at the same time, the server counted the fuller one later.
@@ -352,11 +359,11 @@ class Budget:
         calls = self._log.size
         if 100.0 * calls > self._proof_needed * (percent + self._max_percent_error):
             sure = self._surely_counted(now, min(sent, now - _LAG_SECONDS))
-            self._prove(self._least_quota(percent, sure))
+            self._set_quota(self._least_quota(percent, sure))
             sure = self._surely_counted(now, sent if percent else min(sent, now - _BURST_LAG_SECONDS))
             burst = self._least_quota(percent, sure)
             if burst > _BURST_DISPROOF * self._quota:
-                self._prove(burst)
+                self._set_quota(burst)
         if is_newest and (
             self._others or (percent - self._percent_error) * self._quota > 100.0 * (calls + self._in_flight)
         ):
@@ -383,16 +390,17 @@ class Budget:
             self._others = 0
             self._set_max_own()
         if self._without_usage >= _RESPONSES_WITHOUT_USAGE and self._log.size > self._quota:
-            self._prove(_DISPROOF * self._surely_counted(now, sent))
+            self._set_quota(_DISPROOF * self._surely_counted(now, sent))
 
-    def _prove(self, quota: float) -> None:
-        if quota > self._proven:
-            self._proven = quota
-            self._set_quota()
+    def _set_quota(self, proven: float) -> None:
+        """Derive the quota: the caller's, or the smallest possible one that is not disproved.
 
-    def _set_quota(self) -> None:
-        """Derive the quota: the caller's, or the smallest possible one that is not disproved."""
-        self._proof_needed = self._proven
+        Args:
+            proven: The quota is at least this, in calls an hour. It changes nothing if more is proven already.
+        """
+        if proven <= self._proven:
+            return
+        self._proven = self._proof_needed = proven
         self._quota = self.fixed or self._proven
         if self.fixed is not None:
             self._proof_needed = math.inf
@@ -489,7 +497,9 @@ class BudgetBook:
         if now >= self._sweep_at:
             self._sweep(now)
         charged = self._charged(key, now, token)
-        when = max([budget.peek(now) for budget in charged])
+        when = now
+        for budget in charged:
+            when = max(when, budget.peek(now))
         if when <= now:
             # No budget counts the call until all of them admit it.
             for budget in charged:
@@ -550,18 +560,12 @@ class BudgetBook:
 
     def _charged(self, key: str | None, now: float, token: Hashable) -> tuple[Budget, ...]:
         """The budgets that a call is charged to: the WABA's, the app's, and the token's if it was ever throttled."""
-        waba = self._waba(key, now)
-        return (waba, self.app, self._tokens[token]) if token in self._tokens else (waba, self.app)
-
-    def _waba(self, key: str | None, now: float) -> Budget:
-        if key is None:
-            return self._unassigned
-        budget = self._wabas.get(key)
-        if budget is None:
+        waba = self._unassigned if key is None else self._wabas.get(key)
+        if waba is None:
             if len(self._wabas) >= self._crowded_at:
                 self._forget_emptiest(now)
-            budget = self._wabas[key] = Budget(WABA_QUOTAS, self.quota)
-        return budget
+            waba = self._wabas[cast("str", key)] = Budget(WABA_QUOTAS, self.quota)
+        return (waba, self.app, self._tokens[token]) if token in self._tokens else (waba, self.app)
 
     def _forget_emptiest(self, now: float) -> None:
         """Forget a tenth of the WABAs at once, which makes a stream of new ones cost little for each."""

@@ -221,7 +221,9 @@ class Throttle:
             calls = self._recent = self._enter(loop)
         if waba_id in calls.queues or calls.shared or self._book.admit(waba_id, now, token) > now:
             return None
-        return calls.add(Lease(waba_id, token, now))
+        lease = Lease(waba_id, token, now)
+        calls.leases[id(lease)] = lease
+        return lease
 
     async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:
         """Wait until a call may be sent: see `RateLimiter.admit`."""
@@ -321,7 +323,11 @@ class Throttle:
                 return 0.0  # the call was reported as lost already
         loop = calls.loop()
         now = time.monotonic() if loop is None else loop.time()
-        return max(0.0, self._end(lease, report, now, running) - now)
+        when = self._book.report(lease, report, now)
+        for calls in self._loops:
+            if calls.queues:
+                self._wake(calls, lease, report, running)
+        return max(0.0, when - now)
 
     def _report_lost_calls(self, own: _LoopCalls, now: float) -> None:
         """Report the calls of all lost loops. They may have been sent, and nobody else reports them.
@@ -336,24 +342,25 @@ class Throttle:
             with suppress(ValueError):  # another thread has removed it
                 self._loops.remove(calls)
             while calls.leases:
-                self._end(calls.leases.popitem()[1], _LOST, now, own.loop())
+                _, lease = calls.leases.popitem()
+                self._book.report(lease, _LOST, now)
+                for others in self._loops:
+                    self._wake(others, lease, _LOST, own.loop())
 
-    def _end(self, lease: Lease, report: Report, now: float, running: asyncio.AbstractEventLoop | None) -> float:
-        """Take a report into the book, and wake the calls that may go now, in all loops."""
-        when = self._book.report(lease, report, now)
-        for calls in self._loops:
-            if not calls.queues or (loop := calls.loop()) is None:
-                continue
-            # After a new cooldown, everyone checks the own `max_wait`. Otherwise the calls go one after the other.
-            is_new = calls.app_cooldown_until != self._book.app.cooldown_until
-            calls.app_cooldown_until = self._book.app.cooldown_until
-            wake = partial(calls.wake, lease, everyone=is_new or report.result == "throttled")
-            if loop is running:
-                wake()
-            else:
-                with suppress(RuntimeError):  # it is closed
-                    loop.call_soon_threadsafe(wake)
-        return when
+    def _wake(self, calls: _LoopCalls, lease: Lease, report: Report, running: asyncio.AbstractEventLoop | None) -> None:
+        """Wake the calls of a loop that may go after a report."""
+        loop = calls.loop()
+        if loop is None:
+            return
+        # After a new cooldown, everyone checks the own `max_wait`. Otherwise the calls go one after the other.
+        is_new = calls.app_cooldown_until != self._book.app.cooldown_until
+        calls.app_cooldown_until = self._book.app.cooldown_until
+        wake = partial(calls.wake, lease, everyone=is_new or report.result == "throttled")
+        if loop is running:
+            wake()
+        else:
+            with suppress(RuntimeError):  # it is closed
+                loop.call_soon_threadsafe(wake)
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
         """The usage in the last response for an account: see `RateLimiter.last_usage`."""
