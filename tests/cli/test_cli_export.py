@@ -667,7 +667,7 @@ def test_ctrl_c_while_the_parts_are_merged_says_how_to_continue(
         await asyncio.sleep(PATIENCE)
 
     with monkeypatch.context() as patched:
-        patched.setattr("wa_phone_async.export.job.merge", merge_for_ever)
+        patched.setattr("wa_phone_async.export.job.merge_parts", merge_for_ever)
         done = run("--wabas", wabas, "--out", "n.csv")
     assert done == (130, "stopped at once; to continue, run the same command with --resume\n")
     sandbox.requests.clear()

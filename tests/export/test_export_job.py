@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wa_phone_async import ExportError, InvalidArgumentError, NotFoundError, PhoneNumber, WabaListing
-from wa_phone_async.export import Job, Summary
+from wa_phone_async.export import Job, Part, Summary, Writer
 from wa_phone_async.export.journal import Journal
 from wa_phone_async.sandbox import VirtualTimeLoop
 
@@ -198,6 +198,25 @@ def test_a_part_is_written_when_it_is_old(out: Path) -> None:
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         assert runner.run(main()) == [0, 0, 3, 3, 3]
+
+
+async def test_a_part_that_another_process_wrote_is_adopted_and_checked(out: Path) -> None:
+    with Job(out) as job:
+        assert await remaining(job, ["1", "2", "3"]) == ["1", "2", "3"]
+        part = job.directory / "12345678901234567890.jsonl"
+        with Writer(part) as writer:
+            writer.write([listing("1"), listing("2")])
+        await job.adopt(Part.of(part, rows=3), ["1", "2"])
+        await job.adopt(None, ["3"])
+        await job.adopt(None, [])
+        assert await remaining(job, ["1", "2", "3"]) == []
+        content = part.read_bytes()
+        part.write_bytes(content.replace(b"100", b"101"))
+        with pytest.raises(ExportError, match=r"^the export is damaged: .* has other bytes than were written; "):
+            await job.finish()
+        part.write_bytes(content)
+        assert await job.finish() == Summary(accounts=3, phone_numbers=3)
+    assert rows(out) == expected(["1", "2"])
 
 
 # --- arguments

@@ -528,6 +528,9 @@ def test_an_error_that_was_never_raised_has_no_place() -> None:
     assert hide_text(record)
     assert record.getMessage() == "it failed: ValueError"
     assert record.exc_info is None
+    plain = logging.LogRecord("x", 40, "x.py", 1, "%s failed", ("it",), None)
+    assert hide_text(plain)
+    assert plain.getMessage() == "it failed"
 
 
 def test_in_development_mode_nothing_warns(tmp_path: Path) -> None:
