@@ -24,6 +24,7 @@ MAX_READ_AHEAD: Final = 100
 _EDGES: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u200e\u200f\u202a\u202c\u2060\ufeff"
 """What may stand around a value that was copied or read from a file: blanks, line breaks, invisible marks."""
 _QUOTES: Final = "\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
+_PATH: Final = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
 _SECRET_PARAMS: Final = ("access_token", "appsecret_proof")
 _ID_LIMIT: Final = 10**100  # Python refuses to write integers of thousands of digits
 
@@ -56,12 +57,8 @@ def read_node_id(name: str, value: object) -> str:
 
 def check_path(path: object) -> None:
     """Require a path below the API's version, such as `"1234/phone_numbers"`: no host, no query, no `..`."""
-    check_match(
-        "path",
-        path,
-        r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*",
-        "relative and without a query, such as '1234/phone_numbers'",
-    )
+    if not (isinstance(path, str) and _PATH.fullmatch(path)):
+        raise InvalidArgumentError("path", "relative and without a query, such as '1234/phone_numbers'", path)
 
 
 def conceal_params(params: Mapping[str, str]) -> dict[str, str]:

@@ -100,18 +100,16 @@ def create_phone_number(
         raise InvalidArgumentError(
             "preverified_id", "the id of the preverified number, a string that is not empty", preverified_id
         )
-    body: dict[str, Any] = {"phone_number": number.digits}
-    for name, value in (
-        ("verified_name", verified_name),
-        ("cc", number.cc),
-        ("migrate_phone_number", migrate_phone_number),
-        ("preverified_id", pool_id),
-    ):
-        if value is not None:
-            body[name] = value
+    body = {
+        "phone_number": number.digits,
+        "verified_name": verified_name,
+        "cc": number.cc,
+        "migrate_phone_number": migrate_phone_number,
+        "preverified_id": pool_id,
+    }
     return Write(
         path=f"{waba_id}/phone_numbers",
-        body=body,
+        body={name: value for name, value in body.items() if value is not None},
         operation="create_phone_number",
         advice=f"{phone_number} may have been created. List the numbers of {waba_id} and look for its digits before "
         "you create it again, or call ensure_phone_number, which does that.",
