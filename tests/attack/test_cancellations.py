@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import attrs
 import pytest
@@ -21,6 +21,8 @@ from wa_phone_async.ratelimit.limiter import Lease, Report
 from wa_phone_async.sandbox import BUSINESS_ID, Fault, Request, Sandbox, VirtualTimeLoop
 
 pytestmark = pytest.mark.unmeasured
+
+T = TypeVar("T")
 
 SMALL, LARGE = 3, 5
 CODE, PIN = "123830", "482913"
@@ -44,17 +46,25 @@ class SteppingLoop(VirtualTimeLoop):
 
 
 class CountedThrottle(Throttle):
-    """Counts the leases that have no report yet."""
+    """Knows the leases that have no report yet."""
 
-    leases = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.leases = dict[int, Lease]()
+
+    def try_admit(self, waba_id: str | None, token: str) -> Lease | None:
+        return self._noted(super().try_admit(waba_id, token))
 
     async def admit(self, *arguments: Any, **more: Any) -> Lease | float:
-        lease = await super().admit(*arguments, **more)
-        self.leases += isinstance(lease, Lease)
-        return lease
+        return self._noted(await super().admit(*arguments, **more))
+
+    def _noted(self, result: T) -> T:
+        if isinstance(result, Lease):
+            self.leases[id(result)] = result
+        return result
 
     def report(self, lease: Lease, report: Report) -> float:
-        self.leases -= 1
+        del self.leases[id(lease)]
         return super().report(lease, report)
 
 
@@ -249,7 +259,7 @@ class Theatre:
         policy = RetryPolicy(first_wait=0.001)
         async with PhoneNumberClient("any", base_url=self._sandbox.url, retry=policy, throttle=throttle) as client:
             yield Place(client, self._sandbox, small, large, self._directory)
-            assert throttle.leases == 0
+            assert not throttle.leases
             async with asyncio.timeout(3600):  # it has one slot, and would wait for ever if that was lost
                 assert len(await client.list_phone_numbers(large)) == LARGE
         assert await comes_true(lambda: open_files() == files)
