@@ -148,7 +148,8 @@ async def test_a_compressed_response_that_is_cut_is_never_half_a_page(attack: At
     async def play(target: Target) -> None:
         for kept in attack.points(range(len(whole) + 1), short=30):
             target.load(name_of(codec), whole[:kept])
-            assert (await target.read() == IDS) or kept < len(whole)
+            numbers = await target.read()
+            assert numbers == IDS or (isinstance(numbers, WaPhoneError) and kept < len(whole))
             attack.count("cuts")
         for kept in attack.points(range(len(created) + 1), short=10):
             target.load(name_of(codec), created[:kept])
