@@ -44,7 +44,7 @@ def by_core(body: bytes) -> list[Any]:
 
 def by_fast(body: bytes) -> list[Any]:
     read = page_reader(PhoneNumber).read_bytes
-    raw = None if read is None else read(body)
+    raw = None if read is None else read(body, 200)
     assert raw is not None
     return raw.rows
 

@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from misbehaving import respond
 
-from wa_phone_async import errors
+from wa_phone_async import AuthenticationError, PermissionDeniedError, errors
+from wa_phone_async.call import response
 from wa_phone_async.call.response import explain_not_json, read_api_error, read_response
 from wa_phone_async.decoding.converter import Json
 from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError, ServerError, WaPhoneError
@@ -417,3 +418,51 @@ def test_an_error_that_is_nested_too_deep_keeps_its_facts() -> None:
     error = read_api_error(sent, http_status=400, secrets=(TOKEN,))
     assert (error.message, error.code) == ("No", 190)
     assert TOKEN not in repr(error.error_data)
+
+
+@pytest.mark.parametrize("member", ["message", "type", "fbtrace_id", "error_user_title", "error_data"])
+@pytest.mark.parametrize(
+    "large",
+    [
+        *("x" * 10_001, "\\n" * 5_001, TOKEN * 500, [0] * 10_001, [[TOKEN] * 100] * 500),
+        *({"details": [10**4_000] * 9}, {TOKEN * 500: 1}, {"a": {"b": {"c": "x" * 10_000}}}),
+    ],
+    ids=range(8),
+)
+def test_a_large_member_of_an_error_is_only_described(member: str, large: Json) -> None:
+    sent: dict[str, Any] = {"code": 133016, "message": "No", "error_data": {"details": "Why"}, member: large}
+    error = read_api_error({"error": sent}, http_status=400, secrets=(TOKEN,))
+    note = "[more than 10000 characters or values]"
+    read = {"message": error.message, "type": error.type, "fbtrace_id": error.fbtrace_id}
+    read |= {"error_user_title": error.error_user_title, "error_data": str(error.error_data)}
+    assert read[member] == note
+    assert (error.code, len(str(error)) < 200, TOKEN not in str(error)) == (133016, True, True)
+
+
+def test_what_an_error_does_not_keep_is_not_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[Json]()
+
+    def redact(value: Json, _: object) -> Json:
+        seen.append(value)
+        return value
+
+    monkeypatch.setattr(response, "redact", redact)
+    read_api_error({"error": {"message": "No", "others": [0] * 1_000}}, http_status=400, secrets=())
+    assert seen == [{"message": "No"}]
+
+
+@pytest.mark.parametrize("body", [b'{"error":{"code":190,"x":"' + b"x" * 2**20 + b'"}}', b"[" + b"0," * 2**19 + b"0]"])
+def test_a_body_that_is_too_long_for_an_api_error_is_not_parsed(body: bytes) -> None:
+    error = api_error(body, 403)
+    assert (type(error), error.code) == (PermissionDeniedError, None)
+    text = explained(error, body, 403, {})
+    assert text.endswith(f" 127.0.0.1:8080 is too long for an API error ({len(body)} bytes) (HTTP 403)")
+
+
+def test_a_long_body_of_http_200_is_parsed() -> None:
+    body = b'{"error":{"code":190,"message":"No"},"x":"' + b"x" * 2**20 + b'"}'
+    error = api_error(body, 200)
+    assert (type(error), error.code) == (AuthenticationError, 190)
+    assert explained(error, body, 200, {}) == "No (HTTP 200, code 190)"
+    garbled = DecodeError("the response is not JSON", http_status=200, garbled=True)
+    assert "is not JSON (HTTP 200, " in explained(garbled, body[:-1], 200, {})

@@ -1,14 +1,16 @@
 """Builders: they make objects of the model itself, and skip its constructor only where that makes no difference."""
 
+import inspect
 import pickle
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
 
 import attrs
 import pytest
 
 from wa_phone_async.decoding.builders import (
+    LONGEST_LEARNED,
     MAX_LEARNED,
     Builder,
     ModelPlan,
@@ -117,8 +119,14 @@ def as_it_came(value: Any) -> Any:
     return value
 
 
-def builder(model: type[Any]) -> Builder:
-    readers = dict.fromkeys((field.name for field in attrs.fields(model)[:-1]), as_it_came)
+def if_object(value: Any) -> Any:
+    if type(value) is not dict:
+        raise UnusualError
+    return value
+
+
+def builder(model: type[Any], read: Callable[[Any], Any] = as_it_came) -> Builder:
+    readers = dict.fromkeys((field.name for field in attrs.fields(model)[:-1]), read)
     other_names = {"platform_type": "host_platform"} if model is PhoneNumber else {}
     return dict_builder(ModelPlan(model, readers, other_names, as_it_came), lambda _: None)
 
@@ -180,7 +188,16 @@ def test_a_built_value_is_like_a_constructed_one() -> None:
 )
 def test_a_builder_raises_at_what_is_unusual(members: object) -> None:
     with pytest.raises((UnusualError, TypeError)):
-        builder(PhoneNumber)(members)
+        builder(PhoneNumber, if_object)(members)
+
+
+@pytest.mark.parametrize("time", [1738690807, "1738690807", 1.5, ["2025"]], ids=repr)
+def test_a_builder_leaves_values_of_other_types_to_the_readers(time: Any) -> None:
+    number = builder(PhoneNumber, lambda value: ("read", value))({"id": 1, "is_pin_enabled": "true", "a": 1})
+    assert (number.id, number.is_pin_enabled) == (("read", 1), ("read", "true"))
+    assert number.extra == {"a": 1}
+    number = builder(PhoneNumber, lambda value: [value])({"id": "1", "last_onboarded_time": time})
+    assert number.last_onboarded_time == [time]
 
 
 def test_an_open_enum_knows_its_members_by_value() -> None:
@@ -222,6 +239,15 @@ def test_more_names_than_are_learned_are_kept_as_well() -> None:
         assert build_created({"id": "1", **many}).extra == many
     for name, value in many.items():
         assert build_created({"id": "1", name: value}).extra == {name: value}
+
+
+def test_no_long_name_is_learned_since_learned_names_stay_in_memory() -> None:
+    build_created = builder(CreatedPhoneNumber)
+    names = ["n" * LONGEST_LEARNED, "n" * (LONGEST_LEARNED + 1)]
+    for name in (*names, *names):
+        assert build_created({"id": "1", name: 1}).extra == {name: 1}
+    find_extra = build_created.__globals__["find_extra"]
+    assert inspect.getclosurevars(find_extra).nonlocals["learned"] == names[:1]
 
 
 def test_equal_parts_of_numbers_in_a_row_are_the_same_objects() -> None:

@@ -19,8 +19,9 @@ from readers import fresh_readers, read_plain_page
 from wa_phone_async import BadRequestError, PhoneNumberClient
 from wa_phone_async.call import attempt
 from wa_phone_async.decoding import converter as decoding
-from wa_phone_async.decoding.builders import MAX_LEARNED
+from wa_phone_async.decoding.builders import LONGEST_LEARNED, MAX_LEARNED
 from wa_phone_async.decoding.converter import FAST_PATH_SWITCH, to_dict
+from wa_phone_async.decoding.plain_page import LARGE_PAGE
 from wa_phone_async.models import (
     ALL_FIELDS,
     NO_EXTRA,
@@ -286,6 +287,18 @@ def test_a_name_is_learned_once_and_only_some_names_are_learned() -> None:
     assert not is_read(body_of({"one_more": 1}))
     assert is_read(body_of({"name_0": 1, "name_9": 2}, {}))
     assert by_both(body_of({"one_more": 1}), PhoneNumber).rows == [PhoneNumber("1", extra=Extra({"one_more": 1}))]
+
+
+def test_no_long_name_is_learned() -> None:
+    assert is_read(body_of({"n" * LONGEST_LEARNED: 1}))
+    assert not is_read(body_of({"n" * (LONGEST_LEARNED + 1): 1}))
+    assert is_read(body_of({"n" * LONGEST_LEARNED: 2}))
+
+
+def test_a_large_page_is_parsed_once_and_teaches_one_name() -> None:
+    large = body_of({"name_1": 1, "name_2": 2}, *[{"verified_name": "Acme"}] * 5_000)
+    assert len(large) > LARGE_PAGE
+    assert [is_read(large) for _ in range(3)] == [False, False, True]
 
 
 def test_an_enum_takes_any_string_once_it_had_an_unknown_value() -> None:

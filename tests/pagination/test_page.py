@@ -10,9 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async import DecodeError, InvalidArgumentError, PhoneNumber
+from wa_phone_async.decoding.plain_page import LARGE_PAGE
 from wa_phone_async.models import Cursors
-from wa_phone_async.pagination.page import PageCursor, Paging, read_page, read_paging
+from wa_phone_async.pagination.page import PageCursor, Paging, RawPage, page_reader, read_page, read_paging
 from wa_phone_async.query import Follow, ListQuery
+
+
+def read_bytes(body: bytes, http_status: int) -> RawPage[PhoneNumber] | None:
+    read = page_reader(PhoneNumber).read_bytes
+    assert read is not None
+    return read(body, http_status)
+
 
 # What a page says
 
@@ -50,6 +58,8 @@ def test_paging_may_lack_any_part_and_a_missing_cursor_is_read_from_the_link(pag
         ({"previous": True}, "expected a string @ $.paging.previous"),
         ({"cursors": {"after": 5}}, "expected a string @ $.paging.cursors.after"),
         ({"cursors": {"before": {"x": 1}}}, "expected a string @ $.paging.cursors.before"),
+        ({"cursors": {"after": "A" * 16_385}}, "expected at most 16384 characters @ $.paging.cursors.after"),
+        ({"next": "https://x/?" + "a=1&" * 4_096}, "expected at most 16384 characters @ $.paging.next"),
     ],
     ids=str,
 )
@@ -57,6 +67,28 @@ def test_paging_of_another_type_is_an_error_with_its_path(paging: object, text: 
     with pytest.raises(DecodeError) as caught:
         read_paging(paging, http_status=200)
     assert (str(caught.value), caught.value.http_status) == (text, 200)
+
+
+def test_a_cursor_may_be_as_long_as_any_url() -> None:
+    assert read_paging({"cursors": {"after": "A" * 16_384}}).cursors.after == "A" * 16_384
+
+
+def test_a_large_page_is_read_to_the_same_page() -> None:
+    rows = [{"id": str(number), "verified_name": "Acme " * 10, "a": number} for number in range(3_000)]
+    payload = {"data": rows, "paging": {"cursors": {"after": "A"}, "next": "https://x/"}, "summary": {"total": 3_000}}
+    body = json.dumps(payload).encode()
+    assert len(body) > LARGE_PAGE
+    assert read_bytes(body, 200) == read_page(payload, PhoneNumber, http_status=200)
+    assert read_bytes(b" " * LARGE_PAGE + b'{"error":{"code":190}}', 200) is None
+
+
+@pytest.mark.parametrize("size", [1, 3_000])
+def test_a_page_of_misfits_has_one_error_of_one_line(size: int) -> None:
+    body = json.dumps({"data": [{"padding": "x" * 100}] * size}).encode()
+    more = " (and at least 99 more)" if size > 1 else ""
+    with pytest.raises(DecodeError) as caught:
+        read_bytes(body, 200) or read_page(json.loads(body), PhoneNumber, http_status=200)
+    assert str(caught.value) == f"required field missing @ $.data[0].id{more}"
 
 
 def test_a_page_keeps_other_members_without_links() -> None:

@@ -15,7 +15,7 @@ def by_core(body: bytes, model: type[Any]) -> RawPage[Any]:
 
 def by_both(body: bytes, model: type[Any]) -> RawPage[Any]:
     read = page_reader(model).read_bytes
-    return (None if read is None else read(body)) or by_core(body, model)
+    return (None if read is None else read(body, 200)) or by_core(body, model)
 
 
 def outcome(read: Callable[[bytes, type[Any]], RawPage[Any]], body: bytes, model: type[Any]) -> tuple[object, ...]:

@@ -330,7 +330,7 @@ class CallRunner:
         report = _ACCEPTED if usage is None else Report("accepted", usage)
         try:
             if call.reader.read_bytes is not None and 200 <= http_status < 300:
-                value = call.reader.read_bytes(response.body)
+                value = call.reader.read_bytes(response.body, http_status)
                 if value is not None:
                     return CallOutcome(report, value)
             payload = read_response(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Generic, TypeVar, cast
@@ -26,8 +27,9 @@ class Reader(Generic[T]):
 
     read: Callable[[Any, int], T]
     """Reads its JSON. The second argument is the HTTP status, for the error."""
-    read_bytes: Callable[[bytes], T | None] | None = None
-    """Reads the bytes of a usual response, which saves parsing them into dicts. `None` leaves it to `read`."""
+    read_bytes: Callable[[bytes, int], T | None] | None = None
+    """Reads the bytes of a usual response, which saves parsing them into dicts. `None` leaves it to `read`. The second
+    argument is the HTTP status, for the error."""
 
 
 @once_for_each_model
@@ -92,6 +94,7 @@ def read_api_error(payload: Json, *, http_status: int, secrets: tuple[str, ...])
     """
     sent: Json = payload.get("error") if isinstance(payload, dict) else None
     raw: dict[str, Any] = sent if isinstance(sent, dict) else {"message": sent}
+    raw = {name: _shortened(raw[name]) for name in _MEMBERS if name in raw}
     # All decisions are made from what the API sent. `redact` can hide a code or a word that a secret is equal to.
     code, subcode = _read_code(raw.get("code")), _read_code(raw.get("error_subcode"))
     transient: Json = raw.get("is_transient")
@@ -114,6 +117,37 @@ def read_api_error(payload: Json, *, http_status: int, secrets: tuple[str, ...])
     error.needs_smaller_page = needs_smaller_page(code, message)
     error.missing_fields = missing_fields(". ".join(reversed([*_texts(raw)])))
     return error
+
+
+_MEMBERS: Final = (
+    *("message", "type", "code", "error_subcode", "is_transient", "fbtrace_id"),
+    *("error_user_title", "error_user_msg", "error_data"),
+)
+_LARGEST_BODY: Final = 2**20
+_LARGEST_MEMBER: Final = 10_000
+
+
+def _shortened(value: Json) -> Json:
+    """Return a member of an error, or a note if it is too large: reading and redacting it would block the event loop.
+
+    No part of it is kept, since its end could be half of a secret.
+    """
+    size = _size(value, _LARGEST_MEMBER)
+    return value if size <= _LARGEST_MEMBER else f"[more than {_LARGEST_MEMBER} characters or values]"
+
+
+def _size(value: Json, most: int, *, levels: int = 20) -> int:
+    """Count the characters and values in JSON, as deep as `redact` keeps it. Counting ends soon after `most`."""
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, dict | list) or not levels:
+        return value.bit_length() // 3 if isinstance(value, int) else 1
+    size = len(value)
+    for item in itertools.chain(value, value.values()) if isinstance(value, dict) else value:
+        if size > most:
+            break
+        size += _size(item, most - size, levels=levels - 1)
+    return size
 
 
 def explain_not_json(
@@ -141,7 +175,7 @@ def explain_not_json(
         secrets: Texts to hide, since the headers may echo them.
     """
     if isinstance(error, GraphAPIError):
-        if _read_json_if_any(body) is not None:
+        if http_status < 400 or _read_json_if_any(body) is not None:
             return
     elif not (isinstance(error, DecodeError) and error.garbled):
         return
@@ -162,6 +196,8 @@ def explain_not_json(
     elif is_page:
         hint = ": it is a page of HTML from a proxy or another server, so check base_url"
     kind = "not JSON" if body else "empty"
+    if isinstance(error, GraphAPIError) and len(body) > _LARGEST_BODY:
+        kind = "too long for an API error"
     text = f"{request}: the response from {host} is {kind} ({', '.join(filter(None, facts))}){hint}"
     error.args = (text,)
     if isinstance(error, GraphAPIError):
@@ -185,6 +221,9 @@ def check_success(payload: Json, *, http_status: int) -> None:
 
 
 def _read_json_if_any(body: bytes) -> Any:
+    """Read the JSON of an API error. `None`: it is not JSON, or so long that it is none of Meta's."""
+    if len(body) > _LARGEST_BODY:
+        return None
     try:
         return read_json(body)
     except DecodeError:

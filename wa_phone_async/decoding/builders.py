@@ -32,6 +32,8 @@ Builder: TypeAlias = Callable[[Any], Any]
 
 MAX_LEARNED: Final = 16
 """How many names without a field are learned for one model."""
+LONGEST_LEARNED: Final = 100
+"""The characters of the longest name that is learned. Learned names stay in memory."""
 
 _SPECIAL: Final = ("__attrs_pre_init__", "__attrs_init__", "__attrs_post_init__", "_attrs_cached_hash")
 
@@ -157,21 +159,22 @@ def compile_builder(model: type[Any], parameter: str, lines: Iterable[str], name
 
 
 # The lines of a field, by its type. `value` is what came for it, and `absent` counts the fields that have no value.
+# Readers take the rest of what has only one meaning, such as an id that is a number.
 _STRING: Final = """\
 if type(value) is not str:
-    if value is not None: raise Unusual
-    absent += 1
+    if value is None: absent += 1
+    else: value = read_{name}(value)
 draft.{name} = value"""
 _FLAG: Final = """\
 if value is not True and value is not False:
-    if value is not None: raise Unusual
-    absent += 1
+    if value is None: absent += 1
+    else: value = read_{name}(value)
 draft.{name} = value"""
 _TIME: Final = """\
 if value is None: absent += 1
+elif type(value) is not str or value.isdecimal(): value = read_{name}(value)
 else:
     time = fromisoformat(value)
-    if value.isdecimal(): raise Unusual
     value = in_utc(time) if time.tzinfo is None else time
 draft.{name} = value"""
 _ENUM: Final = """\
@@ -253,7 +256,7 @@ def _extra_finder(plan: ModelPlan) -> Callable[[dict[str, Any], int], Extra]:
 
     def search_all(members: dict[str, Any]) -> Extra:
         extra = {name: value for name, value in members.items() if plan.field_of(name, members) is None}
-        news = extra.keys() - plan.other_names - set(learned)
+        news = {name for name in extra if len(name) <= LONGEST_LEARNED} - plan.other_names.keys() - set(learned)
         learned[:] = sorted([*learned, *sorted(news)[: MAX_LEARNED - len(learned)]])
         return make(in_order(extra))
 

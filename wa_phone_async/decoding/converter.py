@@ -14,6 +14,9 @@ its own type. It also takes what has only one meaning:
 
 Any other value is no guess of ours. It stays in `extra`, under the name by which it came. So does what no field knows.
 
+A kilobyte of gzip can hold 300,000 rows that do not fit. An error for each would take seconds and gigabytes. So reading
+stops after `MAX_MISFITS` errors.
+
 The bytes of a page have the fast path (see `fast_path`), if msgspec is installed. It gives the same rows, or leaves the
 page to the hooks.
 """
@@ -22,15 +25,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, MutableSet, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NoReturn, TypeVar, cast, get_args, get_origin
 
 import attrs
 import cattrs
-from cattrs.cols import list_structure_factory
-from cattrs.errors import AttributeValidationNote, ClassValidationError
+from cattrs.errors import (
+    AttributeValidationNote,
+    ClassValidationError,
+    IterableValidationError,
+    IterableValidationNote,
+)
 
 from wa_phone_async.errors import DecodeError
 from wa_phone_async.models import NO_EXTRA, Cursors, Extra, Page, PhoneNumber
@@ -53,14 +62,27 @@ OTHER_NAMES: Final = {"platform_type": "host_platform"}
 """Second names of fields, each with the first. If both came, the first one counts."""
 
 
+MAX_MISFITS: Final = 100
+"""Reading a response stops after so many errors."""
+
+
 def read_json(body: bytes, *, http_status: int | None = None) -> Any:
     """Parse the body of a response. A byte order mark before the JSON is skipped.
 
     Raises:
         DecodeError: The body is not JSON in UTF-8, or is nested too deeply for Python.
     """
+    return parse(body, JSON_DECODER.decode, http_status=http_status)
+
+
+def parse(body: bytes, read: Callable[[str], T], *, http_status: int | None = None) -> T:
+    """Parse the body of a response by a function of its text, which raises a `ValueError` if that is not JSON.
+
+    Raises:
+        DecodeError: As for `read_json`.
+    """
     try:
-        return _JSON.decode(body.decode("utf-8-sig"))
+        return read(body.decode("utf-8-sig"))
     except RecursionError:
         why, garbled = "nested too deeply", False
     except ValueError:
@@ -78,16 +100,29 @@ def read_model(payload: object, model: type[T], *, http_status: int | None = Non
         path: Where the payload stands in the response, for the error.
 
     Raises:
-        DecodeError: The payload does not fit the model. The text says what is wrong and where, and holds no value.
+        DecodeError: The payload does not fit the model. The text says what is wrong and where, and holds no value. It
+            counts the errors. From `MAX_MISFITS` on it counts "at least", since reading stopped there.
     """
+    value: T = _read(_converter.structure, payload, model, http_status, path)
+    return value
+
+
+def read_rows(rows: Iterable[object], model: type[T], *, http_status: int, path: str) -> list[T]:
+    """Read JSON values one after the other, as `read_model` reads an array of them."""
+    value: list[T] = _read(_items_reader(model, _converter), rows, list[model], http_status, path)  # type: ignore[valid-type]  # a type at run time
+    return value
+
+
+def _read(read: Reader, payload: object, model: Any, http_status: int | None, path: str) -> Any:
     try:
-        return _converter.structure(payload, model)
+        return read(payload, model)
     except (cattrs.BaseValidationError, _InvalidError) as error:
         texts = cattrs.transform_error(error, path, _describe)
     except RecursionError:
         texts = [f"nested too deeply @ {path}"]
     # Raised out here, since in an `except` block the new error would keep cattrs' error, and with it the payload.
-    more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+    least = "at least " if len(texts) >= MAX_MISFITS else ""
+    more = f" (and {least}{len(texts) - 1} more)" if len(texts) > 1 else ""
     raise DecodeError(f"{texts[0]}{more}", http_status=http_status)
 
 
@@ -128,57 +163,68 @@ def to_dict(value: attrs.AttrsInstance | Extra) -> dict[str, Any]:
 
 
 def without_links(value: Json) -> Any:
-    """Remove the links of nested lists from JSON, since Graph writes the access token into them."""
-    if not _has_links(value):  # nearly always. No copy then: it would only be more work for the garbage collector
-        return value
-    if isinstance(value, dict):
-        return {key: _without_links_of(item) if key == "paging" else without_links(item) for key, item in value.items()}
-    return [without_links(item) for item in cast("list[Json]", value)]
+    """Remove the links of nested lists from JSON, since Graph writes the access token into them.
 
-
-def _has_links(value: Json) -> bool:
+    It changes no value: it copies what has links. Nearly always there are none. Then it returns the value itself, since
+    a copy would only be more work for the garbage collector.
+    """
     if isinstance(value, dict):
-        if "paging" in value:
-            return True
-        items: Iterable[Json] = value.values()
+        items: Iterable[tuple[Any, Json]] = value.items()
     elif isinstance(value, list):
-        items = value
+        items = enumerate(value)
     else:
-        return False
-    for item in items:  # noqa: SIM110 - a generator costs twice as much, and each `health_status` comes here
-        if type(item) is not str and _has_links(item):
-            return True
-    return False
+        return value
+    copy: Any = None
+    for key, item in items:
+        if type(item) not in _SCALARS:
+            clean = _without_links_of(item) if key == "paging" else without_links(item)
+            if clean is not item:
+                copy = value.copy() if copy is None else copy
+                copy[key] = clean
+    return value if copy is None else copy
 
 
 def _without_links_of(paging: Json) -> Json:
-    links = ("next", "previous")
-    return {key: item for key, item in paging.items() if key not in links} if isinstance(paging, dict) else paging
+    if isinstance(paging, dict) and not _LINKS.isdisjoint(paging):
+        paging = {key: item for key, item in paging.items() if key not in _LINKS}
+    return cast("Json", without_links(paging))
+
+
+_LINKS: Final = frozenset({"next", "previous"})
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-_JSON: Final = json.JSONDecoder(parse_constant=_reject_constant)  # Python's own takes NaN and Infinity
+JSON_DECODER: Final = json.JSONDecoder(parse_constant=_reject_constant)
+"""Parses JSON. Python's own parser takes `NaN` and `Infinity` too."""
 
 
 class _InvalidError(UnusualError):
     """A field cannot hold this value."""
+
+    # The text is made only if somebody reads it: a row may have many odd members that are no reason to raise.
+    def __str__(self) -> str:
+        expected, kind = self.args
+        return f"expected {expected}, not {_KINDS.get(kind, 'a number')}"
+
+
+_KINDS: Final[Mapping[type[Any], str]] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
 
 
 _LEFT_BY_BUILDERS: Final = (UnusualError, TypeError, ValueError, cattrs.BaseValidationError, RecursionError)
 
 
 def _invalid(expected: str, value: object) -> _InvalidError:
-    kinds: dict[type[Any], str] = {
-        dict: "an object",
-        list: "an array",
-        str: "a string",
-        bool: "a boolean",
-        type(None): "null",
-    }
-    return _InvalidError(f"expected {expected}, not {kinds.get(type(value), 'a number')}")
+    return _InvalidError(expected, type(value))
 
 
 def _strict(kind: type[Any], expected: str) -> Reader:
@@ -235,6 +281,9 @@ def _read_extra(value: Any, _: Any = None) -> Extra:
     return Extra(dict(without_links(value))) if _read_object(value) else NO_EXTRA  # a copy: the caller may own it
 
 
+_READERS: Final[Mapping[Any, Reader]] = {str: _read_text, datetime: _read_time, bool: _read_flag}
+
+
 def _open_enum_reader(enum: type[StrEnum]) -> Reader:
     members: dict[str, StrEnum] = {member.value: member for member in enum}
 
@@ -253,18 +302,29 @@ def _nested_reader(model: type[Any]) -> Reader:
     return read
 
 
-def _reader_of(annotation: Any) -> Reader:
-    """Return the reader of a field's type. It never gets a `None`."""
-    kind = bare_type(annotation)
-    if kind is str:
-        return _read_text
-    if kind is datetime:
-        return _read_time
-    if kind is bool:
-        return _read_flag
+def _reader_of(field: attrs.Attribute[Any]) -> Reader:
+    """Return the reader of a field. It never gets a `None`."""
+    kind = bare_type(field.type)
+    if kind in _READERS:
+        return _READERS[kind]
     if is_enum(kind):
         return _open_enum_reader(kind)
-    return _nested_reader(kind) if attrs.has(kind) else _converter.get_structure_hook(kind)
+    if attrs.has(kind):
+        return _nested_reader(kind)
+    structure = _converter.get_structure_hook(kind)
+    if field.default is not attrs.NOTHING:  # the first error is enough: the value stays in `extra`
+        structure = _quick_hook(kind) or structure
+
+    def read(value: Any, _: Any = None) -> Any:
+        return structure(value, kind)
+
+    return read
+
+
+def _quick_hook(kind: Any) -> Reader | None:
+    """Return the hook of an array or an object with any names that raises the first error alone."""
+    make = _array_hook if _is_array(kind) else _mapping_hook if _is_mapping(kind) else None
+    return None if make is None else make(kind, _converter, most=1)
 
 
 def _has_extra(model: Any) -> bool:
@@ -276,7 +336,7 @@ def _plain_plan_of(kind: Any) -> ModelPlan | None:
 
 
 def _plan_of(model: type[Any]) -> ModelPlan:
-    readers = {field.name: _reader_of(field.type) for field in attrs.fields(model)[:-1]}
+    readers = {field.name: _reader_of(field) for field in attrs.fields(model)[:-1]}
     other_names = {other: name for other, name in OTHER_NAMES.items() if name in readers}
     return ModelPlan(model, readers, other_names, without_links)
 
@@ -317,14 +377,15 @@ def _careful_reader(plan: ModelPlan) -> Reader:
             elif value is not None:
                 try:
                     values[aliases[field]] = readers[field](value)
-                except (_InvalidError, cattrs.BaseValidationError) as error:
+                except RecursionError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it may be of a model's own converter
                     if field in required:
                         errors[field] = error
                     else:  # one odd member is no reason to lose the row, and with it all rows of the page
                         extra[name] = value
-        for field in required:
-            if aliases[field] not in values:
-                errors.setdefault(field, KeyError(field))
+        missing = [field for field in required if aliases[field] not in values]
+        errors.update((field, KeyError(field)) for field in missing if field not in errors)
         if errors:
             raise ClassValidationError("", [_at(field, error) for field, error in errors.items()], model)  # pyright: ignore[reportCallIssue]  # typeshed knows ExceptionGroup's two
         return model(**values, extra=_read_extra(in_order(extra)))
@@ -342,18 +403,87 @@ def _object_hook(model: type[Any], converter: cattrs.Converter) -> Reader:
     return read
 
 
+def _as_it_is(items: list[Any]) -> list[Any]:
+    return items
+
+
+_COLLECTIONS: Final[Mapping[Any, Any]] = {
+    list: _as_it_is,
+    MutableSequence: _as_it_is,
+    tuple: tuple,
+    Sequence: tuple,
+    deque: deque,
+    set: set,
+    MutableSet: set,
+    frozenset: frozenset,
+    AbstractSet: frozenset,
+}
+"""What is made of an array, by the type of a field."""
+
+
 def _is_array(kind: Any) -> bool:
-    return get_origin(kind) is list or (get_origin(kind) is tuple and get_args(kind)[-1] is ...)
+    return get_origin(kind) in _COLLECTIONS and (get_origin(kind) is not tuple or get_args(kind)[-1] is ...)
 
 
-def _array_hook(kind: Any, converter: cattrs.Converter) -> Reader:
-    """Arrays, by the hook of cattrs. Alone, that would read a string as an array of characters."""
-    structure, gather = list_structure_factory(kind, converter), get_origin(kind)
+def _array_hook(kind: Any, converter: cattrs.Converter, *, most: int = MAX_MISFITS) -> Reader:
+    """Arrays. The hook of cattrs would read a string as an array of characters, and raise all errors of a long one."""
+    read_items = _items_reader(get_args(kind)[0], converter, most)
+    gather: Callable[[list[Any]], Any] = _COLLECTIONS[get_origin(kind)]
 
     def read(value: Any, _: Any = None) -> Any:
-        return gather(structure(_read_array(value), kind))
+        items = read_items(_read_array(value), kind)
+        try:
+            return gather(items)
+        except TypeError:  # a set can hold no `dict`
+            raise _invalid("an array of strings or numbers", value) from None
 
     return read
+
+
+def _is_mapping(kind: Any) -> bool:
+    return get_origin(kind) in {dict, Mapping, MutableMapping}
+
+
+def _mapping_hook(kind: Any, converter: cattrs.Converter, *, most: int = MAX_MISFITS) -> Reader:
+    """Objects with any names. The hook of cattrs would raise all errors, and show the names in their paths."""
+    read_names, read_values = (_items_reader(item, converter, most) for item in get_args(kind))
+
+    def read(value: Any, _: Any = None) -> dict[Any, Any]:
+        members = _read_object(value)
+        return dict(zip(read_names(members, kind), read_values(members.values(), kind), strict=True))
+
+    return read
+
+
+def _items_reader(kind: Any, converter: cattrs.Converter, most: int = MAX_MISFITS) -> Reader:
+    """Return a reader of several JSON values of one type. It stops after so many errors."""
+    try:
+        structure = converter.get_structure_hook(kind)
+    except RecursionError:  # the type holds itself, so its hook is made later
+        structure = converter.structure
+
+    def read(items: Iterable[Any], collection: Any) -> list[Any]:
+        values: list[Any] = []
+        errors: list[Exception] = []
+        count = 0
+        for item in items:
+            try:
+                values.append(structure(item, kind))
+            except Exception as error:  # noqa: BLE001 - it may be of a model's own converter
+                error.__notes__ = [IterableValidationNote("", len(values) + len(errors), kind)]
+                errors.append(error)
+                count += _count(error)
+                if count >= most:
+                    break
+        if errors:
+            raise IterableValidationError("", errors, collection)  # pyright: ignore[reportCallIssue]  # typeshed knows ExceptionGroup's two
+        return values
+
+    return read
+
+
+def _count(error: BaseException) -> int:
+    return sum(map(_count, error.exceptions)) if isinstance(error, cattrs.BaseValidationError) else 1
 
 
 def _at(name: str, error: Exception) -> Exception:
@@ -365,7 +495,10 @@ def _at(name: str, error: Exception) -> Exception:
 def _describe(error: BaseException, _: type | None) -> str:
     if isinstance(error, KeyError):
         return "required field missing"
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    # Any other error is of cattrs, or of a model's own converter. Its text may hold the value.
+    return str(error) if isinstance(error, _InvalidError) else f"invalid value ({type(error).__name__})"
 
 
 def _is_given(_: Any, value: Any) -> bool:
@@ -393,6 +526,7 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook(Extra, _read_extra)
     converter.register_structure_hook(Page, lambda value, _: converter.structure(value, Page[PhoneNumber]))
     converter.register_structure_hook_factory(_is_array, _array_hook)
+    converter.register_structure_hook_factory(_is_mapping, _mapping_hook)
     converter.register_structure_hook_factory(attrs.has, _object_hook)
     converter.register_structure_hook_factory(_has_extra, _model_hook)
     converter.register_unstructure_hook(Extra, dict)

@@ -5,6 +5,7 @@ into twins, and a builder makes a value of each twin.
 
 The twin learns. If a page has a member that the twin lacks, the twin gets a field for it. If an enum has an unknown
 value, the twin takes any string for that enum. Then the page is parsed once more, and later pages are parsed at once.
+A large page is not parsed once more: it teaches one thing, and the core path reads it.
 At anything else that is unusual, the core path reads the page, or says what is wrong.
 """
 
@@ -23,6 +24,7 @@ from wa_phone_async._optional import requires
 from wa_phone_async.models import NO_EXTRA, Extra
 
 from .builders import (
+    LONGEST_LEARNED,
     MAX_LEARNED,
     Builder,
     ModelPlan,
@@ -33,7 +35,7 @@ from .builders import (
     extra_maker,
     is_enum,
 )
-from .plain_page import PageReader, PlainPage
+from .plain_page import LARGE_PAGE, PageReader, PlainPage
 
 with requires("speed"):
     import msgspec
@@ -118,12 +120,14 @@ class _LearningReader:
                 text = str(error)
             except (UnusualError, RecursionError, ValueError):
                 return None
-            if not self._learn(text):
+            if not self._learn(text) or len(body) > LARGE_PAGE:
                 return None
 
     def _learn(self, error: str) -> bool:
         """Change the twin to allow what msgspec complains about. `False` if it cannot."""
         if (unknown := _UNKNOWN_NAME.fullmatch(error)) and len(self._names) < MAX_LEARNED:
+            if len(unknown[1]) > LONGEST_LEARNED:
+                return False
             self._names.append(unknown[1])
         elif (unknown := _UNKNOWN_VALUE.fullmatch(error)) and unknown[1] not in self._open_enums:
             self._open_enums.add(unknown[1])

@@ -19,7 +19,8 @@ import attrs
 from wa_phone_async.call.response import Reader
 from wa_phone_async.checks import MAX_PAGE_SIZE
 from wa_phone_async.decoding.converter import Json, plain_page_reader, read_model
-from wa_phone_async.decoding.plain_page import once_for_each_model
+from wa_phone_async.decoding.large_page import read_large_page
+from wa_phone_async.decoding.plain_page import LARGE_PAGE, once_for_each_model
 from wa_phone_async.errors import DecodeError, PaginationError
 from wa_phone_async.models import NO_EXTRA, Cursors, Extra, Page
 from wa_phone_async.query import DEFAULT_PAGE_SIZE, ListQuery
@@ -63,30 +64,41 @@ def read_page(payload: Json, model: type[T], *, http_status: int) -> RawPage[T]:
     """
     if not (isinstance(payload, dict) and isinstance(payload.get("data"), list)):
         raise DecodeError("expected an array @ $.data", http_status=http_status)
-    extra = {name: value for name, value in payload.items() if name not in {"data", "paging"}}
+    rows = read_model(payload["data"], list[model], http_status=http_status, path="$.data")  # type: ignore[valid-type]  # a type at run time
+    return _page_of(rows, payload, http_status)
+
+
+def _page_of(rows: list[T], members: dict[str, Any], http_status: int) -> RawPage[T]:
+    extra = {name: value for name, value in members.items() if name not in {"data", "paging"}}
     return RawPage(
-        rows=read_model(payload["data"], list[model], http_status=http_status, path="$.data"),  # type: ignore[valid-type]  # a type at run time
-        paging=read_paging(payload.get("paging"), http_status=http_status),
+        rows=rows,
+        paging=read_paging(members.get("paging"), http_status=http_status),
         extra=read_model(extra, Extra, http_status=http_status),
     )
 
 
 @once_for_each_model
 def page_reader(model: type[T]) -> Reader[RawPage[T]]:
-    """Return the reader of the pages of a model: by the fast path where it can, and else by the core path."""
+    """Return the reader of the pages of a model: by the fast path where it can, and else by the core path.
+
+    The core path reads a large page row by row.
+    """
     read_fast = plain_page_reader(model)
 
     def read(payload: Any, http_status: int) -> RawPage[T]:
         return read_page(payload, model, http_status=http_status)
 
-    def read_bytes(body: bytes) -> RawPage[T] | None:
+    def read_bytes(body: bytes, http_status: int) -> RawPage[T] | None:
         page = None if read_fast is None else read_fast(body)
-        if page is None:
+        if page is not None:
+            paging = _paging_of(page.before, page.after, page.next, page.previous)
+            return RawPage(rows=page.rows, paging=paging, extra=NO_EXTRA)
+        if len(body) <= LARGE_PAGE:
             return None
-        paging = _paging_of(page.before, page.after, page.next, page.previous)
-        return RawPage(rows=page.rows, paging=paging, extra=NO_EXTRA)
+        members = read_large_page(body, model, http_status=http_status)
+        return None if members is None else _page_of(members["data"], members, http_status)
 
-    return Reader(read, None if read_fast is None else read_bytes)
+    return Reader(read, read_bytes)
 
 
 def read_paging(paging: object, *, http_status: int | None = None) -> Paging:
@@ -122,7 +134,13 @@ def _read_object(value: Any, path: str, http_status: int | None) -> dict[str, An
 def _read_text(value: Any, path: str, http_status: int | None) -> str:
     if value and type(value) is not str:
         raise DecodeError(f"expected a string @ {path}", http_status=http_status)
+    if value and len(value) > _LONGEST_LINK:
+        raise DecodeError(f"expected at most {_LONGEST_LINK} characters @ {path}", http_status=http_status)
     return value or ""
+
+
+_LONGEST_LINK: Final = 16 * 1024
+"""The characters of the longest link or cursor. No server takes a URL of that length."""
 
 
 def _cursor_in(link: str, name: str) -> str | None:
