@@ -1,10 +1,14 @@
-"""The front door: its names are complete, sorted and described."""
+"""The front door: its names are complete, sorted and described. Its objects have a `repr` even while they are made."""
 
 import importlib
 import inspect
-from enum import StrEnum
+import traceback
+from contextlib import suppress
+from enum import Enum, StrEnum
 from types import ModuleType
+from typing import Any
 
+import attrs
 import pytest
 
 import wa_phone_async
@@ -65,3 +69,53 @@ def test_every_public_name_is_described_in_a_summary_line(name: str) -> None:
 def test_the_front_door_says_what_it_is_and_which_version() -> None:
     assert "async with PhoneNumberClient" in (wa_phone_async.__doc__ or "")
     assert wa_phone_async.__version__.partition(".")[0].isdigit()
+
+
+EXTRAS = ("cache.webhooks", "events", "export", "export.dask", "integrations.otel", "ratelimit.redis", "sandbox")
+
+
+def public_classes() -> set[type[Any]]:
+    """The public classes of all modules whose extra is installed."""
+    modules = [wa_phone_async]
+    for name in EXTRAS:
+        with suppress(ImportError):
+            modules.append(importlib.import_module(f"wa_phone_async.{name}"))
+    found = set[type[Any]]()
+    for module in modules:
+        names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+        found |= {value for value in (getattr(module, name) for name in names) if inspect.isclass(value)}
+    return {kind for kind in found if kind.__module__.startswith("wa_phone_async") and not issubclass(kind, Enum)}
+
+
+def has_own_repr(kind: type[Any]) -> bool:
+    return any("__repr__" in vars(base) for base in kind.__mro__ if base.__module__.startswith("wa_phone_async"))
+
+
+PUBLIC = sorted(public_classes(), key=lambda kind: f"{kind.__module__}.{kind.__qualname__}")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PUBLIC if not attrs.has(kind) and has_own_repr(kind)])
+def test_an_object_that_is_not_made_yet_has_a_repr(kind: type[Any]) -> None:
+    new: Any = kind.__new__
+    assert repr(new(kind))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PUBLIC if attrs.has(kind)])
+def test_a_value_is_whole_before_anything_can_fail(kind: type[Any]) -> None:
+    assert [field.name for field in attrs.fields(kind) if field.converter or field.validator] == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: wa_phone_async.Throttle(quota=0),
+        lambda: wa_phone_async.PhoneNumberCache(wa_phone_async.PhoneNumberClient("an-invented-token"), ttl=-1),
+        lambda: wa_phone_async.PhoneNumberClient("an-invented-token", timeout=-1),
+        lambda: wa_phone_async.RetryPolicy(max_attempts=0),
+    ],
+)
+def test_a_traceback_shows_the_locals_of_a_constructor_that_rejects_its_arguments(make: Any) -> None:
+    with pytest.raises(wa_phone_async.InvalidArgumentError) as caught:
+        make()
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "self = " in shown

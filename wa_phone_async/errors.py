@@ -102,7 +102,7 @@ class InvalidArgumentError(WaPhoneError, ValueError):
         return f"{self.argument} must be {self.expected}{given}{hint}"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self)!r})"
+        return f"{type(self).__name__}({str(self) if vars(self) else ''!r})"  # empty if a traceback shows its making
 
 
 def _shown(value: object) -> str:
@@ -366,8 +366,9 @@ class GraphAPIError(WaPhoneError):
 
     def __repr__(self) -> str:
         names = "http_status", "code", "error_subcode"
-        facts = [f", {name}={value}" for name in names if (value := getattr(self, name)) is not None]
-        return f"{type(self).__name__}({self.message!r}{''.join(facts)})"
+        has = vars(self)  # some are missing if a traceback shows the error while it is made
+        facts = [f", {name}={has[name]}" for name in names if has.get(name) is not None]
+        return f"{type(self).__name__}({has.get('message', '')!r}{''.join(facts)})"
 
 
 def _whole(seconds: float) -> float:

@@ -47,7 +47,7 @@ class Extra(Mapping[str, Any]):
         return len(self.members)
 
     def __repr__(self) -> str:
-        return repr(hide_queries(dict(self.members)))
+        return repr(hide_queries(dict(getattr(self, "members", {}))))  # missing if a traceback shows it too early
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.members,)  # for pickle protocols 0 and 1, which cannot pickle slots by themselves

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import traceback
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
@@ -16,6 +17,7 @@ from wa_phone_async.decoding.builders import (
     ModelPlan,
     OpenEnum,
     UnusualError,
+    compile_builder,
     dict_builder,
     is_plain,
 )
@@ -289,3 +291,14 @@ def test_an_object_that_its_owner_changes_is_read_again() -> None:
     assert (after.throughput, after.extra) == (Throughput(ThroughputLevel.STANDARD), Extra({"unknown": "after"}))
     assert before.webhook_configuration == Extra({"application": "https://before.example"})
     assert after.webhook_configuration == Extra({"application": "https://after.example"})
+
+
+def test_a_traceback_can_show_a_draft() -> None:
+    def fail(_: Any) -> None:
+        raise MemoryError
+
+    build = compile_builder(CreatedPhoneNumber, "value", ["draft.id = fail(value)"], {"fail": fail})
+    with pytest.raises(MemoryError) as caught:
+        build("1")
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "CreatedPhoneNumber object at" in "".join(shown.format())

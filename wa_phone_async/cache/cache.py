@@ -107,6 +107,8 @@ class PhoneNumberCache:
         self._unsubscribe = client.subscribe(self._on_event)
 
     def __repr__(self) -> str:
+        if "_reads" not in vars(self):  # a traceback shows the cache while it is made
+            return f"{type(self).__name__}()"
         return f"{type(self).__name__}({self._client!r}, ttl={self._ttl:g}, listings={len(self._reads)})"
 
     def __reduce__(self) -> NoReturn:

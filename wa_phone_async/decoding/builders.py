@@ -147,8 +147,9 @@ def compile_builder(model: type[Any], parameter: str, lines: Iterable[str], name
         lines: Statements that fill `draft`.
         names: More names that the lines can use.
     """
-    # Without a `__delattr__` of its own, each store into a draft takes nine times as long.
-    own = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    # Without a `__delattr__` of its own, each store into a draft takes nine times as long. The `repr` of a model needs
+    # all of its fields, and a traceback may show a draft.
+    own = {name: getattr(object, name) for name in ("__setattr__", "__delattr__", "__repr__")} | {"__slots__": ()}
     draft = type(model.__name__, (model,), own)
     body = "\n".join(["draft = new(Draft)", *lines, "draft.__class__ = Model", "return draft"])
     source = f"def build({parameter}):\n{indent(body, '    ')}\n"

@@ -199,8 +199,6 @@ class Throttle:
         InvalidArgumentError: A quota is no whole number from 1 up.
     """
 
-    _quotas: tuple[int | None, int | None] = (None, None)  # for the repr of an object whose arguments are invalid
-
     def __init__(self, *, quota: int | None = None, app_quota: int | None = None) -> None:
         for name, value in (("quota", quota), ("app_quota", app_quota)):
             if value is not None:
@@ -211,7 +209,8 @@ class Throttle:
         self._recent: _LoopCalls | None = None  # those of the loop that called last: mostly there is no other one
 
     def __repr__(self) -> str:
-        return "{}(quota={}, app_quota={})".format(type(self).__name__, *self._quotas)
+        quota, app_quota = vars(self).get("_quotas", (None, None))  # missing if a traceback shows it while it is made
+        return f"{type(self).__name__}(quota={quota}, app_quota={app_quota})"
 
     def try_admit(self, waba_id: str | None, token: str) -> Lease | None:
         """Admit a call at once, if nobody waits and quota is left: see `RateLimiter`. Most calls need no more."""

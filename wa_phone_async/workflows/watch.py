@@ -275,7 +275,8 @@ class Watch(AsyncIterator[Change]):
         self._is_waiting = False  # whether a consumer waits for the next change
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.waba_id}: iterate over it with 'async for'>"
+        waba_id = vars(self).get("waba_id")  # missing if a traceback shows the watch while it is made
+        return f"<{type(self).__name__} of {waba_id}: iterate over it with 'async for'>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a watch holds a client with its token and cannot be pickled or copied: pass known= to another")

@@ -83,7 +83,8 @@ class RedisThrottle:
         self._batchers = dict[asyncio.AbstractEventLoop, RedisBatcher]()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(app_id={self._app_id!r})"
+        app_id = vars(self).get("_app_id")  # missing if a traceback shows the limiter while it is made
+        return f"{type(self).__name__}(app_id={app_id!r})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
