@@ -58,8 +58,6 @@ def response(draw: Random) -> Play:
     return respond(error, status=draw.choice(["400 No", "429 No", "503 No"]), headers=headers(draw), then_close=True)
 
 
-# The clamp of the limiter is on its way; until it is here, waits of years are believed.
-@pytest.mark.xfail(strict=False, reason="the limiter believes waits of more than a day")
 def test_no_header_stops_calls_for_more_than_a_day(attack: Attack) -> None:
     async def seconds_until_a_page(draw: Random) -> float:
         plays = [response(draw), respond(PAGE, then_close=True)]
