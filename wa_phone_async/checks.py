@@ -6,6 +6,7 @@ Each raises an `InvalidArgumentError` with the argument's name, and says what wo
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
@@ -53,6 +54,15 @@ def read_node_id(name: str, value: object) -> str:
         return node_id
     owner = "account" if name == "waba_id" else name.removesuffix("_id").replace("_", " ")
     raise InvalidArgumentError(name, f"the id of the {owner}, a string of digits", value)
+
+
+def is_json(value: object) -> bool:
+    """Whether a value is plain JSON, which has no `Infinity` and no `NaN`."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def check_path(path: object) -> None:

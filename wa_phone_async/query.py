@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack, get_args
 
 import attrs
 
-from .checks import check_page, check_read_ahead, check_seconds
+from .checks import check_page, check_read_ahead, check_seconds, is_json
 from .errors import InvalidArgumentError
 from .models import ALL_FIELDS, PhoneNumber
 from .spelling import known_spelling
@@ -160,7 +160,7 @@ class Filter:
             raise InvalidArgumentError("Filter.field", "the name of a field", self.field)
         if not (isinstance(self.operator, str) and re.fullmatch(r"[A-Z_]+", self.operator)):
             raise InvalidArgumentError("Filter.operator", "a word such as 'EQUAL'", self.operator)
-        if not (isinstance(self.value, bool | int | float | str | list) and _is_json(self.value)):
+        if not (isinstance(self.value, bool | int | float | str | list) and is_json(self.value)):
             raise InvalidArgumentError("Filter.value", "plain JSON", self.value)
         if self.check:
             self._check_spelling()
@@ -181,14 +181,6 @@ class Filter:
 
         value = [spelled(part) for part in self.value] if isinstance(self.value, list) else spelled(self.value)
         object.__setattr__(self, "value", value)
-
-
-def _is_json(value: object) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return True
 
 
 class PageOptions(TypedDict, total=False):

@@ -253,6 +253,13 @@ async def test_an_invalid_argument_raises_before_anything_is_sent(call: Callable
         assert secret not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [float("inf"), [float("nan")], {1}, b"1", {("a",): Secret(CODE)}], ids=repr)
+def test_the_body_of_a_write_is_json(value: object) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^body must be plain JSON, without NaN and Infinity$") as caught:
+        Write(path="1/edge", body={"a": value})
+    assert caught.value.__context__ is None
+
+
 @each_write
 async def test_a_closed_client_raises(write: Case) -> None:
     client = PhoneNumberClient(TOKEN)

@@ -95,6 +95,19 @@ class TestList:
         assert done.err == ""
         assert {request.query["fields"] for request in graph_sandbox.requests} == {",".join(DEFAULT_FIELDS)}
 
+    @pytest.mark.parametrize(
+        ("owner", "written"),
+        [('"a\\ud800b"', "a\ufffdb"), ("1e999", None), ('{"\\udfff":[-1e999]}', {"\ufffd": [None]})],
+    )
+    def test_what_json_does_not_have_is_not_written(
+        self, run: Run, graph_sandbox: Sandbox, owner: str, written: object
+    ) -> None:
+        for form in ("json", "jsonl"):
+            graph_sandbox.plan(Fault.raw(f'{{"data":[{{"id":"1","owner":{owner}}}]}}'))
+            done = run("list", SMALL_WABA, "--format", form, "--fields", "id,owner")
+            rows = json.loads(done.out.encode(), parse_constant=pytest.fail)
+            assert (rows[0] if form == "json" else rows)["owner"] == written
+
     def test_jsonl_has_every_column_in_each_line(self, run: Run) -> None:
         fields = "verified_name,status,owner{id,name},username"
         array = json.loads(run("list", LARGE_WABA, "--format", "json", "--fields", fields).out)

@@ -220,6 +220,12 @@ class TestLines:
         read = json.loads(capsys.readouterr().out)
         assert (read["old"], read["new"]) == (url, {"application": url})
 
+    def test_what_json_does_not_have_is_not_written(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with JsonChanges([account()]) as lines:
+            lines.show(change("owner", "\ud800", [float("inf"), {"\udc00": float("nan")}]))
+        read = json.loads(capsys.readouterr().out.encode(), parse_constant=pytest.fail)
+        assert (read["old"], read["new"]) == ("\ufffd", [None, {"\ufffd": None}])
+
     def test_for_programs(self, capsys: pytest.CaptureFixture[str]) -> None:
         with JsonChanges([account()]) as lines:
             for seen in CHANGES:

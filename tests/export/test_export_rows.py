@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import attrs
 import pytest
-from exports import ACME, BARE, LISTINGS, NUMBERS
+from exports import ACME, BARE, JSON, LISTINGS, NUMBERS, TEXTS
 from hypothesis import given
 
 from wa_phone_async import (
@@ -23,7 +23,7 @@ from wa_phone_async import (
     WaPhoneError,
     from_dict,
 )
-from wa_phone_async.export import COLUMNS, errors_row, row_of, rows
+from wa_phone_async.export import COLUMNS, errors_row, json_lines, row_of, rows
 
 
 def test_the_columns_are_the_account_the_fields_and_extra() -> None:
@@ -212,6 +212,19 @@ def test_writable_rows_hold_only_what_utf_8_and_json_can(number: PhoneNumber) ->
     assert list(row) == list(COLUMNS)
     json.dumps(row, ensure_ascii=False, allow_nan=False, default=str).encode()
     assert rows.writable(row) == row
+
+
+@given(JSON | TEXTS)
+def test_any_json_is_written_as_json_that_strict_readers_take(value: Any) -> None:
+    text = rows.offer(value, json_lines.to_json)
+    assert json.loads(text.encode(), parse_constant=pytest.fail) == rows.writable(value)
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "\ud800", {"\udc00": 1}, ["a", {"b": ["\udfff\ud800"]}]])
+def test_what_strict_readers_do_not_take_is_never_written(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"surrogates not allowed|not JSON compliant"):
+        json_lines.to_json(value)
 
 
 def test_writable_changes_nothing_else() -> None:

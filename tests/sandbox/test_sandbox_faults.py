@@ -101,3 +101,10 @@ def test_how_much_of_a_body_is_sent() -> None:
     assert Fault.cut().cut_body(b"123456") == b"123"
     assert Fault.cut(1, clean=True).cut_body(b"123456") == b"1"
     assert NO_FAULT.cut_body(b"123456") == b"123456"
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_a_number_that_json_does_not_have_is_sent_as_null(number: float) -> None:
+    error = GraphError(400, 100, "No", data={"a": [1.5, number, (number,)], "b": "x"})
+    sent = json.loads(error.body("T"), parse_constant=pytest.fail)["error"]
+    assert sent["error_data"] == {"a": [1.5, None, [None]], "b": "x"}

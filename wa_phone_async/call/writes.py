@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from wa_phone_async.checks import check_seconds, plain_id, read_node_id
+from wa_phone_async.checks import check_seconds, is_json, plain_id, read_node_id
 from wa_phone_async.errors import InvalidArgumentError, OutcomeUnknownError
 from wa_phone_async.phone_digits import read_phone_number
 from wa_phone_async.redaction import Secret
@@ -37,6 +37,9 @@ class Write:
         created = await client.session.post(write, dict)
 
     The client's own writes are such values too. For any other edge, `path` and `body` are enough.
+
+    Raises:
+        InvalidArgumentError: `body` is not JSON.
     """
 
     path: str
@@ -58,6 +61,10 @@ class Write:
     """The number that it creates, as it was passed; `None` for another write."""
     phone_number_id: str | None = None
     """Meta's id of the number that it changes; `None` for another write."""
+
+    def __attrs_post_init__(self) -> None:
+        if not is_json(self.body):
+            raise InvalidArgumentError("body", "plain JSON, without NaN and Infinity")
 
     def outcome_unknown(self, reason: str, *, waba_id: str | None) -> OutcomeUnknownError:
         """Make the error for a lost response.

@@ -55,7 +55,7 @@ def to_json(value: Any) -> str:
     terminal may show it.
 
     Raises:
-        ValueError: A number is infinite or not a number.
+        ValueError: A number is infinite or not a number, or a text has half of a surrogate pair. See `rows.offer`.
     """
     text = _encode(value)
     return text if text.isprintable() else _UNUSUAL.sub(_escape, text)
@@ -83,8 +83,11 @@ def copy_lines(part: Path, header: bytes, sink: Sink) -> Iterator[None]:
 
 def _escape(found: re.Match[str]) -> str:
     character = found[0]
-    return character if character.isprintable() or character == _JOINER else json.dumps(character)[1:-1]
+    if character.isprintable() or character == _JOINER:
+        return character
+    character.encode()  # half of a surrogate pair raises: strict readers take it neither in UTF-8 nor as an escape
+    return json.dumps(character)[1:-1]
 
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=datetime.isoformat).encode
-_UNUSUAL: Final = re.compile("[^ -~\ud800-\udfff]")  # half of a surrogate pair is not to be written: see `offer`
+_UNUSUAL: Final = re.compile("[^ -~]")

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, TypeGuard
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any, TypeGuard, cast
 
 import attrs
 
@@ -157,5 +158,21 @@ def is_array(value: object) -> TypeGuard[list[object]]:
 
 
 def dumps(value: object) -> bytes:
-    """Encode as Graph does: without blanks, in ASCII."""
-    return json.dumps(value, separators=(",", ":")).encode()
+    """Encode as Graph does: without blanks, in ASCII. A number that JSON does not have becomes `null`."""
+    try:
+        return _encode(value).encode()
+    except ValueError:
+        return _encode(_finite(value)).encode()
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if is_object(value):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in cast("Sequence[object]", value)]
+    return value
