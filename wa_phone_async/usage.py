@@ -84,23 +84,16 @@ def read_usage(headers: Mapping[str, str], node_id: str) -> Usage | None:
     buc, retry_after = headers.get("x-business-use-case-usage"), headers.get("retry-after")
     date = None if retry_after is None else headers.get("date")
     if buc is not None:
-        buc, node_id = _impersonal(buc, node_id)
+        # The headers of many accounts mostly differ by the id alone. With a word in its place, one is read for all.
+        name = f'"{node_id}"'
+        if name not in buc:
+            node_id = _ANY_ID
+        elif f"{name}:" in buc and node_id.isdecimal():
+            buc, node_id = buc.replace(f"{name}:", f'"{_ANY_ID}":'), _ANY_ID
     return _read(buc, headers.get("x-app-usage"), retry_after, date, node_id)
 
 
 _ANY_ID: Final = "the id that was called"
-
-
-def _impersonal(text: str, node_id: str) -> tuple[str, str]:
-    """Replace the id in the header by a word; returns the header, and the word to look under.
-
-    The headers of many accounts mostly differ by the id alone. Without it, one is read for all of them.
-    """
-    name = f'"{node_id}"'
-    if name not in text:
-        return text, _ANY_ID
-    key = f"{name}:"
-    return (text.replace(key, f'"{_ANY_ID}":'), _ANY_ID) if key in text and node_id.isdecimal() else (text, node_id)
 
 
 @lru_cache(maxsize=256)

@@ -85,12 +85,10 @@ class Sending:
 class _Body(BytesPayload):
     """The body of a write. It notes when aiohttp begins to write it, with the headers before it."""
 
-    def __init__(self, body: bytes, sending: Sending) -> None:
-        super().__init__(body)
-        self._sending = sending
+    sending: Sending
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - aiohttp's signature; the length is that of the value
-        self._sending.has_begun = True
+        self.sending.has_begun = True
         await writer.write(self._value)  # whole, since a slice of it would be made of bytes that show
 
 
@@ -309,7 +307,10 @@ class Transport:
     ) -> HttpResponse | WaPhoneError:
         """Send a request, and turn each error of aiohttp into one of ours."""
         write, is_borrowed = request.write, self._settings.borrowed is not None
-        body = None if write is None else _Body(SecretBytes(json.dumps(write.body).encode()), sending)
+        body = None
+        if write is not None:
+            body = _Body(SecretBytes(json.dumps(write.body).encode()))
+            body.sending = sending
         http = self._http(for_write=write is not None)
         _read.set(sending if write is None else None)
         # In a borrowed session, nothing says when a read is written.

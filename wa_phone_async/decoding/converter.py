@@ -66,23 +66,19 @@ MAX_MISFITS: Final = 100
 """Reading a response stops after so many errors."""
 
 
-def read_json(body: bytes, *, http_status: int | None = None) -> Any:
+def read_json(body: bytes, *, http_status: int | None = None, parse: Callable[[str], Any] | None = None) -> Any:
     """Parse the body of a response. A byte order mark before the JSON is skipped.
+
+    Args:
+        body: The body.
+        http_status: The status of the response, for the error.
+        parse: Parses the text, and raises a `ValueError` if it is not JSON; default: all of it, to dicts and lists.
 
     Raises:
         DecodeError: The body is not JSON in UTF-8, or is nested too deeply for Python.
     """
-    return parse(body, JSON_DECODER.decode, http_status=http_status)
-
-
-def parse(body: bytes, read: Callable[[str], T], *, http_status: int | None = None) -> T:
-    """Parse the body of a response by a function of its text, which raises a `ValueError` if that is not JSON.
-
-    Raises:
-        DecodeError: As for `read_json`.
-    """
     try:
-        return read(body.decode("utf-8-sig"))
+        return (parse or JSON_DECODER.decode)(body.decode("utf-8-sig"))
     except RecursionError:
         why, garbled = "nested too deeply", False
     except ValueError:
@@ -90,7 +86,14 @@ def parse(body: bytes, read: Callable[[str], T], *, http_status: int | None = No
     raise DecodeError(f"the response is {why} ({len(body)} bytes)", http_status=http_status, garbled=garbled)
 
 
-def read_model(payload: object, model: type[T], *, http_status: int | None = None, path: str = "$") -> T:
+def read_model(
+    payload: object,
+    model: type[T],
+    *,
+    http_status: int | None = None,
+    path: str = "$",
+    read: Reader | None = None,
+) -> T:
     """Read JSON as a value of a model, such as `PhoneNumber`, `list[PhoneNumber]` or `dict`.
 
     Args:
@@ -98,24 +101,14 @@ def read_model(payload: object, model: type[T], *, http_status: int | None = Non
         model: The model.
         http_status: The status of the response, for the error.
         path: Where the payload stands in the response, for the error.
+        read: Reads the payload; default: the converter.
 
     Raises:
         DecodeError: The payload does not fit the model. The text says what is wrong and where, and holds no value. It
             counts the errors. From `MAX_MISFITS` on it counts "at least", since reading stopped there.
     """
-    value: T = _read(_converter.structure, payload, model, http_status, path)
-    return value
-
-
-def read_rows(rows: Iterable[object], model: type[T], *, http_status: int, path: str) -> list[T]:
-    """Read JSON values one after the other, as `read_model` reads an array of them."""
-    value: list[T] = _read(_items_reader(model, _converter), rows, list[model], http_status, path)  # type: ignore[valid-type]  # a type at run time
-    return value
-
-
-def _read(read: Reader, payload: object, model: Any, http_status: int | None, path: str) -> Any:
     try:
-        return read(payload, model)
+        return cast("T", (read or _converter.structure)(payload, model))
     except (cattrs.BaseValidationError, _InvalidError) as error:
         texts = cattrs.transform_error(error, path, _describe)
     except RecursionError:
@@ -124,6 +117,12 @@ def _read(read: Reader, payload: object, model: Any, http_status: int | None, pa
     least = "at least " if len(texts) >= MAX_MISFITS else ""
     more = f" (and {least}{len(texts) - 1} more)" if len(texts) > 1 else ""
     raise DecodeError(f"{texts[0]}{more}", http_status=http_status)
+
+
+def read_rows(rows: Iterable[object], model: type[T], *, http_status: int, path: str) -> list[T]:
+    """Read JSON values one after the other, as `read_model` reads an array of them."""
+    read = _items_reader(model, _converter)
+    return read_model(rows, list[model], http_status=http_status, path=path, read=read)  # type: ignore[valid-type]  # a type at run time
 
 
 @once_for_each_model

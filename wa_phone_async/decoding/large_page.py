@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from wa_phone_async.errors import DecodeError
 
-from .converter import JSON_DECODER, parse, read_rows
+from .converter import JSON_DECODER, read_json, read_rows
 
 T = TypeVar("T")
 
@@ -40,7 +40,9 @@ def read_large_page(body: bytes, model: type[T], *, http_status: int) -> dict[st
     Raises:
         DecodeError: The body is not JSON, or `data` is no array, or a row does not fit the model.
     """
-    return parse(body, partial(_read_members, model=model, http_status=http_status), http_status=http_status)
+    parse = partial(_read_members, model=model, http_status=http_status)
+    members: dict[str, Any] | None = read_json(body, http_status=http_status, parse=parse)
+    return members
 
 
 def _read_members(text: str, model: type[Any], http_status: int) -> dict[str, Any] | None:
