@@ -25,6 +25,25 @@ settings.register_profile("quick", deadline=None, max_examples=20)  # for an int
 settings.load_profile("patient")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--eager", action="store_true", help="let each event loop start its tasks eagerly (Python 3.12+)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each event loop the eager task factory, with `--eager`: also those that the tests themselves make."""
+    if not config.getoption("eager"):
+        return
+    make, factory = asyncio.BaseEventLoop.__init__, getattr(asyncio, "eager_task_factory", None)
+    if factory is None:
+        raise pytest.UsageError("--eager needs Python 3.12 or later")
+
+    def make_eager(loop: asyncio.BaseEventLoop) -> None:
+        make(loop)
+        loop.set_task_factory(factory)
+
+    pytest.MonkeyPatch().setattr(asyncio.BaseEventLoop, "__init__", make_eager)  # for as long as pytest runs
+
+
 SETTINGS = re.compile(
     r"WA_(?!PHONE_).*|.*_PROXY|NETRC|PYTHON(ASYNCIODEBUG|DEVMODE|IOENCODING|OPTIMIZE|UNBUFFERED|UTF8|WARNINGS)"
     r"|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|COLORTERM|TERM|TTY_.*",

@@ -112,7 +112,7 @@ class Ensurer:
         loop = asyncio.get_running_loop()
         deadline = math.inf if total_timeout is None else loop.time() + total_timeout
         while True:
-            shared = self._join(loop, plan)
+            shared = self._join(loop, plan, deadline)
             try:
                 ensured = await shared.wait(deadline)
             except WaPhoneError:
@@ -127,14 +127,14 @@ class Ensurer:
             finally:
                 self._forget(loop, shared)
 
-    def _join(self, loop: asyncio.AbstractEventLoop, plan: EnsurePlan) -> _SharedEnsure:
+    def _join(self, loop: asyncio.AbstractEventLoop, plan: EnsurePlan, deadline: float) -> _SharedEnsure:
         """Return the work on a number that the plan may mean, or start it."""
         # Both forms of a number must meet here, or each of them could be created.
         keys = [(loop, plan.waba_id, form) for form in plan.forms]
         for key in keys:
             if (shared := self._shared.get(key)) and not shared.is_over:
                 return shared
-        shared = _SharedEnsure(plan)
+        shared = _SharedEnsure(plan, deadline)
         self._shared |= dict.fromkeys(keys, shared)
         return shared
 
@@ -155,10 +155,11 @@ class Ensurer:
 class _SharedEnsure:
     """The work on one number, and all callers that wait for it."""
 
-    def __init__(self, plan: EnsurePlan) -> None:
+    def __init__(self, plan: EnsurePlan, deadline: float) -> None:
         self.plan: EnsurePlan = plan
         self._loop = asyncio.get_running_loop()
-        self._deadline = -math.inf  # the latest one of all callers, on the loop's clock
+        # The latest one of all callers, on the loop's clock. An eager task begins before the first caller waits.
+        self._deadline = deadline
         self._waiters = 0
         self._is_closed = False
         self._lost = ""  # why the response to a create is missing; empty while no create is in doubt
