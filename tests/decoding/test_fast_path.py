@@ -226,6 +226,7 @@ def test_what_is_usual_is_read(row: dict[str, Any]) -> None:
         body_of({}, summary={"total_count": 1}),
         body_of({}, paging={"cursors": []}),
         body_of({}, paging={"next": 1}),
+        body_of({}, paging={"more": 1}),
         b'{"data": [{"id": "1", "a": ' + b"[" * 5000 + b"]" * 5000 + b"}]}",
     ],
 )

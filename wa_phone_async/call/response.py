@@ -46,7 +46,7 @@ def model_reader(model: type[T]) -> Reader[T]:
 def write_reader(model: type[T]) -> Reader[T]:
     """Return the reader of the response to a write, which may say that the write failed."""
 
-    def read(payload: Any, http_status: int) -> T:
+    def read(payload: Json, http_status: int) -> T:
         if isinstance(payload, dict) and "success" in payload:
             check_success(payload, http_status=http_status)
         return read_model(payload, model, http_status=http_status)

@@ -49,12 +49,14 @@ _UNKNOWN_NAME: Final = re.compile(r"Object contains unknown field `(\w+)` - at `
 _UNKNOWN_VALUE: Final = re.compile(r"Invalid enum value .* - at `\$\.data\[[^`]*\.(\w+)`", re.ASCII | re.DOTALL)
 
 
-class _Cursors(msgspec.Struct, gc=False):
+# An unknown member is left to the core path: msgspec would skip it, and would not check that its name is UTF-8. Then a
+# damaged `next` would end a list.
+class _Cursors(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     before: str | None = None
     after: str | None = None
 
 
-class _Paging(msgspec.Struct, gc=False):
+class _Paging(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     cursors: _Cursors | None = None
     next: str | None = None
     previous: str | None = None
