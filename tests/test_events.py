@@ -28,7 +28,7 @@ from wa_phone_async import (
 )
 from wa_phone_async.call import attempt
 from wa_phone_async.client import Settings
-from wa_phone_async.hooks import EventDispatcher, Listener
+from wa_phone_async.events import EventDispatcher, Listener
 from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
 from wa_phone_async.usage import Usage, UsageMetric
 

@@ -12,7 +12,7 @@ import wa_phone_async
 
 LAYERS = (  # a module imports from its own row and from the rows above it
     {"_version", "_optional", "concurrency", "models", "usage", "errors", "events", "redaction"},  # values
-    {"checks", "hooks", "phone_digits", "query", "readiness", "spelling"},  # rules
+    {"checks", "phone_digits", "query", "readiness", "spelling"},  # rules
     {"decoding"},
     {"ratelimit"},
     {"call"},

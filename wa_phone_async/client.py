@@ -20,7 +20,7 @@ from .call.writes import REGISTER_SECONDS, CodeMethod, Write
 from .checks import MAX_PAGE_SIZE, check_seconds, read_node_id
 from .concurrency import DEFAULT_CONCURRENCY
 from .errors import CLOSED, InvalidArgumentError
-from .hooks import Listener
+from .events import Listener
 from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
 from .pagination.paginator import AsyncPaginator
 from .phone_digits import read_phone_number

@@ -34,7 +34,7 @@ from .checks import (
     read_node_id,
     read_secret,
 )
-from .hooks import EventDispatcher, Listener
+from .events import EventDispatcher, Listener
 from .pagination.list_events import ListObserver
 from .pagination.page import PageCursor, page_reader
 from .pagination.paginator import AsyncPaginator, PageFetcher

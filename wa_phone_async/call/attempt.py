@@ -23,8 +23,7 @@ import attrs
 
 from wa_phone_async.concurrency import release_slot
 from wa_phone_async.errors import AuthenticationError, GraphAPIError, InvalidArgumentError, RateLimitError, WaPhoneError
-from wa_phone_async.events import CallFinished, RetryPlanned, ThrottleEnded, ThrottleStarted
-from wa_phone_async.hooks import EventDispatcher
+from wa_phone_async.events import CallFinished, EventDispatcher, RetryPlanned, ThrottleEnded, ThrottleStarted
 from wa_phone_async.ratelimit.limiter import Lease, RateLimiter, Report
 from wa_phone_async.ratelimit.wait_events import QuotaWaitNotifier
 from wa_phone_async.redaction import Secret

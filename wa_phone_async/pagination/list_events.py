@@ -14,8 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
 from wa_phone_async.errors import PaginationError
-from wa_phone_async.events import ListFinished
-from wa_phone_async.hooks import EventDispatcher
+from wa_phone_async.events import EventDispatcher, ListFinished
 
 from .page import PageCursor, RawPage
 from .paginator import AsyncPaginator
