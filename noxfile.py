@@ -141,7 +141,7 @@ def bare(session):
     """The wheel without any extra: it imports, and `wa-phone` says in one line what to install."""
     session.install(*map(str, Path("dist").glob("*.whl")))
     with session.chdir(session.create_tmp()):  # away from the sources, so that the wheel is what is imported
-        session.run("python", "-W", "error", "-c", "import wa_phone_async")
+        session.run("python", "-W", "error", "-c", "from wa_phone_async import *")
         said = session.run("wa-phone", "list", success_codes=[2], silent=True).strip()
     if "\n" in said or "wa_phone_async[cli]" not in said:
         session.error(f"Without the extra, wa-phone said: {said}")

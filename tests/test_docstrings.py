@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent / "wa_phone_async"
-FRONT_DOORS = ("__init__", "export/__init__", "sandbox/__init__", "ratelimit/redis/__init__")
+FRONT_DOORS = ("_public", "export/__init__", "sandbox/__init__", "ratelimit/redis/__init__")
 CONVENTIONAL = {"__version__"}  # explained by Python's own conventions
 WHOLE_MODULES = ("export/dask", "integrations/otel", "sandbox/pytest_plugin")  # modules without a list of public names
 UNIT = re.compile(r"seconds?(\b|_)|percent", re.IGNORECASE)
@@ -71,7 +71,7 @@ def members_of(kind: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> Iterator
 
 def source_of(door: str, node: ast.ImportFrom) -> str:
     """Return the module from which a front door imports names."""
-    folder = door.removesuffix("__init__") if node.level else ""
+    folder = "".join(door.rpartition("/")[:2]) if node.level else ""
     return f"{folder}{node.module}".removeprefix("wa_phone_async.").replace(".", "/")
 
 

@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import subprocess
+import sys
 import traceback
 from contextlib import suppress
 from enum import Enum, StrEnum
@@ -12,6 +14,7 @@ import attrs
 import pytest
 
 import wa_phone_async
+from wa_phone_async import _public
 
 CONTRACT = """
     PhoneNumberClient GraphSession AsyncPaginator Page PhoneNumber CreatedPhoneNumber BusinessAccount
@@ -45,9 +48,7 @@ def test_all_is_sorted_without_duplicates_and_importable() -> None:
 
 def test_nothing_public_is_missing_from_all() -> None:
     public = {
-        name
-        for name, value in vars(wa_phone_async).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+        name for name, value in vars(_public).items() if not name.startswith("_") and not isinstance(value, ModuleType)
     }
     assert public == {name for name in NAMES if not name.startswith("_")}
 
@@ -64,6 +65,30 @@ def test_every_public_name_is_described_in_a_summary_line(name: str) -> None:
     summary = (getattr(wa_phone_async, name).__doc__ or "").partition("\n")[0]
     assert summary.endswith(".")
     assert not summary.startswith(f"{name}(")  # as attrs or dataclasses would write it
+
+
+def test_the_front_door_imports_nothing_before_the_first_name_is_used() -> None:
+    code = """
+import sys, wa_phone_async
+assert wa_phone_async.__version__
+print(*(name for name in sys.modules if name.startswith("wa_phone_async.")))
+print("PhoneNumberClient" in dir(wa_phone_async), wa_phone_async.PhoneNumberClient.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["wa_phone_async._version", "True PhoneNumberClient"]
+
+
+def test_a_star_imports_all_public_names() -> None:
+    code = "from wa_phone_async import *; print(*sorted(set(globals()) - {'__builtins__'}))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert set(NAMES) <= set(done.stdout.split())
+
+
+def test_a_name_that_is_not_there_is_an_error_as_in_any_module() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'wa_phone_async' has no attribute 'Nothing'$"):
+        _ = wa_phone_async.Nothing  # type: ignore[attr-defined]  # the mistake under test
+    with pytest.raises(ImportError, match="cannot import name 'Nothing' from 'wa_phone_async'"):
+        exec("from wa_phone_async import Nothing")
 
 
 def test_the_front_door_says_what_it_is_and_which_version() -> None:

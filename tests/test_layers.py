@@ -21,7 +21,7 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"workflows"},
     {"client"},
     {"cache", "integrations.notebook"},
-    {"__init__", "sandbox"},
+    {"__init__", "_public", "sandbox"},
     {"export", "integrations"},
     {"cli"},
     {"__main__"},

@@ -14,162 +14,24 @@ A list requests all its pages by itself. The client retries a call if that is sa
 that Meta adds tomorrow are kept. To test against the same API in your own process, see `wa_phone_async.sandbox`.
 """
 
-from ._version import __version__
-from .cache.cache import PhoneNumberCache
-from .cache.webhooks import WebhookNotice, answer_challenge, parse_webhook, verify_webhook
-from .call.retry import RetryPolicy
-from .call.tokens import TokenProvider
-from .call.writes import Write
-from .client import PhoneNumberClient
-from .decoding.converter import from_dict, to_dict
-from .errors import (
-    AmbiguousNumberError,
-    AuthenticationError,
-    BadRequestError,
-    ConflictError,
-    DecodeError,
-    ExportError,
-    GraphAPIError,
-    InvalidArgumentError,
-    NotFoundError,
-    OutcomeUnknownError,
-    PaginationError,
-    PermissionDeniedError,
-    RateLimitError,
-    RequestTimeoutError,
-    ServerError,
-    StaleListingError,
-    TransportError,
-    UnprocessableEntityError,
-    WaitError,
-    WaitTimeoutError,
-    WaPhoneError,
-    WebhookSignatureError,
-)
-from .events import (
-    CallFinished,
-    Event,
-    ListFinished,
-    QuotaWaitEnded,
-    QuotaWaitStarted,
-    RetryPlanned,
-    ThrottleEnded,
-    ThrottleStarted,
-)
-from .integrations.notebook import show_tables as _show_tables
-from .models import (
-    ALL_FIELDS,
-    AccountMode,
-    BusinessAccount,
-    CodeVerificationStatus,
-    CreatedPhoneNumber,
-    Cursors,
-    Extra,
-    HostPlatform,
-    MessagingLimitTier,
-    NameStatus,
-    Page,
-    PhoneNumber,
-    PhoneNumberStatus,
-    QualityRating,
-    SuccessResponse,
-    Throughput,
-    ThroughputLevel,
-    UnifiedCertStatus,
-)
-from .pagination.paginator import AsyncPaginator
-from .query import Filter, ListQuery, Sort, Verbatim
-from .ratelimit.limiter import CallResult, Lease, RateLimiter, Report
-from .ratelimit.throttle import Throttle
-from .readiness import Readiness, is_ready, read_readiness
-from .session import GraphSession
-from .usage import Usage, UsageMetric
-from .workflows.bulk import Listings, WabaListing
-from .workflows.ensure import EnsuredPhoneNumber
-from .workflows.watch import Change, Watch
+from typing import TYPE_CHECKING, Any
 
-_show_tables()
+from ._version import __version__ as __version__
 
-__all__ = [
-    "ALL_FIELDS",
-    "AccountMode",
-    "AmbiguousNumberError",
-    "AsyncPaginator",
-    "AuthenticationError",
-    "BadRequestError",
-    "BusinessAccount",
-    "CallFinished",
-    "CallResult",
-    "Change",
-    "CodeVerificationStatus",
-    "ConflictError",
-    "CreatedPhoneNumber",
-    "Cursors",
-    "DecodeError",
-    "EnsuredPhoneNumber",
-    "Event",
-    "ExportError",
-    "Extra",
-    "Filter",
-    "GraphAPIError",
-    "GraphSession",
-    "HostPlatform",
-    "InvalidArgumentError",
-    "Lease",
-    "ListFinished",
-    "ListQuery",
-    "Listings",
-    "MessagingLimitTier",
-    "NameStatus",
-    "NotFoundError",
-    "OutcomeUnknownError",
-    "Page",
-    "PaginationError",
-    "PermissionDeniedError",
-    "PhoneNumber",
-    "PhoneNumberCache",
-    "PhoneNumberClient",
-    "PhoneNumberStatus",
-    "QualityRating",
-    "QuotaWaitEnded",
-    "QuotaWaitStarted",
-    "RateLimitError",
-    "RateLimiter",
-    "Readiness",
-    "Report",
-    "RequestTimeoutError",
-    "RetryPlanned",
-    "RetryPolicy",
-    "ServerError",
-    "Sort",
-    "StaleListingError",
-    "SuccessResponse",
-    "Throttle",
-    "ThrottleEnded",
-    "ThrottleStarted",
-    "Throughput",
-    "ThroughputLevel",
-    "TokenProvider",
-    "TransportError",
-    "UnifiedCertStatus",
-    "UnprocessableEntityError",
-    "Usage",
-    "UsageMetric",
-    "Verbatim",
-    "WaPhoneError",
-    "WabaListing",
-    "WaitError",
-    "WaitTimeoutError",
-    "Watch",
-    "WebhookNotice",
-    "WebhookSignatureError",
-    "Write",
-    "__version__",
-    "answer_challenge",
-    "from_dict",
-    "is_ready",
-    "parse_webhook",
-    "read_readiness",
-    "to_dict",
-    "verify_webhook",
-]
+if TYPE_CHECKING:
+    from ._public import *  # noqa: F403 - its `__all__` is the list of public names
+    from ._public import __all__ as __all__
+else:
+    # `wa-phone --help` needs no client, and starts in half of the time without aiohttp.
+    def __getattr__(name: str) -> Any:
+        """Import all public names when the first of them is used."""
+        import wa_phone_async._public as public  # noqa: PLC0415 - see above
+
+        globals().update({each: getattr(public, each) for each in public.__all__}, __all__=public.__all__)
+        if name not in globals():
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        """Return the names of the module, with those that are imported later."""
+        return sorted({*globals(), *__getattr__("__all__")})

@@ -1,0 +1,161 @@
+"""The public names, with all that they need. `wa_phone_async` imports this module when you use the first of them."""
+
+from ._version import __version__
+from .cache.cache import PhoneNumberCache
+from .cache.webhooks import WebhookNotice, answer_challenge, parse_webhook, verify_webhook
+from .call.retry import RetryPolicy
+from .call.tokens import TokenProvider
+from .call.writes import Write
+from .client import PhoneNumberClient
+from .decoding.converter import from_dict, to_dict
+from .errors import (
+    AmbiguousNumberError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
+    ExportError,
+    GraphAPIError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PaginationError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    StaleListingError,
+    TransportError,
+    UnprocessableEntityError,
+    WaitError,
+    WaitTimeoutError,
+    WaPhoneError,
+    WebhookSignatureError,
+)
+from .events import (
+    CallFinished,
+    Event,
+    ListFinished,
+    QuotaWaitEnded,
+    QuotaWaitStarted,
+    RetryPlanned,
+    ThrottleEnded,
+    ThrottleStarted,
+)
+from .integrations.notebook import show_tables as _show_tables
+from .models import (
+    ALL_FIELDS,
+    AccountMode,
+    BusinessAccount,
+    CodeVerificationStatus,
+    CreatedPhoneNumber,
+    Cursors,
+    Extra,
+    HostPlatform,
+    MessagingLimitTier,
+    NameStatus,
+    Page,
+    PhoneNumber,
+    PhoneNumberStatus,
+    QualityRating,
+    SuccessResponse,
+    Throughput,
+    ThroughputLevel,
+    UnifiedCertStatus,
+)
+from .pagination.paginator import AsyncPaginator
+from .query import Filter, ListQuery, Sort, Verbatim
+from .ratelimit.limiter import CallResult, Lease, RateLimiter, Report
+from .ratelimit.throttle import Throttle
+from .readiness import Readiness, is_ready, read_readiness
+from .session import GraphSession
+from .usage import Usage, UsageMetric
+from .workflows.bulk import Listings, WabaListing
+from .workflows.ensure import EnsuredPhoneNumber
+from .workflows.watch import Change, Watch
+
+_show_tables()
+
+__all__ = [
+    "ALL_FIELDS",
+    "AccountMode",
+    "AmbiguousNumberError",
+    "AsyncPaginator",
+    "AuthenticationError",
+    "BadRequestError",
+    "BusinessAccount",
+    "CallFinished",
+    "CallResult",
+    "Change",
+    "CodeVerificationStatus",
+    "ConflictError",
+    "CreatedPhoneNumber",
+    "Cursors",
+    "DecodeError",
+    "EnsuredPhoneNumber",
+    "Event",
+    "ExportError",
+    "Extra",
+    "Filter",
+    "GraphAPIError",
+    "GraphSession",
+    "HostPlatform",
+    "InvalidArgumentError",
+    "Lease",
+    "ListFinished",
+    "ListQuery",
+    "Listings",
+    "MessagingLimitTier",
+    "NameStatus",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "Page",
+    "PaginationError",
+    "PermissionDeniedError",
+    "PhoneNumber",
+    "PhoneNumberCache",
+    "PhoneNumberClient",
+    "PhoneNumberStatus",
+    "QualityRating",
+    "QuotaWaitEnded",
+    "QuotaWaitStarted",
+    "RateLimitError",
+    "RateLimiter",
+    "Readiness",
+    "Report",
+    "RequestTimeoutError",
+    "RetryPlanned",
+    "RetryPolicy",
+    "ServerError",
+    "Sort",
+    "StaleListingError",
+    "SuccessResponse",
+    "Throttle",
+    "ThrottleEnded",
+    "ThrottleStarted",
+    "Throughput",
+    "ThroughputLevel",
+    "TokenProvider",
+    "TransportError",
+    "UnifiedCertStatus",
+    "UnprocessableEntityError",
+    "Usage",
+    "UsageMetric",
+    "Verbatim",
+    "WaPhoneError",
+    "WabaListing",
+    "WaitError",
+    "WaitTimeoutError",
+    "Watch",
+    "WebhookNotice",
+    "WebhookSignatureError",
+    "Write",
+    "__version__",
+    "answer_challenge",
+    "from_dict",
+    "is_ready",
+    "parse_webhook",
+    "read_readiness",
+    "to_dict",
+    "verify_webhook",
+]
