@@ -6,23 +6,16 @@ import itertools
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Final
 
 from cyclopts import App, CycloptsError, Group
 
-from wa_phone_async import __version__
+from wa_phone_async._version import __version__
 
-from .commands import completion
-from .commands import create as creating
-from .commands import export as exporting
-from .commands import list as listing
-from .commands import onboard as onboarding
-from .commands import sandbox as serving
-from .commands import watch as watching
+from .commands import epilogue
 from .errors import INTERRUPTED, TERMINATED, exit_status, sentence
-from .terminal.help import FORMATTER, HelpPage
 from .terminal.hiding import hiding, without_secrets
 from .terminal.output import complain, tell
 from .terminal.stopping import ending_when_killed
@@ -61,17 +54,12 @@ wa-phone completion --help
 """
 
 
-def _epilogue(examples: str) -> str:
-    return f"Examples:\n```text\n{examples}```"
-
-
 app: Final = App(
     name="wa-phone",
     usage="wa-phone COMMAND [OPTIONS]",
     help=HELP,
-    help_epilogue=_epilogue(EXAMPLES),
+    help_epilogue=epilogue(EXAMPLES),
     help_format="markdown",  # which fills paragraphs: docstrings break their lines where the source does
-    help_formatter=FORMATTER,
     version=__version__,
     group_parameters=Group("Options", sort_key=1),
     exit_on_error=False,
@@ -85,17 +73,18 @@ for _flag, _what in (
 ):
     app[_flag].group, app[_flag].help = "Options", _what
 
-COMMANDS: Final[tuple[tuple[str, Callable[..., Any], str, str], ...]] = (  # --help lists them in this order
-    ("list", listing.list_numbers, listing.USAGE, listing.EXAMPLES),
-    ("create", creating.create_number, creating.USAGE, creating.EXAMPLES),
-    ("onboard", onboarding.onboard_number, onboarding.USAGE, onboarding.EXAMPLES),
-    ("watch", watching.watch_numbers, watching.USAGE, watching.EXAMPLES),
-    ("export", exporting.export_numbers, exporting.USAGE, exporting.EXAMPLES),
-    ("sandbox", serving.serve_sandbox, serving.USAGE, serving.EXAMPLES),
-    ("completion", completion.completion_command(app), completion.USAGE, completion.EXAMPLES),
+COMMANDS: Final = (  # --help lists them in this order
+    ("list", "List the phone numbers of WhatsApp Business Accounts."),
+    ("create", "Add a phone number to a WhatsApp Business Account."),
+    ("onboard", "Add a phone number to an account, verify it, register it, and wait for its name."),
+    ("watch", "Show changes to the phone numbers of WhatsApp Business Accounts, until Ctrl-C."),
+    ("export", "Export the phone numbers of many accounts to a file."),
+    ("sandbox", "Serve the Graph API with invented accounts, on this machine only, until Ctrl-C."),
+    ("completion", "Write the script with which a shell completes commands, options and values."),
 )
-for _place, (_name, _command, _usage, _examples) in enumerate(COMMANDS):
-    app.command(_command, name=_name, usage=_usage, help_epilogue=_epilogue(_examples), sort_key=_place)
+"""Each command, and the summary line of its function: `--help` shows it without an import of the command's module."""
+for _place, (_name, _summary) in enumerate(COMMANDS):
+    app.command(f"wa_phone_async.cli.commands.{_name}:command", name=_name, help=_summary, sort_key=_place)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -115,14 +104,13 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         with _warnings_shown():
-            page = HelpPage()
-            status = app(_with_command_first(arguments), console=page.console)
-            page.show()
-            return status or 0
+            return _call(_with_command_first(arguments))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader has left, as `head` does; that is no failure
         return 0
+    except ModuleNotFoundError:  # of an extra that is not installed: `__main__` says so
+        raise
     except Exception as error:  # noqa: BLE001 - people get a sentence for every error
         # The sentence says which argument is wrong. A traceback would only add all arguments, and one may be a secret.
         if "--debug" in arguments and not isinstance(error, CycloptsError):
@@ -132,6 +120,20 @@ def _run(arguments: Sequence[str]) -> int:
         for note in getattr(error, "__notes__", ()):
             tell(note)
         return exit_status(error)
+
+
+def _call(arguments: Sequence[str]) -> int:
+    for name, _ in COMMANDS:
+        if name in arguments:
+            app[name].help = None  # its own help is the docstring of its function, and not the summary
+    if arguments and not {*app.help_flags, *app.version_flags}.intersection(arguments):
+        return app(arguments) or 0
+    from .terminal.help import FORMATTER, HelpPage  # noqa: PLC0415 - rich, which nothing else here needs
+
+    app.help_formatter, page = FORMATTER, HelpPage()
+    status = app(arguments, console=page.console)
+    page.show()
+    return status or 0
 
 
 def _with_command_first(arguments: Sequence[str]) -> Sequence[str]:

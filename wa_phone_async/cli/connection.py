@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import attrs
 from cyclopts import Group, Parameter
 
-from wa_phone_async import CallFinished, Event, InvalidArgumentError, PhoneNumberClient, RetryPolicy, TokenProvider
+from wa_phone_async.call.retry import RetryPolicy
+from wa_phone_async.call.tokens import TokenProvider
+from wa_phone_async.client import PhoneNumberClient
+from wa_phone_async.errors import InvalidArgumentError
+from wa_phone_async.events import CallFinished, Event
 from wa_phone_async.redaction import Secret, conceal
 
 from .terminal.output import reason

@@ -8,7 +8,7 @@ from typing import Final
 
 from cyclopts import CycloptsError, MissingArgumentError, UnknownCommandError, UnknownOptionError
 
-from wa_phone_async import AuthenticationError, InvalidArgumentError, OutcomeUnknownError, WaPhoneError
+from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, OutcomeUnknownError, WaPhoneError
 
 from .terminal.output import reason
 

@@ -7,8 +7,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from cyclopts import Parameter
 
-from wa_phone_async import ALL_FIELDS, Filter, InvalidArgumentError, Sort, Verbatim
-from wa_phone_async.query import ChosenFields, read_fields
+from wa_phone_async.errors import InvalidArgumentError
+from wa_phone_async.models import ALL_FIELDS
+from wa_phone_async.query import ChosenFields, Filter, Sort, Verbatim, read_fields
 
 from .connection import Connection
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
+from wa_phone_async.cli.app import app
+from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.terminal.output import write
 
 Shell = Literal["bash", "zsh", "fish"]
@@ -22,6 +24,8 @@ wa-phone completion fish \\
     > ~/.config/fish/completions/wa-phone.fish
 """
 
+command: Final = new_command("completion", USAGE, EXAMPLES)
+
 _FILES: Final = 'COMPREPLY=( $(compgen -f -- "${cur}") )'
 FIXES: Final[Mapping[Shell, tuple[str, str]]] = {
     # It breaks file names at their blanks. readline does not, and puts a slash behind a directory. The bash of macOS
@@ -36,26 +40,22 @@ _FISH_END: Final = "complete -c wa-phone -f\n"
 """Without this, fish offers files where nothing else fits."""
 
 
-def completion_command(app: App) -> Callable[..., None]:
-    """Make the command that completes an app. The command is a part of that app, so it cannot import it."""
+@command.default
+def write_completion(shell: Annotated[Shell, Parameter(name="SHELL")], /) -> None:
+    """Write the script with which a shell completes commands, options and values.
 
-    def write_completion(shell: Annotated[Shell, Parameter(name="SHELL")], /) -> None:
-        """Write the script with which a shell completes commands, options and values.
+    Save the script to a file, and let your shell read that file when it starts: see the examples. Write the file
+    again after each update of wa-phone.
 
-        Save the script to a file, and let your shell read that file when it starts: see the examples. Write the file
-        again after each update of wa-phone.
+    The completion starts no program, sends nothing, and needs no token.
 
-        The completion starts no program, sends nothing, and needs no token.
+    zsh needs its own completion first: put "autoload -U compinit && compinit" above the two lines in ~/.zshrc.
+    Instead of the two lines, you can save the script as _cyclopts_wa-phone in a directory of fpath.
 
-        zsh needs its own completion first: put "autoload -U compinit && compinit" above the two lines in ~/.zshrc.
-        Instead of the two lines, you can save the script as _cyclopts_wa-phone in a directory of fpath.
-
-        Args:
-            shell: Your shell.
-        """
-        write(script(app, shell))
-
-    return write_completion
+    Args:
+        shell: Your shell.
+    """
+    write(script(app, shell))
 
 
 def script(app: App, shell: Shell) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from cyclopts import Parameter
 
 from wa_phone_async import EnsuredPhoneNumber, to_dict
+from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, connect
 from wa_phone_async.cli.terminal.formats import to_json
 from wa_phone_async.cli.terminal.output import tell, use_utf8, write
@@ -23,7 +24,10 @@ wa-phone create 100200300400000 --sandbox \\
     --phone-number 16315551000 --verified-name Acme --cc 1
 """
 
+command: Final = new_command("create", USAGE, EXAMPLES)
 
+
+@command.default
 async def create_number(
     waba_id: Annotated[str, Parameter(name="WABA_ID")],
     /,

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from wa_phone_async import AsyncPaginator, BusinessAccount, ExportError, InvalidArgumentError, Listings, RetryPolicy
 from wa_phone_async.cli.cluster import list_on_cluster
+from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import INTERRUPTED
 from wa_phone_async.cli.options import NoCheck, parse_fields, parse_filter
@@ -42,7 +43,10 @@ wa-phone export --wabas wabas.txt --out numbers.parquet \\
 wa-phone export --wabas - --out numbers.csv < wabas.txt
 """
 
+command: Final = new_command("export", USAGE, EXAMPLES)
 
+
+@command.default
 async def export_numbers(
     *,
     out: Annotated[Path, Parameter(metavar="FILE")],

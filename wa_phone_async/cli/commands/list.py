@@ -9,13 +9,14 @@ from typing import Annotated, Final, Literal
 import attrs
 from cyclopts import Parameter
 
-from wa_phone_async import AuthenticationError, GraphAPIError
 from wa_phone_async.checks import read_node_id
+from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, connect
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.options import NoCheck, accounts_to_read, parse_fields, parse_filter, parse_sort
 from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, PageWriter
 from wa_phone_async.cli.terminal.output import complain, counted, tell
+from wa_phone_async.errors import AuthenticationError, GraphAPIError
 from wa_phone_async.query import ListQuery, field_names
 
 Format = Literal["table", "json", "jsonl", "csv"]
@@ -30,7 +31,10 @@ wa-phone list $WABA_ID $OTHER_ID --format csv > all.csv
 wa-phone list $WABA_ID --format json --fields all | jq
 """
 
+command: Final = new_command("list", USAGE, EXAMPLES)
 
+
+@command.default
 async def list_numbers(
     *waba_ids: Annotated[str, Parameter(name="WABA_ID")],
     fields: Annotated[str | None, Parameter(metavar="NAMES")] = None,

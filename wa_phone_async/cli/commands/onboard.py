@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from cyclopts import Parameter, Token
 
 from wa_phone_async import InvalidArgumentError, WaitError, WaPhoneError
+from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, connect
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.onboarding_dialog import NumberToOnboard, OnboardingDialog
@@ -27,6 +28,8 @@ wa-phone onboard $WABA_ID --phone-number 16315551000 \\
     --verified-name "Acme Shoes" --cc 1 \\
     --code-method VOICE --language de_DE --no-wait
 """
+
+command: Final = new_command("onboard", USAGE, EXAMPLES)
 
 _CONTINUE: Final = "To continue, run the same command again."
 _CONTINUE_SANDBOX: Final = "The sandbox is gone: the next run starts from the beginning."
@@ -47,6 +50,7 @@ def _check_code_method(_: Any, code_method: str) -> None:
         raise ValueError('Choose from: "SMS", "VOICE".')
 
 
+@command.default
 async def onboard_number(
     waba_id: Annotated[str | None, Parameter(name="WABA_ID", show_default=False)] = None,
     /,

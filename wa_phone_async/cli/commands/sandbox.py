@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.terminal.output import tell, write
 from wa_phone_async.cli.terminal.timer import every
 
@@ -24,7 +25,10 @@ wa-phone sandbox --accounts 1000 --numbers-per-account 20
 wa-phone sandbox --review-after 60
 """
 
+command: Final = new_command("sandbox", USAGE, EXAMPLES)
 
+
+@command.default
 async def serve_sandbox(
     *,
     port: Annotated[int, Parameter(metavar="PORT", validator=Number(gte=0, lte=65535))] = 0,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from cyclopts import Parameter
 
 from wa_phone_async import AuthenticationError, GraphAPIError
+from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.options import NoCheck, accounts_to_read, parse_fields
@@ -34,7 +35,10 @@ wa-phone watch $WABA_ID $OTHER_ID --format jsonl >> seen
 wa-phone watch $WABA_ID --interval 300 --timeout 86400
 """
 
+command: Final = new_command("watch", USAGE, EXAMPLES)
 
+
+@command.default
 async def watch_numbers(
     *waba_ids: Annotated[str, Parameter(name="WABA_ID")],
     interval: Annotated[float, Parameter(metavar="SECONDS")] = 60.0,

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol
 
-from wa_phone_async import PhoneNumber, WabaListing, to_dict
+from wa_phone_async.decoding.converter import to_dict
 from wa_phone_async.export import json_lines
 from wa_phone_async.export.formats import Encoder, make_encoder
 from wa_phone_async.export.rows import columns_of, offer, rows_of
+from wa_phone_async.models import PhoneNumber
 from wa_phone_async.redaction import hide_queries
+from wa_phone_async.workflows.bulk import WabaListing
 
 from .output import printable, use_utf8, write
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wa_phone_async import PhoneNumber
+from wa_phone_async.models import PhoneNumber
 
 from .formats import cells
 from .output import printable, spell_out_unknown, takes_escapes, terminal_width, write

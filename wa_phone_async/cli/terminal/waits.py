@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from wa_phone_async import Event, QuotaWaitStarted, RetryPlanned
+from wa_phone_async.events import Event, QuotaWaitStarted, RetryPlanned
 
 from .output import tell
 
