@@ -9,11 +9,8 @@ A ratio below 1 says that this checkout needs less.
 
 import contextlib
 import functools
-import os
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +19,7 @@ import canned
 import importing
 import interleaved
 import paired
+import starting
 from interleaved import Entry
 from listing import CORE
 from paired import Findings, Row, Spread, ratio
@@ -43,11 +41,6 @@ WORK = {
     "`list_many` of 2,000 accounts, core": Entry("ours.many", environment=CORE, **FLEET),
 }
 """Processor time, in processes that stay open."""
-STARTS = {
-    "wa-phone --help": "--help",
-    "wa-phone list --sandbox": "list --sandbox --format jsonl",
-}
-"""Time from the start of a process to its end."""
 
 
 @contextlib.contextmanager
@@ -66,9 +59,10 @@ def measure(revision: str, rounds: int) -> Findings:
         paths = {"this": str(REPOSITORY), "other": other}
         found = {work: play(server, entry, paths, rounds) for work, entry in WORK.items()}
         found |= {
-            work: start(functools.partial(run, arguments.split()), paths, rounds) for work, arguments in STARTS.items()
+            work: start(functools.partial(starting.run, arguments), paths, rounds)
+            for work, arguments in starting.STARTS.items()
         }
-        found["import wa_phone_async"] = start(functools.partial(importing.sample, importing.OURS), paths, rounds)
+        found[importing.OURS] = start(functools.partial(importing.sample, importing.OURS), paths, rounds)
     return Findings(tuple(rows(found, revision)), "\n".join(details(found, revision)))
 
 
@@ -89,14 +83,6 @@ def start(once: Callable[[str], float], paths: Mapping[str, str], rounds: int) -
     for path in paths.values():
         once(path)  # reads the files from the disk, and compiles them
     return paired.take_turns({name: functools.partial(once, path) for name, path in paths.items()}, rounds)
-
-
-def run(arguments: Sequence[str], path: str) -> float:
-    """Run the command line of a checkout to its end."""
-    environment = {**os.environ, **importing.COMPILED, "PYTHONPATH": path}
-    command, began = [sys.executable, "-m", "wa_phone_async", *arguments], time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    return time.perf_counter() - began
 
 
 def rows(found: Times, revision: str) -> Iterator[Row]:

@@ -1,6 +1,6 @@
 """All shapes of work, one table and one picture: what `nox -s bench` runs.
 
-    python benchmarks/report.py                              all; some twelve minutes
+    python benchmarks/report.py                              all; some thirteen minutes
     python benchmarks/report.py --rounds 3                   all, in short
     python benchmarks/report.py --rounds 11 listing growth   some of them, without the picture
     python benchmarks/report.py --against v0.1.0             this checkout beside another revision; some nine minutes
@@ -28,6 +28,7 @@ SHAPES = {
     "decoding": "measure",
     "read_ahead": "measure_steady",
     "importing": "measure",
+    "starting": "measure",
     "growth": "measure",
     "compressed": "measure",
 }

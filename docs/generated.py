@@ -23,7 +23,7 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.nodes import find_pending_xref_condition
 from sphinx.util.typing import stringify_annotation
 
-from wa_phone_async.cli.app import COMMANDS, HELP
+from wa_phone_async.cli.app import COMMANDS, HELP, load
 from wa_phone_async.cli.app import app as command_line
 
 PACKAGE: Final = "wa_phone_async"
@@ -49,12 +49,15 @@ def setup(app: Sphinx) -> dict[str, bool]:
 def insert_help(_app: Sphinx, page: str, source: list[str]) -> None:
     """Put the help of every command in its place on the page of the command line."""
     if page == "command-line":
-        texts = [f"## wa-phone\n\n{HELP}", *(help_of(name, *texts) for name, _, *texts in COMMANDS)]
+        texts = [f"## wa-phone\n\n{HELP}", *(help_of(name) for name, _ in COMMANDS)]
         source[0] = source[0].replace(HELP_GOES_HERE, "\n".join(texts))
 
 
-def help_of(command: str, usage: str, examples: str) -> str:
+def help_of(command: str) -> str:
     """Return the help of a command as Markdown."""
+    load([command])
+    module = importlib.import_module(f"{PACKAGE}.cli.commands.{command}")
+    usage, examples = module.USAGE, module.EXAMPLES
     text = command_line[command].generate_docs(heading_level=2)
     description = text.partition("```\n")[2]  # after the title, and the usage in the form of cyclopts
     return f"## wa-phone {command}\n\n```text\n{usage}\n```\n{description}\n**Examples**:\n\n```text\n{examples}```\n"

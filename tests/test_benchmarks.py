@@ -5,7 +5,7 @@ import itertools
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -21,7 +21,8 @@ from wa_phone_async.pagination.page import Paging, read_page
 paired, chart, canned, pages = map(load_benchmark, ("paired", "chart", "canned", "pages"))
 interleaved = load_benchmark("interleaved")
 listing, growth, decoding, report = map(load_benchmark, ("listing", "growth", "decoding", "report"))
-bulk, read_ahead, compressed, importing = map(load_benchmark, ("bulk", "read_ahead", "compressed", "importing"))
+bulk, read_ahead, compressed = map(load_benchmark, ("bulk", "read_ahead", "compressed"))
+importing, starting = map(load_benchmark, ("importing", "starting"))
 against = load_benchmark("against")
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -210,6 +211,28 @@ def test_an_encoding_shows_the_line_below_which_it_saves_time() -> None:
 
 def test_imports_are_told_in_milliseconds() -> None:
     assert list(importing.details({"aiohttp": [0.2, 0.2]}))[-1] == "| aiohttp | 200 (200-200) |"
+
+
+def test_starts_are_compared_with_an_import_of_aiohttp() -> None:
+    times = {starting.OTHER: [0.2, 0.4], **{name: [0.3, 0.6] for name in starting.STARTS}}
+    assert [(row.work, row.ratio.middle, row.goal) for row in starting.rows(times)] == [
+        ("wa-phone --help", pytest.approx(1.5), 1.3),
+        ("wa-phone list --sandbox", pytest.approx(1.5), 2.1),
+    ]
+    assert list(starting.details({"wa-phone --help": [0.2, 0.2]}))[-1] == "| wa-phone --help | 200 (200-200) |"
+
+
+@pytest.mark.parametrize("measured", [starting.run, lambda _, path: importing.sample("import wa_phone_async", path)])
+def test_what_starts_gets_the_package_from_its_path_wherever_it_is_started(
+    measured: Callable[..., float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "other" / "wa_phone_async"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("import pathlib; pathlib.Path(__file__).with_name('imported').touch()")
+    (package / "__main__.py").touch()
+    monkeypatch.chdir(Path(__file__).parent.parent)  # which has a package of this name, too
+    assert measured(starting.STARTS["wa-phone --help"], str(package.parent)) > 0
+    assert (package / "imported").exists()
 
 
 # The picture

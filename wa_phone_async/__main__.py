@@ -1,7 +1,9 @@
 """`wa-phone` and `python -m wa_phone_async`: runs the command line, or says what to install for it."""
 
+import gc
 import os
 import sys
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from .cli.terminal.output import drop_unwritable, tell
@@ -26,8 +28,7 @@ def main() -> int:
 
 def _run() -> int:
     try:
-        from .cli.app import run  # noqa: PLC0415 - the library works without the packages of this extra
-
+        run = _load()
         return run(sys.argv[1:])
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] not in _EXTRA:
@@ -36,6 +37,19 @@ def _run() -> int:
         return 130
     tell('wa-phone: the command line is an extra: python -m pip install "wa_phone_async[cli]"')
     return 2
+
+
+def _load() -> Callable[[Sequence[str]], int]:
+    """Import what the command needs."""
+    gc.disable()  # imports leave little garbage, and the search for it would take a fifth of the time
+    try:
+        from .cli.app import load, run  # noqa: PLC0415 - the library works without the packages of this extra
+
+        load(sys.argv[1:])
+        gc.freeze()  # modules last as long as the process: later searches, and the one at its end, skip them
+    finally:
+        gc.enable()
+    return run
 
 
 def _open_closed_streams() -> None:

@@ -10,7 +10,7 @@ from wa_phone_async import __main__
 WITHOUT = """
 import runpy, sys
 sys.modules[{package!r}] = None  # importing it fails, as where it is not installed
-sys.argv = ["wa-phone", "list"]
+sys.argv = ["wa-phone", "--help"]
 runpy.run_module("wa_phone_async", run_name="__main__")
 """
 

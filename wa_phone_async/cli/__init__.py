@@ -6,7 +6,7 @@
     errors.py             an error as a sentence and an exit status
     onboarding_dialog.py  the dialog of `wa-phone onboard`
     cluster.py            the part of `wa-phone export` that runs on a Dask cluster
-    commands/             one module for each command
+    commands/             one module for each command, imported when the command runs
     terminal/             what is printed and read:
         output.py         stdout and stderr, and what may be written to a terminal
         hiding.py         secrets in messages
@@ -24,6 +24,8 @@
         prompt.py         prompts for secrets
         stopping.py       Ctrl-C and SIGTERM
 
-To add a command, write a function in a module of `commands/`, and add it to the table in `app.py`. A command writes its
-data with `output.write`, and raises its errors.
+To add a command, write a module of `commands/` with a `command`, and add its name and its summary to the table in
+`app.py`. A command writes its data with `output.write`, and raises its errors.
+
+`wa-phone --help` starts fast: `app.py` and what it imports need no client. rich is imported where something is drawn.
 """

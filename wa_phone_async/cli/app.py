@@ -87,6 +87,13 @@ for _place, (_name, _summary) in enumerate(COMMANDS):
     app.command(f"wa_phone_async.cli.commands.{_name}:command", name=_name, help=_summary, sort_key=_place)
 
 
+def load(arguments: Sequence[str]) -> None:
+    """Import the command that the arguments name. `run` does the same; this lets you do it earlier."""
+    for name, _ in COMMANDS:
+        if name in arguments:
+            app[name].help = None  # its own page shows the docstring of its function, and not only the summary
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command.
 
@@ -123,9 +130,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _call(arguments: Sequence[str]) -> int:
-    for name, _ in COMMANDS:
-        if name in arguments:
-            app[name].help = None  # its own help is the docstring of its function, and not the summary
+    load(arguments)
     if arguments and not {*app.help_flags, *app.version_flags}.intersection(arguments):
         return app(arguments) or 0
     from .terminal.help import FORMATTER, HelpPage  # noqa: PLC0415 - rich, which nothing else here needs
