@@ -11,6 +11,7 @@ import pytest
 import wa_phone_async
 
 LAYERS = (  # a module imports from its own row and from the rows above it
+    {"cli.starting"},  # before all others
     {"_version", "_optional", "concurrency", "models", "usage", "errors", "events", "redaction"},  # values
     {"checks", "phone_digits", "query", "readiness", "spelling"},  # rules
     {"decoding"},

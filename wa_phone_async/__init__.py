@@ -14,6 +14,10 @@ A list requests all its pages by itself. The client retries a call if that is sa
 that Meta adds tomorrow are kept. To test against the same API in your own process, see `wa_phone_async.sandbox`.
 """
 
+# First, since it handles Ctrl-C during the other imports. That is all that it is for.
+import wa_phone_async.cli.starting as _starting  # noqa: F401 # pyright: ignore[reportUnusedImport] - see above
+
+# isort: split
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__ as __version__

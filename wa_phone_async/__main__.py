@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from .cli.starting import INTERRUPTED, leave_at_interrupt, raise_at_interrupt
 from .cli.terminal.output import drop_unwritable, tell
 
 _EXTRA: Final = frozenset({"cyclopts", "rich"})
@@ -29,12 +30,15 @@ def main() -> int:
 def _run() -> int:
     try:
         run = _load()
+        raise_at_interrupt()
         return run(sys.argv[1:])
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] not in _EXTRA:
             raise
-    except KeyboardInterrupt:  # during the start; later `run` handles it
-        return 130
+    except KeyboardInterrupt:  # before `run` handles it, or after
+        return INTERRUPTED
+    finally:
+        leave_at_interrupt()
     tell('wa-phone: the command line is an extra: python -m pip install "wa_phone_async[cli]"')
     return 2
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -151,6 +152,60 @@ def test_ctrl_c_ends_a_call(graph_sandbox: Sandbox) -> None:
         process.send_signal(signal.SIGINT)
         assert process.communicate() == ("", "")
     assert process.returncode == 130
+
+
+IMPORTING = (sys.executable, "-X", "importtime")
+"""Python writes a line to stderr after each import."""
+FIRST = "wa_phone_async.cli.starting"
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """The file that pip makes of the entry point."""
+    file = tmp_path / "wa-phone"
+    file.write_text("import sys\nfrom wa_phone_async.__main__ import main\nsys.exit(main())\n")
+    return file
+
+
+def open_command(*command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("moment", range(0, 720, 30))  # about 600 imports follow the first one
+@pytest.mark.parametrize("way", ["module", "script"])
+def test_ctrl_c_at_any_moment_of_the_start_is_quiet(
+    moment: int, way: str, script: Path, graph_sandbox: Sandbox
+) -> None:
+    graph_sandbox.plan(Fault.delay(30), times=9)
+    command = ("-m", "wa_phone_async") if way == "module" else (str(script),)
+    with open_command(*IMPORTING, *command, "list", SMALL_WABA) as process:
+        assert process.stderr
+        lines = iter(process.stderr.readline, "")
+        assert any(FIRST in line for line in lines)
+        while moment and not graph_sandbox.requests:
+            moment -= select.select([process.stderr], [], [], 0.01)[0] != [] and bool(next(lines))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert [line for line in err.splitlines() if not line.startswith("import time:")] == []
+
+
+def test_ctrl_c_at_the_end_is_quiet(script: Path) -> None:
+    with open_command(sys.executable, str(script), "--version") as process:
+        assert process.stdout
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.communicate() == ("", "")
+    assert process.returncode in {0, 130, -signal.SIGINT}  # the last one when Python has let go of the signals
+
+
+def test_what_a_script_runs_in_the_background_starts_despite_ctrl_c() -> None:
+    with open_command(*IN_BACKGROUND, *IMPORTING, "-m", "wa_phone_async", "list", SMALL_WABA) as process:
+        assert process.stderr
+        assert any(FIRST in line for line in iter(process.stderr.readline, ""))
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate()
+    assert (process.returncode, out.count("\n")) == (0, 4)
 
 
 def test_a_wait_is_explained(graph_sandbox: Sandbox) -> None:

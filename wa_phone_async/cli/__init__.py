@@ -1,5 +1,6 @@
 """The command line `wa-phone`. The extra `cli` installs what it needs.
 
+    starting.py           Ctrl-C while a command starts or ends
     app.py                the commands together; how a run ends
     connection.py         options that say where a command runs, and the client for them
     options.py            what other options of several commands mean

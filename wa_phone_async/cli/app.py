@@ -15,7 +15,8 @@ from cyclopts import App, CycloptsError, Group
 from wa_phone_async._version import __version__
 
 from .commands import epilogue
-from .errors import INTERRUPTED, TERMINATED, exit_status, sentence
+from .errors import TERMINATED, exit_status, sentence
+from .starting import INTERRUPTED
 from .terminal.hiding import hiding, without_secrets
 from .terminal.output import complain, tell
 from .terminal.stopping import ending_when_killed

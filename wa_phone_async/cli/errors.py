@@ -16,8 +16,6 @@ FAILED: Final = 1
 """The API refused, or was not reached."""
 MISUSED: Final = 2
 """The command was wrong, and nothing was sent."""
-INTERRUPTED: Final = 130
-"""Ctrl-C."""
 TERMINATED: Final = 143
 """A kill (SIGTERM) that left time to end in order."""
 

@@ -16,8 +16,8 @@ from wa_phone_async import AsyncPaginator, BusinessAccount, ExportError, Invalid
 from wa_phone_async.cli.cluster import list_on_cluster
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
-from wa_phone_async.cli.errors import INTERRUPTED
 from wa_phone_async.cli.options import NoCheck, parse_fields, parse_filter
+from wa_phone_async.cli.starting import INTERRUPTED
 from wa_phone_async.cli.terminal.ids import STDIN, count_ids, read_ids
 from wa_phone_async.cli.terminal.output import tell
 from wa_phone_async.cli.terminal.progress import Progress, showing
