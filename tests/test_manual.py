@@ -129,6 +129,7 @@ def test_python(place: str, request: pytest.FixtureRequest, monkeypatch: pytest.
     save_files(place)
     with asyncio.Runner() as runner:
         names: dict[str, Any] = {
+            "__name__": "page",
             "PhoneNumberClient": PhoneNumberClient,
             "client": PhoneNumberClient.from_env(),
             "waba_id": LARGE_WABA,
