@@ -42,6 +42,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-signature", write_signature)
     app.connect("autodoc-process-bases", leave_out_object)
     app.connect("doctree-read", tidy)
+    app.connect("doctree-read", link_code)
     app.connect("missing-reference", resolve_type)
     return {"parallel_read_safe": True}
 
@@ -89,10 +90,16 @@ def docstring_under(constant: str) -> str:
 def code_or_link(code: re.Match[str]) -> str:
     """Return a link to the page of a public name, or to its member; other code, and a mere word, as it is."""
     text, end = code[1], rf"\ {code[2]}" if code[2] else ""
-    name, dot, member = text.removesuffix("()").partition(".")
+    target = public_name(text)
+    return f":py:obj:`{text} <{target}>`{end}" if target else f"``{text}``{end}"
+
+
+def public_name(code: str) -> str:
+    """Return the full name that a piece of code stands for. Empty where it is other code, or a mere word."""
+    name, dot, member = code.removesuffix("()").partition(".")
     if name in PAGES and not (name.isalpha() and name.islower()) and (not dot or member.isidentifier()):
-        return f":py:obj:`{text} <{PAGES[name]}{dot}{member}>`{end}"
-    return f"``{text}``{end}"
+        return f"{PAGES[name]}{dot}{member}"
+    return ""
 
 
 def write_signature(
@@ -132,6 +139,17 @@ def tidy(_app: Sphinx, document: nodes.document) -> None:
             text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
         elif text.strip() == "Bases:" and text.parent.astext() == text:
             text.parent.parent.remove(text.parent)
+
+
+def link_code(app: Sphinx, document: nodes.document) -> None:
+    """Link each public name that a page shows as code, as docstrings do. A heading, or what is a link, stays."""
+    for code in list(document.findall(nodes.literal)):
+        is_history = app.env.docname == "changelog"  # it has names that are gone
+        target = "" if is_history else public_name(code.astext())
+        if target and not isinstance(code.parent, nodes.title | nodes.reference | pending_xref):
+            link = pending_xref("", refdomain="py", reftype="obj", reftarget=target, refwarn=True)
+            code.replace_self(link)
+            link += code
 
 
 def resolve_type(
