@@ -568,7 +568,10 @@ async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, 
         async for waba_id in job.remaining(["1"]):
             assert_type(waba_id, str)
         await job.add(listing)
-        await job.adopt(Part.of(Path("part.csv"), rows=3), ["1"])
+        part = Part.of(Path("part.csv"), rows=3)
+        assert_type((part.path, part.rows, part.size, part.checksum), tuple[Path, int, int, str])
+        part.check_size()
+        await job.adopt(part, ["1"])
         await job.flush()
         await job.pause()
         assert_type(await job.finish(), Summary)

@@ -162,8 +162,6 @@ def test_a_signal_during_a_call_ends_it_in_order(attack: Attack, run: Callable[.
         attack.count("signals")
 
 
-# What a Ctrl-C during the imports of the package prints is being fixed.
-@pytest.mark.xfail(strict=False, reason="a Ctrl-C during the imports prints a traceback")
 def test_a_signal_at_any_moment_from_the_start_prints_no_traceback_of_this_package(
     attack: Attack, run: Callable[..., Process]
 ) -> None:
