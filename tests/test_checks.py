@@ -3,12 +3,14 @@
 import contextlib
 import pickle
 import string
+import unicodedata
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
+import yarl
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -375,6 +377,41 @@ def test_plain_http_for_facebook_is_found_behind_other_letters() -> None:
     ):
         with pytest.raises(InvalidArgumentError, match=r"^base_url must be an https:// URL for facebook\.com"):
             read_base_url(f"http://{host}")
+
+
+FACEBOOK = "facebook.com"
+LIKE: dict[str, list[str]] = {
+    letter: [letter.upper(), f"%{ord(letter):02x}", f"{letter}\u00ad", f"\u200b{letter}"] for letter in FACEBOOK
+}
+"""Other ways to write each letter. IDNA makes the letter of most of them."""
+for _character in map(chr, range(0x80, 0x20000)):  # none above is like a letter
+    _plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _character).casefold())
+    if _plain in LIKE:
+        LIKE[_plain].append(_character)
+LIKE["."] += ["\u3002", "\uff0e", "\uff61", ".."]
+
+
+@given(
+    name=st.tuples(*(st.sampled_from([letter, *LIKE[letter]]) for letter in FACEBOOK)).map("".join),
+    before=st.sampled_from(["", "graph.", "graph\u3002", "GRAPH.", "a@", "a:b@graph.", "[", "//", "\\", "127.0.0.1@"]),
+    after=st.sampled_from(
+        ["", ".", "\u3002", "..", ":80", ":443", "/", "/x", "?x", "#@x", "]", "%00", "%2e", "\u00ad"]
+    ),
+    scheme=st.sampled_from(["http", "HTTP", "Http"]),
+)
+def test_no_spelling_of_facebook_is_reached_over_plain_http(name: str, before: str, after: str, scheme: str) -> None:
+    with contextlib.suppress(InvalidArgumentError):
+        host = yarl.URL(read_base_url(f"{scheme}://{before}{name}{after}"), encoded=True).raw_host or ""
+        resolved = unquote(host).encode("idna").decode().lower().rstrip(".")  # as the system's resolver reads it
+        assert not f".{resolved}".endswith(f".{FACEBOOK}")
+
+
+@pytest.mark.parametrize(
+    ("place", "like"), [(place, like) for place, letter in enumerate(FACEBOOK) for like in LIKE[letter]], ids=ascii
+)
+def test_each_letter_of_facebook_in_another_spelling_is_found(place: int, like: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^base_url must be an https?://"):
+        read_base_url(f"http://graph.{FACEBOOK[:place]}{like}{FACEBOOK[place + 1 :]}")
 
 
 @pytest.mark.parametrize("host", ["localhost", "graph.localhost.", "127.0.0.2", "::1", "0.0.0.0"])
