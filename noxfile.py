@@ -179,7 +179,7 @@ def attack(session):
 
 @nox.session
 def bench(session):
-    """What each shape of work costs beside loops by hand and the peers: the README's table, and its picture.
+    """What each shape of work costs beside loops by hand and the peers: the table and the picture of the manual.
 
     Some fourteen minutes; `-- --rounds 3` for less, `-- listing growth` for some of the shapes. `-- --against REV`
     compares this checkout with another revision instead.

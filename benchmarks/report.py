@@ -6,7 +6,7 @@
     python benchmarks/report.py --against v0.1.0             this checkout beside another revision; some nine minutes
 
 A shape of work is a module with a function `measure(rounds)` that gives `paired.Findings`. The table is printed last,
-between the marks that stand around it in README.md, and drawn in `results.svg`.
+between the marks that stand around it in docs/benchmarks.md, and drawn in `results.svg`.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def measure(shapes: Sequence[str], rounds: int) -> list[Findings]:
     return found
 
 
-def for_readme(found: Sequence[Findings], conditions: str) -> str:
+def for_manual(found: Sequence[Findings], conditions: str) -> str:
     """The table of all shapes between its marks, and what it was measured on."""
     rows = [row for findings in found for row in findings.rows]
     return "\n".join((MARKS[0], paired.table(rows), "", f"Measured on {conditions}.", MARKS[1]))
@@ -86,7 +86,7 @@ def main() -> None:
     if options.against:
         sys.exit(compare(options.against, options.rounds))
     found = measure(options.shapes or list(SHAPES), options.rounds)
-    print(for_readme(found, conditions))
+    print(for_manual(found, conditions))
     if not options.shapes:
         PICTURE.write_text(draw(found, conditions), encoding="utf-8")
 

@@ -107,9 +107,9 @@ def test_a_row_is_bold_where_its_goal_is_reached() -> None:
     ]
 
 
-def test_the_readme_gets_one_table_of_all_shapes_between_marks() -> None:
+def test_the_manual_gets_one_table_of_all_shapes_between_marks() -> None:
     found = [paired.Findings((REACHED,), "a"), paired.Findings((), "b"), paired.Findings((MISSED,), "c")]
-    first, *table, measured, last = report.for_readme(found, "a machine").splitlines()
+    first, *table, measured, last = report.for_manual(found, "a machine").splitlines()
     assert (first, last) == report.MARKS
     assert "\n".join(table).rstrip() == paired.table([REACHED, MISSED])
     assert measured == "Measured on a machine."

@@ -1,5 +1,7 @@
 """What only the README has: the commands that set up a checkout, and those that its sentences name.
 
+The commands that the page on benchmarks names are run here, too.
+
 Its code runs with the manual's, in test_manual.py. The two set-up commands stand in ```bash blocks. `.ci/run` reads
 them there and runs them.
 """
@@ -8,7 +10,7 @@ import re
 import tomllib
 
 import pytest
-from manual import BLOCKS, README, TEXT, run, spans
+from manual import BLOCKS, PAGES, README, TEXT, run, spans
 
 pytestmark = pytest.mark.usefixtures("reader")
 
@@ -77,7 +79,7 @@ NAMED = {
 
 def test_each_command_that_a_sentence_names_is_run() -> None:
     commands = re.compile(r"(wa-phone|nox|python|pip)( |$)|benchmarks/")
-    assert {span for span in spans([TEXT]) if commands.match(span)} == NAMED.keys()
+    assert {span for span in spans([TEXT, PAGES["benchmarks"]]) if commands.match(span)} == NAMED.keys()
 
 
 @pytest.mark.unmeasured
