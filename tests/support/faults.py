@@ -712,21 +712,22 @@ def _seconds(least: float, most: float) -> str:
 INTRODUCTION = """\
 # The fault matrix
 
-How one call ends if something goes wrong. Each of these {faults} faults meets a list of one page (GET) and a create
-(POST). It comes once, with the first request only, or always. `tests/test_fault_matrix.py` plays every cell of the
-tables, and `python tests/support/faults.py` prints this page from the same tables.
+How does a call end if something goes wrong? Each row is one fault; there are {faults}. Each fault meets two calls: a
+list of one page (GET), and a create (POST). In the columns "once", only the first request has the fault. In the columns
+"always", each request has it. `tests/test_fault_matrix.py` plays every cell. `python tests/support/faults.py` prints
+this page.
 
 The client has `RetryPolicy(max_attempts={policy.max_attempts}, first_wait={policy.first_wait:g}, \
 max_wait={policy.max_wait:g})`, `timeout={timeout:g}` and `max_body={max_body:_}`. The clock is a virtual one.
 
 - A cell without numbers means one attempt, one request, and no time at all.
+- "Does not pass" means that this fault never comes only once.
 - The server sees one request for each attempt, unless the cell has another number. aiohttp itself sends a GET again if
   the connection breaks before the response begins.
-- A range of seconds is our own waits with their jitter, which only makes them longer. A single number is exact: it is a
-  wait that the server states.
+- A single number of seconds is exact. A range is for the client's own waits: a random part makes them longer.
 - **Nothing happens twice.** A create that succeeds makes one number. A create that the API rejects, or that is not
-  sent, makes none. `OutcomeUnknownError` is played with a server that made the number and with one that did not: both
-  see one request."""
+  sent, makes none. `OutcomeUnknownError` is played twice: the server made the number, or it did not. It sees one
+  request in both cases."""
 
 
 if __name__ == "__main__":
