@@ -54,6 +54,7 @@ WITHOUT_REDIS = ("--omit", "wa_phone_async/ratelimit/redis/*")
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"  # what runs nox: `coverage` runs all tests on it
 OTHERS = [version for version in nox.project.python_versions(PROJECT, max_version="3.14") if version != OWN]
+EAGER = "3.13" if "3.13" in OTHERS else "3.12"  # its run has eager tasks, which Python has since 3.12
 RUNS = {
     **{version: (version, ALL_EXTRAS) for version in OTHERS},
     "no extras": (OWN, NO_EXTRAS),
@@ -72,14 +73,16 @@ def tests(session, packages):
     """The tests on each other interpreter that is found, without the extras, and on the fork of backoff.
 
     What runs nox, the heavy ones and most examples of the properties are left to `coverage`, since they are the same
-    everywhere. On the fork run those that retry, and without extras those that an extra could be missed by.
+    everywhere. On the fork run those that retry, and without extras those that an extra could be missed by. On one
+    interpreter, each event loop starts its tasks eagerly.
     """
     session.install(*packages, *group("test"))
     if packages is OTHER_BACKOFF:
         session.install("--no-deps", "-e", ".")
     chosen = {OTHER_BACKOFF: RETRYING, NO_EXTRAS: WITHOUT_EXTRAS}.get(packages, ())
     quick = ("-m", "not heavy and not unmeasured", "--hypothesis-profile", "quick")
-    session.run("python", "-m", *PYTEST, *quick, *(session.posargs or chosen))
+    eager = ("--eager",) if session.python == EAGER else ()
+    session.run("python", "-m", *PYTEST, *quick, *eager, *(session.posargs or chosen))
 
 
 @nox.session

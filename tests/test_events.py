@@ -125,10 +125,9 @@ def test_calls_that_wait_for_the_quota_have_one_event_together() -> None:
                 await client.list_phone_numbers(SMALL_WABA)
                 await client.list_phone_numbers("5")
             events.clear()
-            late = asyncio.create_task(anext(client.list_phone_numbers("5"), None))
             async with asyncio.timeout(7000):
-                await client.list_phone_numbers(SMALL_WABA)
-                await late
+                first, late = client.list_phone_numbers(SMALL_WABA), anext(client.list_phone_numbers("5"), None)
+                await asyncio.gather(first, late)
         began, *_, ended = [event for event in events if not isinstance(event, CallFinished)]
         assert began == QuotaWaitStarted(node_id=SMALL_WABA, seconds=3899.0)
         assert isinstance(ended, QuotaWaitEnded)
