@@ -1,10 +1,18 @@
-"""Slots: workers share them, free them while they wait, and get them in the order of arrival."""
+"""What tasks share: slots in the order of arrival, and one value for each event loop."""
 
 import asyncio
+import gc
+import os
+import threading
+import weakref
+from collections.abc import Iterator
 
+import attrs
 import pytest
 
-from wa_phone_async.concurrency import Slot, current_slot, release_slot
+from wa_phone_async.concurrency import LoopLocal, Slot, current_slot, release_slot
+
+# --- slots
 
 
 async def test_slots_are_taken_in_the_order_of_arrival() -> None:
@@ -54,3 +62,144 @@ async def test_a_task_that_has_to_wait_frees_its_slot() -> None:
     await asyncio.wait_for(Slot(slots).acquire(), 1)
     waiting.cancel()
     assert current_slot.get() is None
+
+
+# --- values of event loops
+
+
+@attrs.define(eq=False)
+class Box:
+    """A value that can be weakly referenced, and is told from its equals."""
+
+
+@pytest.fixture
+def lost() -> list[Box]:
+    return []
+
+
+@pytest.fixture
+def local(lost: list[Box]) -> LoopLocal[Box]:
+    return LoopLocal(Box, lost.append)
+
+
+def in_loop(loop: asyncio.AbstractEventLoop, local: LoopLocal[Box]) -> Box:
+    async def get() -> Box:
+        return local.get()
+
+    return loop.run_until_complete(get())
+
+
+@pytest.fixture
+def two_loops() -> Iterator[tuple[asyncio.AbstractEventLoop, asyncio.AbstractEventLoop]]:
+    loops = asyncio.new_event_loop(), asyncio.new_event_loop()
+    yield loops
+    for loop in loops:
+        loop.close()
+
+
+Two = tuple[asyncio.AbstractEventLoop, asyncio.AbstractEventLoop]
+
+
+def test_each_loop_has_a_value_of_its_own_and_keeps_it(local: LoopLocal[Box], two_loops: Two) -> None:
+    one, other = (in_loop(loop, local) for loop in two_loops)
+    assert one is not other
+    assert [in_loop(loop, local) for loop in two_loops] == [one, other]
+    assert list(local.by_loop.values()) == [one, other]
+
+
+def test_outside_of_a_loop_there_is_no_value(local: LoopLocal[Box]) -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        local.get()
+    assert not local.by_loop
+
+
+def test_an_empty_value_is_kept(two_loops: Two) -> None:
+    local = LoopLocal(dict[str, int])
+
+    async def get() -> dict[str, int]:
+        return local.get()
+
+    empty = two_loops[0].run_until_complete(get())
+    assert two_loops[0].run_until_complete(get()) is empty
+
+
+async def test_a_value_that_was_popped_is_made_again(local: LoopLocal[Box], lost: list[Box]) -> None:
+    assert local.pop() is None
+    value = local.get()
+    assert local.pop() is value
+    assert local.get() is not value
+    assert lost == []
+
+
+@pytest.mark.parametrize("how", ["closed", "collected"])
+def test_a_new_loop_drops_the_values_of_lost_ones(
+    local: LoopLocal[Box], lost: list[Box], two_loops: Two, how: str
+) -> None:
+    gone = asyncio.new_event_loop()
+    value = in_loop(gone, local)
+    gone.close()
+    if how == "collected":
+        del gone
+        gc.collect()
+    assert list(local.by_loop.values()) == [value]  # it outlives its loop
+    kept = in_loop(two_loops[0], local)
+    assert lost == [value]
+    in_loop(two_loops[1], local)
+    assert lost == [value]
+    assert kept in local.by_loop.values()
+
+
+async def test_a_loop_finds_out_that_another_one_is_lost(local: LoopLocal[Box], lost: list[Box]) -> None:
+    # given: a loop in another thread
+    own, ready, end = local.get(), threading.Event(), threading.Event()
+
+    async def wait() -> Box:
+        value = local.get()
+        ready.set()
+        end.wait()
+        return value
+
+    other = asyncio.create_task(asyncio.to_thread(asyncio.run, wait()))
+    await asyncio.to_thread(ready.wait)
+    # when, then
+    local.drop_lost()
+    assert lost == []
+    end.set()
+    value = await other
+    local.drop_lost()
+    local.drop_lost()
+    assert lost == [value]
+    assert list(local.by_loop.values()) == [own]
+
+
+def test_a_value_is_dropped_once_if_another_thread_is_faster() -> None:
+    lost = list[Box]()
+
+    def drop_the_rest(value: Box) -> None:
+        lost.append(value)
+        racing.drop_lost()
+
+    racing = LoopLocal(Box, drop_the_rest)
+    loops = [asyncio.new_event_loop() for _ in range(3)]
+    values = [in_loop(loop, racing) for loop in loops]
+    for loop in loops:
+        loop.close()
+    racing.drop_lost()
+    assert lost == values
+
+
+def test_a_fork_has_values_of_its_own_and_frees_none_of_its_parent(
+    local: LoopLocal[Box], lost: list[Box], two_loops: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: a value of the parent
+    value = weakref.ref(in_loop(two_loops[0], local))
+    # when: the child goes on in the same loop
+    monkeypatch.setattr(os, "getpid", lambda: 5)
+    own = in_loop(two_loops[0], local)
+    # then
+    assert [own] == list(local.by_loop.values())
+    assert lost == [value()]
+    assert own is not value()
+    lost.clear()
+    gc.collect()
+    assert value() is not None

@@ -1,17 +1,23 @@
-"""Who may be in flight: work that makes many requests at once shares a number of slots.
+"""What tasks share: slots, and the values of an event loop.
 
-A `Slot` is one worker's share of them. It is taken while a request is in flight. It is free again when the response
-came, and while the worker waits: for quota, or before a retry. The next free slot goes to the worker that has waited
-longest. So an account with many pages queues again after each page.
+`Slot`: work that makes many requests at once shares a number of slots. A slot is one worker's share of them. It is
+taken while a request is in flight. It is free again when the response came, and while the worker waits: for quota, or
+before a retry. The next free slot goes to the worker that has waited longest. So an account with many pages queues
+again after each page. The slot of a task is ambient: calls find it without passing it on.
 
-The slot of a task is ambient: calls find it without passing it on.
+`LoopLocal`: one value for each event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
 
 MAX_OF_A_CLIENT: Final = 100
 """Requests of one client in flight at once, but for `list_many`, which has slots of its own."""
@@ -74,3 +80,54 @@ def release_slot() -> None:
     slot = current_slot.get()
     if slot is not None:
         slot.release()
+
+
+class LoopLocal(Generic[T]):
+    """One value for each event loop, made when the loop first needs it.
+
+    Locks, tasks and connections belong to an event loop. An object keeps them here if it outlives its loop, or if loops
+    in several threads share it.
+
+    A loop is lost if it is closed or was garbage-collected. In a forked process, the loops of the parent are lost too.
+
+    Args:
+        make: Makes the value of the running loop.
+        on_lost: Called with the value of each lost loop, in the running loop. Default: nothing is called.
+    """
+
+    def __init__(self, make: Callable[[], T], on_lost: Callable[[T], object] = lambda _: None) -> None:
+        self._make = make
+        self._on_lost = on_lost
+        # The reference to a loop is weak, but its entry outlives the loop, since `on_lost` needs the value. Threads
+        # share the dictionary, so each step on it is a single operation.
+        self.by_loop: dict[tuple[weakref.ref[asyncio.AbstractEventLoop], int], T] = {}
+        """The values by the loop and the process that made them, oldest first. Some of the loops may be lost."""
+        self._inherited = list[T]()
+
+    def get(self) -> T:
+        """Return the value of the running loop. For a new loop, make it and forget the values of lost loops."""
+        key = weakref.ref(asyncio.get_running_loop()), os.getpid()
+        value = self.by_loop.get(key)
+        if value is None:
+            value = self.by_loop[key] = self._make()
+            if len(self.by_loop) > 1:
+                self.drop_lost()
+        return value
+
+    def pop(self) -> T | None:
+        """Forget the value of the running loop, and return it. `None`: it has none."""
+        return self.by_loop.pop((weakref.ref(asyncio.get_running_loop()), os.getpid()), None)
+
+    def drop_lost(self) -> None:
+        """Forget the values of all lost loops, and call `on_lost` with each."""
+        here = os.getpid()
+        for key in list(self.by_loop):
+            loop, process = key[0](), key[1]
+            if loop is not None and not loop.is_closed() and process == here:
+                continue
+            if (value := self.by_loop.pop(key, None)) is not None:  # no other thread was faster
+                if process != here:
+                    # It must not be freed. A connection of the parent that closes here leaves the parent's selector,
+                    # since the processes share it. The parent would wait for its response forever.
+                    self._inherited.append(value)
+                self._on_lost(value)

@@ -334,7 +334,7 @@ async def test_no_lock_is_kept_after_the_calls_of_an_id() -> None:
     source = TokenSource(slow)
     await asyncio.gather(*(source.token(str(number), None) for number in range(100)))
     gc.collect()
-    assert len(source._locks) == 0
+    assert len(source._locks.get()) == 0
 
 
 def test_a_source_outlives_its_event_loop() -> None:

@@ -812,7 +812,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 async def until_sent(throttle: RedisThrottle) -> None:
     """Wait until Redis has every report of this process."""
-    await until(lambda: not throttle._ledger.pending and throttle._batcher()._task is None)
+    await until(lambda: not throttle._ledger.pending and throttle._batchers.get()._task is None)
 
 
 def script_runs(client: Any) -> int:
@@ -964,7 +964,7 @@ async def test_the_response_to_a_call_of_this_process_ends_the_wait_for_it(make:
     throttle = make()
     first = await admitted(throttle)
     second = asyncio.create_task(admitted(throttle))
-    await until(lambda: throttle._batcher().queue(A).length == 1)
+    await until(lambda: throttle._batchers.get().queue(A).length == 1)
     began = asyncio.get_running_loop().time()
 
     throttle.report(first, accepted())
@@ -978,7 +978,7 @@ async def test_a_call_that_waits_ends_when_a_cooldown_makes_the_wait_too_long(
     throttle = make()
     first = await admitted(throttle)
     second = asyncio.create_task(throttle.admit(A, "t", max_wait=10.0))
-    await until(lambda: throttle._batcher().queue(A).length == 1)
+    await until(lambda: throttle._batchers.get().queue(A).length == 1)
 
     throttle.report(first, Report("throttled", scope="waba"))
 
@@ -991,13 +991,13 @@ async def test_a_call_that_waits_can_be_cancelled_and_the_next_goes(make: Callab
     throttle = make()
     await begin_cooldown(throttle, 0.3)
     waiting = [asyncio.create_task(admitted(throttle)) for _ in range(3)]
-    await until(lambda: throttle._batcher().queue(A).length == 3)
+    await until(lambda: throttle._batchers.get().queue(A).length == 3)
 
     waiting[0].cancel()
     waiting[1].cancel()
 
     assert isinstance(await waiting[2], Lease)
-    assert throttle._batcher().queue(A).length == 0
+    assert throttle._batchers.get().queue(A).length == 0
 
 
 @pytest.mark.parametrize("passes", range(12))
@@ -1027,7 +1027,7 @@ async def test_a_lease_that_comes_for_a_call_that_has_just_been_cancelled_is_giv
 ) -> None:
     throttle = make()
     await call(throttle)
-    batcher = throttle._batcher()
+    batcher = throttle._batchers.get()
     settled = batcher._settle
 
     def settle_and_cancel(*how: Any) -> None:
@@ -1054,9 +1054,9 @@ async def test_a_response_for_a_call_that_was_cancelled_changes_nothing(
     await settle()
 
     admission.cancel()
-    await until(lambda: throttle._batcher()._task is None)
+    await until(lambda: throttle._batchers.get()._task is None)
 
-    assert throttle._batcher().queue(A).length == 0
+    assert throttle._batchers.get().queue(A).length == 0
 
 
 async def test_closing_sends_the_pending_reports_and_it_can_be_used_again(
@@ -1068,7 +1068,7 @@ async def test_closing_sends_the_pending_reports_and_it_can_be_used_again(
             await call(throttle)
     assert client.zcard(f"{KEYS}waba:{A}:log") == 3
     assert throttle.last_usage(A) == READ
-    assert not throttle._batchers
+    assert not throttle._batchers.by_loop
 
     await call(throttle)
     await throttle.aclose()
@@ -1093,7 +1093,7 @@ async def test_a_call_that_waits_while_it_is_closed_opens_it_again(make: Callabl
     throttle = make()
     await begin_cooldown(throttle, 0.3)
     waiting = asyncio.create_task(admitted(throttle))
-    await until(lambda: throttle._batcher().queue(A).length == 1)
+    await until(lambda: throttle._batchers.get().queue(A).length == 1)
 
     await throttle.aclose()
 
@@ -1357,7 +1357,7 @@ async def test_what_waits_goes_on_when_redis_dies(fragile: RedisServer) -> None:
     async with RedisThrottle(fragile.url, app_id="555", timeout=10.0) as throttle:
         await begin_cooldown(throttle, 0.5)
         waiting = [asyncio.create_task(call(throttle)) for _ in range(5)]
-        await until(lambda: throttle._batcher().queue(A).length == 5)
+        await until(lambda: throttle._batchers.get().queue(A).length == 5)
 
         fragile.kill()
 
@@ -1373,11 +1373,11 @@ async def test_without_redis_calls_that_come_later_wait_behind(caplog: pytest.Lo
     last = await admitted(throttle)
     waiting = asyncio.create_task(throttle.admit(A, "t", max_wait=4000.0))
     await settle()
-    assert throttle._batcher().queue(A).length == 1
+    assert throttle._batchers.get().queue(A).length == 1
     assert isinstance(await throttle.admit(A, "t", max_wait=3600.0), float)
     throttle.report(last, Report("lost"))
     await settle()
-    assert throttle._batcher().queue(A).length == 1
+    assert throttle._batchers.get().queue(A).length == 1
 
     waiting.cancel()
     await asyncio.wait([waiting])
@@ -1458,7 +1458,7 @@ async def test_a_call_that_gave_up_before_redis_broke_off_is_left_alone() -> Non
         await settle()
         admission.cancel()
         await asyncio.wait([admission])
-    await until(lambda: throttle._batcher()._task is None)
+    await until(lambda: throttle._batchers.get()._task is None)
     await throttle.aclose()
     assert admission.cancelled()
 
@@ -1468,7 +1468,7 @@ async def test_a_password_is_shown_nowhere(server: RedisServer, caplog: pytest.L
     password = "an-invented-password"
     throttle = RedisThrottle(server.url.replace("//", f"//anna:{password}@"), app_id="555", timeout=10.0)
     await call(throttle)
-    batcher = throttle._batcher()
+    batcher = throttle._batchers.get()
 
     assert "Redis does not respond (AuthenticationError)" in caplog.text
     for shown in (caplog.text, repr(throttle), repr(vars(throttle)), repr(batcher)):
@@ -1488,7 +1488,7 @@ async def test_a_late_response_gives_its_lease_back_and_is_no_recovery(
         assert isinstance(lease, RedisLease)
         assert not lease.epoch
         assert throttle._breaker.is_open
-        await until(lambda: throttle._batcher()._task is None)
+        await until(lambda: throttle._batchers.get()._task is None)
         assert throttle._breaker.is_open
         throttle.report(lease, Report("unsent"))
         await until(lambda: not throttle._ledger.pending)
@@ -1504,7 +1504,7 @@ async def test_closing_reports_to_a_redis_that_was_slow_a_moment_ago(
     async with RedisThrottle(server.url, app_id="555") as throttle:
         client.client_pause(500)
         await call(throttle)
-        await until(lambda: throttle._batcher()._task is None)
+        await until(lambda: throttle._batchers.get()._task is None)
         assert throttle._breaker.is_open
     assert client.zcard(f"{KEYS}waba:{A}:log") == 1
     assert client.zcard(f"{KEYS}waba:{A}:leases") == 0
@@ -1778,7 +1778,7 @@ async def test_a_process_with_a_call_in_flight_lets_redis_know_that_it_is_alive(
 
     throttle.report(lease, accepted())
     await until_sent(throttle)
-    await until(lambda: throttle._batcher()._beat_timer is None)
+    await until(lambda: throttle._batchers.get()._beat_timer is None)
 
 
 @pytest.mark.usefixtures("quick_beat")
@@ -1789,8 +1789,8 @@ async def test_a_call_in_flight_is_forgotten_after_the_longest_time_of_a_lease(
     await admitted(throttle)
     monkeypatch.setattr(batches_module, "_LEASE_SECONDS", 0.0)
 
-    await until(lambda: throttle._batcher()._beat_timer is None)
-    assert not throttle._batcher()._leases
+    await until(lambda: throttle._batchers.get()._beat_timer is None)
+    assert not throttle._batchers.get()._leases
 
 
 @pytest.mark.usefixtures("quick_beat")
@@ -1799,7 +1799,7 @@ async def test_no_process_lets_a_redis_that_is_away_know_that_it_is_alive(fragil
         await admitted(throttle)
         fragile.kill()
         await until(lambda: throttle._breaker.is_open)
-        batcher = throttle._batcher()
+        batcher = throttle._batchers.get()
         beats = batcher._beat_timer
         await until(lambda: batcher._beat_timer is not beats)
         assert batcher._task is None

@@ -62,7 +62,7 @@ async def admitted(
 
 
 def nobody_waits(throttle: Throttle) -> bool:
-    (calls,) = throttle._loops
+    (calls,) = throttle._loops.by_loop.values()
     return not calls.queues and not calls.shared
 
 
@@ -267,7 +267,7 @@ def test_any_order_of_cancellations_leaves_it_usable(cancellations: list[tuple[i
         await call(throttle)
         assert now() <= (14 // quota + 1) * 3700
         assert nobody_waits(throttle)
-        assert not throttle._loops[0].leases
+        assert not next(iter(throttle._loops.by_loop.values())).leases
 
     run(main())
 

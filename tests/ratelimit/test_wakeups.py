@@ -227,7 +227,7 @@ def test_a_call_changes_its_queue_when_another_quota_stops_it() -> None:
             throttle._book.take(waba_id, now(), "t")
             lease = Lease(waba_id, "t", now())
             throttle._book.report(lease, report, now())
-            for calls in throttle._loops:
+            for calls in throttle._loops.by_loop.values():
                 throttle._wake(calls, lease, report, asyncio.get_running_loop())
         assert (await other).since == 60
         throttle.report(other.result(), Report("accepted", READ))
@@ -299,7 +299,7 @@ def test_no_call_waits_that_may_go(steps: list[Step], quota: int | None, app_quo
                 assert world.throttle._book.peek(waba_id, now(), token) > now()
                 assert now() < end
         assert not world.waiting
-        for calls in world.throttle._loops:
+        for calls in world.throttle._loops.by_loop.values():
             assert not calls.queues
             assert not calls.shared
             assert len(calls.leases) == len(world.in_flight)
@@ -374,7 +374,7 @@ def test_a_call_whose_loop_is_closed_counts_once_and_holds_up_no_other(loops: Lo
     assert loops.used(waba_id) == 2
     assert loops.throttle.report(lease, Report("accepted", READ)) == 0
     assert loops.used(waba_id) == 2
-    assert [calls.loop() for calls in loops.throttle._loops] == [loops.other]
+    assert [calls.loop() for calls in loops.throttle._loops.by_loop.values()] == [loops.other]
 
 
 def test_a_call_that_was_not_sent_counts_for_nothing_when_it_dies(loops: Loops) -> None:
@@ -448,18 +448,18 @@ def test_loops_take_turns(loops: Loops) -> None:
     for waba_id in "123":
         for loop in (loops.one, loops.other):
             assert loop.run_until_complete(call(loops.throttle, waba_id, 0.0)) == 0
-    assert [calls.loop() for calls in loops.throttle._loops] == [loops.one, loops.other]
+    assert [calls.loop() for calls in loops.throttle._loops.by_loop.values()] == [loops.one, loops.other]
 
 
 def test_nobody_is_woken_in_a_loop_that_is_gone() -> None:
     throttle, gone = Throttle(), VirtualTimeLoop()
     gone.run_until_complete(call(throttle, A, 0.0))
-    throttle._loops[0].queues[A] = FairQueue()  # the garbage collector takes a loop and its queues in any order
+    (calls,) = throttle._loops.by_loop.values()
+    calls.queues[A] = FairQueue()  # the garbage collector takes a loop and its queues in any order
     gone.close()
     del gone
     gc.collect()
     throttle._recent = None
-    (calls,) = throttle._loops
     throttle._book.take(A, 0.0, "t")
     lease = calls.add(Lease(A, "t", 0.0))
     assert throttle.report(lease, Report("accepted", READ)) == 0
@@ -550,7 +550,7 @@ numbers = asyncio.run(list_numbers())
 end.set()
 server.join()
 assert len(numbers) == 3
-assert not any(calls.leases for calls in throttle._loops if calls.loop() is not None)
+assert not any(calls.leases for calls in throttle._loops.by_loop.values() if calls.loop() is not None)
 """
 
 

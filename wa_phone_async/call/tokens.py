@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
 
 from wa_phone_async.checks import read_secret
+from wa_phone_async.concurrency import LoopLocal
 from wa_phone_async.errors import AuthenticationError
 from wa_phone_async.redaction import Secret, conceal
 
@@ -60,10 +61,8 @@ class TokenSource:
         self._access_token = access_token
         self.only_token: Secret | None = access_token if isinstance(access_token, Secret) else None
         """The token of all calls; `None` if a provider gives one for each attempt."""
-        # By event loop too: a loop that ended within a provider's call may have left its lock locked.
-        self._locks: weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], asyncio.Lock] = (
-            weakref.WeakValueDictionary()
-        )
+        # By id, in each loop: a loop that ended within a provider's call may have left its lock locked.
+        self._locks = LoopLocal(weakref.WeakValueDictionary[str, asyncio.Lock])
         self._successors: dict[str, tuple[str, Secret]] = {}  # by id: the rejected token, and the one that came for it
         self._rejections: dict[Secret, _Rejection] = {}
         self.rejections_so_far: int = 0
@@ -77,8 +76,8 @@ class TokenSource:
         """
         if isinstance(self._access_token, Secret):
             return self._access_token
-        key = asyncio.get_running_loop(), node_id
-        lock = self._locks.setdefault(key, asyncio.Lock())  # the dictionary keeps it only while a call refers to it
+        # The dictionary keeps a lock only while a call refers to it.
+        lock = self._locks.get().setdefault(node_id, asyncio.Lock())
         async with lock:
             known, successor = self._successors.get(node_id, (None, None))
             if rejected is not None and rejected == known and successor is not None:

@@ -186,6 +186,7 @@ class TransportOpener:
         self.route = route
         self.is_closed: bool = False
         """Whether calls are an error now."""
+        # No `LoopLocal`: the client belongs to one loop at a time, and calls of another running loop are an error.
         self._transport: Transport | None = None
 
     async def open(self) -> Transport:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
 import weakref
 from collections import OrderedDict
@@ -31,7 +30,7 @@ from typing import Final
 import attrs
 
 from wa_phone_async.checks import check_at_least_one
-from wa_phone_async.concurrency import release_slot
+from wa_phone_async.concurrency import LoopLocal, release_slot
 from wa_phone_async.usage import Usage
 
 from .budget import BudgetBook
@@ -146,7 +145,9 @@ class _LoopCalls:
     calls of its parent. So each lease is kept until its report, and the throttle reports the leases of a lost loop.
     """
 
-    loop: weakref.ref[asyncio.AbstractEventLoop]
+    loop: weakref.ref[asyncio.AbstractEventLoop] = attrs.field(
+        init=False, factory=lambda: weakref.ref(asyncio.get_running_loop())
+    )
     # Futures and locks belong to a loop, so each loop has queues of its own.
     queues: dict[str | None, FairQueue] = attrs.field(init=False, factory=dict[str | None, FairQueue])
     shared: dict[str | None, SharedQueue] = attrs.field(init=False, factory=dict[str | None, SharedQueue])
@@ -155,13 +156,6 @@ class _LoopCalls:
     """The leases that have no report yet, by their `id`."""
     app_cooldown_until: float = attrs.field(init=False, default=-math.inf)
     """The end of the app's last cooldown that the calls know of."""
-    process: int = attrs.field(init=False, factory=os.getpid)
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether no call of the loop can report any more."""
-        loop = self.loop()
-        return loop is None or loop.is_closed() or self.process != os.getpid()
 
     def add(self, lease: Lease) -> Lease:
         """Keep a lease until its report."""
@@ -205,7 +199,7 @@ class Throttle:
                 check_at_least_one(name, value)
         self._quotas = quota, app_quota
         self._book = BudgetBook(quota, app_quota)
-        self._loops = list[_LoopCalls]()
+        self._loops = LoopLocal(_LoopCalls, self._report_lost)
         self._recent: _LoopCalls | None = None  # those of the loop that called last: mostly there is no other one
 
     def __repr__(self) -> str:
@@ -217,7 +211,7 @@ class Throttle:
         loop = asyncio.get_running_loop()
         calls, now = self._recent, loop.time()
         if calls is None or calls.loop() is not loop:
-            calls = self._recent = self._enter(loop)
+            calls = self._recent = self._loops.get()
         if waba_id in calls.queues or calls.shared or self._book.admit(waba_id, now, token) > now:
             return None
         lease = Lease(waba_id, token, now)
@@ -229,10 +223,10 @@ class Throttle:
         if (lease := self.try_admit(waba_id, token)) is not None:
             return lease
         loop = asyncio.get_running_loop()
-        calls, now = self._enter(loop), loop.time()
+        calls, now = self._loops.get(), loop.time()
         queue, end = calls.queues.setdefault(waba_id, FairQueue()), now + max_wait
         try:
-            self._report_lost_calls(calls, now)
+            self._loops.drop_lost()
             # Those ahead in the queue use quota first. Nobody is ahead of a probe.
             wait = self._book.peek(waba_id, now, token, ahead=0 if is_probe else queue.length) - now
             if wait > max_wait:
@@ -242,16 +236,6 @@ class Throttle:
         finally:
             if not queue.length:
                 calls.queues.pop(waba_id, None)
-
-    def _enter(self, loop: asyncio.AbstractEventLoop) -> _LoopCalls:
-        """The calls of the running loop. If it is a new one, those of lost loops are reported."""
-        for calls in self._loops:
-            if calls.loop() is loop:
-                return calls
-        calls = _LoopCalls(weakref.ref(loop))
-        self._loops.append(calls)
-        self._report_lost_calls(calls, loop.time())
-        return calls
 
     async def _wait_at_head(self, queue: FairQueue, waiter: _Waiter) -> Lease | float:
         """Wait at the head of an account's queue: for the account's own quota, and then for those that it shares."""
@@ -266,7 +250,7 @@ class Throttle:
                 decision = await self._wait_for_shared(waiter.token if is_for_token else None, waiter)
             elif (decision := self._too_long(waiter, now)) is None:
                 await queue.wait_for_response(since=queue.responses, before=self._wake_at(waiter, opens_at, now))
-                self._report_lost_calls(waiter.calls, loop.time())
+                self._loops.drop_lost()
         return decision
 
     async def _wait_for_shared(self, name: str | None, waiter: _Waiter) -> Lease | float | None:
@@ -294,7 +278,7 @@ class Throttle:
                     if (wait := self._too_long(waiter, now)) is not None:
                         return wait
                     await _wait_for(place, self._wake_at(waiter, opens_at, now))
-                    self._report_lost_calls(waiter.calls, loop.time())
+                    self._loops.drop_lost()
         finally:
             if not queue:
                 shared.pop(name, None)
@@ -306,7 +290,7 @@ class Throttle:
 
     def _wake_at(self, waiter: _Waiter, opens_at: float, now: float) -> float:
         """When a call that waits has to wake without being woken."""
-        has_others = any(calls.leases for calls in self._loops if calls is not waiter.calls)
+        has_others = any(calls.leases for calls in list(self._loops.by_loop.values()) if calls is not waiter.calls)
         return min(opens_at, waiter.end, now + _CHECK_SECONDS if has_others else math.inf)
 
     def report(self, lease: Lease, report: Report) -> float:
@@ -317,34 +301,26 @@ class Throttle:
             running = None
         calls = self._recent
         if calls is None or calls.leases.pop(id(lease), None) is None:
-            calls = next((calls for calls in self._loops if calls.leases.pop(id(lease), None) is not None), None)
+            all_calls = list(self._loops.by_loop.values())
+            calls = next((calls for calls in all_calls if calls.leases.pop(id(lease), None) is not None), None)
             if calls is None:
                 return 0.0  # the call was reported as lost already
         loop = calls.loop()
         now = time.monotonic() if loop is None else loop.time()
         when = self._book.report(lease, report, now)
-        for calls in self._loops:
+        for calls in list(self._loops.by_loop.values()):
             if calls.queues:
                 self._wake(calls, lease, report, running)
         return max(0.0, when - now)
 
-    def _report_lost_calls(self, own: _LoopCalls, now: float) -> None:
-        """Report the calls of all lost loops. They may have been sent, and nobody else reports them.
-
-        Args:
-            own: The calls of the running loop, which is not lost.
-            now: The present time.
-        """
-        if len(self._loops) == 1:
-            return
-        for calls in [calls for calls in self._loops if calls is not own and calls.is_lost]:
-            with suppress(ValueError):  # another thread has removed it
-                self._loops.remove(calls)
-            while calls.leases:
-                _, lease = calls.leases.popitem()
-                self._book.report(lease, _LOST, now)
-                for others in self._loops:
-                    self._wake(others, lease, _LOST, own.loop())
+    def _report_lost(self, calls: _LoopCalls) -> None:
+        """Report the calls of a lost loop. They may have been sent, and nobody else reports them."""
+        loop = asyncio.get_running_loop()
+        while calls.leases:
+            _, lease = calls.leases.popitem()
+            self._book.report(lease, _LOST, loop.time())
+            for others in list(self._loops.by_loop.values()):
+                self._wake(others, lease, _LOST, loop)
 
     def _wake(self, calls: _LoopCalls, lease: Lease, report: Report, running: asyncio.AbstractEventLoop | None) -> None:
         """Wake the calls of a loop that may go after a report."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import nullcontext
+from functools import partial
 from typing import Final, NoReturn, Self, cast
 
 from wa_phone_async.checks import check_at_least_one, check_seconds, read_node_id
-from wa_phone_async.concurrency import release_slot
+from wa_phone_async.concurrency import LoopLocal, release_slot
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.ratelimit.budget import BudgetBook
 from wa_phone_async.ratelimit.limiter import Lease, Report
@@ -64,7 +65,7 @@ class RedisThrottle:
         timeout: float = 0.05,
         prefix: str = "wa_phone_async",
     ) -> None:
-        self._url = url = conceal(url)
+        url = conceal(url)
         if not _is_address(url):
             raise InvalidArgumentError("url", "the address of a Redis, such as 'redis://127.0.0.1:6379/0'")
         app_id = read_node_id("app_id", app_id)
@@ -74,13 +75,13 @@ class RedisThrottle:
         check_seconds("timeout", timeout)
         if not isinstance(prefix, str) or not re.fullmatch(r"[^\s{}]+", prefix):
             raise InvalidArgumentError("prefix", "a word without braces, such as 'wa_phone_async'", prefix)
-        self._app_id, self._timeout = app_id, timeout
+        self._app_id = app_id
         self._encoder = BatchEncoder(f"{prefix}:{{{app_id}}}:", quota, app_quota)
         self._book = BudgetBook(quota, app_quota)
         self._ledger = Ledger()
         self._breaker = Breaker()
         # Connections belong to a loop, so each loop has a batcher. Book, ledger and breaker outlive it.
-        self._batchers = dict[asyncio.AbstractEventLoop, RedisBatcher]()
+        self._batchers = LoopLocal(partial(RedisBatcher, url, timeout, self._encoder, self._ledger, self._breaker))
 
     def __repr__(self) -> str:
         app_id = vars(self).get("_app_id")  # missing if a traceback shows the limiter while it is made
@@ -102,7 +103,7 @@ class RedisThrottle:
 
         This takes a second at most. You can use the limiter again afterwards.
         """
-        batcher = self._batchers.pop(asyncio.get_running_loop(), None)
+        batcher = self._batchers.pop()
         if batcher is not None:
             await batcher.aclose()
 
@@ -114,7 +115,7 @@ class RedisThrottle:
         """Wait until a call may be sent: see `RateLimiter.admit`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + max_wait
-        queue = self._batcher().queue(waba_id)
+        queue = self._batchers.get().queue(waba_id)
         position = QueuePosition(queue)
         responses = queue.responses
         try:
@@ -147,7 +148,7 @@ class RedisThrottle:
             position: Where the call waits.
             is_behind: Whether the call goes behind those that wait, and joins them if it may not go.
         """
-        batcher = self._batcher()
+        batcher = self._batchers.get()
         if self._breaker.allows(batcher.loop.time()):
             decision = await batcher.admit(waba_id, token, position if is_behind else None)
             if isinstance(decision, RedisLease):
@@ -166,22 +167,11 @@ class RedisThrottle:
 
     def report(self, lease: Lease, report: Report) -> float:
         """Report what happened to a call: see `RateLimiter.report`. Redis gets it with the next call, or soon."""
-        batcher = self._batcher()
+        batcher = self._batchers.get()
         now = batcher.loop.time()
         when = self._book.report(lease, report, now)
         batcher.report(cast("RedisLease", lease), report)
         return max(0.0, when - now)
-
-    def _batcher(self) -> RedisBatcher:
-        """What goes to Redis from the running loop, made if need be."""
-        loop = asyncio.get_running_loop()
-        batcher = self._batchers.get(loop)
-        if batcher is None:
-            self._batchers = {other: batcher for other, batcher in self._batchers.items() if not other.is_closed()}
-            batcher = self._batchers[loop] = RedisBatcher(
-                self._url, self._timeout, self._encoder, self._ledger, self._breaker
-            )
-        return batcher
 
 
 def _is_address(url: Secret) -> bool:
