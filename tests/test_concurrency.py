@@ -1,8 +1,10 @@
-"""What tasks share: slots in the order of arrival, and one value for each event loop."""
+"""What tasks share: slots in the order of arrival, one value for each event loop, and one task for many callers."""
 
 import asyncio
 import gc
+import math
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
-from wa_phone_async.concurrency import LoopLocal, Slot, current_slot, release_slot
+from wa_phone_async.concurrency import LoopLocal, SingleFlight, Slot, current_slot, release_slot
 
 # --- slots
 
@@ -203,3 +205,176 @@ def test_a_fork_has_values_of_its_own_and_frees_none_of_its_parent(
     lost.clear()
     gc.collect()
     assert value() is not None
+
+
+# --- work that many callers wait for
+
+
+class Work:
+    """Work that a test begins and ends. It counts its starts."""
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.running = 0
+        self.events: list[str] = []
+        self.end = asyncio.Event()
+
+    async def run(self) -> int:
+        self.starts += 1
+        self.running += 1
+        assert self.running == 1
+        try:
+            await self.end.wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)  # it takes a moment to end
+            self.events.append("cancelled")
+            raise
+        finally:
+            self.running -= 1
+        return 7
+
+
+async def start(count: int, flight: SingleFlight[int], until: float = math.inf) -> list[asyncio.Task[bool]]:
+    """Let callers wait for some work, which has begun then."""
+    callers = [asyncio.create_task(flight.wait(until)) for _ in range(count)]
+    await settle()
+    return callers
+
+
+async def settle() -> None:
+    for _ in range(9):
+        await asyncio.sleep(0)
+
+
+async def test_all_callers_wait_for_one_task() -> None:
+    work = Work()
+    flight = SingleFlight(work.run)
+    callers = await start(3, flight)
+    assert (flight.waiters, flight.is_over) == (3, False)
+    work.end.set()
+    assert await asyncio.gather(*callers) == [True] * 3
+    assert (flight.waiters, flight.is_over) == (0, True)
+    assert await flight.wait()
+    assert (flight.task.result(), work.starts) == (7, 1)
+
+
+async def test_only_the_last_caller_that_leaves_cancels_the_work_and_waits_for_its_end() -> None:
+    work = Work()
+    flight = SingleFlight(work.run)
+    first, second = await start(2, flight)
+    first.cancel()
+    await settle()
+    assert first.cancelled()
+    assert not flight.is_over
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert work.events == ["cancelled"]
+    assert flight.task.cancelled()
+
+
+async def test_nobody_can_join_work_that_is_being_cancelled() -> None:
+    flight = SingleFlight(Work().run)
+    tasks = flight.cancel()
+    assert flight.is_over
+    assert not flight.task.done()
+    await asyncio.wait(tasks)
+    assert tasks == {flight.task}
+
+
+async def test_a_caller_may_leave_at_a_time() -> None:
+    work = Work()
+    flight = SingleFlight(work.run)
+    (patient,) = await start(1, flight)
+    now = asyncio.get_running_loop().time()
+    assert not await flight.wait(now + 0.01)
+    assert not await flight.wait(now - 1)
+    assert not flight.is_over
+    work.end.set()
+    assert await patient
+
+
+async def test_the_last_caller_that_is_out_of_time_cancels_the_work() -> None:
+    work = Work()
+    flight = SingleFlight(work.run)
+    await settle()
+    assert not await flight.wait(asyncio.get_running_loop().time())
+    assert work.events == ["cancelled"]
+
+
+async def test_an_error_is_that_of_the_task_and_is_not_logged_if_nobody_takes_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail() -> int:
+        raise ValueError("invented")
+
+    flight = SingleFlight(fail)
+    assert await flight.wait()
+    assert isinstance(flight.task.exception(), ValueError)
+    flight = SingleFlight(fail)
+    await settle()
+    del flight
+    gc.collect()
+    assert caplog.records == []
+
+
+async def test_callers_of_work_that_is_replaced_wait_for_the_new_work() -> None:
+    work = Work()
+    flight = SingleFlight(work.run)
+    callers = await start(2, flight)
+    first = flight.task
+    flight.replace(work.run)
+    flight.replace(work.run)  # at once: the second task never begins
+    await settle()
+    assert first.cancelled()
+    assert (work.starts, work.events) == (2, ["cancelled"])  # `Work` asserts that no two of them run at once
+    assert not any(caller.done() for caller in callers)
+    work.end.set()
+    assert await asyncio.gather(*callers) == [True, True]
+    assert flight.task.result() == 7
+
+
+async def test_whoever_cancels_replaced_work_gets_all_tasks_that_have_not_ended() -> None:
+    work = Work()
+    flight = SingleFlight(work.run)
+    await start(1, flight)
+    first = flight.task
+    flight.replace(work.run)
+    tasks = flight.cancel()
+    assert tasks == {first, flight.task}
+    await asyncio.wait(tasks)
+    assert (work.starts, work.events) == (1, ["cancelled"])
+
+
+def test_work_may_be_replaced_while_its_loop_does_not_run() -> None:
+    with asyncio.Runner() as runner:
+
+        async def begin() -> tuple[Work, SingleFlight[int], list[asyncio.Task[bool]]]:
+            work = Work()
+            flight = SingleFlight(work.run)
+            return work, flight, await start(1, flight)
+
+        work, flight, (caller,) = runner.run(begin())
+        flight.replace(work.run)
+
+        async def end() -> bool:
+            await settle()
+            work.end.set()
+            return await caller
+
+        assert runner.run(end())
+        assert work.starts == 2
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks start eagerly from Python 3.12 on")
+async def test_an_eager_task_may_end_before_anyone_waits() -> None:
+    async def seven() -> int:
+        return 7
+
+    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009 - not in 3.11
+    flight = SingleFlight(seven)
+    assert flight.task.done()
+    assert await flight.wait()
+    assert flight.task.result() == 7
+    flight.replace(seven)
+    assert await flight.wait()

@@ -1,21 +1,22 @@
-"""What tasks share: slots, and the values of an event loop.
+"""What tasks share: slots, the values of an event loop, and work that many callers wait for.
 
 `Slot`: work that makes many requests at once shares a number of slots. A slot is one worker's share of them. It is
 taken while a request is in flight. It is free again when the response came, and while the worker waits: for quota, or
 before a retry. The next free slot goes to the worker that has waited longest. So an account with many pages queues
 again after each page. The slot of a task is ambient: calls find it without passing it on.
 
-`LoopLocal`: one value for each event loop.
+`LoopLocal`: one value for each event loop. `SingleFlight`: one task for all callers that want the same.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -131,3 +132,79 @@ class LoopLocal(Generic[T]):
                     # since the processes share it. The parent would wait for its response forever.
                     self._inherited.append(value)
                 self._on_lost(value)
+
+
+class SingleFlight(Generic[T]):
+    """One piece of work, and all callers that wait for it. The last caller to leave cancels it.
+
+    The work is a task of its own. If a caller is cancelled or out of time, the others keep the work.
+
+    Args:
+        work: Starts the work.
+    """
+
+    # With eager tasks (`asyncio.eager_task_factory`), the work may run or even end within `__init__`. So a subclass
+    # sets what its work needs before it calls `super().__init__`.
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self.waiters: int = 0
+        """How many callers wait for the work."""
+        self._ending = set[asyncio.Task[T]]()  # tasks that were replaced
+        self.task: asyncio.Task[T] = asyncio.create_task(work())
+        """The task that does the work."""
+        self.task.add_done_callback(_mark_retrieved)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the task has ended or is being cancelled. A new caller cannot join then."""
+        return self.task.done() or self.task.cancelling() > 0
+
+    async def wait(self, until: float = math.inf) -> bool:
+        """Wait for the end of the work. The last caller to leave early cancels the work, and waits until it has ended.
+
+        Args:
+            until: When to leave, on the clock of the loop.
+
+        Returns:
+            Whether the work ended before that. `task` has its result or error.
+        """
+        loop = asyncio.get_running_loop()
+        self.waiters += 1
+        try:
+            while not self.task.done():  # a loop, since `replace` sets another task
+                timeout = None if until == math.inf else until - loop.time()
+                # Unlike an `await` of the task, this neither cancels it with the caller nor raises its error.
+                if not (await asyncio.wait({self.task}, timeout=timeout))[0]:
+                    return False
+            return True
+        finally:
+            self.waiters -= 1
+            if not self.waiters and not self.task.done():
+                # A caller must not go on before: a request of the work may still be on its way, and take effect.
+                await asyncio.wait(self.cancel())
+
+    def cancel(self) -> set[asyncio.Task[T]]:
+        """Cancel the work, and return the tasks to wait for."""
+        self.task.cancel()
+        return {self.task, *self._ending}
+
+    def replace(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        """Cancel the work, and let all callers wait for other work. It starts when the tasks before it have ended.
+
+        You may call this while the loop does not run.
+        """
+        self.task.cancel()
+        self._ending = {self.task, *(task for task in self._ending if not task.done())}
+        self.task = self.task.get_loop().create_task(_run_after(self._ending, work))
+        self.task.add_done_callback(_mark_retrieved)
+
+
+async def _run_after(tasks: Iterable[asyncio.Task[T]], work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    await asyncio.wait(tasks)
+    return await work()
+
+
+def _mark_retrieved(task: asyncio.Task[Any]) -> None:
+    """Retrieve the error of a task. Otherwise asyncio logs it if all callers have left."""
+    if not task.cancelled():
+        task.exception()

@@ -64,7 +64,7 @@ async def serving(**settings: Unpack[Settings]) -> AsyncIterator[tuple[Sandbox, 
         yield sandbox, client
         await client.aclose()
         assert shared_tasks() == []
-        assert client._ensurer._shared == {}
+        assert client._ensurer._works.get() == {}
 
 
 def shared_tasks() -> list[asyncio.Task[Any]]:
@@ -874,7 +874,7 @@ async def test_cancelling_all_callers_cancels_the_work(caplog: pytest.LogCapture
             caller.cancel()
         await asyncio.gather(*callers, return_exceptions=True)
         assert all(caller.cancelled() for caller in callers)
-        assert client._ensurer._shared == {}
+        assert client._ensurer._works.get() == {}
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         assert "it may have happened" in caplog.text
         ensured = await client.ensure_phone_number(EMPTY_WABA, **NUMBER)  # while the first create is still going on

@@ -102,6 +102,7 @@ class PhoneNumberCache:
         self._size = 0  # the weight of the reads that count: a read counts as soon as nobody waits for it
         self._listed: OrderedDict[str, None] = OrderedDict()  # accounts that were listed, the most recent last
         self._slots = asyncio.Semaphore(MAX_OF_A_CACHE)
+        # No `LoopLocal`: the cache belongs to one loop at a time. You may invalidate while that loop does not run.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._unsubscribe = client.subscribe(self._on_event)
@@ -127,7 +128,7 @@ class PhoneNumberCache:
             self._enter_loop()
         self._is_closed = True
         self._unsubscribe()
-        tasks = {task for read in self._reads.values() for task in read.stop()}
+        tasks = {task for read in self._reads.values() for task in read.cancel()}
         self._reads.clear()
         if tasks:
             await asyncio.wait(tasks)
@@ -258,22 +259,16 @@ class PhoneNumberCache:
 
     async def _wait(self, key: _Key, read: SharedRead) -> bool:
         """Wait for the end of a read. Returns whether it is still in `_reads`, where every invalidation finds it."""
-        read.waiters += 1
         try:
-            while not read.task.done():  # a loop, since a restart gives the read another task
-                await asyncio.wait({read.task})
+            await read.wait()
             return self._reads.get(key) is read
         finally:
-            read.waiters -= 1
             if not read.waiters:
-                await self._release(key, read)
+                self._settle(key, read)
 
-    async def _release(self, key: _Key, read: SharedRead) -> None:
-        """Settle a read that nobody waits for any more: cancel it, keep it, or drop it."""
-        if not read.task.done():
-            self._drop(key, read)
-            await asyncio.wait(read.stop())
-        elif read.serves(asyncio.get_running_loop().time()) and read.weight <= self._max_numbers:
+    def _settle(self, key: _Key, read: SharedRead) -> None:
+        """Keep or drop a read that nobody waits for any more. It has ended, or was cancelled."""
+        if read.serves(asyncio.get_running_loop().time()) and read.weight <= self._max_numbers:
             self._keep(key, read)
         else:
             self._drop(key, read)

@@ -6,10 +6,11 @@ import asyncio
 import copy
 import math
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Final
 
-from wa_phone_async.concurrency import Slot
+from wa_phone_async.concurrency import SingleFlight, Slot
 from wa_phone_async.errors import StaleListingError, WaPhoneError
 from wa_phone_async.models import PhoneNumber
 from wa_phone_async.pagination.paginator import AsyncPaginator
@@ -34,8 +35,10 @@ class _TimedSlot(Slot):
         self.last_at = asyncio.get_running_loop().time()
 
 
-class SharedRead:
+class SharedRead(SingleFlight[None]):
     """One read of a listing for all callers that wait for it, and its result. Each start is a task of its own.
+
+    The tasks end without an error: `result` raises it.
 
     Args:
         waba_id: Meta's id of the account.
@@ -56,14 +59,12 @@ class SharedRead:
         self._lifetime = lifetime
         self._slots = slots
         self._restarts = 0
-        self._previous: asyncio.Task[None] | None = None  # the task before the last restart
-        self.waiters: int = 0
-        """How many callers wait for the read."""
         self.is_counted: bool = False
         """Whether its weight is part of the size of the cache."""
-        self._start(asyncio.get_running_loop())
+        self._reset()
+        super().__init__(partial(self._run, self._slot))
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _reset(self) -> None:
         self.numbers: tuple[PhoneNumber, ...] = ()
         """The listing. Empty while it is in flight."""
         self._names: frozenset[str] | None = None
@@ -72,8 +73,6 @@ class SharedRead:
         self._traceback: TracebackType | None = None
         self._has_begun = False  # to read, after its delay
         self._slot = _TimedSlot(self._slots)
-        self.task: asyncio.Task[None] = loop.create_task(self._run(self._slot))
-        """The task that reads. It ends without an error. A restart replaces it."""
 
     @property
     def weight(self) -> int:
@@ -93,8 +92,11 @@ class SharedRead:
         return self._names
 
     def serves(self, requested_at: float) -> bool:
-        """Whether a caller from that time can use the listing, or has to wait for it. `False`: it is too old."""
-        return not self.task.done() or requested_at < self._expires
+        """Whether a caller from that time can use the listing, or has to wait for it.
+
+        `False`: it is too old, or the read is being cancelled.
+        """
+        return not self.is_over or requested_at < self._expires
 
     def result(self) -> tuple[PhoneNumber, ...]:
         """Return the numbers. Call it only when the task is done.
@@ -115,19 +117,11 @@ class SharedRead:
         if self._has_begun:
             # A read that sent nothing yet, because it waits for quota, may wait for long. Its restarts do not count.
             self._restarts += self._slot.calls > 0
-            self.task.cancel()
-            self._previous = self.task
-            self._start(self.task.get_loop())
-
-    def stop(self) -> set[asyncio.Task[None]]:
-        """Cancel the read, and return the tasks to wait for."""
-        self.task.cancel()
-        return {self.task} if self._previous is None else {self.task, self._previous}
+            self._reset()
+            self.replace(partial(self._run, self._slot))
 
     async def _run(self, slot: _TimedSlot) -> None:
         """Read the listing once, unless there were too many restarts."""
-        if self._previous is not None:
-            await asyncio.wait({self._previous})  # never two requests for one listing at once
         if self._restarts == len(START_DELAYS):
             text = f"account {self._waba_id} was invalidated during each of {len(START_DELAYS)} reads: try again later"
             self._error = StaleListingError(text, waba_id=self._waba_id)

@@ -25,6 +25,7 @@ import attrs
 
 from wa_phone_async.call.transport import out_of_time
 from wa_phone_async.call.writes import Write
+from wa_phone_async.concurrency import LoopLocal, SingleFlight
 from wa_phone_async.errors import (
     CLOSED,
     AmbiguousNumberError,
@@ -84,6 +85,14 @@ class EnsurePlan:
         """The readings without the digits that the API may leave out."""
         return frozenset(map(shortest_form, self.readings))
 
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """What the work is stored under: the account with each of the forms.
+
+        The work on a number with two readings is under two keys, so no other call can create one of them meanwhile.
+        """
+        return [(self.waba_id, form) for form in self.forms]
+
 
 def read_recheck_delays(recheck_delays: Iterable[float]) -> tuple[float, ...]:
     """Check the delays, and return them as a tuple of seconds."""
@@ -98,9 +107,8 @@ class Ensurer:
     """Ensures numbers for one client. Concurrent calls for one number share one task (single-flight)."""
 
     def __init__(self) -> None:
-        # The loop is part of the key: a client may be used by one loop after another, and a task belongs to its loop.
-        # The work on a number with two readings is under two keys, so no other call can create one of them meanwhile.
-        self._shared: dict[tuple[asyncio.AbstractEventLoop, str, str], _SharedEnsure] = {}
+        # A client may be used by one loop after another, and a task belongs to its loop.
+        self._works = LoopLocal(dict[tuple[str, str], _SharedEnsure])
 
     async def ensure(self, plan: EnsurePlan, *, total_timeout: float | None) -> EnsuredPhoneNumber:
         """Join the work on a number, or start it, and wait for the result.
@@ -109,12 +117,12 @@ class Ensurer:
             plan: What to ensure. Among calls that share the work, the plan of the first one is used.
             total_timeout: Seconds that this call may take; `None` for no limit.
         """
-        loop = asyncio.get_running_loop()
+        loop, works = asyncio.get_running_loop(), self._works.get()
         deadline = math.inf if total_timeout is None else loop.time() + total_timeout
         while True:
-            shared = self._join(loop, plan, deadline)
+            shared = _join(works, plan, deadline)
             try:
-                ensured = await shared.wait(deadline)
+                ensured = await shared.result(deadline)
             except WaPhoneError:
                 # Another plan may fail for a reading that this one lacks. So only its own error counts.
                 if shared.plan.forms == plan.forms or loop.time() >= deadline:
@@ -125,34 +133,34 @@ class Ensurer:
                 if loop.time() >= deadline:
                     raise out_of_time()
             finally:
-                self._forget(loop, shared)
-
-    def _join(self, loop: asyncio.AbstractEventLoop, plan: EnsurePlan, deadline: float) -> _SharedEnsure:
-        """Return the work on a number that the plan may mean, or start it."""
-        # Both forms of a number must meet here, or each of them could be created.
-        keys = [(loop, plan.waba_id, form) for form in plan.forms]
-        for key in keys:
-            if (shared := self._shared.get(key)) and not shared.is_over:
-                return shared
-        shared = _SharedEnsure(plan, deadline)
-        self._shared |= dict.fromkeys(keys, shared)
-        return shared
-
-    def _forget(self, loop: asyncio.AbstractEventLoop, shared: _SharedEnsure) -> None:
-        """Remove work that is over."""
-        for form in shared.plan.forms if shared.is_over else ():
-            # While its last caller waited, another one may have put new work under the key: that must stay.
-            if self._shared.get(key := (loop, shared.plan.waba_id, form)) is shared:
-                del self._shared[key]
+                _forget(works, shared)
 
     async def aclose(self) -> None:
         """Cancel all work of the running loop, and wait for its end. Callers get the result that is known by then."""
-        loop = asyncio.get_running_loop()
-        if tasks := {shared.close() for key, shared in self._shared.items() if key[0] is loop}:
+        if tasks := {task for shared in self._works.get().values() for task in shared.close()}:
             await asyncio.wait(tasks)
 
 
-class _SharedEnsure:
+def _join(works: dict[tuple[str, str], _SharedEnsure], plan: EnsurePlan, deadline: float) -> _SharedEnsure:
+    """Return the work on a number that the plan may mean, or start it."""
+    # Both forms of a number must meet here, or each of them could be created.
+    for key in plan.keys:
+        if (shared := works.get(key)) and not shared.is_over:
+            return shared
+    shared = _SharedEnsure(plan, deadline)
+    works |= dict.fromkeys(plan.keys, shared)
+    return shared
+
+
+def _forget(works: dict[tuple[str, str], _SharedEnsure], shared: _SharedEnsure) -> None:
+    """Remove work that is over."""
+    for key in shared.plan.keys if shared.is_over else ():
+        # While its last caller waited, another one may have put new work under the key: that must stay.
+        if works.get(key) is shared:
+            del works[key]
+
+
+class _SharedEnsure(SingleFlight[EnsuredPhoneNumber]):
     """The work on one number, and all callers that wait for it."""
 
     def __init__(self, plan: EnsurePlan, deadline: float) -> None:
@@ -160,45 +168,26 @@ class _SharedEnsure:
         self._loop = asyncio.get_running_loop()
         # The latest one of all callers, on the loop's clock. An eager task begins before the first caller waits.
         self._deadline = deadline
-        self._waiters = 0
         self._is_closed = False
         self._lost = ""  # why the response to a create is missing; empty while no create is in doubt
         self._created: CreatedPhoneNumber | None = None
         self._has_reported = False  # whether a caller already got the true outcome
-        # A task of its own, so a caller that is cancelled or out of time does not take the work away from the others.
-        self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(_mark_retrieved)
+        super().__init__(self._run)
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the task has ended or is being cancelled. A new caller cannot join then."""
-        return self._task.done() or self._task.cancelling() > 0
-
-    async def wait(self, deadline: float) -> EnsuredPhoneNumber:
+    async def result(self, deadline: float) -> EnsuredPhoneNumber:
         """Wait for the result until a time on the loop's clock. The last caller to leave cancels the task."""
         self._deadline = max(self._deadline, deadline)
-        self._waiters += 1
-        timeout = None if deadline == math.inf else deadline - self._loop.time() + _GRACE_SECONDS
-        try:
-            # Unlike an `await` of the task, this neither cancels it with the caller nor raises its error.
-            ended, _ = await asyncio.wait({self._task}, timeout=timeout)
-        finally:
-            self._waiters -= 1
-            if not self._waiters and not self._task.done():
-                self._task.cancel()
-                # Until it has ended, a create may still be on its way, and the result below could be wrong.
-                await asyncio.wait({self._task})
-        has_no_result = not self._task.done() or self._task.cancelled()
+        has_ended = await self.wait(deadline + _GRACE_SECONDS)
+        has_no_result = not self.task.done() or self.task.cancelled()
         # If neither `close` nor a caller that left has cancelled the task, `result()` below raises the cancellation.
-        if has_no_result and (self._is_closed or not ended):
+        if has_no_result and (self._is_closed or not has_ended):
             return self._result_so_far()
-        return self._task.result()
+        return self.task.result()
 
-    def close(self) -> asyncio.Task[EnsuredPhoneNumber]:
-        """Cancel the work because the client closes, and return the task to wait for."""
+    def close(self) -> set[asyncio.Task[EnsuredPhoneNumber]]:
+        """Cancel the work because the client closes, and return the tasks to wait for."""
         self._is_closed = True
-        self._task.cancel()
-        return self._task
+        return self.cancel()
 
     def _result_so_far(self) -> EnsuredPhoneNumber:
         """Return or raise what is known about the number before the task has a result."""
@@ -357,9 +346,3 @@ class _SharedEnsure:
 
 def _with_id_only(created: CreatedPhoneNumber) -> EnsuredPhoneNumber:
     return EnsuredPhoneNumber(PhoneNumber(id=created.id), "created")
-
-
-def _mark_retrieved(task: asyncio.Task[EnsuredPhoneNumber]) -> None:
-    """Retrieve the error of a task. Otherwise asyncio logs it if all callers have left."""
-    if not task.cancelled():
-        task.exception()
