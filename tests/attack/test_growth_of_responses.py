@@ -155,7 +155,7 @@ class Cost:
     """What it costs to read one response."""
 
     seconds: float
-    """Processor time, the least of two measurements."""
+    """Processor time, the least of three measurements."""
     memory: int
     """The peak in bytes, without the response itself."""
 
@@ -190,7 +190,7 @@ class Reader:
         self.body, self.http_status = text.encode(), http_status
         seconds = list[float]()
         gc.collect()
-        for _ in range(2):
+        for _ in range(3):
             began = time.process_time()
             await read()
             seconds.append(time.process_time() - began)

@@ -21,7 +21,7 @@ from wa_phone_async.call import attempt
 from wa_phone_async.decoding import converter as decoding
 from wa_phone_async.decoding.builders import LONGEST_LEARNED, MAX_LEARNED
 from wa_phone_async.decoding.converter import FAST_PATH_SWITCH, to_dict
-from wa_phone_async.decoding.plain_page import LARGE_PAGE
+from wa_phone_async.decoding.plain_page import LARGE_PAGE, LONGEST_LINK
 from wa_phone_async.models import (
     ALL_FIELDS,
     NO_EXTRA,
@@ -288,6 +288,15 @@ def test_a_name_is_learned_once_and_only_some_names_are_learned() -> None:
     assert not is_read(body_of({"one_more": 1}))
     assert is_read(body_of({"name_0": 1, "name_9": 2}, {}))
     assert by_both(body_of({"one_more": 1}), PhoneNumber).rows == [PhoneNumber("1", extra=Extra({"one_more": 1}))]
+
+
+@pytest.mark.parametrize(
+    "paging", ['{"next":"#"}', '{"previous":"#"}', '{"cursors":{"before":"#"}}', '{"cursors":{"after":"#"}}']
+)
+def test_a_link_or_cursor_that_is_too_long_is_left_to_the_core_path(paging: str) -> None:
+    for length in (LONGEST_LINK, LONGEST_LINK + 1):
+        body = body_of({}, paging=json.loads(paging.replace("#", "é" * length)))
+        assert is_read(body) == (length == LONGEST_LINK)
 
 
 def test_no_long_name_is_learned() -> None:

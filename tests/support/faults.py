@@ -569,6 +569,7 @@ INVALID = Group(
         unclear("JSON of another type", gives('["data"]'), ends(DecodeError)),
         unclear("JSON that is null", gives("null"), ends(DecodeError)),
         unclear("a number or a page without an id", gives('{"data":[{}]}'), ends(DecodeError)),
+        unclear("a page of 100,000 zeros", gives(f'{{"data":[{"0," * 99_999}0]}}'), ends(DecodeError)),
         unclear("a body without an end", pours(LINE + b"\r\n", BLANKS), ends(DecodeError)),
         unclear("a body with a length of one terabyte", pours(TERABYTE, BLANKS), ends(DecodeError)),
         unclear("a gzip bomb: 16 KiB become 16 MiB", gives(BOMB, headers=GZIP), ends(DecodeError)),

@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import attrs
 
@@ -35,7 +35,7 @@ from .builders import (
     extra_maker,
     is_enum,
 )
-from .plain_page import LARGE_PAGE, PageReader, PlainPage
+from .plain_page import LARGE_PAGE, LONGEST_LINK, PageReader, PlainPage
 
 with requires("speed"):
     import msgspec
@@ -51,15 +51,18 @@ _UNKNOWN_VALUE: Final = re.compile(r"Invalid enum value .* - at `\$\.data\[[^`]*
 
 # An unknown member is left to the core path: msgspec would skip it, and would not check that its name is UTF-8. Then a
 # damaged `next` would end a list.
+_Link = Annotated[str, msgspec.Meta(max_length=LONGEST_LINK)]
+
+
 class _Cursors(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    before: str | None = None
-    after: str | None = None
+    before: _Link | None = None
+    after: _Link | None = None
 
 
 class _Paging(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     cursors: _Cursors | None = None
-    next: str | None = None
-    previous: str | None = None
+    next: _Link | None = None
+    previous: _Link | None = None
 
 
 _NO_CURSORS: Final = _Cursors()

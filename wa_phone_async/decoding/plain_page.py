@@ -13,6 +13,8 @@ F = TypeVar("F", bound=Callable[[Any], Any])
 
 LARGE_PAGE: Final = 160 * 1024
 """Bytes of a page from which on reading it takes care of its cost. 100 numbers with all fields have 126 KiB."""
+LONGEST_LINK: Final = 16 * 1024
+"""The characters of the longest link or cursor. No server takes a URL of that length."""
 
 
 def once_for_each_model(make: F) -> F:

@@ -20,7 +20,7 @@ from wa_phone_async.call.response import Reader
 from wa_phone_async.checks import MAX_PAGE_SIZE
 from wa_phone_async.decoding.converter import Json, plain_page_reader, read_model
 from wa_phone_async.decoding.large_page import read_large_page
-from wa_phone_async.decoding.plain_page import LARGE_PAGE, once_for_each_model
+from wa_phone_async.decoding.plain_page import LARGE_PAGE, LONGEST_LINK, once_for_each_model
 from wa_phone_async.errors import DecodeError, PaginationError
 from wa_phone_async.models import NO_EXTRA, Cursors, Extra, Page
 from wa_phone_async.query import DEFAULT_PAGE_SIZE, ListQuery
@@ -134,13 +134,9 @@ def _read_object(value: Any, path: str, http_status: int | None) -> dict[str, An
 def _read_text(value: Any, path: str, http_status: int | None) -> str:
     if value and type(value) is not str:
         raise DecodeError(f"expected a string @ {path}", http_status=http_status)
-    if value and len(value) > _LONGEST_LINK:
-        raise DecodeError(f"expected at most {_LONGEST_LINK} characters @ {path}", http_status=http_status)
+    if value and len(value) > LONGEST_LINK:
+        raise DecodeError(f"expected at most {LONGEST_LINK} characters @ {path}", http_status=http_status)
     return value or ""
-
-
-_LONGEST_LINK: Final = 16 * 1024
-"""The characters of the longest link or cursor. No server takes a URL of that length."""
 
 
 def _cursor_in(link: str, name: str) -> str | None:
