@@ -8,7 +8,7 @@ from typing import Any, Literal
 import aiohttp
 import pytest
 from misbehaving import Connection, RawServer, hang, respond
-from passing_time import settle
+from passing_time import pass_time, settle
 
 from wa_phone_async import PhoneNumberClient, RetryPolicy, Throttle, TransportError, WaPhoneError
 from wa_phone_async.concurrency import MAX_OF_A_CLIENT
@@ -52,7 +52,7 @@ def client_of(url: str, throttle: Throttle, **settings: Any) -> PhoneNumberClien
 
 @asynccontextmanager
 async def stalling(
-    where: Literal["TLS", "proxy", "response"], throttle: Throttle, **settings: Any
+    where: Literal["TLS", "proxy", "response"], throttle: Throttle
 ) -> AsyncIterator[tuple[PhoneNumberClient, Stalled]]:
     """A client whose calls stall at one place, and a function that waits until they have come there."""
     async with RawServer([hang]) as server:
@@ -63,7 +63,7 @@ async def stalling(
 
         url = {"TLS": server.url.replace("http:", "https:"), "proxy": "https://graph.invalid", "response": server.url}
         proxy = server.url if where == "proxy" else None
-        async with client_of(url[where], throttle, proxy=proxy, **settings) as client:
+        async with client_of(url[where], throttle, proxy=proxy) as client:
             yield client, stalled
 
 
@@ -72,12 +72,14 @@ async def stalling(
 @pytest.mark.parametrize(("where", "result"), [("TLS", "unsent"), ("proxy", "unsent"), ("response", "lost")])
 async def test_a_call_counts_if_it_began_to_be_written(where: Any, result: str, end: str, call: Call) -> None:
     recorder = Recorder()
-    async with stalling(where, recorder, timeout=30.0 if end == "cancelled" else 0.2) as (client, stalled):
+    async with stalling(where, recorder) as (client, stalled):
         task = asyncio.ensure_future(call(client))
         await stalled()
+        await settle()
         if end == "cancelled":
-            await settle()
             task.cancel()
+        else:
+            pass_time(31.0)
         with pytest.raises(asyncio.CancelledError if end == "cancelled" else WaPhoneError):
             await task
     assert recorder.results == [result]
@@ -140,14 +142,15 @@ async def test_calls_that_wait_for_a_slot_count_for_nothing(end: str) -> None:
             asyncio.create_task(client.session.get(str(number), dict)) for number in range(1, MAX_OF_A_CLIENT + 1)
         ]
         await settle()
-        total_timeout = 0.05 if end == "out of time" else None
-        first = asyncio.create_task(client.session.get(A, dict, total_timeout=total_timeout))
+        first = asyncio.create_task(client.session.get(A, dict, total_timeout=20.0))
         await settle()
         assert recorder.used() == 1
         if end == "cancelled":
             first.cancel()
         elif end == "closed":
             await client.aclose()
+        else:
+            pass_time(21.0)  # the attempts in flight have 30 s
         await asyncio.gather(first, return_exceptions=True)
         assert recorder.used() == 0
         assert recorder.results.count("unsent") == 1
