@@ -11,6 +11,7 @@ from typing import Any, Generic, NoReturn, Self, TypeVar
 from wa_phone_async.call.attempt import CallRunner
 from wa_phone_async.call.request import GraphRequest
 from wa_phone_async.call.response import Reader
+from wa_phone_async.errors import PaginationError
 from wa_phone_async.models import Page
 from wa_phone_async.query import ListQuery, optional_fields
 
@@ -235,6 +236,8 @@ class AsyncPaginator(Generic[T]):
             return None
         try:
             self._cursor, page = await prefetcher.fetch()
+        except PaginationError:  # there is no next page to go on with
+            raise
         except BaseException:
             # The caller has left the page before. So a later run begins with the page that failed, or still comes.
             self._cursor = prefetcher.pages[0][0] if prefetcher.pages else cursor.cursor
