@@ -248,8 +248,35 @@ def test_no_long_name_is_learned_since_learned_names_stay_in_memory() -> None:
     names = ["n" * LONGEST_LEARNED, "n" * (LONGEST_LEARNED + 1)]
     for name in (*names, *names):
         assert build_created({"id": "1", name: 1}).extra == {name: 1}
-    find_extra = build_created.__globals__["find_extra"]
+    find_extra = inspect.getclosurevars(build_created).nonlocals["build_any"].__globals__["find_extra"]
     assert inspect.getclosurevars(find_extra).nonlocals["learned"] == names[:1]
+
+
+def test_names_that_came_twice_in_a_row_mean_nothing_for_others() -> None:
+    build_number = builder(PhoneNumber)
+    rows: list[dict[str, Any]] = [
+        {"x": 1, "more": 2},
+        {"status": "CONNECTED", "more": 1},
+        {"platform_type": "CLOUD_API", "more": 1},
+        {"platform_type": "CLOUD_API", "host_platform": None},
+        {"status": None, "verified_name": None},
+    ]
+    expected = [builder(PhoneNumber)({**ROW, **row}) for row in rows]
+    for first in rows:
+        for _ in range(3):
+            build_number({**ROW, **first})
+        assert [build_number({**ROW, **row}) for row in rows] == expected
+
+
+def test_few_sets_of_names_and_no_long_one_stay_in_memory() -> None:
+    build_created = builder(CreatedPhoneNumber)
+    for name in ("n" * (LONGEST_LEARNED + 1), *(f"name_{index}" for index in range(30))):
+        for _ in range(3):
+            assert build_created({"id": "1", name: 1}).extra == {name: 1}
+    assert build_created({"id": "1", **{f"m{index}": 1 for index in range(100)}}).id == "1"
+    kept = inspect.getclosurevars(build_created).nonlocals
+    assert [len(name) <= LONGEST_LEARNED for names in kept["compiled"] for name in names] == [True] * 16
+    assert len(kept["names_before"]) == 0
 
 
 def test_equal_parts_of_numbers_in_a_row_are_the_same_objects() -> None:

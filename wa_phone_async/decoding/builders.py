@@ -35,6 +35,10 @@ MAX_LEARNED: Final = 16
 LONGEST_LEARNED: Final = 100
 """The characters of the longest name that is learned. Learned names stay in memory."""
 
+_MAX_COMPILED: Final = 8
+_MAX_NAMES: Final = 64
+"""For how many sets of names a builder of one model is compiled, and how many names each of them may have."""
+
 _SPECIAL: Final = ("__attrs_pre_init__", "__attrs_init__", "__attrs_post_init__", "_attrs_cached_hash")
 
 
@@ -191,30 +195,90 @@ draft.{name} = value"""
 def dict_builder(plan: ModelPlan, plan_of: Callable[[Any], ModelPlan | None]) -> Builder:
     """Make the builder of a model from a `dict`, as `json` parses it.
 
+    The rows of a page mostly have the same names. When the same names come twice in a row, a function is compiled for
+    them. It looks for no other name.
+
     Args:
         plan: The plan of the model. The model must be plain.
         plan_of: Returns the plan of a field's type, or `None` if that is no plain model.
     """
-    names: dict[str, Any] = {"find_extra": _extra_finder(plan)}
-    lines = ["if type(members) is not dict: raise Unusual", "absent = 0"]
+    scope: dict[str, Any] = {"find_extra": _extra_finder(plan)}
     for field in plan.fields:
         kind, name = bare_type(field.type), field.name
         inner = plan_of(kind)
         read = _sharing(dict_builder(inner, plan_of)) if inner else plan.readers[name]
-        if bare_type(field.type) is Extra:
+        if kind is Extra:
             read = _object_reader(plan)
-        names[f"read_{name}"] = OpenEnum(kind) if is_enum(kind) else read
+        scope[f"read_{name}"] = OpenEnum(kind) if is_enum(kind) else read
+    build_any = compile_builder(plan.model, "members", _lines_for_any_names(plan), scope)
+    build_usual: Builder = _build_nothing
+    compiled: dict[tuple[str, ...], Builder] = {}
+    names_before: tuple[str, ...] = ()
+
+    def build(members: Any) -> Any:
+        nonlocal build_usual, names_before
+        try:
+            return build_usual(members)
+        except KeyError:  # it has other names than the objects before
+            pass
+        value = build_any(members)
+        # Names stay in memory, so there must be few, and no long ones.
+        names = tuple(members) if len(members) <= _MAX_NAMES and max(map(len, members)) <= LONGEST_LEARNED else ()
+        if names and names == names_before and names not in compiled and len(compiled) < _MAX_COMPILED:
+            lines = _lines_for_names(plan, names)
+            compiled[names] = compile_builder(plan.model, "members", lines, scope) if lines else build_any
+        build_usual, names_before = compiled.get(names, build_usual), names
+        return value
+
+    return build
+
+
+def _build_nothing(_: Any) -> Any:
+    raise KeyError
+
+
+def _lines_for_any_names(plan: ModelPlan) -> list[str]:
+    """Return the lines of a builder of objects with any names."""
+    lines = ["if type(members) is not dict: raise Unusual", "absent = 0"]
+    for field in plan.fields:
+        name = field.name
         lines.append(f"value = members[{name!r}] if {name!r} in members else None")  # it is no call, as `get` is
         if other := plan.other_name(name):
             lines.append(f"if value is None and {other!r} in members: value = members[{other!r}]")
-        if field.default is attrs.NOTHING:
-            lines.append("if value is None: raise Unusual")
-        line = _ENUM if is_enum(kind) else {str: _STRING, bool: _FLAG, datetime: _TIME}.get(kind, _OTHER)
-        lines.append(line.format(name=name))
+        lines += _lines_of(field)
     # A null field counts as a member and as absent. So `unread` may be too large: then `find_extra` searches all.
     lines.append(f"unread = len(members) - {len(plan.fields)} + absent")
     lines.append("draft.extra = find_extra(members, unread) if unread else NO_EXTRA")
-    return compile_builder(plan.model, "members", lines, names)
+    return lines
+
+
+def _lines_for_names(plan: ModelPlan, names: tuple[str, ...]) -> list[str]:
+    """Return the lines of a builder of objects with exactly these names. Empty: they are too odd for one."""
+    lines = ["if type(members) is not dict: raise Unusual", f"if len(members) != {len(names)}: raise KeyError"]
+    lines.append("absent = 0")
+    absent, unread = list[str](), dict.fromkeys(names)
+    for field in plan.fields:
+        found = [name for name in (field.name, plan.other_name(field.name)) if name in unread]
+        if len(found) > 1:
+            return []
+        if found:
+            del unread[found[0]]
+            lines.append(f"value = members[{found[0]!r}]")
+            lines += _lines_of(field)
+        else:
+            absent.append(field.name)
+    lines += [f"members[{name!r}]" for name in unread]  # raises a KeyError where it is not there
+    lines += [f"draft.{name} = None" for name in absent]
+    lines.append(f"draft.extra = find_extra(members, {len(unread)})" if unread else "draft.extra = NO_EXTRA")
+    return lines
+
+
+def _lines_of(field: attrs.Attribute[Any]) -> list[str]:
+    """Return the lines that store the `value` of a field."""
+    kind = bare_type(field.type)
+    line = _ENUM if is_enum(kind) else {str: _STRING, bool: _FLAG, datetime: _TIME}.get(kind, _OTHER)
+    required = ["if value is None: raise Unusual"] if field.default is attrs.NOTHING else []
+    return [*required, line.format(name=field.name)]
 
 
 def _sharing(build: Builder) -> Builder:
