@@ -53,7 +53,7 @@ PYTEST = ("pytest", "-n", PROCESSES, "--dist", "worksteal")
 WITHOUT_REDIS = ("--omit", "wa_phone_async/ratelimit/redis/*")
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"  # what runs nox: `coverage` runs all tests on it
-OTHERS = [version for version in nox.project.python_versions(PROJECT, max_version="3.14") if version != OWN]
+OTHERS = [version for version in nox.project.python_versions(PROJECT) if version != OWN]
 EAGER = "3.13" if "3.13" in OTHERS else "3.12"  # its run has eager tasks, which Python has since 3.12
 RUNS = {
     **{version: (version, ALL_EXTRAS) for version in OTHERS},

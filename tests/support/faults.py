@@ -420,7 +420,8 @@ def unclear(name: str, act: Act, get: Course, *, after: float = 0.0) -> Fault:
 
 NEW_ADDRESS = "301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"
 OK = '{"data":[],"id":"7"}'
-DEEP = "[" * 50_000
+# On a stack of 8 MB, CPython 3.14 and 3.15 follow some 65,000 levels.
+DEEP = "[" * 200_000
 CODING, TYPE = "Content-Encoding", "Content-Type"
 GZIP = f"{CODING}: gzip\r\n"
 BOMB = gzip.compress(b" " * 2**24)
@@ -564,8 +565,8 @@ INVALID = Group(
         unclear("a page of HTML as HTTP 200", page("200 OK"), ends(DecodeError)),
         unclear("JSON that is not UTF-8", gives(b'{"data":["\xff"],"id":"\xff"}'), retried(DecodeError)),
         unclear("NaN", gives('{"data":[NaN],"id":NaN}'), retried(DecodeError)),
-        unclear("JSON 50,000 deep", gives(DEEP + "]" * 50_000), ends(DecodeError)),
-        unclear("JSON 50,000 deep, and cut", gives(DEEP), ends(DecodeError)),
+        unclear("JSON 200,000 deep", gives(DEEP + "]" * 200_000), ends(DecodeError)),
+        unclear("JSON 200,000 deep, and cut", gives(DEEP), ends(DecodeError)),
         unclear("JSON of another type", gives('["data"]'), ends(DecodeError)),
         unclear("JSON that is null", gives("null"), ends(DecodeError)),
         unclear("a number or a page without an id", gives('{"data":[{}]}'), ends(DecodeError)),
