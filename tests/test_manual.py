@@ -55,14 +55,14 @@ from wa_phone_async.sandbox import LARGE_WABA
 pytestmark = pytest.mark.usefixtures("reader")
 
 ROOT = README.parent
-READERS_OWN = re.compile(r"^(?:from|import) (django|fastapi|polars|tqdm)\b", re.MULTILINE)
+READERS_OWN = re.compile(r"^(?:from|import) (django|fastapi|polars)\b", re.MULTILINE)
 ELSEWHERE = (
     *("at a terminal", "in a kernel", "changes ~/.bashrc"),
     *("needs Docker", "needs systemd", "needs cron", "needs your own account", "needs the network"),
 )
 FOR_OTHERS = {"bash", "dockerfile", "ini", "yaml", "toml", "json"}
 LONGEST = 1_000  # words
-TABLES = {"README", "reference", "fault-matrix", "reference-and-live"}  # to look things up in, not to read through
+TABLES = {"reference", "fault-matrix", "reference-and-live"}  # to look things up in, not to read through
 DOORS = ("", ".export", ".ratelimit.redis", ".sandbox")
 WITHOUT_ALL = {
     "export.dask.client_from_env",
@@ -185,7 +185,7 @@ def test_console_at_a_terminal() -> None:
     pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
     from terminal import Terminal  # noqa: PLC0415 - skips where there is none
 
-    [(command, shown)] = read_console(block_that_runs("at a terminal").code)
+    [(command, shown)] = read_console(block_that_runs("asks at a terminal").code)
     terminal = Terminal(*command.removeprefix("wa-phone ").split())
     try:
         terminal.expect(re.sub(r"\d{3}-\d{3}", r"\\d{3}-\\d{3}", re.escape(shown.strip()).replace("\\-", "-")))
@@ -199,6 +199,62 @@ def test_console_in_an_empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for command, _ in read_console(block_that_runs("changes ~/.bashrc").code):
         assert run(command).stdout == ""
     assert run("bash -c '. ~/.bashrc && complete -p wa-phone'").returncode == 0
+
+
+WHICH = "100200300400000 --phone-number 1631555100{} --verified-name 'Acme Shoes' --cc 1"
+SCRIPTS = ROOT / "benchmarks"
+NAMED = {
+    "wa-phone": "wa-phone --version",
+    "wa-phone --help": "wa-phone --help",
+    "wa-phone --token-file FILE": "echo any-token > FILE; wa-phone list 100200300400003 --token-file FILE",
+    "wa-phone list --help": "wa-phone list --help",
+    "wa-phone list WABA_ID…": "wa-phone list 100200300400003 100200300400250",
+    "wa-phone create WABA_ID --phone-number … --verified-name … --cc …": (
+        f"wa-phone create {WHICH.format(1)} && wa-phone create {WHICH.format(2)} --ensure"
+    ),
+    "wa-phone completion --help": "wa-phone completion --help",
+    "wa-phone watch": "wa-phone watch --help",
+    "wa-phone watch WABA_ID…": "wa-phone watch 100200300400003 --interval 0.1 --timeout 0.3",
+    "wa-phone export": "wa-phone export --help",
+    "wa-phone export --wabas FILE --out numbers.parquet": (
+        "echo 100200300400003 > FILE; wa-phone export --wabas FILE --out numbers.parquet"
+    ),
+    # Three that need a cluster or a person are run in test_dask.py, test_cli_onboard.py and test_cli_process.py.
+    "wa-phone export --dask tcp://…": "wa-phone export --help | grep -q -e --dask",
+    "wa-phone onboard": "wa-phone onboard --help",
+    "wa-phone onboard WABA_ID --phone-number … --verified-name … --cc …": "wa-phone onboard --help",
+    "wa-phone sandbox": "wa-phone sandbox --help",
+    "python tests/support/faults.py": f"python {ROOT}/tests/support/faults.py > /dev/null",
+    "benchmarks/limits.py": f"python {SCRIPTS}/limits.py hot --only log",
+    "benchmarks/compressed.py": f"python {SCRIPTS}/compressed.py --rounds 1",
+    # These take longer than a test should, even once: parts of them are run in test_soak.py, test_simulated_day.py,
+    # test_benchmarks.py and attack/.
+    "nox -s attack": f"python -m pytest {ROOT}/tests/attack --collect-only -q > /dev/null",
+    "nox -s soak": f"python {SCRIPTS}/soak.py --help",
+    "nox -s bench": f"python {SCRIPTS}/report.py --help",
+    "benchmarks/bulk.py": f"python {SCRIPTS}/bulk.py --help",
+    "benchmarks/day.py": f"python {SCRIPTS}/day.py --help",
+    "benchmarks/read_ahead.py": f"python {SCRIPTS}/read_ahead.py --help",
+}
+"""The commands that a sentence of the README, of the manual or of CONTRIBUTING.md names, and how each is run here."""
+
+
+def test_each_command_that_a_sentence_names_is_run() -> None:
+    commands = re.compile(r"(wa-phone|nox)( |$)|python3? |benchmarks/")
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = {span.replace("python benchmarks/", "benchmarks/") for span in spans([*PAGES.values(), contributing])}
+    assert {span for span in named if commands.match(span)} == NAMED.keys()
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize("name", NAMED)
+def test_a_command_in_a_sentence(name: str) -> None:
+    if name.startswith("wa-phone"):
+        pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+    if ".parquet" in name:
+        pytest.importorskip("arro3.io", reason="the extra `parquet` is not installed")
+    done = run(NAMED[name])
+    assert done.returncode == 0, done.stdout
 
 
 def test_nox_has_the_sessions_that_a_sentence_names() -> None:

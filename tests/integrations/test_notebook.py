@@ -21,7 +21,7 @@ MAKE_CLIENT = "client = PhoneNumberClient('an-invented-token', base_url=url, ret
 LIST_ALL = f"print(len(await client.list_phone_numbers('{LARGE_WABA}')))"
 
 # ipykernel handles a SIGINT only when something wakes the loop (ipython/ipykernel#881, seen in 7.4.0). If any signal
-# has a handler, every signal wakes it. These lines are from the README.
+# has a handler, every signal wakes it. These lines are from the page of recipes.
 BE_WOKEN = block_that_runs("in a kernel").code
 
 

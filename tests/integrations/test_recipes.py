@@ -1,4 +1,4 @@
-"""The README's recipes for operations: structured logs and Prometheus, each a few lines on top of `on_event`."""
+"""The recipes of the manual for operations: structured logs and Prometheus, each a few lines on top of `on_event`."""
 
 from collections.abc import Iterator
 
