@@ -6,13 +6,13 @@ import inspect
 import json
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-from exports import ACME, ANY_LISTINGS, BARE, FORMATS, LISTINGS, listings, read
+from exports import ACME, ANY_LISTINGS, BARE, FORMATS, LISTINGS, listings, read, rows_of
 from hypothesis import given
 
 from wa_phone_async import (
@@ -50,14 +50,14 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("exports")
 
 
+def written(items: Iterable[WabaListing]) -> list[rows.Row]:
+    return [rows.writable(row) for row in rows_of(*items)]
+
+
 async def arriving(items: list[WabaListing]) -> AsyncIterator[WabaListing]:
     for item in items:
         await asyncio.sleep(0)
         yield item
-
-
-def rows_of(items: list[WabaListing]) -> list[rows.Row]:
-    return [rows.writable(row) for item in items for row in rows.rows_of(item)]
 
 
 def names(directory: Path) -> set[str]:
@@ -70,7 +70,7 @@ def names(directory: Path) -> set[str]:
 async def test_listings_are_written_as_they_come(path: Path) -> None:
     summary = await write(arriving(LISTINGS), path)
     assert summary == Summary(accounts=2, phone_numbers=2, failed=1)
-    assert read(path) == rows_of(LISTINGS)
+    assert read(path) == written(LISTINGS)
     assert names(path.parent) == {path.name}
 
 
@@ -78,7 +78,7 @@ async def test_a_plain_iterable_will_do_and_so_will_phone_numbers(path: Path) ->
     items: list[WabaListing | PhoneNumber] = [ACME, LISTINGS[0]]
     summary = await write(iter(items), path)
     assert summary == Summary(accounts=1, phone_numbers=3)
-    assert read(path) == [row_of(None, ACME), *rows_of([LISTINGS[0]])]
+    assert read(path) == [row_of(None, ACME), *written([LISTINGS[0]])]
 
 
 async def test_nothing_to_write_is_a_whole_file_without_rows(path: Path) -> None:
@@ -89,7 +89,7 @@ async def test_nothing_to_write_is_a_whole_file_without_rows(path: Path) -> None
 async def test_more_than_a_batch_is_written_in_order(path: Path) -> None:
     many = listings(accounts=30, each=101)
     assert await write(arriving(many), str(path)) == Summary(accounts=30, phone_numbers=3030)
-    assert read(path) == rows_of(many)
+    assert read(path) == written(many)
 
 
 async def test_what_the_api_sends_is_written_whole(path: Path, graph_sandbox: Sandbox) -> None:
@@ -99,7 +99,7 @@ async def test_what_the_api_sends_is_written_whole(path: Path, graph_sandbox: Sa
             for waba in (EMPTY_WABA, SMALL_WABA, LARGE_WABA)
         ]
     assert await write(found, path) == Summary(accounts=3, phone_numbers=253)
-    assert read(path) == rows_of(found)
+    assert read(path) == written(found)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -110,7 +110,7 @@ def test_every_row_is_read_back_as_it_was(scratch: Path, form: str, items: list[
     file = scratch / f"any.{form}"
     with Writer(file) as writer:
         writer.write(items)
-    assert read(file) == rows_of(items)
+    assert read(file) == written(items)
 
 
 async def test_json_lines_have_every_column_and_json_as_json(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ async def test_a_file_of_errors_is_there_when_nothing_failed(path: Path) -> None
 async def test_a_format_can_be_given_where_the_suffix_says_none(tmp_path: Path) -> None:
     await write(LISTINGS, tmp_path / "numbers", format="csv")
     (tmp_path / "numbers").rename(tmp_path / "numbers.csv")
-    assert read(tmp_path / "numbers.csv") == rows_of(LISTINGS)
+    assert read(tmp_path / "numbers.csv") == written(LISTINGS)
 
 
 async def test_suffixes_may_be_in_capitals(tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def test_a_writer_writes_without_an_event_loop(path: Path) -> None:
         assert not path.exists()
         assert writer.close() == Summary(accounts=2, phone_numbers=2, failed=1)
         assert path.exists()
-    assert read(path) == rows_of(LISTINGS)
+    assert read(path) == written(LISTINGS)
 
 
 def test_a_writer_that_is_left_by_an_error_leaves_nothing(path: Path) -> None:
@@ -416,7 +416,7 @@ async def test_parts_are_merged_in_their_order(path: Path) -> None:
     many = listings(accounts=5, each=301)
     parts = await parts_of(path, many[:3], [], LISTINGS, many[3:])
     await merge(map(str, parts), path)
-    assert read(path) == rows_of([*many[:3], *LISTINGS, *many[3:]])
+    assert read(path) == written([*many[:3], *LISTINGS, *many[3:]])
     assert names(path.parent) == {path.name, *(part.name for part in parts)}
 
 
@@ -429,7 +429,7 @@ async def test_a_file_can_be_merged_into_itself(path: Path) -> None:
     await write(LISTINGS, path)
     (part,) = await parts_of(path, listings(2))
     await merge([path, part], path)
-    assert read(path) == rows_of([*LISTINGS, *listings(2)])
+    assert read(path) == written([*LISTINGS, *listings(2)])
 
 
 async def test_any_texts_survive_a_merge(path: Path) -> None:
@@ -440,7 +440,7 @@ async def test_any_texts_survive_a_merge(path: Path) -> None:
     ]
     parts = await parts_of(path, odd, LISTINGS)
     await merge(parts, path)
-    assert read(path) == rows_of([*odd, *LISTINGS])
+    assert read(path) == written([*odd, *LISTINGS])
 
 
 async def test_a_missing_part_is_said_before_anything_is_written(path: Path) -> None:

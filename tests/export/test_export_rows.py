@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import attrs
 import pytest
-from exports import ACME, BARE, JSON, LISTINGS, NUMBERS, TEXTS
+from exports import ACME, BARE, JSON, LISTINGS, NUMBERS, TEXTS, listings, rows_in, rows_of
 from hypothesis import given
 
 from wa_phone_async import (
@@ -145,7 +145,7 @@ def test_a_row_has_the_columns_that_were_requested_and_the_rest_in_extra() -> No
         },
     )
     columns = rows.columns_of("platform_type,owner{id},last_onboarded_time,hat")
-    assert list(rows.rows_of(WabaListing(waba_id="9", phone_numbers=(number, BARE)), columns)) == [
+    assert rows_of(WabaListing(waba_id="9", phone_numbers=(number, BARE)), columns=columns) == [
         {
             "waba_id": "9",
             "id": "1",
@@ -160,15 +160,15 @@ def test_a_row_has_the_columns_that_were_requested_and_the_rest_in_extra() -> No
 
 
 def test_an_account_has_a_row_for_each_number_and_none_where_it_failed() -> None:
-    assert [row["id"] for row in rows.rows_of(LISTINGS[0])] == [ACME.id, BARE.id]
+    assert [row["id"] for row in rows_of(LISTINGS[0])] == [ACME.id, BARE.id]
     failed = attrs.evolve(LISTINGS[2], phone_numbers=(ACME,))
-    assert [list(rows.rows_of(listing)) for listing in (*LISTINGS[1:], failed)] == [[], [], []]
+    assert [rows_of(listing) for listing in (*LISTINGS[1:], failed)] == [[], [], []]
 
 
 def test_nothing_else_can_be_exported() -> None:
     anything: Any = "106540352242922"
     with pytest.raises(InvalidArgumentError, match=r"^items must be WabaListing or PhoneNumber objects, not str$"):
-        rows.rows_of(anything)
+        rows_of(anything)
 
 
 def failed(error: WaPhoneError) -> WabaListing:
@@ -191,6 +191,18 @@ def test_an_error_is_a_row_with_all_that_the_api_said() -> None:
     }
 
 
+def test_the_rows_of_failed_accounts_are_in_their_order() -> None:
+    items = [failed(RateLimitError("Too many calls", http_status=400, code=80008)), *LISTINGS]
+    assert rows_in(rows.error_batches(items)) == [errors_row(items[0]), errors_row(LISTINGS[2])]
+    assert tuple(rows.ERROR_COLUMNS) == tuple(errors_row(LISTINGS[2]))
+
+
+def test_a_batch_has_rows_of_several_accounts_and_no_more_than_its_bound() -> None:
+    many = listings(accounts=3, each=700)
+    assert [len(batch["waba_id"]) for batch in rows.batches(many)] == [1_000, 1_000, 100]
+    assert [row["id"] for row in rows_of(*many)] == [number.id for each in many for number in each.phone_numbers]
+
+
 def test_an_error_that_is_no_api_error_says_what_it_knows() -> None:
     row = errors_row(failed(DecodeError("the response is empty", http_status=200)))
     assert (row["error"], row["message"], row["http_status"]) == ("DecodeError", "the response is empty", 200)
@@ -202,8 +214,7 @@ def test_a_listing_without_an_error_has_no_error_row() -> None:
         InvalidArgumentError, match=r"^listing must be one that failed: listing.error of 100200300400000 is None$"
     ):
         errors_row(LISTINGS[1])
-    assert list(rows.error_rows_of(LISTINGS[1])) == []
-    assert list(rows.error_rows_of(ACME)) == []
+    assert list(rows.error_batches([LISTINGS[1], ACME])) == []
 
 
 @given(number=NUMBERS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exports import ACME, ANY_LISTINGS, BARE, LISTINGS, from_arrow, listings
+from exports import ACME, ANY_LISTINGS, BARE, LISTINGS, from_arrow, listings, rows_of
 from hypothesis import given
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber, QualityRating, WabaListing
@@ -21,7 +21,7 @@ SAMPLES: list[WabaListing | PhoneNumber] = [
     *LISTINGS,
     PhoneNumber("7", quality_rating=QualityRating.GREEN, is_official_business_account=True),
 ]
-ROWS = [row for item in SAMPLES for row in rows.rows_of(item)]
+ROWS = rows_of(*SAMPLES)
 
 Rows = list[dict[str, Any]]
 
@@ -129,7 +129,7 @@ def test_every_row_is_in_the_table_as_it_was(items: list[WabaListing]) -> None:
     table: Any = to_arrow(items)
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
     found = [from_arrow(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
-    assert found == [rows.writable(row) for item in items for row in rows.rows_of(item)]
+    assert found == [rows.writable(row) for row in rows_of(*items)]
 
 
 @pytest.mark.parametrize("items", [LISTINGS[0], ["106540352242922"], 7])

@@ -8,13 +8,15 @@ import pytest
 from exports import ACME, listings
 
 from wa_phone_async import InvalidArgumentError
-from wa_phone_async.export import COLUMNS, merge, row_of, write
+from wa_phone_async.export import COLUMNS, merge, write
+from wa_phone_async.export.rows import Batch, batches
 
 pytest.importorskip("arro3.io")
 
 from wa_phone_async.export import parquet
 
-ROWS = [row_of("100200300400003", ACME)] * 100
+(ONE,) = batches([ACME])
+ROWS: Batch = {name: (*values,) * 100 for name, values in ONE.items()}
 
 
 def threads() -> list[str]:
@@ -47,7 +49,7 @@ def test_what_fails_in_the_sink_is_raised_and_not_a_panic(capfd: pytest.CaptureF
         raise OSError("the disk is gone")
 
     encoder = parquet.Parquet(sink, COLUMNS)
-    encoder.write(row_of(str(number), ACME) for number in range(10_000))  # more than arro3 writes at once
+    encoder.write({name: (*values,) * 100 for name, values in ROWS.items()})  # more than arro3 writes at once
     with pytest.raises(OSError, match="the disk is gone"):
         encoder.end()
     encoder.abandon()
@@ -81,7 +83,7 @@ def test_an_abandoned_file_ends_its_thread() -> None:
 def test_rows_that_do_not_fit_are_not_added() -> None:
     encoder = parquet.Parquet(bytes, COLUMNS)
     with pytest.raises(ValueError, match="surrogates"):
-        encoder.write([{**ROWS[0], "verified_name": "\ud800"}])
+        encoder.write({**ONE, "verified_name": ("\ud800",)})
     encoder.end()
 
 
@@ -97,7 +99,7 @@ async def test_a_part_with_other_columns_is_not_merged(tmp_path: Path) -> None:
     part = tmp_path / "part.parquet"
     with part.open("wb") as file:
         encoder = parquet.Parquet(file.write, {"waba_id": str})
-        encoder.write([{"waba_id": "1"}])
+        encoder.write({"waba_id": ["1"]})
         encoder.end()
     with pytest.raises(
         InvalidArgumentError, match=r"^parts must be files of the same columns, not .*: write all with the same fields"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from pathlib import Path
@@ -15,8 +16,8 @@ import attrs
 from hypothesis import strategies as st
 
 from wa_phone_async import Extra, NotFoundError, PhoneNumber, Throughput, WabaListing
-from wa_phone_async.export import COLUMNS
-from wa_phone_async.export.rows import Columns
+from wa_phone_async.export import COLUMNS, Row
+from wa_phone_async.export.rows import Batch, Columns, Exportable, batches
 
 FORMATS = ("jsonl", "csv", "parquet")
 
@@ -37,6 +38,17 @@ LISTINGS = [
     WabaListing(waba_id="100200300400000"),
     WabaListing(waba_id="100200300400009", error=NotFoundError("Unsupported get request", http_status=400, code=100)),
 ]
+
+
+def rows_of(*items: Exportable, columns: Columns = COLUMNS) -> list[Row]:
+    """The rows of an export of these items."""
+    return rows_in(batches(items, columns))
+
+
+def rows_in(batches: Iterable[Batch]) -> list[Row]:
+    """The rows of batches, each by the names of its columns."""
+    return [dict(zip(batch, row, strict=True)) for batch in batches for row in zip(*batch.values(), strict=True)]
+
 
 TEXTS = st.text(st.characters(codec=None, exclude_categories=()), max_size=12) | st.sampled_from(
     [

@@ -9,7 +9,7 @@ from typing import Protocol
 from wa_phone_async import InvalidArgumentError, PhoneNumber, WabaListing
 from wa_phone_async._optional import requires
 
-from .rows import COLUMNS, batches, offer, rows_of
+from .rows import COLUMNS, batches, offer
 
 
 class ArrowTable(Protocol):
@@ -44,10 +44,9 @@ def to_arrow(items: Iterable[WabaListing | PhoneNumber]) -> ArrowTable:
         InvalidArgumentError: Something else is among the items, or the extra is not installed.
     """
     with requires("arrow", error=InvalidArgumentError):
-        from .record_batches import batch_of, table_of  # noqa: PLC0415 - an optional package
+        from .record_batches import record_batch_of, table_of  # noqa: PLC0415 - an optional package
 
     if not isinstance(items, Iterable):
         raise InvalidArgumentError("items", "an iterable of listings or phone numbers", type(items))
 
-    rows = (row for item in items for row in rows_of(item))
-    return table_of(COLUMNS, [offer(batch, partial(batch_of, COLUMNS)) for batch in batches(rows)])
+    return table_of(COLUMNS, [offer(batch, partial(record_batch_of, COLUMNS)) for batch in batches(items)])

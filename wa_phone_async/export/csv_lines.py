@@ -9,14 +9,13 @@ Data stays as it came: a name that begins with `=` keeps it, like the `+` of a p
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from .json_lines import Sink, copy_lines, to_json
-from .rows import Columns, Row
+from .rows import Batch, Columns
 
 
 class Csv:
@@ -29,12 +28,15 @@ class Csv:
 
     def __init__(self, sink: Sink, columns: Columns) -> None:
         self._sink = sink
+        self._columns = columns
         self._header = f"{','.join(columns)}\r\n".encode()
         sink(self._header)  # now, so a file without rows has its columns too
 
-    def write(self, rows: Iterable[Row]) -> None:
+    def write(self, batch: Batch) -> None:
         """Add rows."""
-        self._sink("".join(f"{','.join(map(_cell, row.values()))}\r\n" for row in rows).encode())
+        columns = [_cells(kind, batch[name]) for name, kind in self._columns.items()]
+        lines = map(",".join, zip(*columns, strict=True))
+        self._sink("".join(f"{line}\r\n" for line in lines).encode())
 
     def copy(self, part: Path) -> Iterator[None]:
         """Add the lines of another file, without its line of names."""
@@ -47,9 +49,16 @@ class Csv:
         """Do nothing: there is nothing to release."""
 
 
+def _cells(kind: type[Any], column: Sequence[Any]) -> Iterable[str]:
+    """The cell of each value of a column."""
+    if kind is bool:
+        return map(_BOOLEANS.__getitem__, column)
+    if kind is str and not _has_special("".join(text for text in column if text)):
+        return ["" if text is None else text or _EMPTY for text in column]
+    return ["" if value is None else _cell(value) for value in column]
+
+
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
     if isinstance(value, str):
         text = value
     elif isinstance(value, datetime):
@@ -60,5 +69,11 @@ def _cell(value: Any) -> str:
     return f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if not text or _has_special(text) else text
 
 
+def _has_special(text: str) -> bool:
+    return any(special in text for special in _SPECIAL)
+
+
 _QUOTE: Final = '"'
-_has_special: Final = re.compile('[",\r\n]').search
+_EMPTY: Final = '""'
+_SPECIAL: Final = (_QUOTE, ",", "\r", "\n")
+_BOOLEANS: Final = {None: "", False: "false", True: "true"}

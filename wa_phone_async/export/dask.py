@@ -41,7 +41,7 @@ from .ids import IdSet
 from .part import Part, write_part
 from .paths import AnyPath, read_path
 from .row_file import RowFile
-from .rows import columns_of, each_number_once, error_rows_of, rows_of
+from .rows import ERROR_COLUMNS, batches, columns_of, each_number_once, error_batches
 from .writer import Summary
 
 with requires("dask"):
@@ -159,10 +159,10 @@ class ClusterPlan:
 async def _export(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], plan: ClusterPlan) -> Summary:
     await asyncio.to_thread(_make_directory, plan.out_dir)
     summary = Summary()
-    with RowFile(plan.out_dir / "errors.jsonl") as errors:
+    with RowFile(plan.out_dir / "errors.jsonl", columns=ERROR_COLUMNS) as errors:
         async with aclosing(list_chunks(cluster, chunks, plan)) as listed:
             async for chunk in listed:
-                errors.write(row for listing in chunk.failed for row in error_rows_of(listing))
+                errors.write(error_batches(chunk.failed))
                 summary = Summary(
                     accounts=summary.accounts + len(chunk.waba_ids),
                     phone_numbers=summary.phone_numbers + chunk.phone_numbers,
@@ -266,10 +266,9 @@ async def _list_chunk(
     part = None
     if any(listing.phone_numbers for listing in good):
         columns = columns_of(list_options.get("fields"))
-        rows = (row for listing in good for row in rows_of(listing, columns))
         if has_journal:
             path = path.with_stem(f"{secrets.randbelow(10**20):020}")
-        part = await asyncio.to_thread(write_part, path, rows, columns)
+        part = await asyncio.to_thread(write_part, path, batches(good, columns), columns)
     return ListedChunk(
         part=part,
         waba_ids=tuple(listing.waba_id for listing in good),

@@ -7,7 +7,7 @@ Parquet      parquet.py, with the extra `parquet`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, cast, get_args
 
@@ -16,7 +16,7 @@ from wa_phone_async._optional import requires
 
 from .csv_lines import Csv
 from .json_lines import JsonLines, Sink
-from .rows import Columns, Row
+from .rows import Batch, Columns
 
 FileFormat: TypeAlias = Literal["jsonl", "csv", "parquet"]
 """JSON Lines, comma-separated values, or Apache Parquet."""
@@ -25,7 +25,7 @@ FileFormat: TypeAlias = Literal["jsonl", "csv", "parquet"]
 class Encoder(Protocol):
     """Turns rows into the bytes of one file."""
 
-    def write(self, rows: Iterable[Row]) -> None:
+    def write(self, batch: Batch) -> None:
         """Add rows.
 
         Raises:
@@ -71,7 +71,7 @@ def make_encoder(form: FileFormat, columns: Columns) -> Callable[[Sink], Encoder
         InvalidArgumentError: The format needs an extra that is not installed.
     """
     if form == "jsonl":
-        return JsonLines
+        return lambda sink: JsonLines(sink, columns)
     if form == "csv":
         return lambda sink: Csv(sink, columns)
     with requires("parquet", error=InvalidArgumentError):

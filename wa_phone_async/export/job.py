@@ -20,7 +20,7 @@ from .journal import Journal, Options
 from .part import Part, write_part
 from .parts import merge_parts
 from .paths import AnyPath
-from .rows import COLUMNS, columns_of, each_number_once, error_rows_of, rows_of
+from .rows import ERROR_COLUMNS, batches, columns_of, each_number_once, error_batches
 from .whole_file import WholeFile, check_is_file, remove_partials
 from .writer import Summary
 
@@ -196,7 +196,7 @@ class Job:
         """
         await self.flush()
         if self._errors is not None:
-            await merge_parts(self._failed_parts, self._errors, "jsonl", COLUMNS)
+            await merge_parts(self._failed_parts, self._errors, "jsonl", ERROR_COLUMNS)
 
     async def _in_thread(self, work: Callable[..., None], *arguments: Any) -> None:
         """Run a function in the thread, to its end even if the caller is cancelled."""
@@ -230,15 +230,14 @@ class Job:
     def _write_failed(self, listings: dict[str, WabaListing]) -> None:
         if self._errors is not None:
             path = self.directory / f"failed-{len(self._failed_parts) + 1:06}.jsonl"
-            rows = (row for listing in listings.values() for row in error_rows_of(listing))
-            self._failed_parts.append(write_part(path, rows, COLUMNS))
+            self._failed_parts.append(write_part(path, error_batches(listings.values()), ERROR_COLUMNS))
         for waba_id in listings:
             self._failed.add(waba_id)
 
     def _write_part(self, listings: dict[str, WabaListing]) -> None:
         part = None
         if any(listing.phone_numbers for listing in listings.values()):
-            rows = (row for listing in listings.values() for row in rows_of(listing, self._columns))
+            rows = batches(listings.values(), self._columns)
             part = write_part(self._journal.next_part(f".{self.format}"), rows, self._columns)
         self._journal.add(part, list(listings))
 

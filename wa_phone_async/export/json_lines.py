@@ -1,20 +1,22 @@
 """JSON Lines: each row is a JSON object on a line of its own, with every column in it.
 
 `null` stands for a value that did not come. `extra` and other structures stay JSON.
+
+A line is joined from the JSON of its members. To encode a dictionary of each row with `json` takes three times as long.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from wa_phone_async import InvalidArgumentError
 
-from .rows import Row
+from .rows import Batch, Columns
 
 Sink: TypeAlias = Callable[[bytes], object]
 """Takes the bytes of a file."""
@@ -28,14 +30,18 @@ class JsonLines:
 
     Args:
         sink: Takes the bytes.
+        columns: The columns of the rows.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, columns: Columns) -> None:
         self._sink = sink
+        self._columns = columns
 
-    def write(self, rows: Iterable[Row]) -> None:
+    def write(self, batch: Batch) -> None:
         """Add rows."""
-        self._sink("".join(f"{to_json(row)}\n" for row in rows).encode())
+        columns = [_members(name, kind, batch[name]) for name, kind in self._columns.items()]
+        lines = map(", ".join, zip(*columns, strict=True))
+        self._sink("".join(f"{{{line}}}\n" for line in lines).encode())
 
     def copy(self, part: Path) -> Iterator[None]:
         """Add the lines of another file."""
@@ -81,6 +87,18 @@ def copy_lines(part: Path, header: bytes, sink: Sink) -> Iterator[None]:
         raise InvalidArgumentError("parts", "whole files", part, hint="its last line has no end")
 
 
+def _members(name: str, kind: type[Any], column: Sequence[Any]) -> Iterable[str]:
+    """The member of each row for a column: its name, and the JSON of its value."""
+    before = f"{to_json(name)}: "
+    null = f"{before}null"
+    if kind is bool:
+        return map({None: null, False: f"{before}false", True: f"{before}true"}.__getitem__, column)
+    # Nearly always a terminal may show all texts of a column: one check of all of them is cheaper than one of each.
+    is_shown = kind is str and "".join(text for text in column if text).isprintable()
+    encode = _quoted if is_shown else to_json
+    return [null if value is None else before + encode(value) for value in column]
+
+
 def _escape(found: re.Match[str]) -> str:
     character = found[0]
     if character.isprintable() or character == _JOINER:
@@ -90,4 +108,5 @@ def _escape(found: re.Match[str]) -> str:
 
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=datetime.isoformat).encode
+_quoted: Final = json.encoder.encode_basestring
 _UNUSUAL: Final = re.compile("[^ -~]")

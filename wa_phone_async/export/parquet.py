@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +16,13 @@ from wa_phone_async import InvalidArgumentError
 from wa_phone_async._optional import requires
 
 from .json_lines import Sink
-from .rows import Columns, Row
+from .rows import Batch, Columns
 
 with requires("parquet"):
     from arro3.core import RecordBatch, RecordBatchReader
     from arro3.io import read_parquet, write_parquet
 
-    from .record_batches import batch_of, schema_of
+    from .record_batches import record_batch_of, schema_of
 
 ROW_GROUP_ROWS: Final = 65_536
 """Rows of a row group. It stays in memory until it is full: compressed, but for 1 MiB of each column."""
@@ -51,9 +51,9 @@ class Parquet:
         self._thread = threading.Thread(target=self._run, name="parquet", daemon=True)
         self._thread.start()
 
-    def write(self, rows: Iterable[Row]) -> None:
+    def write(self, batch: Batch) -> None:
         """Add rows."""
-        self._hand_over(batch_of(self._columns, rows))
+        self._hand_over(record_batch_of(self._columns, batch))
 
     def copy(self, part: Path) -> Iterator[None]:
         """Add the rows of another Parquet file."""

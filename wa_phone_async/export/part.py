@@ -17,7 +17,7 @@ import attrs
 from wa_phone_async import ExportError
 
 from .row_file import RowFile
-from .rows import Columns, Row
+from .rows import Batch, Columns
 
 _READ_BYTES: Final = 1 << 20
 
@@ -110,7 +110,7 @@ def damaged(file: Path, what: str) -> ExportError:
     return ExportError(sentence, filename=str(file))
 
 
-def write_part(path: Path, rows: Iterable[Row], columns: Columns) -> Part:
+def write_part(path: Path, batches: Iterable[Batch], columns: Columns) -> Part:
     """Write rows to a file in the format of its suffix. It is on the disk when this returns.
 
     Raises:
@@ -118,7 +118,7 @@ def write_part(path: Path, rows: Iterable[Row], columns: Columns) -> Part:
     """
     checksum = Checksum()
     with RowFile(path, columns=columns, observer=checksum.add) as file:
-        count = file.write(rows)
+        count = file.write(batches)
         file.close()
     return Part(path, count, checksum.size, str(checksum))
 

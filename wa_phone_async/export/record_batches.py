@@ -5,14 +5,14 @@ Texts and JSON are strings, times are microseconds in UTC. Every column may hold
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from wa_phone_async._optional import requires
 
 from .json_lines import to_json
-from .rows import Columns, Row
+from .rows import Batch, Columns
 
 with requires("arrow"):
     from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
@@ -34,14 +34,13 @@ def schema_of(columns: Columns) -> Schema:
     return Schema([Field(name, _TYPES[kind], nullable=True) for name, kind in columns.items()])
 
 
-def batch_of(columns: Columns, rows: Iterable[Row]) -> RecordBatch:
-    """Rows as one record batch.
+def record_batch_of(columns: Columns, batch: Batch) -> RecordBatch:
+    """Rows as a record batch.
 
     Raises:
         ValueError: A text is not Unicode, or a number is not JSON.
     """
-    rows = list(rows)
-    arrays = [_array(kind, [row[name] for row in rows]) for name, kind in columns.items()]
+    arrays = [_array(kind, batch[name]) for name, kind in columns.items()]
     return RecordBatch.from_arrays(arrays, schema=schema_of(columns))  # pyright: ignore[reportUnknownMemberType]  # arro3's own hints name numpy
 
 
@@ -50,7 +49,7 @@ def table_of(columns: Columns, batches: Sequence[RecordBatch]) -> Table:
     return Table.from_batches(batches, schema=schema_of(columns))
 
 
-def _array(kind: type[Any], values: list[Any]) -> Array:
+def _array(kind: type[Any], values: Sequence[Any]) -> Array:
     if kind in _STORED:
         store = _STORED[kind]
         values = [None if value is None else store(value) for value in values]

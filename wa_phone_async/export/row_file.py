@@ -11,7 +11,7 @@ from wa_phone_async import InvalidArgumentError
 from .formats import FileFormat, make_encoder, read_format
 from .json_lines import Sink
 from .paths import AnyPath
-from .rows import COLUMNS, Columns, Row, batches, offer
+from .rows import COLUMNS, Batch, Columns, offer
 from .whole_file import WholeFile, check_is_file
 
 
@@ -21,7 +21,7 @@ class RowFile:
     Args:
         path: The file.
         form: Its format; default: that of the suffix.
-        columns: The columns of its rows; default: all. JSON Lines take any rows.
+        columns: The columns of its rows; default: all.
         observer: Called with each piece of the file as it is written.
 
     Raises:
@@ -47,14 +47,14 @@ class RowFile:
             self._file.drop()
             raise
 
-    def write(self, rows: Iterable[Row]) -> int:
+    def write(self, batches: Iterable[Batch]) -> int:
         """Add rows, and return how many they are."""
         if not self._is_open:
             raise InvalidArgumentError("the file", "open", hint="it was closed, and nothing can be added")
         count = 0
-        for batch in batches(rows):
+        for batch in batches:
             offer(batch, self._encoder.write)
-            count += len(batch)
+            count += len(batch["waba_id"])
         return count
 
     def copy(self, part: Path) -> Iterator[None]:

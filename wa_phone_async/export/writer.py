@@ -15,7 +15,7 @@ from .file_thread import file_thread
 from .formats import FileFormat
 from .paths import AnyPath
 from .row_file import RowFile
-from .rows import BATCH_ROWS, Exportable, columns_of, error_rows_of, rows_of
+from .rows import BATCH_ROWS, ERROR_COLUMNS, Exportable, batches, columns_of, error_batches
 from .whole_file import check_is_file
 
 
@@ -113,7 +113,7 @@ class Writer:
             raise InvalidArgumentError("errors", f"another file than {path}")
         self._columns = columns_of(fields)
         with ExitStack() as stack:
-            self._errors = None if errors is None else stack.enter_context(RowFile(errors, "jsonl"))
+            self._errors = None if errors is None else stack.enter_context(RowFile(errors, "jsonl", ERROR_COLUMNS))
             self._numbers = stack.enter_context(RowFile(path, format, self._columns))
             self._files = stack.pop_all()
         self._summary = Summary()
@@ -126,9 +126,9 @@ class Writer:
             ExportError: The disk is full or fails.
         """
         items = list(items)
-        rows = self._numbers.write(row for item in items for row in rows_of(item, self._columns))
+        rows = self._numbers.write(batches(items, self._columns))
         if self._errors is not None:
-            self._errors.write(row for item in items for row in error_rows_of(item))
+            self._errors.write(error_batches(items))
         listings = [item for item in items if isinstance(item, WabaListing)]
         failed = sum(listing.error is not None for listing in listings)
         self._summary = Summary(

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from wa_phone_async.decoding.converter import to_dict
 from wa_phone_async.export import json_lines
 from wa_phone_async.export.formats import Encoder, make_encoder
-from wa_phone_async.export.rows import columns_of, offer, rows_of
+from wa_phone_async.export.rows import Batch, batches, columns_of, offer
 from wa_phone_async.models import PhoneNumber
 from wa_phone_async.redaction import hide_queries
 from wa_phone_async.workflows.bulk import WabaListing
@@ -84,10 +84,10 @@ class ExportedRows:
 
     def page(self, waba_id: str, numbers: Sequence[PhoneNumber]) -> None:
         """Write one page of an account."""
-        rows = list(rows_of(WabaListing(waba_id=waba_id, phone_numbers=tuple(numbers)), self._columns))
-        if self._is_shown:
-            rows = [{name: _shown(value) for name, value in row.items()} for row in rows]
-        offer(rows, self._encoder.write)
+        listing = WabaListing(waba_id=waba_id, phone_numbers=tuple(numbers))
+        for batch in batches([listing], self._columns):
+            shown: Batch = {name: [*map(_shown, values)] for name, values in batch.items()} if self._is_shown else batch
+            offer(shown, self._encoder.write)
 
     def end(self) -> None:
         """Write the header of a CSV that has no rows."""
