@@ -17,6 +17,7 @@ from pathlib import Path
 import attrs
 import canned
 import importing
+import instant
 import interleaved
 import paired
 import starting
@@ -43,6 +44,12 @@ WORK = {
 """Processor time, in processes that stay open."""
 
 
+def is_known(revision: str, repository: Path = REPOSITORY) -> bool:
+    """Whether the repository has a revision."""
+    command = ["git", "-C", str(repository), "cat-file", "-e", f"{revision}^{{commit}}"]
+    return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
+
+
 @contextlib.contextmanager
 def checked_out(revision: str, repository: Path = REPOSITORY) -> Generator[str]:
     """The package of a revision, in a directory of its own."""
@@ -58,6 +65,10 @@ def measure(revision: str, rounds: int) -> Findings:
     with checked_out(revision) as other, canned.serving(20) as server:
         paths = {"this": str(REPOSITORY), "other": other}
         found = {work: play(server, entry, paths, rounds) for work, entry in WORK.items()}
+        found |= {
+            f"instant transport, {name}": start(functools.partial(instant.sample, name), paths, rounds)
+            for name in instant.SUBJECTS
+        }
         found |= {
             work: start(functools.partial(starting.run, arguments), paths, rounds)
             for work, arguments in starting.STARTS.items()

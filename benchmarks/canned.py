@@ -1,6 +1,7 @@
 """A server of canned pages, in a process of its own, that does as little as a server can.
 
-    python benchmarks/canned.py --pages 20    serves until its input ends
+    python benchmarks/canned.py --pages 20                                serves until its input ends
+    python benchmarks/canned.py --gzip --certificate certificate.pem      compressed, over TLS
 
 It speaks just enough HTTP/1.1 for a GET on a kept-alive connection. The rows of all pages are written before the first
 request; of an answer only the cursors, the links and the usage headers are made when it is asked for. How many pages an
@@ -11,9 +12,11 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import gzip
 import itertools
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -53,6 +56,7 @@ class Canned(asyncio.Protocol):
     answers = 0
     url = ""
     rows: tuple[bytes, ...] = ()
+    compress = False
 
     def __init__(self) -> None:
         self._pending = b""
@@ -81,11 +85,15 @@ class Canned(asyncio.Protocol):
             paging += f',"next":"{link}&after={cursor(page)}"'
         body = b'{"data":%b,"paging":{%b}}' % (cls.rows[page], paging.encode())
         Canned.answers += 1
-        return head(waba_id, 100 * (page + 1) // HOURLY, len(body)) + body
+        encoding = ""
+        if cls.compress:
+            body, encoding = gzip.compress(body, 1), "gzip"
+        return head(waba_id, 100 * (page + 1) // HOURLY, len(body), encoding) + body
 
 
-def head(waba_id: str, percent: int, length: int) -> bytes:
+def head(waba_id: str, percent: int, length: int, encoding: str = "") -> bytes:
     """The status and the headers that Meta's OpenAPI file of v23.0 lists, read 2026-11-22."""
+    content_encoding = f"Content-Encoding: {encoding}\r\n" if encoding else ""
     usage = (
         f'{{"{waba_id}":[{{"type":"whatsapp","call_count":{percent},"total_cputime":1,"total_time":1,'
         '"estimated_time_to_regain_access":0}]}'
@@ -104,16 +112,21 @@ def head(waba_id: str, percent: int, length: int) -> bytes:
         "x-fb-rev: 1000000000\r\n"
         "Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
         "Connection: keep-alive\r\n"
+        f"{content_encoding}"
         f"Content-Length: {length}\r\n\r\n"
     ).encode()
 
 
-async def serve(count: int) -> None:
+async def serve(count: int, certificate: str | None = None) -> None:
     """Serve; for each line of input print the processor seconds that it took so far, and the answers given."""
     Canned.rows = tuple(pages.data(number * pages.ROWS, {}, ()) for number in range(count))
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(Canned, "127.0.0.1", 0, backlog=4096)
-    Canned.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    context = None
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+    listener = await loop.create_server(Canned, "127.0.0.1", 0, backlog=4096, ssl=context)
+    Canned.url = f"{'https' if context else 'http'}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     print(Canned.url, flush=True)
     ended = loop.create_future()
 
@@ -168,9 +181,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(count: int) -> Generator[Server]:
-    """A server of lists of up to so many pages."""
-    command = [sys.executable, __file__, "--pages", str(count)]
+def serving(count: int, *options: str) -> Generator[Server]:
+    """A server of lists of up to so many pages, with more options of its command line."""
+    command = [sys.executable, __file__, "--pages", str(count), *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Server(process)
@@ -212,7 +225,11 @@ def read_answer(one: socket.socket) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, default=20, help="of the longest list")
-    asyncio.run(serve(parser.parse_args().pages))
+    parser.add_argument("--gzip", action="store_true", help="compress each answer")
+    parser.add_argument("--certificate", help="a certificate with its key: speak TLS")
+    options = parser.parse_args()
+    Canned.compress = options.gzip
+    asyncio.run(serve(options.pages, options.certificate))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ class Entry:
     warm: int = 64
     """Accounts at once in the warm-up; no more than `lists`."""
     turns: int = 1
+    loop: str = ""
+    """The package of the event loop; empty: that of asyncio."""
+    python: str = sys.executable
+    url: str = ""
+    """Of the subject's own server; empty: that of all."""
 
 
 @attrs.frozen
@@ -79,10 +84,11 @@ class Running:
 def started(entry: Entry, url: str) -> Generator[Running]:
     """A subject that warms up by now."""
     amount = ("--lists", entry.lists, "--pages", entry.pages, "--times", entry.times, "--warm", entry.warm)
-    command = [sys.executable, str(paired.HERE / "subject.py"), entry.subject, url, *entry.arguments]
+    options = ("--loop", entry.loop, *amount)
+    command = [entry.python, str(paired.HERE / "subject.py"), entry.subject, entry.url or url, *entry.arguments]
     settings = {**os.environ, **paired.NO_PROXY, **entry.environment}
     with subprocess.Popen(
-        [*command, *map(str, amount)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=settings
+        [*command, *map(str, options)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=settings
     ) as process:
         assert process.stdin is not None
         try:

@@ -58,7 +58,11 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=20, help="of 100 numbers in each list")
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--warm", type=int, default=CONCURRENCY, help="accounts at once in the warm-up")
-    asyncio.run(run(parser.parse_args()))
+    parser.add_argument("--loop", default="", help="the package of the event loop; default: that of asyncio")
+    options = parser.parse_args()
+    factory = importlib.import_module(options.loop).new_event_loop if options.loop else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(run(options))
 
 
 if __name__ == "__main__":
