@@ -184,10 +184,10 @@ def attack(session):
 def bench(session):
     """What each shape of work costs beside loops by hand and the peers: the table and the picture of the manual.
 
-    Some fourteen minutes; `-- --rounds 3` for less, `-- listing growth` for some of the shapes. `-- --against REV`
+    Some twenty-five minutes; `-- --rounds 3` for less, `-- listing growth` for some of the shapes. `-- --against REV`
     compares this checkout with another revision instead.
     """
-    session.install("-e", ".[cli,speed]", *group("bench"))
+    session.install("-e", ".[cli,parquet,speed]", *group("bench"))
     session.run("python", "benchmarks/report.py", *session.posargs)
 
 

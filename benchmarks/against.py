@@ -7,12 +7,8 @@ packages and the scripts of the benchmarks are the same for both. So the subject
 A ratio below 1 says that this checkout needs less.
 """
 
-import contextlib
 import functools
-import subprocess
-import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 import canned
@@ -21,11 +17,11 @@ import instant
 import interleaved
 import paired
 import starting
+from checkouts import REPOSITORY, checked_out
 from interleaved import Entry
 from listing import CORE
 from paired import Findings, Row, Spread, ratio
 
-REPOSITORY = paired.HERE.parent
 MOST = 1.02
 """The lower quartile of no ratio may be above it: a slower row, and not a noisy one."""
 
@@ -42,22 +38,6 @@ WORK = {
     "`list_many` of 2,000 accounts, core": Entry("ours.many", environment=CORE, **FLEET),
 }
 """Processor time, in processes that stay open."""
-
-
-def is_known(revision: str, repository: Path = REPOSITORY) -> bool:
-    """Whether the repository has a revision."""
-    command = ["git", "-C", str(repository), "cat-file", "-e", f"{revision}^{{commit}}"]
-    return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
-
-
-@contextlib.contextmanager
-def checked_out(revision: str, repository: Path = REPOSITORY) -> Generator[str]:
-    """The package of a revision, in a directory of its own."""
-    command = ["git", "-C", str(repository), "archive", revision, "wa_phone_async"]
-    archive = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    with tempfile.TemporaryDirectory() as directory:
-        subprocess.run(["tar", "-x", "-C", directory], check=True, input=archive.stdout)
-        yield directory
 
 
 def measure(revision: str, rounds: int) -> Findings:

@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 import canned
+import checkouts
 import pages
 import paired
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -179,12 +180,10 @@ Times = Mapping[str, Mapping[str, Sequence[float]]]
 
 def measure(rounds: int) -> Findings:
     """Measure beside `BASE`. A clone that is not deep has no such revision: then there are no rows."""
-    import against  # noqa: PLC0415 - which imports this module
-
-    if not against.is_known(BASE):
+    if not checkouts.is_known(BASE):
         return Findings((), f"This checkout has no revision {BASE}.")
-    with against.checked_out(BASE) as other:
-        paths = {"this": str(against.REPOSITORY), "other": other}
+    with checkouts.checked_out(BASE) as other:
+        paths = {"this": str(checkouts.REPOSITORY), "other": other}
         found = {
             name: paired.take_turns(
                 {which: functools.partial(sample, name, path) for which, path in paths.items()}, rounds

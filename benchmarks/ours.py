@@ -41,10 +41,18 @@ async def whole(url: str) -> AsyncIterator[Lister]:
 
 
 @contextlib.asynccontextmanager
-async def many(url: str, threshold: str = "") -> AsyncIterator[Lister]:
-    """`client.list_many`; with a threshold, the garbage collector looks for cycles that seldom."""
+async def many(url: str, threshold: str = "", freeze: str = "") -> AsyncIterator[Lister]:
+    """`client.list_many`, with settings of the garbage collector.
+
+    Args:
+        url: The server's address.
+        threshold: How seldom it looks for cycles; empty: as seldom as Python does.
+        freeze: Whether it leaves alone what is there at the start; empty: it does not.
+    """
     if threshold:
         gc.set_threshold(int(threshold))
+    if freeze:
+        gc.freeze()
     async with PhoneNumberClient(TOKEN, base_url=url, throttle=Throttle(quota=5_000)) as client:
 
         async def list_many(waba_ids: Sequence[str]) -> tuple[int, str]:

@@ -1,9 +1,9 @@
 """All shapes of work, one table and one picture: what `nox -s bench` runs.
 
-    python benchmarks/report.py                              all; some thirteen minutes
+    python benchmarks/report.py                              all; some twenty-five minutes
     python benchmarks/report.py --rounds 3                   all, in short
     python benchmarks/report.py --rounds 11 listing growth   some of them, without the picture
-    python benchmarks/report.py --against v0.1.0             this checkout beside another revision; some nine minutes
+    python benchmarks/report.py --against v0.1.0             this checkout beside another revision; some ten minutes
 
 A shape of work is a module with a function `measure(rounds)` that gives `paired.Findings`. The table is printed last,
 between the marks that stand around it in docs/benchmarks.md, and drawn in `results.svg`.
@@ -31,6 +31,9 @@ SHAPES = {
     "starting": "measure",
     "growth": "measure",
     "compressed": "measure",
+    "instant": "measure",
+    "exporting": "measure",
+    "settings": "measure",
 }
 """The modules, in the order of the table, and the function of each that measures."""
 OURS = {listing.SPEED: "wa_phone_async[speed]", listing.PLAIN: "wa_phone_async"}

@@ -1,8 +1,11 @@
 """The benchmarks' own parts: ratios, the table, the picture, and the server that answers them."""
 
+import asyncio
 import importlib
 import itertools
+import json
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,7 +26,8 @@ interleaved = load_benchmark("interleaved")
 listing, growth, decoding, report = map(load_benchmark, ("listing", "growth", "decoding", "report"))
 bulk, read_ahead, compressed = map(load_benchmark, ("bulk", "read_ahead", "compressed"))
 importing, starting = map(load_benchmark, ("importing", "starting"))
-against = load_benchmark("against")
+against, instant, layers = map(load_benchmark, ("against", "instant", "layers"))
+exporting, settings, checkouts = map(load_benchmark, ("exporting", "settings", "checkouts"))
 
 SVG = "{http://www.w3.org/2000/svg}"
 TIMES = st.lists(st.integers(1, 10**6).map(float), min_size=1, max_size=20)  # whose quarters are exact
@@ -138,8 +142,8 @@ def test_lists_are_compared_with_what_was_measured_and_with_nothing_else() -> No
     }
     rows = list(listing.rows(found))
     assert [(row.work, row.against, row.goal) for row in rows] == [
-        (f"{listing.ONE}, {listing.SPEED}", listing.ORJSON, 1.0),
-        (f"{listing.MANY}, {listing.PLAIN}", listing.JSON, 1.25),
+        (f"{listing.ONE}, {listing.SPEED}", listing.ORJSON, 1.2),
+        (f"{listing.MANY}, {listing.PLAIN}", listing.JSON, 1.3),
     ]
     assert [row.ratio.middle for row in rows] == pytest.approx([0.9, 1.2])
 
@@ -185,7 +189,10 @@ def test_many_accounts_are_compared_with_the_loop_by_hand() -> None:
         bulk.DROPPED: [500.0, 500.0],
         bulk.KEPT: [250.0, 275.0],
     }
-    dropped, kept, *_ = bulk.found_beside_orjson(times).rows
+    findings = bulk.found_beside_orjson(times)
+    assert f"| {bulk.SELDOM} | 400 | 0.76 (0.75-0.78) |" in findings.details
+    dropped, kept, *_ = findings.rows
+    assert (dropped.goal, kept.goal) == (1.4, 1.1)
     assert dropped.ratio.middle == pytest.approx(1.05)
     assert dropped.is_reached
     assert kept.ratio.middle == pytest.approx(2)
@@ -207,6 +214,158 @@ def test_an_encoding_shows_the_line_below_which_it_saves_time() -> None:
     lines = list(compressed.details(found, {"identity": 40_000.0, "gzip": 5_000.0}))
     # 35,000 bytes are 280,000 bits, in 200 µs
     assert lines[-1] == "| gzip | 5,000 | 0.12 | 600 | 1.50 (1.50-1.50) | 1,400 Mbit/s | 5% |"
+
+
+def test_a_call_over_the_instant_transport_is_compared_with_the_base() -> None:
+    times = {name: {"this": [30e-6, 60e-6], "other": [40e-6, 80e-6]} for name in instant.SUBJECTS}
+    assert [(row.work, row.against, row.ratio.middle, row.goal) for row in instant.rows(times)] == [
+        (f"own CPU of {instant.LIST}, speed", instant.BASE, pytest.approx(0.75), 0.75),
+        (f"own CPU of {instant.MANY}, speed", instant.BASE, pytest.approx(0.75), 0.75),
+    ]
+    assert f"| {instant.CREATE} | 45.00 (37.50-52.50) | 60.00 (50.00-70.00) | 0.75 (0.75-0.75) |" in list(
+        instant.details(times)
+    )
+
+
+def test_a_checkout_without_the_base_has_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instant.checkouts, "is_known", lambda _: False)
+    findings = instant.measure(3)
+    assert (findings.rows, findings.details) == ((), f"This checkout has no revision {instant.BASE}.")
+
+
+@pytest.mark.parametrize("name", instant.SUBJECTS)
+async def test_a_subject_of_the_instant_transport_makes_as_many_calls_as_it_is_asked_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, respond = list[str](), instant.respond
+
+    async def counting(method: str, *arguments: object, **options: object) -> object:
+        calls.append(method)
+        return await respond(method, *arguments, **options)
+
+    monkeypatch.setattr(instant, "respond", counting)
+
+    async def measure(client: object) -> float:
+        return float(await instant.SUBJECTS[name](client, 40))
+
+    assert await instant.run(measure) == len(calls) == 40
+    assert set(calls) == {"POST" if name == instant.CREATE else "GET"}
+
+
+def test_an_export_is_compared_with_the_loop_by_hand() -> None:
+    times = {
+        (work, by_hand): [1e-6 * (3 - by_hand)]
+        for work in (exporting.CSV, exporting.CSV + exporting.WIDE)
+        for by_hand in (False, True)
+    }
+    assert [(row.work, row.against, row.ratio.middle, row.goal) for row in exporting.rows(times)] == [
+        ("export of a row, csv", "`csv` by hand", pytest.approx(1.5), 1.3)
+    ]
+    assert "| csv, ALL_FIELDS | 3.00 (3.00-3.00) | 2.00 (2.00-2.00) | 1.50 (1.50-1.50) |" in list(
+        exporting.details(times)
+    )
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_what_is_exported_by_hand_has_the_values_of_our_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wide: bool
+) -> None:
+    # given two accounts, and a path of each format
+    monkeypatch.setattr(exporting, "ACCOUNTS", 2)
+    listings = exporting.listings(wide=wide)
+    # when both write JSON Lines, then each line has the same values, but for an `extra` of no member
+    pytest.importorskip("orjson")
+    found = list[list[dict[str, object]]]()
+    for subject in exporting.SUBJECTS[exporting.JSON]:
+        subject(listings, tmp_path / "numbers.jsonl")
+        lines = (tmp_path / "numbers.jsonl").read_text(encoding="utf-8").splitlines()
+        found.append([{**json.loads(line), "extra": None} for line in lines])
+    assert found[0] == found[1]
+    assert len(found[0]) == 2 * pages.ROWS
+    # and as many lines of CSV
+    for subject in exporting.SUBJECTS[exporting.CSV]:
+        subject(listings, tmp_path / "numbers.csv")
+        assert len((tmp_path / "numbers.csv").read_text(encoding="utf-8").splitlines()) == 2 * pages.ROWS + 1
+
+
+def test_settings_are_compared_with_the_first_of_them() -> None:
+    def taken(cpu: float) -> list[object]:
+        return [interleaved.Sample(cpu, 0.0, 0.0)]
+
+    found = {"speed, plain": taken(2e-4), "by hand, plain": taken(1e-4), "speed, TLS": taken(3e-4)}
+    found["by hand, TLS"] = taken(2e-4)
+    assert list(settings.details("transport", {settings.ONE: found}))[2:] == [
+        "| one list, plain | 200 | 100 | 2.00 (2.00-2.00) |  |",
+        "| one list, TLS | 300 | 200 | 1.50 (1.50-1.50) | 1.50 (1.50-1.50) |",
+    ]
+
+
+def test_the_latest_interpreter_of_each_version_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("3.11.9", "3.11.10", "3.12.1"):
+        (tmp_path / "versions" / version / "bin").mkdir(parents=True)
+        (tmp_path / "versions" / version / "bin" / "python").touch()
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    assert settings.found_interpreters() == {"3.11": str(tmp_path / "versions" / "3.11.10" / "bin" / "python")}
+
+
+@pytest.mark.parametrize(
+    ("filename", "layer"),
+    [
+        ("/src/wa_phone_async/ratelimit/throttle.py", "wa_phone_async/ratelimit"),
+        ("/src/wa_phone_async/session.py", "wa_phone_async/session"),
+        ("/venv/site-packages/aiohttp/client.py", "aiohttp"),
+        (asyncio.__file__, "asyncio"),
+        (json.__file__, "other standard library"),
+        ("<builder of PhoneNumber>", "wa_phone_async/decoding, generated"),
+        ("<attrs generated init x>", "other generated code"),
+        (str(layers.paired.HERE / "ours.py"), "the program"),
+    ],
+)
+def test_each_file_belongs_to_a_layer(filename: str, layer: str) -> None:
+    assert layers.layer_of(filename) == layer
+
+
+async def test_calls_and_bytecode_are_counted_for_the_layer_that_does_them() -> None:
+    async def work() -> None:
+        json.dumps({})
+        len("")
+
+    calls = await layers.counted(work(), bytecode=False)
+    assert calls["Python calls"]["other standard library"] >= 2
+    assert calls["C calls"].total() >= 1
+    bytecode = await layers.counted(work(), bytecode=True)
+    assert set(bytecode) == {"bytecodes"}
+    assert bytecode["bytecodes"]["other standard library"] > 10
+
+
+def test_instructions_belong_to_the_library_that_has_them() -> None:
+    profile = """
+ob=(1) /usr/lib/libpython3.11.so.1.0
+fn=(1) run
+16 30
++2 12
+cob=(2) /usr/lib/libc.so.6
+cfn=(2) copy
+calls=3 0
+20 500
+
+ob=(2)
+fn=(2) copy
+0 500
+ob=(1)
+* 8
+"""
+    assert layers.by_library(profile) == {"Python": 50, "libc": 500}
+
+
+def test_layers_of_this_package_stand_first() -> None:
+    counts = {kind: {"aiohttp": 10.0, "wa_phone_async/call": 2.0, "yarl": 0.2} for kind in layers.KINDS}
+    assert list(layers.details({"speed": counts}))[2:5] == [
+        "| wa_phone_async/call | 2 | 2 | 2 |",
+        "| aiohttp | 10 | 10 | 10 |",
+        "| all | 12 | 12 | 12 |",
+    ]
 
 
 def test_imports_are_told_in_milliseconds() -> None:
@@ -370,6 +529,18 @@ def test_subjects_of_each_kind_work_against_the_server() -> None:
 
 
 @pytest.mark.unmeasured
+@pytest.mark.skipif(not shutil.which("openssl"), reason="it makes the certificate")
+def test_a_list_comes_over_tls_and_compressed(tmp_path: Path) -> None:
+    certificate = settings.self_signed(tmp_path)
+    with canned.serving(2, "--gzip", "--certificate", str(certificate)) as server:
+        assert server.url.startswith("https://")
+        trusted = {"SSL_CERT_FILE": str(certificate)}
+        entry = interleaved.Entry("ours.by_row", pages=2, environment=trusted)
+        (sample,) = interleaved.play_round(server, {"": entry}, random.Random(1))[""]
+    assert sample.cpu > 0
+
+
+@pytest.mark.unmeasured
 def test_a_subject_that_ends_early_says_so() -> None:
     with canned.serving(1) as server, pytest.raises(RuntimeError, match="ended before its turn"):
         interleaved.play_round(server, {"": interleaved.Entry("ours.no_such_subject")}, random.Random(1))
@@ -398,7 +569,9 @@ def test_a_revision_is_unpacked_with_its_package_alone(tmp_path: Path) -> None:
     git("commit", "-q", "-m", "First")
     package.write_text("first = False\n", encoding="utf-8")
     # when that commit is unpacked, then it has the package as it was, and is removed afterwards
-    with against.checked_out("HEAD", tmp_path) as directory:
+    assert checkouts.is_known("HEAD", tmp_path)
+    assert not checkouts.is_known("no-such-revision", tmp_path)
+    with checkouts.checked_out("HEAD", tmp_path) as directory:
         assert (Path(directory) / "wa_phone_async" / "__init__.py").read_text(encoding="utf-8") == "first = True\n"
     assert not Path(directory).exists()
 
