@@ -554,6 +554,7 @@ def test_the_figure_of_a_round_is_the_mean_of_its_turns() -> None:
 # This checkout beside another revision
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_revision_is_unpacked_with_its_package_alone(tmp_path: Path) -> None:
     def git(*arguments: str) -> None:
         subprocess.run(

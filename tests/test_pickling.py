@@ -69,7 +69,9 @@ WRAPPERS: dict[str, Callable[[Any], Any]] = {
 
 @contextmanager
 def rejected() -> Iterator[None]:
-    with pytest.raises(TypeError, match=r"^(a|listings) .* cannot pickle it: .*|.* cannot be pickled.*: .*$") as caught:
+    with pytest.raises(
+        TypeError, match=r"(?s)^(a|listings) .* cannot pickle it: .*|.* cannot be pickled.*: .*$"
+    ) as caught:
         yield
     assert CANARY not in repr(caught.value)
     assert "\n" not in str(caught.value)

@@ -407,6 +407,17 @@ def test_a_loop_that_is_collected_takes_no_lease_with_it() -> None:
     assert run(admitted(throttle, max_wait=0.0))
 
 
+def test_a_call_at_the_head_of_a_queue_is_collected_quietly_after_its_loop_was_closed(loops: Loops) -> None:
+    loops.one.run_until_complete(begin_cooldown(loops.throttle))
+    waiting = [admitted(loops.throttle), admitted(loops.throttle)]
+    tasks = [loops.one.create_task(call) for call in waiting]
+    loops.one.run_until_complete(settle())
+    loops.one.close()
+    for call, task in zip(waiting, tasks, strict=True):
+        call.close()  # as Python does when it collects the task
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio logs those that are lost
+
+
 def test_a_lease_of_a_collected_loop_may_report() -> None:
     throttle, loop = Throttle(), VirtualTimeLoop()
     lease = loop.run_until_complete(admitted(throttle))

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -72,6 +73,13 @@ def test_a_local_socket_comes_before_a_timeout() -> None:
                 assert await reader.readline() == b"here\n"
             writer.close()
             await writer.wait_closed()
+
+    run(main())
+
+
+def test_the_end_of_a_run_waits_for_a_thread() -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.1)
 
     run(main())
 

@@ -42,6 +42,14 @@ _LOST: Final = Report("lost")
 _CHECK_SECONDS: Final = 1.0
 
 
+class _Head(asyncio.Lock):
+    """The lock of those at the head of a queue. A call of a closed loop, which Python collects, releases it quietly."""
+
+    def release(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and cannot wake the next one
+            super().release()
+
+
 class FairQueue:
     """The calls of one account that wait in one event loop, in the order in which they came.
 
@@ -53,7 +61,7 @@ class FairQueue:
         """How many calls wait."""
         self.responses: int = 0
         """How many calls of the account have ended so far, with a response or without."""
-        self.head: asyncio.Lock = asyncio.Lock()
+        self.head: asyncio.Lock = _Head()
         """Held by the call at the head. It passes on in the order of arrival."""
         self._ended = asyncio.Event()
 

@@ -30,6 +30,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Advance the clock by this many seconds."""
         self._now += seconds
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - asyncio's
+        """Wait for the threads of `asyncio.to_thread`, as long as they take: the clock would jump over a timeout."""
+        await super().shutdown_default_executor()
+
 
 class _JumpingSelector(selectors.DefaultSelector):
     """Waits a moment of real time for sockets, and then advances the loop's clock instead of sleeping."""
