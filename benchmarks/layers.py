@@ -93,6 +93,7 @@ async def counted(awaitable: Awaitable[object], *, bytecode: bool) -> dict[str, 
     """What is done while something is awaited: its calls, or its bytecode. To count one disturbs the other."""
     tally = Tally()
     switch, count = (sys.settrace, tally.trace) if bytecode else (sys.setprofile, tally.profile)
+    sys._getframe().f_trace_opcodes = bytecode  # before `settrace`, or CPython 3.12 sends no event for an opcode
     switch(count)
     try:
         await awaitable
