@@ -83,7 +83,7 @@ class Tally:
             self._count("C calls", frame)
 
     def trace(self, frame: FrameType, event: str, _: object) -> Any:
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        frame.f_trace_opcodes = event != "call"  # CPython 3.13 forgets it if it is set at the call
         if event == "opcode":
             self._count("bytecodes", frame)
         return self.trace
@@ -93,7 +93,8 @@ async def counted(awaitable: Awaitable[object], *, bytecode: bool) -> dict[str, 
     """What is done while something is awaited: its calls, or its bytecode. To count one disturbs the other."""
     tally = Tally()
     switch, count = (sys.settrace, tally.trace) if bytecode else (sys.setprofile, tally.profile)
-    sys._getframe().f_trace_opcodes = bytecode  # before `settrace`, or CPython 3.12 sends no event for an opcode
+    # Before `settrace`, or CPython 3.12 sends no event for an opcode.
+    sys._getframe().f_trace_opcodes = bytecode  # noqa: SLF001 - there is no public name
     switch(count)
     try:
         await awaitable
