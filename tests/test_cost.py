@@ -38,8 +38,9 @@ def each(unobserved: None) -> dict[str, float]:  # noqa: ARG001 - it has to run 
     return calls
 
 
-# On 2026-11-28: 481 and 831. One call for each row would add 100.
-@pytest.mark.parametrize(("path", "most"), [pytest.param("speed", 495, marks=WITH_SPEED), ("core", 856)])
+# On 2026-11-28: 481 and 931. One call for each row would add 100. The core path makes one, of the builder for the names
+# that the row has: decoding a page takes 0.84 of the time since then.
+@pytest.mark.parametrize(("path", "most"), [pytest.param("speed", 495, marks=WITH_SPEED), ("core", 959)])
 def test_a_page_of_a_list_takes_few_more_function_calls_than_by_hand(
     found: dict[str, int], path: str, most: int
 ) -> None:
