@@ -1,6 +1,7 @@
 """What every test has: the embedded Graph API as the fixture `graph_sandbox`, and the same surroundings everywhere."""
 
 import asyncio
+import logging
 import os
 import re
 import signal
@@ -81,6 +82,9 @@ def _fresh_converter(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def reader(graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A shell in an empty directory, with this environment's commands and the sandbox's address."""
+    for logger in (logging.root, logging.getLogger("wa_phone_async")):  # the manual's code may configure them
+        monkeypatch.setattr(logger, "level", logger.level)
+        monkeypatch.setattr(logger, "handlers", [*logger.handlers])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     monkeypatch.setenv("WA_ACCESS_TOKEN", "any-token")

@@ -810,6 +810,10 @@ def responses_are_values(response: Response, error: GraphError) -> None:
     assert_type(error.headers, Mapping[str, str])
 
 
+async def a_loop_waits_for_its_threads(loop: VirtualTimeLoop) -> None:
+    await loop.shutdown_default_executor(timeout="1")  # type: ignore[arg-type]  # seconds
+
+
 def faults_are_values(fault: Fault, loop: VirtualTimeLoop) -> None:
     assert_type(Fault.status(503, headers={"Retry-After": "1"}), Fault)
     assert_type(Fault.error(None), Fault)

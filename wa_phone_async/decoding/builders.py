@@ -209,7 +209,7 @@ def dict_builder(plan: ModelPlan, plan_of: Callable[[Any], ModelPlan | None]) ->
         read = _sharing(dict_builder(inner, plan_of)) if inner else plan.readers[name]
         if kind is Extra:
             read = _object_reader(plan)
-        scope[f"read_{name}"] = OpenEnum(kind) if is_enum(kind) else read
+        scope[f"read_{name}"] = OpenEnum(cast("Any", kind)) if is_enum(kind) else read
     build_any = compile_builder(plan.model, "members", _lines_for_any_names(plan), scope)
     build_usual: Builder = _build_nothing
     compiled: dict[tuple[str, ...], Builder] = {}
