@@ -1219,3 +1219,7 @@ def test_the_throttle_of_the_client_applies_to_the_cache() -> None:
             assert len(sandbox.requests) == 1
 
     run(main())
+
+
+def test_a_cache_that_is_not_made_yet_has_a_repr() -> None:
+    assert repr(PhoneNumberCache.__new__(PhoneNumberCache)) == "PhoneNumberCache()"  # as in the locals of a traceback

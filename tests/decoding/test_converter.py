@@ -398,6 +398,14 @@ def test_what_has_only_one_meaning_is_read(name: str, value: Json, read: object)
     assert number.extra is NO_EXTRA
 
 
+def test_a_field_that_is_nested_too_deeply_is_an_error_of_its_row() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5_000):
+        deep = {"a": deep}
+    with pytest.raises(DecodeError, match=r"^nested too deeply @ "):
+        from_dict(PhoneNumber, {"id": "1", "health_status": deep})
+
+
 def test_an_odd_member_of_a_nested_object_stays_in_its_extra() -> None:
     number = from_dict(PhoneNumber, {"id": "1", "throughput": {"level": 80, "more": 1}})
     assert number == PhoneNumber("1", throughput=Throughput(extra=Extra({"level": 80, "more": 1})))
