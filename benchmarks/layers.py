@@ -95,11 +95,12 @@ async def counted(awaitable: Awaitable[object], *, bytecode: bool) -> dict[str, 
     switch, count = (sys.settrace, tally.trace) if bytecode else (sys.setprofile, tally.profile)
     # Before `settrace`, or CPython 3.12 sends no event for an opcode.
     sys._getframe().f_trace_opcodes = bytecode  # noqa: SLF001 - there is no public name
+    before = sys.gettrace() if bytecode else sys.getprofile()
     switch(count)
     try:
         await awaitable
     finally:
-        switch(None)
+        switch(before)
     return {kind: layers for kind, layers in tally.found.items() if layers}
 
 

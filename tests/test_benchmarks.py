@@ -326,6 +326,7 @@ def test_each_file_belongs_to_a_layer(filename: str, layer: str) -> None:
     assert layers.layer_of(filename) == layer
 
 
+@pytest.mark.unmeasured  # it traces, as coverage does, and then coverage would see no further test of the process
 async def test_calls_and_bytecode_are_counted_for_the_layer_that_does_them() -> None:
     async def work() -> None:
         json.dumps({})
