@@ -158,8 +158,8 @@ class PageCursor(Generic[T]):
     """
 
     def __init__(self, query: ListQuery) -> None:
-        self.cursor = query.before or query.after
-        self.limit = query.limit
+        self.cursor: str | None = query.before or query.after
+        self.limit: int | None = query.limit
         self.at_end: bool = query.max_items == 0
         """Whether no page is left to request."""
         self._backwards = query.before is not None
