@@ -320,6 +320,7 @@ def drive(both: BothRules, traffic: Traffic, calls: int = 300) -> None:
             both.wait(traffic.pauses[number % len(traffic.pauses)] * (number % 90 == 89))
 
 
+@pytest.mark.timeout(240)  # seconds, for a busy machine that measures coverage
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(traffic=TRAFFIC)
 def test_the_same_calls_go_at_the_same_times_by_both_rules(client: Any, traffic: Traffic) -> None:
