@@ -52,6 +52,7 @@ from wa_phone_async import (
     Write,
 )
 from wa_phone_async.call.request import GraphRequest
+from wa_phone_async.ratelimit.limiter import Lease, Report
 from wa_phone_async.redaction import Secret
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
@@ -139,6 +140,20 @@ async def test_a_second_rejection_is_an_error() -> None:
             await client.list_phone_numbers(SMALL_WABA)
         assert tokens(sandbox) == ["old", "older"]
         assert caught.value.attempts == 2
+
+
+async def test_the_same_token_again_takes_no_quota_though_its_rejection_is_uncertain() -> None:
+    class Recorder(Throttle):
+        def report(self, lease: Lease, report: Report) -> float:
+            results.append(report.result)
+            return super().report(lease, report)
+
+    results = list[str]()
+    async with serving(throttle=Recorder()) as (sandbox, client):
+        sandbox.plan(Fault.error(190, status=500))
+        with pytest.raises(AuthenticationError) as caught:
+            await client.list_phone_numbers(SMALL_WABA)
+        assert (caught.value.attempts, len(sandbox.requests), results) == (1, 1, ["accepted"])
 
 
 @pytest.mark.parametrize("access_token", ["old", lambda *_: "old"], ids=["a string", "a provider"])

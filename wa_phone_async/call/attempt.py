@@ -241,10 +241,12 @@ class CallRunner:
 
     async def _admit(self, call: Call[Any]) -> Lease:
         """Wait for the token and the quota, until the call's deadline."""
+        # A call whose own token was rejected, or that was throttled, goes the long way.
+        is_usual = call.rejection is None and not call.was_throttled
         request, token = call.request, self._tokens.only_token
         if call.deadline is not None and call.deadline <= asyncio.get_running_loop().time():
             raise self._failure(call, out_of_time())
-        if token is not None and not call.was_throttled and self._tokens.rejections_so_far == call.rejections_before:
+        if token is not None and is_usual and self._tokens.rejections_so_far == call.rejections_before:
             call.token = token
             lease = self._try_admit(request.quota_id, token_digest(token))
             if lease is not None:  # as mostly. Nothing was awaited, so no time-out was needed
