@@ -225,7 +225,7 @@ def read_answer(one: socket.socket) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, default=20, help="of the longest list")
-    parser.add_argument("--gzip", action="store_true", help="compress each answer")
+    parser.add_argument("--gzip", action="store_true", help="compress each response")
     parser.add_argument("--certificate", help="a certificate with its key: speak TLS")
     options = parser.parse_args()
     Canned.compress = options.gzip

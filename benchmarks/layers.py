@@ -64,7 +64,7 @@ def layer_of(filename: str) -> str:
     return "the program" if Path(filename).parent == paired.HERE else "other generated code"
 
 
-class Tally:
+class CallCounter:
     """Counts what a thread does, by the kind and by the layer."""
 
     def __init__(self) -> None:
@@ -91,8 +91,8 @@ class Tally:
 
 async def counted(awaitable: Awaitable[object], *, bytecode: bool) -> dict[str, Counter[str]]:
     """What is done while something is awaited: its calls, or its bytecode. To count one disturbs the other."""
-    tally = Tally()
-    switch, count = (sys.settrace, tally.trace) if bytecode else (sys.setprofile, tally.profile)
+    counter = CallCounter()
+    switch, count = (sys.settrace, counter.trace) if bytecode else (sys.setprofile, counter.profile)
     # Before `settrace`, or CPython 3.12 sends no event for an opcode.
     sys._getframe().f_trace_opcodes = bytecode  # noqa: SLF001 - there is no public name
     before = sys.gettrace() if bytecode else sys.getprofile()
@@ -101,7 +101,7 @@ async def counted(awaitable: Awaitable[object], *, bytecode: bool) -> dict[str, 
         await awaitable
     finally:
         switch(before)
-    return {kind: layers for kind, layers in tally.found.items() if layers}
+    return {kind: layers for kind, layers in counter.found.items() if layers}
 
 
 async def of_a_list(lister: Lister, pages: int, serial: Iterator[int]) -> dict[str, Counter[str]]:

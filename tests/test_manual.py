@@ -161,7 +161,7 @@ def evaluate(block: Block, names: dict[str, Any]) -> object:
 
 
 def compile_block(block: Block) -> CodeType:
-    source = "\n" * block.line + block.code  # so that a traceback names the page's own line
+    source = "\n" * block.line + block.code  # a traceback then names the page's own line
     page = README if block.page == "README" else DOCS / f"{block.page}.md"
     code: CodeType = compile(source, page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     return code

@@ -86,7 +86,7 @@ class PhoneNumberStatus(StrEnum):
     """Meta has banned the number. Waiting does not help. An appeal may: Meta's webhook reference of September 2026
     has an event that reinstates accounts (read 2026-11-28)."""
     RESTRICTED = "RESTRICTED"
-    """The number has reached its messaging limit. It may answer customers, and may not start conversations.
+    """The number has reached its messaging limit. It may reply to customers, and may not start conversations.
 
     Help pages of five providers, which paraphrase Meta's own, read 2026-11-28.
     """

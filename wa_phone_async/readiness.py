@@ -35,7 +35,7 @@ _WORKING: Final[_Table] = {
     PhoneNumberStatus.CONNECTED: True,
     PhoneNumberStatus.LINKED: True,
     PhoneNumberStatus.FLAGGED: True,  # an older value
-    PhoneNumberStatus.RESTRICTED: True,  # it answers, and cannot start conversations
+    PhoneNumberStatus.RESTRICTED: True,  # it can reply, and cannot start conversations
     PhoneNumberStatus.RATE_LIMITED: True,  # a guess: Meta does not document it
     PhoneNumberStatus.PENDING: False,
     PhoneNumberStatus.UNVERIFIED: False,

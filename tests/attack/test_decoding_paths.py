@@ -65,7 +65,7 @@ def usual(name: str, draw: Random) -> Any:
 
 
 def page(draw: Random) -> bytes:
-    """A page of which most rows are usual, and some bytes may be damaged."""
+    """A page with mostly usual rows. Some of its bytes may be damaged."""
     oddity = draw.choice([0.0, 0.0, 0.02, 0.2])
 
     def row() -> dict[str, Any]:

@@ -167,7 +167,7 @@ def has_shown(texts: list[str]) -> str | None:
 
 
 def may_write_again(data: bytes) -> bool:
-    """Whether a response proves that a write did not happen, so that it may be sent once more with another token.
+    """Whether a response proves that a write did not happen. Then it may be sent once more with another token.
 
     Read by other rules than the client's: an HTTP 4xx or an API error, and neither says that Meta itself had trouble.
     """

@@ -1,4 +1,4 @@
-"""Malformed requests to the sandbox, by a raw socket: it never answers 5xx, and no log shows a token.
+"""Malformed requests to the sandbox, by a raw socket: it never responds with 5xx, and no log shows a token.
 
 Each request holds a canary where a careless server would show it. The logs are read at their lowest level, with every
 traceback.

@@ -248,7 +248,6 @@ class PhoneNumberCache:
     def _start_read(self, key: _Key, query: ListQuery) -> SharedRead:
         """Start to read a listing, in place of one that is too old."""
         start_list = partial(self._client.start_list, key.waba_id, query)
-        start_list()  # a client that is closed is an error here, and not in the read's task
         if key in self._reads:
             self._drop(key, self._reads[key])
         read = self._reads[key] = SharedRead(key.waba_id, start_list, self._lifetime, self._slots)

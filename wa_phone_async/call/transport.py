@@ -141,7 +141,7 @@ class Endpoint:
         """The whole address of a request. Its query may hold the proof, so no frame of ours keeps it."""
         query = request.query_string() if request.params else ""
         if self.app_secret is not None:
-            proof = f"appsecret_proof={appsecret_proof(token, self.app_secret)}"
+            proof = Secret(f"appsecret_proof={appsecret_proof(token, self.app_secret)}")
             query = Secret(f"{query}&{proof}" if query else proof)
         return self._address(path=f"{self._root}{request.path}", query_string=query)
 

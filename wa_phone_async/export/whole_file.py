@@ -23,7 +23,7 @@ from wa_phone_async import ExportError, InvalidArgumentError
 from .file_lock import HAS_LOCKS, lock, remove_unlocked
 from .paths import AnyPath, read_path
 
-_LONGEST: Final = 255 - len("..partial-01234567")  # bytes of a name, of which most file systems take 255
+_LONGEST: Final = 255 - len("..partial-01234567")  # bytes of a name: most file systems take 255
 
 _FULL: Final = {
     errno.ENOSPC: "the disk is full",
