@@ -14,11 +14,11 @@ from wa_phone_async.decoding.builders import (
     LONGEST_LEARNED,
     MAX_LEARNED,
     Builder,
+    DictBuilder,
     ModelPlan,
     OpenEnum,
     UnusualError,
     compile_builder,
-    dict_builder,
     is_plain,
 )
 from wa_phone_async.decoding.converter import from_dict
@@ -130,7 +130,24 @@ def if_object(value: Any) -> Any:
 def builder(model: type[Any], read: Callable[[Any], Any] = as_it_came) -> Builder:
     readers = dict.fromkeys((field.name for field in attrs.fields(model)[:-1]), read)
     other_names = {"platform_type": "host_platform"} if model is PhoneNumber else {}
-    return dict_builder(ModelPlan(model, readers, other_names, as_it_came), lambda _: None)
+    return learning(DictBuilder(ModelPlan(model, readers, other_names, as_it_came), lambda _: None))
+
+
+def learning(of_model: DictBuilder) -> Builder:
+    """Build as the converter does: by the names of the objects before, or else by any names."""
+
+    def build(members: Any) -> Any:
+        try:
+            return of_model.build_usual(members)
+        except KeyError:
+            return of_model.build(members)
+
+    return build
+
+
+def within(build: Builder) -> DictBuilder:
+    of_model: DictBuilder = inspect.getclosurevars(build).nonlocals["of_model"]
+    return of_model
 
 
 @pytest.mark.parametrize("model", [PhoneNumber, CreatedPhoneNumber, Throughput])
@@ -248,7 +265,7 @@ def test_no_long_name_is_learned_since_learned_names_stay_in_memory() -> None:
     names = ["n" * LONGEST_LEARNED, "n" * (LONGEST_LEARNED + 1)]
     for name in (*names, *names):
         assert build_created({"id": "1", name: 1}).extra == {name: 1}
-    find_extra = inspect.getclosurevars(build_created).nonlocals["build_any"].__globals__["find_extra"]
+    find_extra = within(build_created).build_any.__globals__["find_extra"]
     assert inspect.getclosurevars(find_extra).nonlocals["learned"] == names[:1]
 
 
@@ -274,9 +291,18 @@ def test_few_sets_of_names_and_no_long_one_stay_in_memory() -> None:
         for _ in range(3):
             assert build_created({"id": "1", name: 1}).extra == {name: 1}
     assert build_created({"id": "1", **{f"m{index}": 1 for index in range(100)}}).id == "1"
-    kept = inspect.getclosurevars(build_created).nonlocals
-    assert [len(name) <= LONGEST_LEARNED for names in kept["compiled"] for name in names] == [True] * 16
-    assert len(kept["names_before"]) == 0
+    kept = within(build_created)
+    assert [len(name) <= LONGEST_LEARNED for names in kept._compiled for name in names] == [True] * 32
+    assert kept._names_before == ()
+
+
+def test_objects_that_differ_too_much_are_built_without_a_look_at_the_names_before() -> None:
+    build_created = builder(CreatedPhoneNumber)
+    for index in range(1_100):
+        assert build_created({"id": "1", f"name_{index}": 1}).extra == {f"name_{index}": 1}
+    kept = within(build_created)
+    assert kept.build_usual == kept.build_any
+    assert build_created({"id": "1", "name_0": 1}).extra == {"name_0": 1}
 
 
 def test_equal_parts_of_numbers_in_a_row_are_the_same_objects() -> None:

@@ -35,9 +35,11 @@ MAX_LEARNED: Final = 16
 LONGEST_LEARNED: Final = 100
 """The characters of the longest name that is learned. Learned names stay in memory."""
 
-_MAX_COMPILED: Final = 8
+_MAX_COMPILED: Final = 16
 _MAX_NAMES: Final = 64
 """For how many sets of names a builder of one model is compiled, and how many names each of them may have."""
+_MAX_UNLEARNED: Final = 1_000
+"""After how many objects with other names a builder of one model stops to expect usual names."""
 
 _SPECIAL: Final = ("__attrs_pre_init__", "__attrs_init__", "__attrs_post_init__", "_attrs_cached_hash")
 
@@ -192,45 +194,60 @@ else: value = read_{name}(value)
 draft.{name} = value"""
 
 
-def dict_builder(plan: ModelPlan, plan_of: Callable[[Any], ModelPlan | None]) -> Builder:
-    """Make the builder of a model from a `dict`, as `json` parses it.
+class DictBuilder:
+    """Builds values of a model from `dict`s, as `json` parses them.
 
-    The rows of a page mostly have the same names. When the same names come twice in a row, a function is compiled for
-    them. It looks for no other name.
+    Objects mostly have the names of those before them. So a function is compiled for the names of the first object, and
+    for names that come twice in a row. It looks for no other names. Where objects differ too much, it is not used.
 
     Args:
         plan: The plan of the model. The model must be plain.
         plan_of: Returns the plan of a field's type, or `None` if that is no plain model.
     """
-    scope: dict[str, Any] = {"find_extra": _extra_finder(plan)}
-    for field in plan.fields:
-        kind, name = bare_type(field.type), field.name
-        inner = plan_of(kind)
-        read = _sharing(dict_builder(inner, plan_of)) if inner else plan.readers[name]
-        if kind is Extra:
-            read = _object_reader(plan)
-        scope[f"read_{name}"] = OpenEnum(cast("Any", kind)) if is_enum(kind) else read
-    build_any = compile_builder(plan.model, "members", _lines_for_any_names(plan), scope)
-    build_usual: Builder = _build_nothing
-    compiled: dict[tuple[str, ...], Builder] = {}
-    names_before: tuple[str, ...] = ()
 
-    def build(members: Any) -> Any:
-        nonlocal build_usual, names_before
-        try:
-            return build_usual(members)
-        except KeyError:  # it has other names than the objects before
-            pass
-        value = build_any(members)
+    def __init__(self, plan: ModelPlan, plan_of: Callable[[Any], ModelPlan | None]) -> None:
+        self._plan = plan
+        self._scope: dict[str, Any] = {"find_extra": _extra_finder(plan)}
+        for field in plan.fields:
+            kind, name = bare_type(field.type), field.name
+            inner = plan_of(kind)
+            read = _sharing(DictBuilder(inner, plan_of).build_any) if inner else plan.readers[name]
+            if kind is Extra:
+                read = _object_reader(plan)
+            self._scope[f"read_{name}"] = OpenEnum(cast("Any", kind)) if is_enum(kind) else read
+        self._compiled: dict[tuple[str, ...], Builder] = {}
+        self._names_before: tuple[str, ...] = ()
+        self._unlearned = 0  # objects whose names were not learned
+        self.build_any: Builder = self._compile(_lines_for_any_names(plan))
+        """Builds a value from an object with any names."""
+        self.build_usual: Builder = _build_nothing
+        """Builds a value from an object with the names of those before. Raises a `KeyError` for other names."""
+
+    def build(self, members: Any) -> Any:
+        """Build a value from an object for which `build_usual` raised a `KeyError`, and learn its names."""
+        names = tuple(members)
+        known = self._compiled.get(names)
+        if known is not None:
+            self.build_usual = known
+            return known(members)
+        value = self.build_any(members)
+        is_usual = not self._compiled or names == self._names_before
         # Names stay in memory, so there must be few, and no long ones.
-        names = tuple(members) if len(members) <= _MAX_NAMES and max(map(len, members)) <= LONGEST_LEARNED else ()
-        if names and names == names_before and names not in compiled and len(compiled) < _MAX_COMPILED:
-            lines = _lines_for_names(plan, names)
-            compiled[names] = compile_builder(plan.model, "members", lines, scope) if lines else build_any
-        build_usual, names_before = compiled.get(names, build_usual), names
+        has_space = len(self._compiled) < _MAX_COMPILED and len(names) <= _MAX_NAMES
+        lines = list[str]()
+        if is_usual and has_space and all(len(name) <= LONGEST_LEARNED for name in names):
+            lines = _lines_for_names(self._plan, names)
+        if lines:
+            self.build_usual = self._compiled[names] = self._compile(lines)
+        elif (unlearned := self._unlearned + 1) < _MAX_UNLEARNED:
+            self._unlearned = unlearned
+        else:
+            self.build_usual = self.build_any  # each miss costs an exception
+        self._names_before = names if has_space else ()
         return value
 
-    return build
+    def _compile(self, lines: list[str]) -> Builder:
+        return compile_builder(self._plan.model, "members", lines, self._scope)
 
 
 def _build_nothing(_: Any) -> Any:

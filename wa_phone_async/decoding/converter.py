@@ -44,7 +44,7 @@ from cattrs.errors import (
 from wa_phone_async.errors import DecodeError
 from wa_phone_async.models import NO_EXTRA, Cursors, Extra, Page, PhoneNumber
 
-from .builders import ModelPlan, UnusualError, bare_type, dict_builder, in_order, in_utc, is_enum, is_plain
+from .builders import DictBuilder, ModelPlan, UnusualError, bare_type, in_order, in_utc, is_enum, is_plain
 from .plain_page import PageReader, once_for_each_model
 
 T = TypeVar("T")
@@ -346,14 +346,23 @@ def _model_hook(model: type[Any]) -> Reader:
     read_carefully = _careful_reader(plan)
     if not is_plain(model):
         return read_carefully
-    build = dict_builder(plan, _plain_plan_of)
+    builder = DictBuilder(plan, _plain_plan_of)
 
     def read(members: Any, _: Any = None) -> Any:
         try:
-            return build(members)
+            return builder.build_usual(members)
+        except KeyError:  # it has other names than the objects before
+            read_other = read_other_names
+        except _LEFT_BY_BUILDERS:
+            read_other = read_carefully
+        return read_other(members)  # out here: its errors must not keep the builder's
+
+    def read_other_names(members: Any) -> Any:
+        try:
+            return builder.build(members)
         except _LEFT_BY_BUILDERS:
             pass
-        return read_carefully(members)  # out here, so that its errors do not keep the builder's
+        return read_carefully(members)  # out here for the same reason
 
     return read
 
