@@ -15,6 +15,7 @@ from wa_phone_async.sandbox.access import Access
 from wa_phone_async.sandbox.durations import HOUR
 from wa_phone_async.sandbox.graph import Graph
 from wa_phone_async.sandbox.modes import LIVE_DEFAULT_FIELDS, LIVE_FIELDS, MODES, REFERENCE_FIELDS, ModeName
+from wa_phone_async.sandbox.nesting import Nesting
 from wa_phone_async.sandbox.query import Field, read_fields
 from wa_phone_async.sandbox.quotas import Quota, Quotas
 from wa_phone_async.sandbox.reviews import Reviews
@@ -42,7 +43,9 @@ class World:
         self.access = Access(tokens, app_secret)
         quotas = Quotas(quota, app_quota, 1, "floor")
         reviews = Reviews(self.store, Webhooks("secret", lambda _: None), None)
-        self.graph = Graph(self.store, MODES[mode], self.access, quotas, reviews, with_links=links)
+        self.graph = Graph(
+            self.store, MODES[mode], self.access, quotas, reviews, nesting=Nesting(MODES[mode]), with_links=links
+        )
         self.now = 0.0
 
     def call(

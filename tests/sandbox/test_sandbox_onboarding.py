@@ -15,6 +15,7 @@ from wa_phone_async.sandbox.data import Row
 from wa_phone_async.sandbox.durations import in_words
 from wa_phone_async.sandbox.graph import Graph
 from wa_phone_async.sandbox.modes import MODES, ModeName
+from wa_phone_async.sandbox.nesting import Nesting
 from wa_phone_async.sandbox.onboarding import MAX_REGISTRATIONS, REGISTRATION_WINDOW, REREGISTER_WAIT
 from wa_phone_async.sandbox.pins import FAST_GUESS_WINDOW, PIN_GUESSES, PIN_LOCK
 from wa_phone_async.sandbox.quotas import Quotas
@@ -40,7 +41,8 @@ class World:
         self.webhooks = Webhooks("secret", lambda _: None)
         self.reviews = Reviews(self.store, self.webhooks, None)
         quotas = Quotas(None, None, 1, "floor")
-        self.graph = Graph(self.store, MODES[mode], Access(None, None), quotas, self.reviews, with_links=True)
+        nesting, access = Nesting(MODES[mode]), Access(None, None)
+        self.graph = Graph(self.store, MODES[mode], access, quotas, self.reviews, nesting=nesting, with_links=True)
         self.now = 1000.0
         response, _ = self._call(
             "POST", f"{EMPTY_WABA}/phone_numbers", {"phone_number": "16315551000", "verified_name": "Acme"}

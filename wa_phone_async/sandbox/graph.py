@@ -10,17 +10,21 @@ from urllib.parse import parse_qsl
 import attrs
 
 from .access import Access
-from .data import BUSINESS, BUSINESS_ID, account_row
+from .data import BUSINESS, BUSINESS_ID, Row
 from .log import LOG
 from .messages import JSON_TYPE, GraphError, RejectedError, Request, Response, dumps, is_object, rejected
 from .modes import Mode, SortOrder
+from .nesting import Nesting
 from .numbers import read_new_number
 from .onboarding import Onboarding
-from .pages import LINK_HOST, EncodedPage, OrderedRows, make_page, order_rows, project, write_page
+from .pages import LINK_HOST, OrderedRows, list_members, make_page, order_rows, project
 from .query import (
     ACCOUNT_TYPE,
     BUSINESS_TYPE,
     NUMBER_TYPE,
+    NUMBERS_EDGE,
+    Field,
+    NestedList,
     no_such_member,
     read_account_fields,
     read_account_query,
@@ -66,20 +70,30 @@ class Graph:
     """The API over a store: checks access, counts calls against quotas, reads and writes."""
 
     def __init__(
-        self, store: Store, mode: Mode, access: Access, quotas: Quotas, reviews: Reviews, *, with_links: bool
+        self,
+        store: Store,
+        mode: Mode,
+        access: Access,
+        quotas: Quotas,
+        reviews: Reviews,
+        *,
+        nesting: Nesting,
+        with_links: bool,
     ) -> None:
         self._store = store
         self._mode = mode
         self._access = access
         self._quotas = quotas
         self._reviews = reviews
+        self._nesting = nesting
         self.onboarding: Onboarding = Onboarding(mode, reviews)
         self._with_links = with_links
         self._responses = 0
         # Benchmarks and repeated lists request the same pages. An account's version is in the key, so a change of the
-        # account makes a new one.
+        # account makes a new one. A page of accounts has the version of the whole store, since it may nest numbers.
         self._ordered = functools.lru_cache(maxsize=32)(_order)
-        self._page = functools.lru_cache(maxsize=256)(self._make_page)
+        self._numbers = functools.lru_cache(maxsize=256)(self._list_numbers)
+        self._accounts = functools.lru_cache(maxsize=128)(self._list_accounts)
 
     def respond(self, request: Request, now: float) -> Response:
         """Carry out a request that arrived at `now`, in seconds, and respond."""
@@ -94,9 +108,32 @@ class Graph:
             LOG.error("the sandbox cannot serve a request", exc_info=error)
             return _error_response(_FAULT, headers)
 
-    def reject(self, request: Request, error: GraphError) -> Response:
-        """Respond with an API error, without any effect and without use of quota."""
-        headers = self._common_headers()
+    def nested_accounts(self, request: Request) -> tuple[AccountKind | None, list[str]]:
+        """Return the accounts whose numbers a successful response to this request nests, and the kind of their list.
+
+        The kind is `None` for the node of an account, and without nested lists.
+        """
+        target = read_target(request.path)
+        kind = BUSINESS_EDGES.get(target.edge)
+        if kind is not None:
+            params = read_account_query(request.query, self._mode)
+            if params.nested is not None:
+                rows = make_page(self._store.accounts(kind), attrs.evolve(params, fields=(Field("id"),))).rows
+                return kind, [row["id"] for row in rows]
+        elif not target.edge and self._store.account(target.node) is not None:
+            _, nested = read_account_fields(request.query, self._mode)
+            return None, [] if nested is None else [target.node]
+        return None, []
+
+    def reject(self, request: Request, error: GraphError, headers: Mapping[str, str] | None = None) -> Response:
+        """Respond with an API error, without any effect and without use of quota.
+
+        Args:
+            request: The request.
+            error: The error.
+            headers: The headers of the response that it replaces.
+        """
+        headers = self._common_headers() if headers is None else dict(headers)
         with contextlib.suppress(RejectedError):
             headers["facebook-api-version"] = read_target(request.path).version
         return _error_response(error, headers)
@@ -112,7 +149,7 @@ class Graph:
         account = None if of_business else self._account(request, target)
         self._count(account, now, headers)
         if request.method == "GET":
-            return self._list(request, target, account, token) if target.edge else _node(request, account)
+            return self._read(request, target, account, token)
         if request.method == "POST" and target.edge and account is not None:
             return self._create(request, account, now)
         raise rejected(f"Unsupported {request.method.lower()} request", type="GraphMethodException")
@@ -159,20 +196,46 @@ class Graph:
         if usage is not None and usage.is_throttled:
             raise RejectedError(self._mode.throttled)
 
-    def _list(self, request: Request, target: Target, account: StoredAccount | None, token: str) -> bytes:
-        """List the numbers of an account, or the accounts of the business if there is no account."""
-        query = {name: value for name, value in request.query.items() if name != "access_token"}
+    def _read(self, request: Request, target: Target, account: StoredAccount | None, token: str) -> bytes:
+        """Read an account or its numbers. If there is no account, read the business or its accounts."""
+        query = tuple({**request.query, "access_token": token}.items())
         if account is None:
-            rows = self._store.accounts(BUSINESS_EDGES[target.edge])
-            page = make_page(rows, read_account_query(query, self._mode))
-        else:
-            page = self._page(account, account.version, tuple(query.items()))
-        link = f"{LINK_HOST}/{target.version}/{target.node}/{target.edge}"
-        return write_page(page, link, {"access_token": token, **query}, with_links=self._with_links)
+            if not target.edge:
+                return dumps(project(BUSINESS, read_business_fields(request.query)))
+            return self._accounts(target, query, (self._store.version, self._nesting.version))
+        if target.edge:
+            return self._numbers(account, target, query, account.version)
+        fields, nested = read_account_fields(request.query, self._mode)
+        row = self._store.row(account.id) | self._nest(account.id, nested, target, token)
+        return dumps(project(row, fields))
 
-    def _make_page(self, account: StoredAccount, version: int, query: tuple[tuple[str, str], ...]) -> EncodedPage:
+    def _list_numbers(
+        self, account: StoredAccount, target: Target, query: tuple[tuple[str, str], ...], version: int
+    ) -> bytes:
         params = read_query(dict(query), self._mode)
-        return make_page(self._ordered(account, version, params.sort), params)
+        page = make_page(self._ordered(account, version, params.sort), params)
+        return dumps(list_members(page, _link(target), dict(query), with_links=self._with_links))
+
+    def _list_accounts(self, target: Target, query: tuple[tuple[str, str], ...], _version: object) -> bytes:
+        named = dict(query)
+        params = read_account_query(named, self._mode)
+
+        def nest(waba_id: str) -> Row:
+            return self._nest(waba_id, params.nested, target, named["access_token"])
+
+        page = make_page(self._store.accounts(BUSINESS_EDGES[target.edge], nest), params)
+        return dumps(list_members(page, _link(target), named, with_links=self._with_links))
+
+    def _nest(self, waba_id: str, nested: NestedList | None, target: Target, token: str) -> Row:
+        """Return the member of an account's row that nests its numbers, if they are requested."""
+        if nested is None:
+            return {}
+        page = make_page(order_rows(self._store.existing(waba_id).rows(), nested.params.sort), nested.params)
+        if not page.rows and self._mode.omits_empty_lists:
+            return {}
+        link = _link(Target(target.version, waba_id, NUMBERS_EDGE))
+        query = {"access_token": token, **nested.query}
+        return self._nesting.shape(waba_id, list_members(page, link, query, with_links=self._with_links))
 
     def _create(self, request: Request, account: StoredAccount, now: float) -> bytes:
         number = read_new_number(read_members(request))
@@ -236,11 +299,9 @@ def _error_response(error: GraphError, headers: dict[str, str]) -> Response:
     return Response(error.status, body, {**headers, **_challenge(error), **error.headers})
 
 
-def _node(request: Request, account: StoredAccount | None) -> bytes:
-    """Return the node of an account, or of the business if there is no account."""
-    if account is None:
-        return dumps(project(BUSINESS, read_business_fields(request.query)))
-    return dumps(project(account_row(account.id, account.ordinal), read_account_fields(request.query)))
+def _link(target: Target) -> str:
+    """Return the URL of a list in links, without parameters."""
+    return f"{LINK_HOST}/{target.version}/{target.node}/{target.edge}"
 
 
 def _order(account: StoredAccount, version: int, sort: SortOrder) -> OrderedRows:  # noqa: ARG001 - the version is a cache key

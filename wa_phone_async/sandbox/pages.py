@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import attrs
 
 from .data import Row
-from .messages import dumps, is_object, rejected
+from .messages import is_object, rejected
 from .modes import SortOrder
 from .query import Condition, Field, ListParams
 
@@ -68,13 +68,10 @@ class OrderedRows:
 
 
 @attrs.frozen
-class EncodedPage:
-    """One page: its rows, encoded, and what `paging` is made from."""
+class ListPage:
+    """One page: its rows, and what `paging` is made from."""
 
-    data: bytes
-    """The rows as a JSON array."""
-
-    is_empty: bool
+    rows: Sequence[Row]
 
     cursors: Mapping[str, str]
     """`before` and `after`: the first and last row of the page before any filter."""
@@ -91,15 +88,13 @@ def order_rows(rows: Iterable[Row], sort: SortOrder) -> OrderedRows:
     return OrderedRows(tuple(ordered), {row["id"]: position for position, row in enumerate(ordered)})
 
 
-def make_page(rows: Rows, params: ListParams) -> EncodedPage:
+def make_page(rows: Rows, params: ListParams) -> ListPage:
     """Slice a page out of the rows and filter it."""
     start, end = _ends(rows, params)
     sliced = rows.slice(start, end)
     # Graph filters after it has cut the page. So a filtered page is short or empty, with more pages behind it.
-    shown = [project(row, params.fields) for row in sliced if _matches(row, params.conditions)]
-    return EncodedPage(
-        data=dumps(shown),
-        is_empty=not shown,
+    return ListPage(
+        rows=[project(row, params.fields) for row in sliced if _matches(row, params.conditions)],
         cursors={"before": _cursor(sliced[0]), "after": _cursor(sliced[-1])} if sliced else {},
         has_next=bool(sliced) and end < len(rows),
         has_previous=bool(sliced) and start > 0,
@@ -108,21 +103,28 @@ def make_page(rows: Rows, params: ListParams) -> EncodedPage:
     )
 
 
-def write_page(page: EncodedPage, link: str, query: Mapping[str, str], *, with_links: bool) -> bytes:
-    """Write the body of a response."""
+def list_members(page: ListPage, link: str, query: Mapping[str, str], *, with_links: bool) -> Row:
+    """Return `data` and `paging` of a page: the body of a response, or a list nested in a row.
+
+    Args:
+        page: The page.
+        link: The URL of the list, without parameters.
+        query: Its parameters, with the token.
+        with_links: Whether `paging` has `next` and `previous`.
+    """
     # An empty page has `paging` only if another page follows in the direction of the request.
     follows = page.has_previous if page.is_backward else page.has_next
-    if page.is_empty and not follows:
-        return b'{"data":' + page.data + b"}"
+    if not page.rows and not follows:
+        return {"data": page.rows}
     paging: dict[str, Any] = {"cursors": page.cursors}
     if with_links and page.has_previous:
         paging["previous"] = _link(link, query, page, "before")
     if with_links and page.has_next:
         paging["next"] = _link(link, query, page, "after")
-    return b'{"data":' + page.data + b',"paging":' + dumps(paging) + b"}"
+    return {"data": page.rows, "paging": paging}
 
 
-def _link(link: str, query: Mapping[str, str], page: EncodedPage, cursor: str) -> str:
+def _link(link: str, query: Mapping[str, str], page: ListPage, cursor: str) -> str:
     """Write a link as Graph does: with the token, and without the proof of the app secret."""
     kept = {name: value for name, value in query.items() if name not in _NOT_IN_LINKS}
     return f"{link}?{urlencode({**kept, 'pretty': 0, 'limit': page.limit, cursor: page.cursors[cursor]})}"

@@ -14,7 +14,10 @@ DEFAULT_PAGE = 25
 ACCOUNT_DEFAULT_FIELDS = ("id", "name", "currency", "timezone_id", "message_template_namespace")
 """The fields of an account in a response by default. They were not checked against Meta's reference."""
 
-ACCOUNT_FIELDS = frozenset({*ACCOUNT_DEFAULT_FIELDS, "account_review_status"})
+NUMBERS_EDGE = "phone_numbers"
+"""The edge of an account's numbers. As a field of an account, it nests the list of its numbers in its row."""
+
+ACCOUNT_FIELDS = frozenset({*ACCOUNT_DEFAULT_FIELDS, "account_review_status", NUMBERS_EDGE})
 """The fields of an account."""
 
 BUSINESS_FIELDS = ("id", "name")
@@ -35,12 +38,20 @@ _MOST_DIGITS = 9
 FILTER_FIELDS = ("account_mode", "messaging_limit_tier", "is_official_business_account")
 
 
+NESTED_CURSOR = "TkVT"
+"""Begins a cursor that only nested lists accept. Base64 comes four characters at a time, so it still is Base64."""
+
+MODIFIERS = frozenset({"limit", "after", "before"})
+"""What may follow the name of a nested list. Graph has more modifiers, and the sandbox serves none of them."""
+
+
 @attrs.frozen
 class Field:
-    """One name in `fields`, with the names in its braces."""
+    """One name in `fields`, with its modifiers and the names in its braces: `name.limit(5){id}`."""
 
     name: str
     inner: "tuple[Field, ...] | None" = None
+    modifiers: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen
@@ -61,6 +72,17 @@ class ListParams:
     before: str | None
     conditions: tuple[Condition, ...] = ()
     sort: SortOrder = NEWEST_FIRST
+    nested: "NestedList | None" = None
+    """The list of numbers that each row of an account has."""
+
+
+@attrs.frozen
+class NestedList:
+    """The list of an account's numbers inside the row of the account."""
+
+    query: Mapping[str, str]
+    """The parameters that the account's own edge takes for the same page."""
+    params: ListParams
 
 
 def read_query(query: Mapping[str, str], mode: Mode) -> ListParams:
@@ -79,8 +101,10 @@ def read_query(query: Mapping[str, str], mode: Mode) -> ListParams:
 def read_account_query(query: Mapping[str, str], mode: Mode) -> ListParams:
     """Read the parameters of a list of accounts. It has one order and no filter."""
     _check_cursors(query)
+    fields, nested = read_account_fields(query, mode, of=None)
     return ListParams(
-        fields=_read_known_fields(query.get("fields"), ACCOUNT_FIELDS, ACCOUNT_DEFAULT_FIELDS),
+        fields=fields,
+        nested=nested,
         limit=_read_limit(query.get("limit"), mode),
         after=query.get("after"),
         before=query.get("before"),
@@ -92,9 +116,13 @@ def read_node_fields(query: Mapping[str, str], mode: Mode) -> tuple[Field, ...]:
     return _read_known_fields(query.get("fields"), mode.fields, mode.default_fields, of=NUMBER_TYPE)
 
 
-def read_account_fields(query: Mapping[str, str]) -> tuple[Field, ...]:
-    """Read the requested fields of one account."""
-    return _read_known_fields(query.get("fields"), ACCOUNT_FIELDS, ACCOUNT_DEFAULT_FIELDS, of=ACCOUNT_TYPE)
+def read_account_fields(
+    query: Mapping[str, str], mode: Mode, *, of: str | None = ACCOUNT_TYPE
+) -> tuple[tuple[Field, ...], NestedList | None]:
+    """Read the requested fields of accounts, and the list that is nested in each of them."""
+    fields = _read_known_fields(query.get("fields"), ACCOUNT_FIELDS, ACCOUNT_DEFAULT_FIELDS, of=of)
+    nested = next((_read_nested(field, mode) for field in fields if field.name == NUMBERS_EDGE), None)
+    return tuple(Field(NUMBERS_EDGE) if field.name == NUMBERS_EDGE else field for field in fields), nested
 
 
 def read_business_fields(query: Mapping[str, str]) -> tuple[Field, ...]:
@@ -111,7 +139,7 @@ def no_such_member(name: str, of: str | None) -> RejectedError:
 
 
 def read_fields(text: str) -> tuple[Field, ...]:
-    """Parse `a,b{c,d}`.
+    """Parse `a,b{c,d},e.limit(5){f}`.
 
     Raises:
         RejectedError: The text is invalid. The code is then 2500.
@@ -120,6 +148,24 @@ def read_fields(text: str) -> tuple[Field, ...]:
     if rest:
         raise _syntax_error(text)
     return fields
+
+
+def write_fields(fields: Sequence[Field]) -> str:
+    """Write parsed fields as `read_fields` takes them."""
+    return ",".join(
+        field.name
+        + "".join(f".{name}({value})" for name, value in field.modifiers)
+        + ("" if field.inner is None else f"{{{write_fields(field.inner)}}}")
+        for field in fields
+    )
+
+
+def _read_nested(field: Field, mode: Mode) -> NestedList:
+    """Read a nested list. Its modifiers and the names in its braces are the parameters of its own edge."""
+    query = {name: value.removeprefix(NESTED_CURSOR) for name, value in field.modifiers}
+    if field.inner is not None:
+        query["fields"] = write_fields(field.inner)
+    return NestedList(query, read_query(query, mode))
 
 
 def _check_cursors(query: Mapping[str, str]) -> None:
@@ -137,6 +183,8 @@ def _read_known_fields(
     for field in fields:
         if field.name not in known:
             raise no_such_member(field.name, of)
+        if field.modifiers and field.name != NUMBERS_EDGE:
+            raise rejected(f"The field {field.name} is no list and takes no modifier")  # a guess, as is the code
     return fields if Field("id") in fields else (*fields, Field("id"))  # Graph always adds the id
 
 
@@ -148,15 +196,34 @@ def _read_names(text: str, whole: str, depth: int) -> tuple[tuple[Field, ...], s
     fields: list[Field] = []
     while True:
         name, text, inner = *_split_name(text, whole), None
+        modifiers, text = _read_modifiers(text, whole)
         if text.startswith("{") and depth:
             inner, text = _read_names(text[1:], whole, depth - 1)
             if not text.startswith("}"):
                 raise _syntax_error(whole)
             text = text[1:]
-        fields.append(Field(name, inner))
+        fields.append(Field(name, inner, modifiers))
         if not text.startswith(","):
             return tuple(fields), text
         text = text[1:]
+
+
+def _read_modifiers(text: str, whole: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Parse `.limit(5).after(CURSOR)`, in any order. Return the modifiers and the rest of the text."""
+    modifiers = dict[str, str]()
+    while text.startswith("."):
+        name, text = _split_name(text[1:], whole)
+        value, end, rest = text.removeprefix("(").partition(")")
+        # That these are errors of the syntax is known, and the code of such errors. What Graph says of an unknown or a
+        # repeated modifier is a guess.
+        if not (text.startswith("(") and end):
+            raise _syntax_error(whole)
+        if name not in MODIFIERS:
+            raise rejected(f"Unknown modifier {name}; the sandbox does not serve it", code=2500)
+        if name in modifiers:
+            raise rejected(f"Modifier {name} specified more than once in fields: {whole}", code=2500)
+        modifiers[name], text = value, rest
+    return tuple(modifiers.items()), text
 
 
 def _split_name(text: str, whole: str) -> tuple[str, str]:

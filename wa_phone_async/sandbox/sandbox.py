@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ParamSpec, Self
+from typing import Any, Literal, ParamSpec, Self
 
 from .access import Access
 from .api import Api
@@ -13,6 +13,7 @@ from .delivery import Delivery, WebhookSender
 from .faults import Fault
 from .messages import Request
 from .modes import MODES, ModeName
+from .nesting import NESTED_FORMS, NestedForm
 from .quotas import Quota, Quotas, Rounding
 from .reviews import (
     REJECTION_REASONS,
@@ -28,10 +29,12 @@ from .reviews import (
     username_set,
 )
 from .server import Server
-from .store import Created, Store
+from .store import AccountKind, Created, Store
 from .webhooks import INVENTED_SECRET, Webhook, Webhooks
 
 P = ParamSpec("P")
+
+_KINDS: Mapping[str, tuple[AccountKind, ...]] = {"owned": ("owned",), "client": ("client",), "all": ("owned", "client")}
 
 
 class Sandbox:
@@ -55,12 +58,16 @@ class Sandbox:
         rounding: How a share becomes a whole percentage in the usage headers.
         usage_step: Percentages in the usage headers are multiples of this. 5 makes them coarse.
         latency: Seconds that every response takes.
+        nested_latency: Seconds that each account adds to a response that nests its numbers.
+        largest_response: Bytes. A successful response with a larger body becomes the error "Please reduce the amount of
+            data", code 1. `None` sets no limit. The limit of the live service is not known.
         links: Whether pages carry `next` and `previous`. Without these links, they carry cursors only.
         compress: Whether responses come in gzip for callers that accept it. `Fault.cut` then cuts the compressed body.
         accounts: How many generated accounts the business owns. They are computed when they are read, so even a million
             costs little. The three seeded accounts are then shared with the business. `None` generates none, and the
             business owns the three.
-        numbers_per_account: How many numbers each generated account has, below a million.
+        numbers_per_account: How many numbers each generated account has, below a million. A function gets the position
+            of an account in `waba_ids`: `lambda position: 20 if position % 20 else 0` leaves every 20th one empty.
         review_after: Seconds after which the name of a new number is approved, unless it was decided before. `None`
             leaves it in review.
         webhook_url: Where webhooks are sent; see `deliver_to`.
@@ -85,10 +92,12 @@ class Sandbox:
         rounding: Rounding = "floor",
         usage_step: int = 1,
         latency: float = 0.0,
+        nested_latency: float = 0.0,
+        largest_response: int | None = 2_000_000,
         links: bool = True,
         compress: bool = False,
         accounts: int | None = None,
-        numbers_per_account: int = 3,
+        numbers_per_account: int | Callable[[int], int] = 3,
         review_after: float | None = None,
         webhook_url: str | None = None,
         clock: Callable[[], float] | None = None,
@@ -97,7 +106,7 @@ class Sandbox:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
         if accounts is not None and accounts < 0:
             raise ValueError(f"accounts must be 0 or more, or None for the three seeded ones, not {accounts}")
-        if not 0 <= numbers_per_account < NUMBERS_PER_ACCOUNT:
+        if isinstance(numbers_per_account, int) and not 0 <= numbers_per_account < NUMBERS_PER_ACCOUNT:
             raise ValueError(
                 f"numbers_per_account must be from 0 to {NUMBERS_PER_ACCOUNT - 1}, not {numbers_per_account}"
             )
@@ -108,7 +117,16 @@ class Sandbox:
         self._sender.configure(webhook_url, copies=1, seed=None)
         webhooks = Webhooks(app_secret or INVENTED_SECRET, lambda webhook: self._sender.send([webhook]))
         reviews = Reviews(store, webhooks, review_after)
-        self._api = Api(store, MODES[mode], access, quotas, reviews, with_links=links)
+        self._api = Api(
+            store,
+            MODES[mode],
+            access,
+            quotas,
+            reviews,
+            with_links=links,
+            largest_response=largest_response,
+            nested_latency=nested_latency,
+        )
         self._server = Server(self._api, self._sender, host, port, latency=latency, clock=clock, compresses=compress)
         self._background: BackgroundLoop | None = None
 
@@ -191,6 +209,31 @@ class Sandbox:
         """
         with self._api.lock:
             self._api.plan.add(fault, times, method, node)
+
+    def set_nested(self, waba_id_or_kind: str, form: NestedForm | Fault) -> None:
+        """Decide how numbers come where they are nested in the rows of accounts: `fields=id,phone_numbers{id}`.
+
+        `"absent"` and `"empty"` hide the numbers of an account there. With `"own_cursors"`, the account's own edge
+        rejects the cursors of the nested list. With `"no_cursor"`, a nested list with more numbers has a `next` link,
+        and no cursor anywhere. `"usual"` ends all this. The account's own edge stays as it is.
+
+        A fault happens to each page that nests the numbers of this account, every time. `Fault.error(1, status=400)`,
+        `Fault.raw("{")` and `Fault.delay(60)` are examples. Instead of an account, you may name all lists of a kind:
+        `"owned"` or `"client"`. In the live mode, `"client"` has a fault from the start: code 100. This is a guess.
+
+        Args:
+            waba_id_or_kind: The id of an account, `"owned"` or `"client"`.
+            form: How its numbers come, or what goes wrong.
+
+        Raises:
+            ValueError: There is no such form, or a form other than `"usual"` is set for a kind.
+        """
+        if not isinstance(form, Fault) and form not in NESTED_FORMS:
+            raise ValueError(f"form must be a Fault or one of {', '.join(NESTED_FORMS)}, not {form!r}")
+        if form in NESTED_FORMS[1:] and waba_id_or_kind in {"owned", "client"}:
+            raise ValueError(f"form {form!r} is for one account; for a kind, pass a Fault or 'usual'")
+        with self._api.lock:
+            self._api.nesting.set(waba_id_or_kind, form)
 
     @property
     def faults_left(self) -> int:
@@ -339,21 +382,32 @@ class Sandbox:
         """The ids of the accounts that the business owns, oldest first, computed when they are read."""
         return self._api.store.waba_ids
 
-    def add_waba(self, waba_id: str, numbers: int | Iterable[Mapping[str, Any]] = 0) -> None:
-        """Add an account that the business owns, or replace the one with this id.
+    def add_waba(
+        self,
+        waba_id: str,
+        numbers: int | Iterable[Mapping[str, Any]] = 0,
+        *,
+        kind: Literal["owned", "client", "all"] = "owned",
+    ) -> None:
+        """Add an account, or replace the one with this id.
 
         Args:
             waba_id: Its id, decimal digits.
             numbers: How many numbers it has, computed when they are read. Or the numbers themselves, served as they
-                are; a number without an `id` gets one.
+                are; a number without an `id` gets one. Two accounts may have the same number.
+            kind: The lists of the business that get it: `"owned"`, `"client"`, or `"all"` for both. An account that is
+                replaced also stays in the list where it is.
 
         Raises:
-            ValueError: The id has other characters than digits.
+            ValueError: The id has other characters than digits, or the kind is unknown.
         """
+        kinds = _KINDS.get(kind)
+        if kinds is None:
+            raise ValueError(f"kind must be one of {', '.join(_KINDS)}, not {kind!r}")
         if not (waba_id.isascii() and waba_id.isdigit()):
             raise ValueError(f"waba_id must be a string of digits, not {waba_id!r}")
         with self._api.lock:
-            self._api.store.add(waba_id, numbers)
+            self._api.store.add(waba_id, numbers, kinds)
 
     def update_number(self, waba_id: str, phone_number_id: str, **members: Any) -> None:
         """Change members of a number, without a webhook.

@@ -149,10 +149,10 @@ class Server:
         await _delay(self._latency + fault.delay_before)
         if fault.drop == "before":
             return drop(http, fault)
-        response = self._api.respond(request, fault, self.now())
+        response, fault = self._api.respond(request, fault, self.now())
         self._set_timer()
         await _delay(fault.delay_after)
-        if fault.drop == "after":
+        if fault.drop is not None:
             return drop(http, fault)
         self._api.record_status(request, response.status)
         if self._compresses:

@@ -2,7 +2,7 @@
 
 import copy
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -134,11 +134,12 @@ class Store:
     Args:
         accounts: How many accounts are generated as owned by the business; the seeded ones are then shared with it.
             `None` generates none, and the business owns the seeded ones.
-        numbers_per_account: How many numbers each generated account has.
+        numbers_per_account: How many numbers each generated account has, or a function from its position to that.
     """
 
-    def __init__(self, accounts: int | None = None, numbers_per_account: int = 0) -> None:
+    def __init__(self, accounts: int | None = None, numbers_per_account: int | Callable[[int], int] = 0) -> None:
         self.created: list[Created] = []
+        self.version: int = 0
         self._business: dict[AccountKind, WabaIds] = {
             "owned": WabaIds(accounts or 0, SEEDED if accounts is None else ()),
             "client": WabaIds(0, () if accounts is None else SEEDED),
@@ -160,16 +161,30 @@ class Store:
         """The ids of the accounts that the business owns."""
         return self._business["owned"]
 
-    def accounts(self, kind: AccountKind) -> AccountRows:
-        """Return the accounts of the business as the rows of a list."""
-        return AccountRows(self._business[kind], lambda waba_id: account_row(waba_id, self._ordinal(waba_id)))
+    def accounts(self, kind: AccountKind, more: Callable[[str], Row] = lambda _: {}) -> AccountRows:
+        """Return the accounts of the business as the rows of a list.
 
-    def add(self, waba_id: str, numbers: int | Iterable[Mapping[str, Any]]) -> None:
-        """Add an account, or replace the one with this id."""
+        Args:
+            kind: Which accounts.
+            more: Returns further members of the row of an account.
+        """
+        return AccountRows(self._business[kind], lambda waba_id: self.row(waba_id) | more(waba_id))
+
+    def row(self, waba_id: str) -> Row:
+        """Return the row of an account."""
+        return account_row(waba_id, self._ordinal(waba_id))
+
+    def add(
+        self, waba_id: str, numbers: int | Iterable[Mapping[str, Any]], kinds: Iterable[AccountKind] = ("owned",)
+    ) -> None:
+        """Add an account, or replace the one with this id. It joins the lists of these kinds, and leaves none."""
+        self.version += 1
+        is_new = self.account(waba_id) is None
         account = StoredAccount(waba_id, self._ordinal(waba_id), numbers)
-        if account.ordinal == self._next_ordinal:
-            self._next_ordinal += 1
-            self.waba_ids.add(waba_id)
+        self._next_ordinal += is_new
+        for kind in kinds:
+            if waba_id not in self._business[kind]:
+                self._business[kind].add(waba_id)
         self._accounts[waba_id] = account
         self._by_ordinal[account.ordinal] = waba_id
         self._with_own_ids.pop(waba_id, None)
@@ -201,6 +216,7 @@ class Store:
 
     def create(self, account: StoredAccount, digits: str, verified_name: str, *, preverified: bool) -> str:
         """Create a number in an account and return its id."""
+        self.version += 1
         self._accounts[account.id] = account
         number = account.create(digits, verified_name, preverified=preverified)
         self.created.append(Created(account.id, number, digits))
@@ -212,7 +228,7 @@ class Store:
         Raises:
             KeyError: There is no such account.
         """
-        return [copy.deepcopy(row) for row in self._existing(waba_id).rows()]
+        return [copy.deepcopy(row) for row in self.existing(waba_id).rows()]
 
     def update(self, waba_id: str, number: str, changes: Row) -> None:
         """Change members of a number.
@@ -230,18 +246,25 @@ class Store:
         """
         self._stored(waba_id).remove(number)
 
-    def _existing(self, waba_id: str) -> StoredAccount:
+    def existing(self, waba_id: str) -> StoredAccount:
+        """Return an account.
+
+        Raises:
+            KeyError: There is no such account.
+        """
         account = self.account(waba_id)
         if account is None:
             raise KeyError(waba_id)
         return account
 
     def _stored(self, waba_id: str) -> StoredAccount:
-        """Return an account and store it from now on."""
-        return self._accounts.setdefault(waba_id, self._existing(waba_id))
+        """Return an account that is about to change, and store it from now on."""
+        self.version += 1  # part of the key of each cached page of accounts
+        return self._accounts.setdefault(waba_id, self.existing(waba_id))
 
     def _generate(self, waba_id: str) -> StoredAccount:
-        return StoredAccount(waba_id, self._ordinal(waba_id), self._numbers_per_account)
+        ordinal, count = self._ordinal(waba_id), self._numbers_per_account
+        return StoredAccount(waba_id, ordinal, count if isinstance(count, int) else count(ordinal - len(SEEDED)))
 
     def _ordinal(self, waba_id: str) -> int:
         """Return the ordinal of an account, or the next free one for an account that is not here yet."""
