@@ -1,6 +1,8 @@
 """Numbers that are nested in the rows of accounts: field expansion."""
 
+import asyncio
 import json
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,6 +11,7 @@ import pytest
 
 from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.sandbox.modes import LIVE_DEFAULT_FIELDS, ModeName
+from wa_phone_async.sandbox.nesting import NESTED_FORMS
 from wa_phone_async.sandbox.query import Field, read_fields, write_fields
 
 OWNED, CLIENT = (f"{BUSINESS_ID}/{kind}_whatsapp_business_accounts" for kind in ("owned", "client"))
@@ -164,15 +167,179 @@ async def test_a_nested_call_uses_one_call_of_the_app_and_none_of_the_accounts()
         assert (await error(sandbox, fields="id,phone_numbers"))[1] == 4
 
 
-@pytest.mark.parametrize("fault", [Fault.error(2), Fault.error(1, status=400), Fault.error(200)])
-async def test_one_account_fails_each_page_that_nests_its_numbers(fault: Fault) -> None:
-    async with Sandbox() as sandbox:
+async def test_each_nested_list_may_count_as_a_further_call_of_the_app() -> None:
+    async with Sandbox(app_quota=8, nested_calls=1) as sandbox:
+        await page(sandbox, fields="id,phone_numbers")  # counts as four calls
+        assert (await error(sandbox, fields="id,phone_numbers.limit(0)"))[1] == 100  # as one
+        await page(sandbox, fields="id")
+        await page(sandbox, SMALL_WABA, fields="phone_numbers")  # as two
+        assert (await error(sandbox, fields="id"))[1] == 4
+
+
+# What goes wrong
+
+FIELDS = "id,phone_numbers.limit(2){id}"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [(Fault.error(1, status=400), 400, 1), (Fault.error(200), 403, 200), (Fault.error(2, status=500), 500, 2)],
+    ids=str,
+)
+async def test_one_account_fails_each_page_that_nests_its_numbers(fault: Fault, status: int, code: int) -> None:
+    async with Sandbox(app_quota=100) as sandbox:
         sandbox.set_nested(SMALL_WABA, fault)
         for _ in range(2):
-            status, _ = await get(sandbox, fields="id,phone_numbers")
-            assert status != 200
+            assert (await error(sandbox, fields=FIELDS))[:2] == (status, code)
+        assert (await error(sandbox, SMALL_WABA, fields=FIELDS))[:2] == (status, code)
         assert len((await page(sandbox, fields="id"))["data"]) == 3
-        assert len((await page(sandbox, fields="id,phone_numbers", limit="1"))["data"]) == 1
+        assert len((await page(sandbox, fields=FIELDS, limit="1"))["data"]) == 1
         assert (await page(sandbox, f"{SMALL_WABA}/phone_numbers"))["data"]
         sandbox.set_nested(SMALL_WABA, "usual")
-        await page(sandbox, fields="id,phone_numbers")
+        await page(sandbox, fields=FIELDS)
+
+
+async def test_all_lists_of_a_kind_fail() -> None:
+    async with Sandbox(mode="reference") as sandbox:
+        sandbox.set_nested("owned", Fault.error(1, status=400))
+        assert (await error(sandbox, fields=FIELDS))[:2] == (400, 1)
+        await page(sandbox, fields="id,name")
+        await page(sandbox, CLIENT, fields=FIELDS)
+        await page(sandbox, SMALL_WABA, fields=FIELDS)
+
+
+async def test_a_response_to_a_nested_call_is_unreadable_cut_dropped_or_late() -> None:
+    async with Sandbox() as sandbox:
+        for fault in (Fault.raw("{"), Fault.cut(clean=True), Fault.html(200)):
+            sandbox.set_nested(SMALL_WABA, fault)
+            with pytest.raises(json.JSONDecodeError):
+                await get(sandbox, fields=FIELDS)
+        for fault in (Fault.cut(), Fault.drop_before(), Fault.drop_after(reset=True)):
+            sandbox.set_nested(SMALL_WABA, fault)
+            with pytest.raises(aiohttp.ClientError):
+                await get(sandbox, fields=FIELDS)
+        for fault in (Fault.delay(60), Fault.delay_response(60)):
+            sandbox.set_nested(SMALL_WABA, fault)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(get(sandbox, fields=FIELDS), 0.1)
+        await page(sandbox, fields="id")
+
+
+def test_each_nested_list_takes_its_time(virtual_time: asyncio.Runner) -> None:
+    async def main() -> list[float]:
+        loop, took = asyncio.get_running_loop(), list[float]()
+        async with Sandbox(latency=1, nested_latency=10) as sandbox:
+            for path, fields in ((OWNED, "id"), (OWNED, FIELDS), (SMALL_WABA, FIELDS), (SMALL_WABA, "id")):
+                began = loop.time()
+                await page(sandbox, path, fields=fields)
+                took.append(round(loop.time() - began))
+        return took
+
+    assert virtual_time.run(main()) == [1, 31, 11, 1]
+
+
+@pytest.mark.parametrize("mode", MODE_NAMES)
+async def test_a_nested_list_hides_numbers(mode: ModeName) -> None:
+    async with Sandbox(mode=mode) as sandbox:
+        await page(sandbox, fields=FIELDS)
+        sandbox.set_nested(SMALL_WABA, "absent")
+        assert (await page(sandbox, fields=FIELDS))["data"][1] == {"id": SMALL_WABA}
+        sandbox.set_nested(SMALL_WABA, "empty")
+        assert (await page(sandbox, fields=FIELDS))["data"][1] == {"id": SMALL_WABA, "phone_numbers": {"data": []}}
+        assert len((await page(sandbox, f"{SMALL_WABA}/phone_numbers"))["data"]) == 3
+
+
+async def test_the_cursors_of_a_nested_list_may_be_valid_there_only() -> None:
+    async with Sandbox() as sandbox:
+        sandbox.set_nested(LARGE_WABA, "own_cursors")
+        first = (await page(sandbox, LARGE_WABA, fields=FIELDS))["phone_numbers"]
+        after = first["paging"]["cursors"]["after"]
+        assert dict(parse_qsl(urlsplit(first["paging"]["next"]).query))["after"] == after
+        assert (await error(sandbox, f"{LARGE_WABA}/phone_numbers", after=after))[:2] == (400, 100)
+        fields = f"id,phone_numbers.after({after}).limit(2){{id}}"
+        second = (await page(sandbox, LARGE_WABA, fields=fields))["phone_numbers"]
+        own = await page(sandbox, f"{LARGE_WABA}/phone_numbers", fields="id", limit="4")
+        assert first["data"] + second["data"] == own["data"]
+
+
+async def test_a_nested_list_may_have_a_link_and_no_cursor() -> None:
+    async with Sandbox() as sandbox:
+        for waba_id in (EMPTY_WABA, SMALL_WABA, LARGE_WABA):
+            sandbox.set_nested(waba_id, "no_cursor")
+        paging = (await page(sandbox, LARGE_WABA, fields=FIELDS))["phone_numbers"]["paging"]
+        assert set(paging) == {"next"}
+        assert "after" not in dict(parse_qsl(urlsplit(paging["next"]).query))
+        whole = await page(sandbox, SMALL_WABA, fields="phone_numbers")
+        assert set(whole["phone_numbers"]["paging"]) == {"cursors"}
+        assert "phone_numbers" not in await page(sandbox, EMPTY_WABA, fields=FIELDS)
+
+
+async def test_an_empty_page_has_no_cursor_to_be_valid_there_only() -> None:
+    async with Sandbox(mode="reference") as sandbox:
+        sandbox.set_nested(EMPTY_WABA, "own_cursors")
+        assert (await page(sandbox, EMPTY_WABA, fields=FIELDS))["phone_numbers"] == {"data": []}
+
+
+async def test_too_large_a_response_is_an_error() -> None:
+    async with Sandbox(largest_response=10_000) as sandbox:
+        fields = "id,phone_numbers.limit(100)"
+        message = "Please reduce the amount of data you're asking for, then retry your request"
+        assert await error(sandbox, fields=fields) == (500, 1, message)
+        assert len((await page(sandbox, fields=fields, limit="2"))["data"]) == 2
+        assert (await error(sandbox, f"{LARGE_WABA}/phone_numbers", limit="100"))[0] == 500
+    async with Sandbox(accounts=60, numbers_per_account=100) as sandbox:
+        assert await error(sandbox, fields=fields, limit="60") == (500, 1, message)
+    async with Sandbox(accounts=60, numbers_per_account=100, largest_response=None) as sandbox:
+        assert len((await page(sandbox, fields=fields, limit="60"))["data"]) == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "text"),
+    [
+        (
+            SMALL_WABA,
+            "hidden",
+            f"form must be a Fault or one of {', '.join(NESTED_FORMS)}, not 'hidden'",
+        ),
+        ("client", "absent", "form 'absent' is for one account; for a kind, pass a Fault or 'usual'"),
+    ],
+)
+def test_an_invalid_form_is_an_error(name: str, form: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        Sandbox().set_nested(name, form)
+
+
+# Fleets
+
+
+async def test_an_account_is_owned_a_clients_or_both() -> None:
+    async with Sandbox(mode="reference") as sandbox:
+        sandbox.add_waba("71", 1)
+        sandbox.add_waba("72", 1, kind="client")
+        sandbox.add_waba("73", 1, kind="all")
+        sandbox.add_waba(SMALL_WABA, [{"id": "7"}], kind="client")
+        sandbox.add_waba("74", [{"id": "7"}], kind="client")
+        owned, client = [(await page(sandbox, path, fields=FIELDS))["data"] for path in (OWNED, CLIENT)]
+        assert [row["id"] for row in owned] == [EMPTY_WABA, SMALL_WABA, LARGE_WABA, "71", "73"]
+        assert [row["id"] for row in client] == ["72", "73", SMALL_WABA, "74"]
+        assert owned[1] == client[2]
+        assert client[2]["phone_numbers"]["data"] == client[3]["phone_numbers"]["data"] == [{"id": "7"}]
+        assert len({row["phone_numbers"]["data"][0]["id"] for row in [*owned[3:], *client[:2]]}) == 3
+
+
+def test_an_account_needs_a_known_kind() -> None:
+    options: dict[str, Any] = {"kind": "both"}
+    with pytest.raises(ValueError, match=r"^kind must be one of owned, client, all, not 'both'$"):
+        Sandbox().add_waba("77", **options)
+
+
+async def test_generated_accounts_have_chosen_sizes() -> None:
+    def count(position: int) -> int:
+        return 0 if position % 20 == 3 else position
+
+    async with Sandbox(accounts=40, numbers_per_account=count, largest_response=None) as sandbox:
+        rows = (await page(sandbox, fields="id,phone_numbers.limit(100){id}", limit="100"))["data"]
+        assert [len(row.get("phone_numbers", {"data": []})["data"]) for row in rows] == [*map(count, range(40))]
+        assert len(sandbox.numbers(sandbox.waba_ids[39])) == 39
+    with pytest.raises(ValueError, match=r"^numbers_per_account must be from 0 to 999999, not -1$"):
+        Sandbox(accounts=2, numbers_per_account=lambda position: -position).numbers("110000000000001")

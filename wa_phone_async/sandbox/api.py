@@ -36,6 +36,7 @@ class Api:
         with_links: Whether pages have `next` and `previous`.
         largest_response: The bytes of the largest response; `None` sets no limit.
         nested_latency: Seconds that each account adds whose numbers come inside its row.
+        nested_calls: Further calls of the app that each such account counts as.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Api:
         with_links: bool,
         largest_response: int | None,
         nested_latency: float,
+        nested_calls: int,
     ) -> None:
         # Reentrant: a scheduled action runs under the lock and may call the sandbox, which takes the lock again.
         self.lock: threading.RLock = threading.RLock()
@@ -61,7 +63,16 @@ class Api:
         self.nesting: Nesting = Nesting(mode)
         self._largest_response = largest_response
         self._nested_latency = nested_latency
-        self._graph = Graph(store, mode, access, quotas, reviews, nesting=self.nesting, with_links=with_links)
+        self._graph = Graph(
+            store,
+            mode,
+            access,
+            quotas,
+            reviews,
+            nesting=self.nesting,
+            with_links=with_links,
+            nested_calls=nested_calls,
+        )
         self.inbox: list[Code] = self._graph.onboarding.codes.inbox
 
     def receive(self, request: Request) -> Fault:

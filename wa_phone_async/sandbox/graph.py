@@ -79,6 +79,7 @@ class Graph:
         *,
         nesting: Nesting,
         with_links: bool,
+        nested_calls: int = 0,
     ) -> None:
         self._store = store
         self._mode = mode
@@ -88,6 +89,7 @@ class Graph:
         self._nesting = nesting
         self.onboarding: Onboarding = Onboarding(mode, reviews)
         self._with_links = with_links
+        self._nested_calls = nested_calls
         self._responses = 0
         # Benchmarks and repeated lists request the same pages. An account's version is in the key, so a change of the
         # account makes a new one. A page of accounts has the version of the whole store, since it may nest numbers.
@@ -114,16 +116,14 @@ class Graph:
         The kind is `None` for the node of an account, and without nested lists.
         """
         target = read_target(request.path)
+        nests = request.method == "GET" and NUMBERS_EDGE in request.query.get("fields", "")
+        if target.edge == NUMBERS_EDGE or not nests:
+            return None, []
         kind = BUSINESS_EDGES.get(target.edge)
-        if kind is not None:
-            params = read_account_query(request.query, self._mode)
-            if params.nested is not None:
-                rows = make_page(self._store.accounts(kind), attrs.evolve(params, fields=(Field("id"),))).rows
-                return kind, [row["id"] for row in rows]
-        elif not target.edge and self._store.account(target.node) is not None:
-            _, nested = read_account_fields(request.query, self._mode)
-            return None, [] if nested is None else [target.node]
-        return None, []
+        if kind is None:
+            return None, [target.node]
+        params = attrs.evolve(read_account_query(request.query, self._mode), fields=(Field("id"),))
+        return kind, [row["id"] for row in make_page(self._store.accounts(kind), params).rows]
 
     def reject(self, request: Request, error: GraphError, headers: Mapping[str, str] | None = None) -> Response:
         """Respond with an API error, without any effect and without use of quota.
@@ -147,7 +147,7 @@ class Graph:
             return self._serve_number(request, target, owner, now)
         of_business = target.node == BUSINESS_ID and target.edge in {"", *BUSINESS_EDGES}
         account = None if of_business else self._account(request, target)
-        self._count(account, now, headers)
+        self._count(account, now, headers, 1 + self._nested_calls * len(self._nested_ids(request)))
         if request.method == "GET":
             return self._read(request, target, account, token)
         if request.method == "POST" and target.edge and account is not None:
@@ -184,9 +184,19 @@ class Graph:
             raise no_such_member(edge, NUMBER_TYPE)
         raise self._mode.missing(request.method, node)
 
-    def _count(self, account: StoredAccount | None, now: float, headers: dict[str, str]) -> None:
-        """Count a call, add the usage headers, and throttle it above a quota. A business has no quota of its own."""
-        app_usage, usage = self._quotas.count_for_app(now), None
+    def _nested_ids(self, request: Request) -> list[str]:
+        """Return the accounts that count as further calls. An invalid request has none, and is rejected later."""
+        if self._nested_calls:
+            with contextlib.suppress(RejectedError):
+                return self.nested_accounts(request)[1]
+        return []
+
+    def _count(self, account: StoredAccount | None, now: float, headers: dict[str, str], app_calls: int = 1) -> None:
+        """Count a call, as `app_calls` calls of the app, add the usage headers, and throttle it above a quota.
+
+        A business has no quota of its own.
+        """
+        app_usage, usage = self._quotas.count_for_app(now, app_calls), None
         if account is not None:
             usage = self._quotas.count(account.id, now, is_registered=account.is_registered)
         # Before the errors: a throttled response carries its usage too.

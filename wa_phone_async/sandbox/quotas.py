@@ -55,9 +55,9 @@ class RollingHour:
     def __init__(self) -> None:
         self._times = deque[float]()
 
-    def count(self, now: float, quota: int) -> QuotaUsage:
-        """Count a call and return the usage. A throttled call counts too."""
-        self.spend(now, 1)
+    def count(self, now: float, quota: int, calls: int = 1) -> QuotaUsage:
+        """Count a call, which may count as several, and return the usage. A throttled call counts too."""
+        self.spend(now, calls)
         used = len(self._times)
         if used <= quota:
             return QuotaUsage(used, quota, 0.0)
@@ -103,9 +103,9 @@ class Quotas:
         self._app = RollingHour()
         self._responses = 0
 
-    def count_for_app(self, now: float) -> QuotaUsage | None:
-        """Count a call for the app and return the usage, or `None` without a limit."""
-        return None if self._app_quota is None else self._app.count(now, self._app_quota)
+    def count_for_app(self, now: float, calls: int = 1) -> QuotaUsage | None:
+        """Count a call for the app as `calls` calls, and return the usage, or `None` without a limit."""
+        return None if self._app_quota is None else self._app.count(now, self._app_quota, calls)
 
     def count(self, waba_id: str, now: float, *, is_registered: bool) -> QuotaUsage | None:
         """Count a call for a WABA and return the usage, or `None` without a limit."""

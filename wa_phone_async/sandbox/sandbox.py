@@ -8,7 +8,7 @@ from .access import Access
 from .api import Api
 from .background import BackgroundLoop
 from .codes import Code
-from .data import BUSINESS_ID, NUMBERS_PER_ACCOUNT, Row
+from .data import BUSINESS_ID, Row
 from .delivery import Delivery, WebhookSender
 from .faults import Fault
 from .messages import Request
@@ -59,6 +59,8 @@ class Sandbox:
         usage_step: Percentages in the usage headers are multiples of this. 5 makes them coarse.
         latency: Seconds that every response takes.
         nested_latency: Seconds that each account adds to a response that nests its numbers.
+        nested_calls: Further calls of the app that each such account counts as. The default, 0, is a guess: Meta does
+            not say whether a nested list counts.
         largest_response: Bytes. A successful response with a larger body becomes the error "Please reduce the amount of
             data", code 1. `None` sets no limit. The limit of the live service is not known.
         links: Whether pages carry `next` and `previous`. Without these links, they carry cursors only.
@@ -67,7 +69,8 @@ class Sandbox:
             costs little. The three seeded accounts are then shared with the business. `None` generates none, and the
             business owns the three.
         numbers_per_account: How many numbers each generated account has, below a million. A function gets the position
-            of an account in `waba_ids`: `lambda position: 20 if position % 20 else 0` leaves every 20th one empty.
+            of an account in `waba_ids`: `lambda position: 20 if position % 20 else 0` leaves every 20th one empty. It
+            has to return the same number each time.
         review_after: Seconds after which the name of a new number is approved, unless it was decided before. `None`
             leaves it in review.
         webhook_url: Where webhooks are sent; see `deliver_to`.
@@ -93,6 +96,7 @@ class Sandbox:
         usage_step: int = 1,
         latency: float = 0.0,
         nested_latency: float = 0.0,
+        nested_calls: int = 0,
         largest_response: int | None = 2_000_000,
         links: bool = True,
         compress: bool = False,
@@ -106,10 +110,6 @@ class Sandbox:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
         if accounts is not None and accounts < 0:
             raise ValueError(f"accounts must be 0 or more, or None for the three seeded ones, not {accounts}")
-        if isinstance(numbers_per_account, int) and not 0 <= numbers_per_account < NUMBERS_PER_ACCOUNT:
-            raise ValueError(
-                f"numbers_per_account must be from 0 to {NUMBERS_PER_ACCOUNT - 1}, not {numbers_per_account}"
-            )
         store = Store(accounts, numbers_per_account)
         access = Access(tokens, app_secret)
         quotas = Quotas(quota, app_quota, usage_every, rounding, usage_step)
@@ -126,6 +126,7 @@ class Sandbox:
             with_links=links,
             largest_response=largest_response,
             nested_latency=nested_latency,
+            nested_calls=nested_calls,
         )
         self._server = Server(self._api, self._sender, host, port, latency=latency, clock=clock, compresses=compress)
         self._background: BackgroundLoop | None = None
@@ -217,9 +218,12 @@ class Sandbox:
         rejects the cursors of the nested list. With `"no_cursor"`, a nested list with more numbers has a `next` link,
         and no cursor anywhere. `"usual"` ends all this. The account's own edge stays as it is.
 
-        A fault happens to each page that nests the numbers of this account, every time. `Fault.error(1, status=400)`,
-        `Fault.raw("{")` and `Fault.delay(60)` are examples. Instead of an account, you may name all lists of a kind:
-        `"owned"` or `"client"`. In the live mode, `"client"` has a fault from the start: code 100. This is a guess.
+        A fault happens to each page that nests the numbers of this account, every time. `Fault.error(2)`,
+        `Fault.raw("{")` and `Fault.delay(60)` are examples. It uses quota, unlike a planned fault.
+
+        Instead of an account, you may name all lists of a kind: `"owned"` or `"client"`. In the live mode, `"client"`
+        has a fault from the start: HTTP 400, as people report of invited portfolios (read 2026-11-28). Its code, 100,
+        is a guess.
 
         Args:
             waba_id_or_kind: The id of an account, `"owned"` or `"client"`.

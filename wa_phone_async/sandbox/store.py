@@ -9,6 +9,7 @@ import attrs
 
 from .business import AccountRows, WabaIds
 from .data import (
+    NUMBERS_PER_ACCOUNT,
     SEEDED,
     Row,
     account_ordinal,
@@ -135,6 +136,9 @@ class Store:
         accounts: How many accounts are generated as owned by the business; the seeded ones are then shared with it.
             `None` generates none, and the business owns the seeded ones.
         numbers_per_account: How many numbers each generated account has, or a function from its position to that.
+
+    Raises:
+        ValueError: A number of numbers is out of range.
     """
 
     def __init__(self, accounts: int | None = None, numbers_per_account: int | Callable[[int], int] = 0) -> None:
@@ -145,6 +149,8 @@ class Store:
             "client": WabaIds(0, () if accounts is None else SEEDED),
         }
         self._generated_count = accounts or 0
+        if isinstance(numbers_per_account, int):
+            _check_count(numbers_per_account)
         self._numbers_per_account = numbers_per_account
         self._accounts = {
             waba_id: StoredAccount(waba_id, ordinal, count) for ordinal, (waba_id, count) in enumerate(SEEDED.items())
@@ -264,7 +270,10 @@ class Store:
 
     def _generate(self, waba_id: str) -> StoredAccount:
         ordinal, count = self._ordinal(waba_id), self._numbers_per_account
-        return StoredAccount(waba_id, ordinal, count if isinstance(count, int) else count(ordinal - len(SEEDED)))
+        if not isinstance(count, int):
+            count = count(ordinal - len(SEEDED))
+            _check_count(count)
+        return StoredAccount(waba_id, ordinal, count)
 
     def _ordinal(self, waba_id: str) -> int:
         """Return the ordinal of an account, or the next free one for an account that is not here yet."""
@@ -272,3 +281,8 @@ class Store:
             return self._accounts[waba_id].ordinal
         position = self.waba_ids.generated_position(waba_id)
         return self._next_ordinal if position is None else len(SEEDED) + position
+
+
+def _check_count(count: int) -> None:
+    if not 0 <= count < NUMBERS_PER_ACCOUNT:
+        raise ValueError(f"numbers_per_account must be from 0 to {NUMBERS_PER_ACCOUNT - 1}, not {count}")
