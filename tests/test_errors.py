@@ -22,6 +22,7 @@ from wa_phone_async.errors import (
     ExportError,
     GraphAPIError,
     InvalidArgumentError,
+    MissingTokenError,
     NotFoundError,
     OutcomeUnknownError,
     PaginationError,
@@ -41,6 +42,7 @@ from wa_phone_async.models import PhoneNumber
 
 BASES: dict[type[WaPhoneError], tuple[type[Exception], ...]] = {
     InvalidArgumentError: (WaPhoneError, ValueError),
+    MissingTokenError: (WaPhoneError,),
     TransportError: (WaPhoneError,),
     RequestTimeoutError: (TransportError, TimeoutError),
     OutcomeUnknownError: (WaPhoneError,),
@@ -101,6 +103,7 @@ def samples() -> list[WaPhoneError]:
     return [
         WaPhoneError("it failed"),
         InvalidArgumentError("limit", "a whole number", 1.5, hint="a page is never cut"),
+        MissingTokenError("1", "tokens.csv"),
         TransportError("no response", sent=False),
         RequestTimeoutError("no response in time", sent=False),
         OutcomeUnknownError(

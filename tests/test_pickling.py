@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wa_phone_async
-from wa_phone_async import GraphSession, PhoneNumberCache, PhoneNumberClient, WaPhoneError
+from wa_phone_async import GraphSession, PhoneNumberCache, PhoneNumberClient, TokenMap, WaPhoneError
 
 CANARY = "canary-of-a-secret"
 PHONES = PhoneNumberClient(CANARY, app_secret=CANARY, proxy=f"http://anna:{CANARY}@127.0.0.1:1")
@@ -41,6 +41,7 @@ HOLDERS: dict[str, Callable[[], Any]] = {
     "Listings": lambda: PHONES.list_many(["1111"]),
     "Watch": lambda: PHONES.watch("1111"),
     "PhoneNumberCache": lambda: PhoneNumberCache(PHONES),
+    "TokenMap": lambda: TokenMap({"1111": CANARY}, CANARY),
     "a session with a throttle": lambda: GraphSession(CANARY, throttle=redis_throttle()),
     "a method": lambda: PHONES.list_phone_numbers,
 }

@@ -59,6 +59,11 @@ async def a_token(node_id: str, rejected: str | None) -> str:
 
 
 PROVIDER: wa.TokenProvider = a_token
+TOKENS = wa.TokenMap({"1": "one", "2": "two"}, "common")
+MORE_TOKENS: wa.TokenProvider = wa.TokenMap.from_file("tokens.csv", default="common")
+OF_INTEGERS = wa.TokenMap({1: "one"})
+assert_type(TOKENS("1", None), str)
+assert_type(TOKENS.waba_ids, tuple[str, ...])
 
 
 def a_token_for_all(node_id: str) -> str:
@@ -677,11 +682,18 @@ def errors_keep_what_is_known(
         assert_type(error.waba_id, str)
 
 
+def errors_before_a_response_say_why(error: wa.TransportError, missing: wa.MissingTokenError) -> None:
+    assert_type(error.reason, str | None)
+    assert_type(missing.waba_id, str)
+    assert_type(missing.filename, str | None)
+
+
 def errors_are_a_tree() -> None:
     _values: list[type[ValueError]] = [wa.InvalidArgumentError]
     _timeouts: list[type[TimeoutError]] = [wa.RequestTimeoutError, wa.WaitTimeoutError]
     _files: list[type[OSError]] = [wa.ExportError]
     _others: list[type[wa.WaPhoneError]] = [
+        wa.MissingTokenError,
         wa.OutcomeUnknownError,
         wa.AmbiguousNumberError,
         wa.DecodeError,

@@ -4,6 +4,7 @@ from ._version import __version__
 from .cache.cache import PhoneNumberCache
 from .cache.webhooks import WebhookNotice, answer_challenge, parse_webhook, verify_webhook
 from .call.retry import RetryPolicy
+from .call.token_map import TokenMap
 from .call.tokens import TokenProvider
 from .call.writes import Write
 from .client import PhoneNumberClient
@@ -17,6 +18,7 @@ from .errors import (
     ExportError,
     GraphAPIError,
     InvalidArgumentError,
+    MissingTokenError,
     NotFoundError,
     OutcomeUnknownError,
     PaginationError,
@@ -106,6 +108,7 @@ __all__ = [
     "ListQuery",
     "Listings",
     "MessagingLimitTier",
+    "MissingTokenError",
     "NameStatus",
     "NotFoundError",
     "OutcomeUnknownError",
@@ -135,6 +138,7 @@ __all__ = [
     "ThrottleStarted",
     "Throughput",
     "ThroughputLevel",
+    "TokenMap",
     "TokenProvider",
     "TransportError",
     "UnifiedCertStatus",

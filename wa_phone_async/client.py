@@ -136,7 +136,9 @@ class PhoneNumberClient:
         self._is_closed = False
         self._ensurer = Ensurer()
         if not isinstance(session, GraphSession):
-            self.session = GraphSession(access_token or conceal(None), session=session, **settings)
+            # Not `access_token or …`: a `TokenMap` without accounts is false.
+            given = conceal(None) if access_token is None else access_token
+            self.session = GraphSession(given, session=session, **settings)
         elif access_token is None and not settings:
             self.session = session
         else:

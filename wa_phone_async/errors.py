@@ -2,6 +2,7 @@
 
     WaPhoneError
     ├── InvalidArgumentError      (also ValueError)    an argument is invalid and nothing was sent: fix the call
+    ├── MissingTokenError                              an account has no token, and nothing was sent: add its token
     ├── TransportError                                 no complete response: check the network
     │   └── RequestTimeoutError   (also TimeoutError)  no complete response in time
     ├── OutcomeUnknownError                            a write may have happened: check before you send it again
@@ -119,6 +120,24 @@ def _shown(value: object) -> str:
     return f"a string of {len(value)} characters" if isinstance(value, str) else f"a long {type(value).__name__}"
 
 
+class MissingTokenError(WaPhoneError):
+    """A `TokenMap` has no token for an account, and no common token. Nothing was sent."""
+
+    waba_id: str
+    """The id without a token: the account that the call names, or the id at the head of its path."""
+    filename: str | None
+    """The file of the `TokenMap`; `None` if the tokens came from a program."""
+
+    def __init__(self, waba_id: str, filename: str | None) -> None:
+        source = "the TokenMap" if filename is None else filename
+        super().__init__(
+            f"no token for {waba_id} in {source}, and no common token: nothing was sent. Add a token for this account. "
+            "For a number, name its account with waba_id="
+        )
+        self.waba_id = waba_id
+        self.filename = filename
+
+
 class TransportError(WaPhoneError):
     """There is no complete response: the connection failed or broke, or the response was cut off."""
 
@@ -126,6 +145,9 @@ class TransportError(WaPhoneError):
     """Whether the request may have reached the server. `False`: it certainly did not."""
     is_permanent: bool = False
     """Whether a retry cannot help: the server's certificate is not trusted, or the proxy rejects the connection."""
+    reason: str | None = None
+    """What went wrong, in a few words: `cannot connect to graph.facebook.com:443 (Name or service not known)`. `None`
+    if the time was up."""
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)

@@ -240,7 +240,9 @@ class TestAPIErrors:
         graph_sandbox.revoke("token-of-the-environment")
         done = run("list", SMALL_WABA, LARGE_WABA)
         assert (done.status, done.err.count("\n")) == (1, 1)
-        assert done.err.endswith("; give another token, as WA_ACCESS_TOKEN or by --token-file\n")
+        assert done.err.endswith(
+            "; give another token, as WA_ACCESS_TOKEN, by --token-file or in the file of --tokens\n"
+        )
         assert len(graph_sandbox.requests) == 1
 
     def test_no_response(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,6 +477,70 @@ class TestSecrets:
         tokens = [request.headers["Authorization"] for request in graph_sandbox.requests]
         assert tokens == ["Bearer token-of-the-environment", "Bearer token-of-a-file"]
 
+    def test_a_file_has_a_token_for_each_account(
+        self, run: Run, graph_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        common = tmp_path / "token"
+        common.write_text("token-of-a-file")
+        tokens = tmp_path / "tokens.csv"
+        tokens.touch(0o600)
+        tokens.write_text(f"waba_id,token\n{SMALL_WABA},token-of-small\n")
+        of_each = "list", SMALL_WABA, EMPTY_WABA, "--format", "csv", "--tokens", str(tokens)
+
+        def sent() -> list[str]:
+            found = [request.headers["Authorization"] for request in graph_sandbox.requests]
+            graph_sandbox.requests.clear()
+            return found
+
+        assert run(*of_each).status == 0
+        assert sent() == ["Bearer token-of-small", "Bearer token-of-the-environment"]
+        assert run(*of_each, "--token-file", str(common)).status == 0
+        assert sent() == ["Bearer token-of-small", "Bearer token-of-a-file"]
+        monkeypatch.delenv("WA_ACCESS_TOKEN")
+        done = run(*of_each)
+        assert (done.status, done.out.count("\n"), sent()) == (1, 4, ["Bearer token-of-small"])
+        assert done.err.startswith(f"wa-phone: {EMPTY_WABA}: no token for {EMPTY_WABA} in {tokens}, and ")
+        assert run("list", EMPTY_WABA, "--tokens", str(tokens)) == (1, "", done.err.replace(f"{EMPTY_WABA}: ", "", 1))
+
+    def test_a_rejected_token_of_one_account_stops_no_other(
+        self, run: Run, graph_sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        tokens = tmp_path / "tokens.json"
+        tokens.touch(0o600)
+        tokens.write_text(json.dumps({EMPTY_WABA: "old", OTHER_WABA: "old", SMALL_WABA: "new"}))
+        graph_sandbox.revoke("old")
+        done = run("list", EMPTY_WABA, OTHER_WABA, SMALL_WABA, "--tokens", str(tokens), "--format", "csv")
+        assert (done.status, done.out.count("\n"), done.err.count("code 190")) == (1, 4, 2)
+
+    def test_a_tokens_file_that_will_not_do_is_named_by_its_option(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        tokens = tmp_path / "my tokens"
+        tokens.write_text(f"{SMALL_WABA},one\n")
+        tokens.chmod(0o644)
+        file = "a file with WABA ids and their tokens, as CSV or JSON"
+        others = "other users may read or change it, so run: chmod 600 'my tokens'"
+        said = f"wa-phone: --tokens my tokens must be {file}: {others}\n"
+        assert run("list", SMALL_WABA, "--tokens", "my tokens") == (2, "", said)
+        tokens.chmod(0o600)
+        tokens.write_text(f"{SMALL_WABA},one\n{SMALL_WABA},two\n")
+        done = run("list", SMALL_WABA, "--tokens", "my tokens")
+        assert done.err.startswith("wa-phone: line 2 of my tokens must be about another account: line 1 has")
+        monkeypatch.setenv("WA_ACCESS_TOKEN", "Bearer x")
+        tokens.write_text(f"{SMALL_WABA},one\n")
+        done = run("list", SMALL_WABA, "--tokens", "my tokens")
+        assert done.err.startswith("wa-phone: WA_ACCESS_TOKEN must be without 'Bearer' before it")
+        secret = "EAAcanary" + "0Zk9" * 9
+        done = run("list", SMALL_WABA, "--tokens", secret, "--debug")
+        assert f"wa-phone: --tokens must be {file}: No such file" in done.err
+        assert "canary" not in done.err
+
+    def test_the_workers_of_a_cluster_have_their_own_token(self, run: Run, tmp_path: Path) -> None:
+        arguments = "--business", "1", "--out", str(tmp_path / "n.csv"), "--dask", "tcp://x", "--tokens", "tokens.csv"
+        said = "--tokens must be left out where --dask is given: the workers make the calls"
+        assert said in run("export", *arguments).err
+
     @pytest.mark.graph_sandbox(app_secret="the-app-secret")
     def test_the_app_secret_too(self, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         assert run("list", SMALL_WABA).status == 1
@@ -485,7 +551,7 @@ class TestSecrets:
         assert run("list", SMALL_WABA).status == 0
 
     def test_no_token(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        ways = "export your access token, or give --token-file FILE, or --sandbox to try it"
+        ways = "export your access token, or give --token-file FILE or --tokens FILE, or --sandbox to try it"
         monkeypatch.setenv("WA_ACCESS_TOKEN", "")
         assert run("list", SMALL_WABA) == (2, "", f"wa-phone: WA_ACCESS_TOKEN must be set, and not empty: {ways}\n")
         monkeypatch.delenv("WA_ACCESS_TOKEN")

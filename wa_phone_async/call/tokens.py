@@ -21,6 +21,8 @@ from wa_phone_async.concurrency import LoopLocal
 from wa_phone_async.errors import AuthenticationError
 from wa_phone_async.redaction import Secret, conceal
 
+from .token_map import TokenMap
+
 TokenProvider = Callable[[str, str | None], str | Awaitable[str]]
 """A function that returns the token, or an awaitable of it: `provider(node_id, rejected)`, called positionally.
 
@@ -108,7 +110,12 @@ class TokenSource:
         return _without_traceback(last.error) if last and last.number > after else None  # each call raises its own copy
 
     def is_shared(self, token: Secret | None, node_id: str) -> bool:
-        """Whether a token is known to be that of other nodes too: the only one, or rejected for another node."""
+        """Whether a token is known to be that of other nodes too: the only one, or rejected for another node.
+
+        With a `TokenMap` it is not enough that some share it: the other accounts of the map have tokens of their own.
+        """
+        if isinstance(self._access_token, TokenMap):
+            return len(self._access_token) == 0
         last = None if token is None else self._rejections.get(token)
         return isinstance(self._access_token, Secret) or (
             last is not None and (last.is_shared or last.node_id != node_id)

@@ -26,8 +26,9 @@ Manage the phone numbers of WhatsApp Business Accounts (WABA) through Meta's Gra
 
 To try a command, add --sandbox: it then uses an embedded Graph API with invented accounts, and needs no token.
 
-To use your own accounts, export your access token as WA_ACCESS_TOKEN, or give its file with --token-file. The token is
-never an argument: other users of the machine can read arguments. HTTPS_PROXY and NO_PROXY name the proxy.
+To use your own accounts, export your access token as WA_ACCESS_TOKEN, or give its file with --token-file. --tokens
+takes a file with a token for each account. A token is never an argument: other users of the machine can read arguments.
+HTTPS_PROXY and NO_PROXY name the proxy.
 
 Data goes to stdout, and messages go to stderr. The exit status tells how a command ended:
 

@@ -13,6 +13,7 @@ import attrs
 from cyclopts import Group, Parameter
 
 from wa_phone_async.call.retry import RetryPolicy
+from wa_phone_async.call.token_map import TokenMap
 from wa_phone_async.call.tokens import TokenProvider
 from wa_phone_async.client import PhoneNumberClient
 from wa_phone_async.errors import InvalidArgumentError
@@ -39,6 +40,15 @@ class Connection:
     token_file: Annotated[
         Path | None,
         Parameter(help="File with your access token. Default: the token in WA_ACCESS_TOKEN.", metavar="FILE"),
+    ] = None
+    tokens: Annotated[
+        Path | None,
+        Parameter(
+            help="File with a token for each account, CSV or JSON: a WABA id and its token in each line. "
+            "Only you may be able to read it: chmod 600 FILE. "
+            "Ids that are not in it get the token of --token-file or WA_ACCESS_TOKEN, if there is one.",
+            metavar="FILE",
+        ),
     ] = None
     app_secret_file: Annotated[
         Path | None,
@@ -127,26 +137,35 @@ def _named_by_source(connection: Connection) -> Generator[None]:
         yield
     except InvalidArgumentError as error:
         sources = {
+            "path": _file_option("--tokens", connection.tokens),
             "access_token": _file_option("--token-file", connection.token_file) or "WA_ACCESS_TOKEN",
             "app_secret": _file_option("--app-secret-file", connection.app_secret_file) or "WA_APP_SECRET",
             "api_version": "--api-version" if connection.api_version else "WA_API_VERSION",
             "base_url": "--base-url" if connection.base_url else "WA_BASE_URL",
         }
+        sources["default"] = sources["access_token"]  # the common token
+        if error.argument == "path":
+            error.given = None  # the option shows the file
         error.argument = sources.get(error.argument, error.argument)
         raise
 
 
-def _read_token(connection: Connection) -> Secret:
+def _read_token(connection: Connection) -> Secret | TokenMap:
     if connection.token_file is not None:
-        return _read_secret("--token-file", connection.token_file)
-    return conceal(os.environ.get("WA_ACCESS_TOKEN")) or _no_token()
+        token = _read_secret("--token-file", connection.token_file)
+    else:
+        token = conceal(os.environ.get("WA_ACCESS_TOKEN"))
+    if connection.tokens is None:
+        return token or _no_token()
+    with _named_by_source(connection):
+        return TokenMap.from_file(connection.tokens, token or None)
 
 
 def _no_token(*_: object) -> NoReturn:
     raise InvalidArgumentError(
         "WA_ACCESS_TOKEN",
         "set" if os.environ.get("WA_ACCESS_TOKEN") is None else "set, and not empty",
-        hint="export your access token, or give --token-file FILE, or --sandbox to try it",
+        hint="export your access token, or give --token-file FILE or --tokens FILE, or --sandbox to try it",
     )
 
 

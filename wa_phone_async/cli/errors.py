@@ -50,7 +50,7 @@ def sentence(error: Exception) -> str:
         case OutcomeUnknownError():
             text = _unknown(error)
         case AuthenticationError():
-            text = f"{error}; give another token, as WA_ACCESS_TOKEN or by --token-file"
+            text = f"{error}; give another token, as WA_ACCESS_TOKEN, by --token-file or in the file of --tokens"
         case CycloptsError():
             text = str(error).replace("into int.", "into a whole number.").replace("into float.", "into a number.")
         case WaPhoneError():

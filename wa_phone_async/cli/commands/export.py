@@ -100,6 +100,9 @@ async def export_numbers(
         raise InvalidArgumentError("--wabas", "left out where --business is given")
     if wabas is None and business is None and not connection.sandbox:
         raise InvalidArgumentError("--wabas FILE or --business ID", "given, or --sandbox to try it")
+    if dask is not None and connection.tokens is not None:
+        hint = "the workers make the calls, and each reads WA_ACCESS_TOKEN"
+        raise InvalidArgumentError("--tokens", "left out where --dask is given", hint=hint)
     for option, file in (("--out", out), ("--errors", errors), ("--wabas", wabas)):
         if file is not None:
             read_path(file, option)

@@ -16,7 +16,7 @@ from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.options import NoCheck, accounts_to_read, parse_fields, parse_filter, parse_sort
 from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, PageWriter
 from wa_phone_async.cli.terminal.output import complain, counted, tell
-from wa_phone_async.errors import AuthenticationError, GraphAPIError
+from wa_phone_async.errors import AuthenticationError, GraphAPIError, MissingTokenError
 from wa_phone_async.query import ListQuery, field_names
 
 Format = Literal["table", "json", "jsonl", "csv"]
@@ -88,8 +88,9 @@ async def list_numbers(
                 async for page in link.client.start_list(account, left).pages():
                     writer.page(account, page.data)
                     count += len(page)
-            except GraphAPIError as error:
-                if len(accounts) == 1 or isinstance(error, AuthenticationError):  # the accounts share the token
+            except (GraphAPIError, MissingTokenError) as error:
+                # Where the accounts share the token, the others fail as well.
+                if len(accounts) == 1 or (isinstance(error, AuthenticationError) and error.is_shared):
                     raise
                 rejected += 1
                 complain(f"{account}: {sentence(error)}")

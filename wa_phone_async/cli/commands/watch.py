@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from wa_phone_async import AuthenticationError, GraphAPIError
+from wa_phone_async import AuthenticationError, GraphAPIError, MissingTokenError
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import sentence
@@ -115,8 +115,9 @@ async def _watch_one(account: WatchedAccount, view: ChangeView, *, is_alone: boo
         async for change in account.watch:
             account.changes += 1
             view.show(change)
-    except GraphAPIError as error:
-        if is_alone or isinstance(error, AuthenticationError):  # the accounts share the token
+    except (GraphAPIError, MissingTokenError) as error:
+        # Where the accounts share the token, the others fail as well.
+        if is_alone or (isinstance(error, AuthenticationError) and error.is_shared):
             raise
         account.rejection = sentence(error)
         complain(f"{account.waba_id}: {account.rejection}")
