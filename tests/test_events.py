@@ -9,12 +9,14 @@ from types import EllipsisType
 from typing import Any, TypeVar, Unpack
 from urllib.parse import quote
 
+import attrs
 import pytest
 
 from wa_phone_async import (
     CallFinished,
     Event,
     Filter,
+    ListFinished,
     OutcomeUnknownError,
     PhoneNumberClient,
     QuotaWaitEnded,
@@ -25,6 +27,7 @@ from wa_phone_async import (
     Throttle,
     ThrottleEnded,
     ThrottleStarted,
+    TransportError,
 )
 from wa_phone_async.call import attempt
 from wa_phone_async.client import Settings
@@ -409,20 +412,86 @@ def test_closing_does_not_wait_for_the_listeners_of_another_loop() -> None:
 # The log, and the cost
 
 
-def test_the_log_has_the_same_events(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_says_the_events_in_sentences(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "wa_phone_async")
 
     async def main() -> None:
-        events = list[Event]()
-        async with serving(events.append) as (sandbox, client):
+        async with serving() as (sandbox, client):
             sandbox.plan(THROTTLED)
             await client.list_phone_numbers(SMALL_WABA)
-        records = [record for record in caplog.records if record.name == "wa_phone_async"]
-        assert [record.getMessage() for record in records] == [str(event) for event in events]
-        assert [record.levelname for record in records] == ["INFO", "INFO", "INFO", "DEBUG"]
+        ours = [record for record in caplog.records if record.name == "wa_phone_async"]
+        assert [(record.levelname, record.getMessage()) for record in ours] == [
+            ("INFO", f"Meta throttles calls on {SMALL_WABA} (code 80008). They wait 90 s."),
+            ("WARNING", f"Waiting 90 s because Meta throttles WABA {SMALL_WABA}; cancelling is safe."),
+            ("INFO", f"GET {PATH} failed with RateLimitError (code 80008). Attempt 2 follows in 90 s."),
+            ("INFO", f"Meta accepts calls on {SMALL_WABA} again."),
+            ("DEBUG", f"GET {PATH} succeeded after 90 s and 2 attempts."),
+        ]
 
     run(main())
     assert logging.getLogger("wa_phone_async").handlers == []
+
+
+LIST = ListFinished(
+    list_id=1, path=PATH, node_id=SMALL_WABA, error=None, complete=True, pages=3, rows=2500, seconds=0.756
+)
+FAILED = CallFinished(
+    method="GET",
+    path=PATH,
+    node_id=SMALL_WABA,
+    error="ServerError",
+    code=2,
+    http_status=500,
+    trace_id="AbC",
+    attempts=1,
+    seconds=1.25,
+    seconds_waited=0.0,
+    usage=None,
+)
+LOST = RetryPlanned(
+    method="GET",
+    path=PATH,
+    node_id=SMALL_WABA,
+    error="TransportError",
+    attempt=1,
+    seconds=0.756,
+    reason="cannot connect",
+)
+SENTENCES: dict[str, Event] = {
+    f"GET {PATH} failed with ServerError (HTTP 500, code 2, trace AbC) after 1.2 s and 1 attempt.": FAILED,
+    f"GET {PATH} failed with TransportError: cannot connect. Attempt 2 follows in 0.76 s.": LOST,
+    "A call on 7 waits for its quota, for 3,899 s at most.": QuotaWaitStarted(node_id="7", seconds=3899.0),
+    "No call waits for its quota any more. The last one was on 7.": QuotaWaitEnded(node_id="7"),
+    f"The list {PATH} is complete after 0.76 s, pages: 3, rows: 2,500.": LIST,
+    f"The list {PATH} was left early after 0.76 s, pages: 3, rows: 2,500.": attrs.evolve(LIST, complete=False),
+    f"The list {PATH} failed with DecodeError after 0.76 s, pages: 3, rows: 2,500.": attrs.evolve(
+        LIST, error="DecodeError", complete=False
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "event"), SENTENCES.items(), ids=[type(each).__name__ for each in SENTENCES.values()]
+)
+def test_each_event_is_a_sentence_in_the_log(sentence: str, event: Event, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "wa_phone_async")
+    EventDispatcher().dispatch(event)
+    assert caplog.messages == [sentence]
+
+
+def test_the_first_failure_without_network_says_the_cause(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "wa_phone_async")
+
+    async def main() -> None:
+        async with PhoneNumberClient(TOKEN, base_url="http://127.0.0.1:1", retry=RetryPolicy(max_attempts=2)) as client:
+            with pytest.raises(TransportError) as caught:
+                await client.list_phone_numbers(SMALL_WABA)
+            reason = caught.value.reason
+            assert str(reason).startswith("cannot connect to 127.0.0.1:1 (Connect")
+            [line] = caplog.messages
+            assert line.startswith(f"GET {PATH} failed with TransportError: {reason}. Attempt 2 follows in 0.")
+
+    run(main())
 
 
 def test_no_event_and_no_line_holds_a_secret(caplog: pytest.LogCaptureFixture) -> None:
@@ -440,7 +509,7 @@ def test_no_event_and_no_line_holds_a_secret(caplog: pytest.LogCaptureFixture) -
 
     events = run(main())
     ours = "".join(str(vars(record)) for record in caplog.records if record.name.startswith("wa_phone_async"))
-    assert "CallFinished" in ours
+    assert "/phone_numbers failed with AuthenticationError (HTTP 401, code 190" in ours
     for text in (TOKEN, "an+invented/secret", "appsecret_proof", "account_mode", "16315551000", "Acme"):
         for form in (text, quote(text, safe=""), base64.b64encode(text.encode()).decode()):
             assert form not in events + ours

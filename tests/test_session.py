@@ -489,7 +489,10 @@ async def test_the_requested_version_is_not_logged(caplog: pytest.LogCaptureFixt
     async with serving() as (_, client):
         await client.list_phone_numbers(SMALL_WABA)
     [record] = (record for record in caplog.records if record.name.startswith("wa_phone_async"))
-    assert (record.levelname, record.getMessage().partition("(")[0]) == ("DEBUG", "CallFinished")
+    assert (record.levelname, record.getMessage().partition(" after ")[0]) == (
+        "DEBUG",
+        f"GET {SMALL_WABA}/phone_numbers succeeded",
+    )
 
 
 # Other edges

@@ -17,6 +17,7 @@ import attrs
 from .usage import Usage
 
 _log: Final = logging.getLogger("wa_phone_async")
+_WHOLE_SECONDS: Final = 10.0
 _UNKNOWN: Final = ("OutcomeUnknownError", "CancelledError")
 
 
@@ -75,6 +76,9 @@ class RetryPlanned:
     """The number of the failed attempt, from 1."""
     seconds: float
     """Seconds until the retry."""
+    reason: str | None = None
+    """Why there was no response, such as `cannot connect to graph.facebook.com:443 (Name or service not known)`. `None`
+    after a response, and if the time was up."""
 
 
 @attrs.frozen(kw_only=True)
@@ -151,6 +155,46 @@ Listener = Callable[[Event], Awaitable[None] | None]
 """A function that gets each `Event`; plain or async. An error that it raises is logged, and never reaches a call."""
 
 
+def _sentence(event: Event) -> str:
+    """Say in the log what has happened."""
+    match event:
+        case CallFinished():
+            facts = _facts(event.code, event.http_status, event.trace_id)
+            end = "succeeded" if event.error is None else f"failed with {event.error}{facts}"
+            attempts = "1 attempt" if event.attempts == 1 else f"{event.attempts:,} attempts"
+            text = f"{event.method} {event.path} {end} after {_shown(event.seconds)} and {attempts}."
+        case RetryPlanned():
+            why = _facts(event.code) if event.reason is None else f": {event.reason}"
+            text = f"{event.method} {event.path} failed with {event.error}{why}."
+            text += f" Attempt {event.attempt + 1:,} follows in {_shown(event.seconds)}."
+        case ThrottleStarted():
+            text = f"Meta throttles calls on {event.node_id}{_facts(event.code)}. They wait {_shown(event.seconds)}."
+        case ThrottleEnded():
+            text = f"Meta accepts calls on {event.node_id} again."
+        case QuotaWaitStarted():
+            text = f"A call on {event.node_id} waits for its quota, for {_shown(event.seconds)} at most."
+        case QuotaWaitEnded():
+            text = f"No call waits for its quota any more. The last one was on {event.node_id}."
+        case ListFinished():
+            end = "is complete" if event.complete else "was left early"
+            if event.error is not None:
+                end = f"failed with {event.error}"
+            size = f"pages: {event.pages:,}, rows: {event.rows:,}"
+            text = f"The list {event.path} {end} after {_shown(event.seconds)}, {size}."
+    return text
+
+
+def _facts(code: int | None, http_status: int | None = None, trace_id: str | None = None) -> str:
+    """What is known of an error, in brackets."""
+    facts = {"HTTP": http_status, "code": code, "trace": trace_id}
+    shown = ", ".join(f"{name} {fact}" for name, fact in facts.items() if fact is not None)
+    return f" ({shown})" if shown else ""
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds >= _WHOLE_SECONDS else f"{seconds:.2g} s"
+
+
 class EventDispatcher:
     """Gives each event to all listeners, in order.
 
@@ -179,7 +223,8 @@ class EventDispatcher:
     def dispatch(self, event: Event) -> None:
         """Log an event, and give it to its listeners. Plain listeners are done when this returns."""
         level = logging.DEBUG if isinstance(event, CallFinished | ListFinished) else logging.INFO
-        _log.log(level, "%s", event)
+        if _log.isEnabledFor(level):
+            _log.log(level, "%s", _sentence(event))
         # A copy, since a listener may unsubscribe itself.
         for listener in tuple(self.list_listeners if isinstance(event, ListFinished) else self.listeners):
             try:

@@ -1,12 +1,16 @@
 """What is said while a command waits."""
 
+import logging
+
+import attrs
 import pytest
 
-from wa_phone_async import CallFinished, QuotaWaitStarted, RetryPlanned
+from wa_phone_async import CallFinished, PhoneNumberClient, QuotaWaitStarted, RetryPlanned
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
-from wa_phone_async.cli.terminal.waits import tell_wait
+from wa_phone_async.cli.terminal.waits import tell_wait, telling_waits
+from wa_phone_async.ratelimit.long_waits import LongWaits
 
 
 def planned(error: str, seconds: float) -> RetryPlanned:
@@ -28,6 +32,24 @@ def planned(error: str, seconds: float) -> RetryPlanned:
 def test_a_wait_is_a_line(capsys: pytest.CaptureFixture[str], error: str, seconds: float, line: str) -> None:
     tell_wait(planned(error, seconds))
     assert capsys.readouterr() == ("", f"{line}\n")
+
+
+def test_the_cause_is_part_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    reason = "cannot connect to graph.facebook.com:443 (Name or service not known)"
+    tell_wait(attrs.evolve(planned("TransportError", 1.3), reason=reason))
+    assert capsys.readouterr() == ("", f"no response ({reason}): next try in 2 s\n")
+
+
+async def test_no_wait_is_told_twice(caplog: pytest.LogCaptureFixture) -> None:
+    def wait() -> None:
+        LongWaits().tell(60.0, "waba", "1", "t", is_throttled=True)
+        logging.getLogger("wa_phone_async").warning("Another one.")
+
+    with telling_waits(PhoneNumberClient("any-token")):
+        wait()
+    assert caplog.messages == ["Another one."]
+    wait()
+    assert len(caplog.messages) == 3
 
 
 @pytest.mark.parametrize(("seconds", "more"), [(2.0, ""), (3899.0, " (Ctrl-C ends it)")])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from redis_server import COMMAND, RedisServer
 
 from wa_phone_async import CallFinished, InvalidArgumentError, PhoneNumberClient
-from wa_phone_async.ratelimit.budget import BudgetBook
+from wa_phone_async.ratelimit.budget import BudgetBook, WaitCause
 from wa_phone_async.ratelimit.limiter import Lease, RateLimiter, Report, Scope
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.usage import Usage, UsageMetric
@@ -93,7 +94,9 @@ class LuaRule:
         call: dict[str, Any] = {"token": token, "lease": lease.id}
         call |= ({} if waba_id is None else {"waba": waba_id}) | ({} if ahead is None else {"ahead": ahead})
         (decision,) = self.run(call)
-        poll, _, self.over = decision.partition(" ")
+        poll, *more = decision.split(" ")
+        self.words = dict(zip(more[::2], more[1::2], strict=True))
+        self.over = self.words.get("over", "")
         return attrs.evolve(lease, epoch=self.epoch) if decision == "go" else float(poll)
 
     def admitted(self, waba_id: str | None = A, token: str = "t") -> RedisLease:
@@ -172,10 +175,18 @@ class BothRules:
         lease = self.rule.admit(waba_id, token, ahead)
         if not isinstance(lease, RedisLease):
             assert (lease, when > now or ahead > 0) == (when - now, True)
+            if when > now:
+                self._compare_causes(self.book.cause(waba_id, now, token, ahead))
             return lease
         assert when == now
         self.in_flight.append(lease)
         return lease
+
+    def _compare_causes(self, cause: WaitCause) -> None:
+        words, wait = self.rule.words, cause.until - self.rule.now
+        if wait > 30:  # only such a wait is logged
+            assert (words.get("of", "waba"), "is" in words) == (cause.scope, cause.is_throttled)
+            assert float(words.get("free", wait)) == pytest.approx(cause.free_at - self.rule.now)
 
     def report(self, lease: RedisLease, report: Report) -> None:
         if report.result == "throttled" and report.scope == "token" and lease.token not in self.book._tokens:
@@ -1827,3 +1838,63 @@ async def test_a_client_goes_on_while_redis_is_killed_and_started_again(
 
         assert {request.status for request in sandbox.requests} == {200}
         assert levels(caplog) == ["WARNING"]
+
+
+# Long waits in the log
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "wa_phone_async"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "whom"), [("waba", f"WABA {A}"), ("app", "the app"), ("token", f"the token of WABA {A}")]
+)
+async def test_a_long_cooldown_is_told_once_by_each_process(
+    scope: Scope, whom: str, make: Callable[..., RedisThrottle], caplog: pytest.LogCaptureFixture
+) -> None:
+    here, there = make(), make()
+    await begin_cooldown(here, 900.0, scope)
+    await until_sent(here)
+    waiting = [asyncio.create_task(each.admit(A, "t", max_wait=1000.0)) for each in (here, here, there)]
+    await until(lambda: len(told(caplog)) == 2)
+    await end(*waiting)
+    sentence = f"Waiting 900 s because Meta throttles {whom}; cancelling is safe."
+    assert told(caplog) == [sentence] * 2  # by each of the two processes
+
+
+@pytest.mark.parametrize("has_redis", [True, False])
+async def test_a_long_wait_for_the_quota_is_told(
+    make: Callable[..., RedisThrottle], caplog: pytest.LogCaptureFixture, *, has_redis: bool
+) -> None:
+    throttle = make(quota=2) if has_redis else RedisThrottle("redis://127.0.0.1:1", app_id="555", quota=2)
+    for _ in range(2):
+        await call(throttle)
+    waiting = [asyncio.create_task(throttle.admit(A, "t", max_wait=5000.0)) for _ in range(2)]
+    await until(lambda: any("Waiting" in line for line in told(caplog)))
+    await end(*waiting)
+    await throttle.aclose()
+    lines = [line for line in told(caplog) if "Redis does not respond" not in line]
+    assert [re.sub("3,6[56][0-9] s", "3,660 s", line) for line in lines] == [
+        f"Waiting 3,660 s for the hourly quota of WABA {A}; cancelling is safe."
+    ]
+
+
+async def test_a_wait_that_becomes_long_is_told(
+    make: Callable[..., RedisThrottle], caplog: pytest.LogCaptureFixture
+) -> None:
+    throttle = make(quota=1)
+    lease = await admitted(throttle)
+    waiting = asyncio.create_task(throttle.admit(A, "t", max_wait=5000.0))  # for a call in flight, at first
+    await until(lambda: throttle._batchers.get().queue(A).length == 1)
+    assert told(caplog) == []
+    throttle.report(lease, accepted())
+    await until(lambda: told(caplog))
+    await end(waiting)
+    assert len(told(caplog)) == 1
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

@@ -22,9 +22,17 @@ import aiohttp
 import attrs
 
 from wa_phone_async.concurrency import release_slot
-from wa_phone_async.errors import AuthenticationError, GraphAPIError, InvalidArgumentError, RateLimitError, WaPhoneError
+from wa_phone_async.errors import (
+    AuthenticationError,
+    GraphAPIError,
+    InvalidArgumentError,
+    RateLimitError,
+    TransportError,
+    WaPhoneError,
+)
 from wa_phone_async.events import CallFinished, EventDispatcher, RetryPlanned, ThrottleEnded, ThrottleStarted
 from wa_phone_async.ratelimit.limiter import Lease, RateLimiter, Report
+from wa_phone_async.ratelimit.long_waits import LongWaits
 from wa_phone_async.ratelimit.wait_events import QuotaWaitNotifier
 from wa_phone_async.redaction import Secret
 from wa_phone_async.usage import read_usage
@@ -110,6 +118,8 @@ class CallRunner:
         self._transports = transports
         self._throttle = throttle
         self._try_admit: Callable[[str | None, str], Lease | None] = getattr(throttle, "try_admit", _never_at_once)
+        # A limiter logs its own long waits. It lends what it logs with, so a wait before a retry is not told again.
+        self._long_waits: LongWaits = getattr(throttle, "long_waits", None) or LongWaits()
         self._policy = policy
         self._events = events
         self._attempts = retrying(policy, self._notify_retry)(self._next_attempt)
@@ -402,6 +412,9 @@ class CallRunner:
     def _notify_retry(self, call: Call[Any], *, error: WaPhoneError, seconds: float) -> None:
         call.seconds_waited += seconds
         release_slot()
+        if call.was_throttled and isinstance(error, RateLimitError):
+            scope, token = throttled_scope(error), token_digest(cast("Secret", call.token))
+            self._long_waits.tell(seconds, scope, call.request.quota_id, token, is_throttled=True)
         if self._has_listeners():
             self._events.dispatch(
                 RetryPlanned(
@@ -412,6 +425,7 @@ class CallRunner:
                     code=getattr(error, "code", None),
                     attempt=call.attempts,
                     seconds=seconds,
+                    reason=error.reason if isinstance(error, TransportError) else None,
                 )
             )
 

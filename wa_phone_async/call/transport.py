@@ -323,14 +323,14 @@ class Transport:
         except aiohttp.InvalidURL as error:  # the proxy's: the URL of the request is valid
             return _unusable(http, self._settings.endpoint.host_name, error)
         except (aiohttp.ClientError, OSError) as error:
-            failure = TransportError(f"no response to {request}: {_describe(error)}")
+            failure = _without_response(request, error)
             if is_borrowed and isinstance(error, _NOT_CONNECTED):
                 sending.has_begun = False
             failure.is_permanent = _is_permanent(error)
         except Exception as error:  # noqa: BLE001 - aiohttp lets through what netrc, idna and the session's hooks raise
             if is_borrowed and not (body is not None and sending.has_begun):
                 return _unusable(http, self._settings.endpoint.host_name, error)
-            failure = TransportError(f"no response to {request}: {_describe(error)}")
+            failure = _without_response(request, error)
         except BaseException as error:  # noqa: BLE001 - it goes on: it is a cancellation, in most cases
             if body is not None and sending.has_begun:
                 _log.warning("%s was cancelled after it was sent: it may have happened", request)
@@ -419,6 +419,13 @@ def _unusable(http: aiohttp.ClientSession, host: str, error: Exception) -> Inval
         advice = "Check its proxy, middlewares and trace_configs"
     hint = f"aiohttp raised {type(error).__name__}. {advice}"
     return InvalidArgumentError("session", f"able to send to {host}", hint=hint)
+
+
+def _without_response(request: GraphRequest, error: Exception) -> TransportError:
+    reason = _describe(error)
+    failure = TransportError(f"no response to {request}: {reason}")
+    failure.reason = reason
+    return failure
 
 
 def _describe(error: Exception) -> str:

@@ -21,7 +21,7 @@ from wa_phone_async.events import CallFinished, Event
 from wa_phone_async.redaction import Secret, conceal
 
 from .terminal.output import reason
-from .terminal.waits import tell_wait
+from .terminal.waits import telling_waits
 
 if TYPE_CHECKING:
     from wa_phone_async.sandbox import Sandbox
@@ -126,7 +126,7 @@ async def connect(
         link = Link(await stack.enter_async_context(client), business_id=business_id, sandbox=sandbox)
         client.subscribe(link.count)
         if not shows_waits:
-            client.subscribe(tell_wait)
+            stack.enter_context(telling_waits(client))
         yield link
 
 

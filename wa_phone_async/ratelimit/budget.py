@@ -221,6 +221,13 @@ class Budget:
         expiries = math.ceil(used - self._max_own)
         return (self._log.nth(expiries - 1) if expiries <= self._log.size else now) + _KEPT_SECONDS
 
+    def free_at(self, now: float, ahead: int = 0) -> float:
+        """Return when a call can go at the latest: `peek` may name a probe, and that may find that no quota is left."""
+        used = self._log.size + self._in_flight + ahead
+        if now < self._cooldown_until or used <= self._max_own:
+            return self.peek(now, ahead)
+        return self._free_at(now, used)
+
     def opens_at(self, now: float) -> float:
         """Return when the passing of time alone lets a call go that may not go `now`.
 
@@ -431,6 +438,24 @@ class Budget:
         self._max_own = self._quota * (_SHARED_FRACTION if self._others else 1.0) - self._others - 1.0
 
 
+_SCOPES: Final[tuple[Scope, ...]] = ("waba", "app", "token")
+"""Whose budgets a call is charged to, in the order of `BudgetBook`."""
+
+
+@attrs.frozen
+class WaitCause:
+    """Why a call waits."""
+
+    until: float
+    """When to try again, on the clock of the book."""
+    free_at: float
+    """When it can go at the latest, if nobody else uses the quota: see `Budget.free_at`."""
+    scope: Scope
+    """Whose quota or cooldown it is."""
+    is_throttled: bool
+    """Whether it is a cooldown."""
+
+
 def _cooldown_only() -> Budget:
     """A budget without a quota. Only a cooldown can stop its calls."""
     return Budget((), math.inf, certain=False)
@@ -523,11 +548,19 @@ class BudgetBook:
         Returns:
             The first that stops it of its WABA, the app and its token, and the time; `None` and `now` if none does.
         """
-        scopes: tuple[Scope, ...] = "waba", "app", "token"
-        for scope, budget in zip(scopes, self._charged(key, now, token), strict=False):
+        for scope, budget in zip(_SCOPES, self._charged(key, now, token), strict=False):
             if budget.peek(now) > now:
                 return scope, budget.opens_at(now)
         return None, now
+
+    def cause(self, key: str | None, now: float, token: Hashable = None, ahead: int = 0) -> WaitCause:
+        """Say what a call waits for longest, if `ahead` more calls of its WABA go first."""
+        budgets = zip(_SCOPES, self._charged(key, now, token), strict=False)
+        causes = [
+            WaitCause(budget.peek(now, ahead), budget.free_at(now, ahead), scope, now < budget.cooldown_until)
+            for scope, budget in budgets
+        ]
+        return max(causes, key=lambda cause: cause.until)
 
     def report(self, lease: Lease, report: Report, now: float) -> float:
         """Report what happened to a call. A throttled call begins a cooldown of the app, the token or the WABA.
@@ -544,7 +577,7 @@ class BudgetBook:
         # Without a WABA, the usage of a WABA in the headers is that of some other call.
         waba = None if key is None and result == "accepted" else usage.waba
         charged = self._charged(key, now, token)
-        for budget, name, metric in zip(charged, ("waba", "app", "token"), (waba, usage.app, None), strict=False):
+        for budget, name, metric in zip(charged, _SCOPES, (waba, usage.app, None), strict=False):
             match result:
                 case "accepted":
                     budget.accepted(now, metric, sent)

@@ -35,6 +35,7 @@ from wa_phone_async.usage import Usage
 
 from .budget import BudgetBook
 from .limiter import Lease, Report
+from .long_waits import LONG_SECONDS, LongWaits
 
 _LOST: Final = Report("lost")
 
@@ -206,6 +207,8 @@ class Throttle:
             if value is not None:
                 check_at_least_one(name, value)
         self._quotas = quota, app_quota
+        self.long_waits: LongWaits = LongWaits()
+        """Logs the long waits of all clients of this limiter."""
         self._book = BudgetBook(quota, app_quota)
         self._loops = LoopLocal(_LoopCalls, self._report_lost)
         self._recent: _LoopCalls | None = None  # those of the loop that called last: mostly there is no other one
@@ -239,6 +242,8 @@ class Throttle:
             wait = self._book.peek(waba_id, now, token, ahead=0 if is_probe else queue.length) - now
             if wait > max_wait:
                 return wait
+            if wait > LONG_SECONDS:
+                self._tell(waba_id, token, now, end, ahead=0 if is_probe else queue.length)
             async with queue.at_head(is_probe=is_probe):
                 return await self._wait_at_head(queue, _Waiter(waba_id, token, is_probe, end, calls))
         finally:
@@ -294,7 +299,17 @@ class Throttle:
     def _too_long(self, waiter: _Waiter, now: float) -> float | None:
         """How long a call would have to wait, if that is longer than it may; else `None`."""
         when = self._book.peek(waiter.waba_id, now, waiter.token)
-        return when - now if when > waiter.end else None
+        if when > waiter.end:
+            return when - now
+        if when - now > LONG_SECONDS:
+            self._tell(waiter.waba_id, waiter.token, now, waiter.end, ahead=0)
+        return None
+
+    def _tell(self, waba_id: str | None, token: str, now: float, end: float, *, ahead: int) -> None:
+        """Log that a call waits long, until its longest wait is over at most."""
+        cause = self._book.cause(waba_id, now, token, ahead)
+        seconds = min(cause.free_at, end) - now
+        self.long_waits.tell(seconds, cause.scope, waba_id, token, is_throttled=cause.is_throttled)
 
     def _wake_at(self, waiter: _Waiter, opens_at: float, now: float) -> float:
         """When a call that waits has to wake without being woken."""

@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 import attrs
 
 from wa_phone_async._optional import requires
-from wa_phone_async.ratelimit.limiter import Lease, Report
+from wa_phone_async.ratelimit.limiter import Lease, Report, Scope
 from wa_phone_async.ratelimit.throttle import FairQueue
 from wa_phone_async.redaction import Secret
 from wa_phone_async.usage import UsageMetric
@@ -74,6 +74,16 @@ class Wait:
     """When to poll next."""
     over_at: float
     """When the call can go at the latest if the processes with calls in flight are dead. Else the same as `poll_at`."""
+    free_at: float
+    """When the call can go at the latest, if nobody else uses the quota: see `Budget.free_at`."""
+    scope: Scope
+    """Whose quota or cooldown it waits for."""
+    is_throttled: bool
+    """Whether it is a cooldown."""
+
+    def after(self, now: float) -> Wait:
+        """The wait that has begun now, of one whose times are seconds from now."""
+        return Wait(now + self.poll_at, now + self.over_at, now + self.free_at, self.scope, self.is_throttled)
 
 
 @attrs.frozen
@@ -462,7 +472,7 @@ class RedisBatcher:
         if self._timer is None:
             self._timer = self.loop.call_later(_FLUSH_AGAIN_SECONDS, self._flush)
 
-    def _settle(self, admission: _Admission, wait: tuple[float, float] | None, epoch: str, now: float) -> None:
+    def _settle(self, admission: _Admission, wait: Wait | None, epoch: str, now: float) -> None:
         """Tell one caller what Redis decided. A lease that nobody waits for goes back to Redis."""
         if wait is None:
             lease = attrs.evolve(admission.lease, since=now, epoch=epoch)
@@ -477,11 +487,11 @@ class RedisBatcher:
             if admission.position is not None:
                 # Joined here and not when the caller wakes: calls that are encoded before that must count it as ahead.
                 admission.position.join()
-            admission.decision.set_result(Wait(now + wait[0], now + wait[1]))
+            admission.decision.set_result(wait.after(now))
 
 
-def _read_response(response: object, admissions: int) -> tuple[str, list[str], list[tuple[float, float] | None]]:
-    """The epoch, the damaged keys, and for each admission `None` to go, or the seconds of a `Wait`.
+def _read_response(response: object, admissions: int) -> tuple[str, list[str], list[Wait | None]]:
+    """The epoch, the damaged keys, and for each admission `None` to go, or a `Wait` with seconds from now.
 
     Raises:
         ValueError: This is no response of the script.
@@ -494,9 +504,12 @@ def _read_response(response: object, admissions: int) -> tuple[str, list[str], l
     return str(epoch), keys, [None if wait == "go" else _read_wait(str(wait)) for wait in waits]
 
 
-def _read_wait(text: str) -> tuple[float, float]:
-    poll, _, over = text.partition(" ")
-    return float(poll), float(over or poll)
+def _read_wait(text: str) -> Wait:
+    poll, *more = text.split(" ")
+    words = dict(zip(more[::2], more[1::2], strict=True))
+    over, free, scope, state = (words.get(name) for name in ("over", "free", "of", "is"))
+    of = cast("Scope", scope or "waba")
+    return Wait(float(poll), float(over or poll), float(free or poll), of, is_throttled=state == "throttled")
 
 
 def open_pool(url: Secret) -> ConnectionPool:

@@ -18,7 +18,11 @@
 --   now         in tests only
 -- A call without `waba` is on something that is no WABA: only the app's quota counts for it.
 -- Returns the epoch, the damaged keys that begin again, then for each admission "go", or the seconds after which to try
--- again. If that depends on calls in flight, the seconds follow after which they are over if their processes are dead.
+-- again. What else is to be said follows, each with a word before it:
+--   over  if that depends on calls in flight: the seconds after which they are over if their processes are dead
+--   free  the seconds after which the call can go at the latest, if it goes earlier only as a probe
+--   of    `app` or `token`, if it is not the WABA that stops the call
+--   is    `throttled`, if a cooldown stops it
 --
 -- A budget is a hash. Its `:log` has the calls that ended, by the time of their end. Its `:leases` has the calls in
 -- flight, by the time at which they were admitted. The epoch is a new one whenever Redis had lost its memory. The key
@@ -464,12 +468,13 @@ local function when_full(budget, used, ahead)
   if budget.in_flight > 0 and probe_at < INFINITY then return when_ended(budget, ahead, budget.in_flight) end
   if probe_at <= now then return now end
   local expiries = math.ceil(used - max_own(budget))
-  local free_at = expiries <= budget.size and nth(budget, expiries - 1) or now
-  return math.min(probe_at, free_at + KEPT_SECONDS)
+  budget.free_at = (expiries <= budget.size and nth(budget, expiries - 1) or now) + KEPT_SECONDS
+  return math.min(probe_at, budget.free_at)
 end
 
 -- When a call can go if so many more go first. If that depends on calls in flight: when to try, and when they are over.
 function peek(budget, ahead)
+  budget.free_at = nil
   if now < budget.cooldown_until then return budget.cooldown_until end
   drop(budget, now - KEPT_SECONDS)
   if budget.in_flight >= budget.max_in_flight then
@@ -571,9 +576,12 @@ local denied = {}
 local function admit(call)
   local all = charged(call, false)
   local ahead = call.ahead and call.ahead + (denied[all.waba] or 0) or 0
-  local when, over = now, now
-  for _, budget in pairs(all) do
-    local next, ended = peek(budget, budget == all.token and 0 or ahead)
+  local when, over, cause, stopper = now, now, nil, nil
+  for _, scope in ipairs({ 'waba', 'app', 'token' }) do
+    local budget = all[scope]
+    local next, ended = now, now
+    if budget then next, ended = peek(budget, scope == 'token' and 0 or ahead) end
+    if next > when then cause, stopper = scope, budget end
     when, over = math.max(when, next), math.max(over, ended or next)
   end
   if when <= now and ahead == 0 then
@@ -581,7 +589,12 @@ local function admit(call)
     return 'go'
   end
   if call.ahead then denied[all.waba] = (denied[all.waba] or 0) + 1 end
-  return over > when and text(when - now) .. ' ' .. text(over - now) or text(when - now)
+  local wait = text(when - now)
+  if over > when then wait = wait .. ' over ' .. text(over - now) end
+  if not stopper then return wait end
+  if stopper.free_at and stopper.free_at > when then wait = wait .. ' free ' .. text(stopper.free_at - now) end
+  if cause ~= 'waba' then wait = wait .. ' of ' .. cause end
+  return now < stopper.cooldown_until and wait .. ' is throttled' or wait
 end
 
 see_this_process()

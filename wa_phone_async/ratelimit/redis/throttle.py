@@ -13,6 +13,7 @@ from wa_phone_async.concurrency import LoopLocal, release_slot
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.ratelimit.budget import BudgetBook
 from wa_phone_async.ratelimit.limiter import Lease, Report
+from wa_phone_async.ratelimit.long_waits import LONG_SECONDS, LongWaits
 from wa_phone_async.redaction import Secret, conceal
 from wa_phone_async.usage import Usage
 
@@ -77,6 +78,8 @@ class RedisThrottle:
             raise InvalidArgumentError("prefix", "a word without braces, such as 'wa_phone_async'", prefix)
         self._app_id = app_id
         self._encoder = BatchEncoder(f"{prefix}:{{{app_id}}}:", quota, app_quota)
+        self.long_waits: LongWaits = LongWaits()
+        """Logs the long waits of all clients of this limiter."""
         self._book = BudgetBook(quota, app_quota)
         self._ledger = Ledger()
         self._breaker = Breaker()
@@ -121,6 +124,7 @@ class RedisThrottle:
         try:
             decision = await self._decide(waba_id, token, position, is_behind=not is_probe)
             if isinstance(decision, Wait) and decision.poll_at <= end:
+                self._tell(decision, waba_id, token, end)
                 release_slot()
                 is_first = is_probe or not queue.head.locked()
                 async with nullcontext() if is_probe else queue.head:
@@ -133,6 +137,8 @@ class RedisThrottle:
                         # Read before the decision: a call that ends during the round trip may not be part of it.
                         responses = queue.responses
                         decision = await self._decide(waba_id, token, position, is_behind=False)
+                        if isinstance(decision, Wait) and decision.poll_at <= end:
+                            self._tell(decision, waba_id, token, end)
         finally:
             position.leave()
         return decision if isinstance(decision, Lease) else decision.over_at - loop.time()
@@ -157,13 +163,20 @@ class RedisThrottle:
                 return decision
         now = batcher.loop.time()
         ahead = position.queue.length if is_behind else 0
-        when = self._book.peek(waba_id, now, token, ahead)
-        if not ahead and when <= now:
+        cause = self._book.cause(waba_id, now, token, ahead)
+        if not ahead and cause.until <= now:
             self._book.take(waba_id, now, token)
             return RedisLease(waba_id, token, now, batcher.new_id())
         if is_behind:
             position.join()
-        return Wait(when, when)
+        return Wait(cause.until, cause.until, cause.free_at, cause.scope, cause.is_throttled)
+
+    def _tell(self, wait: Wait, waba_id: str | None, token: str, end: float) -> None:
+        """Log a wait if it is long. It lasts until `end` at most."""
+        now = asyncio.get_running_loop().time()
+        if wait.poll_at - now > LONG_SECONDS:
+            seconds = min(wait.free_at, end) - now
+            self.long_waits.tell(seconds, wait.scope, waba_id, token, is_throttled=wait.is_throttled)
 
     def report(self, lease: Lease, report: Report) -> float:
         """Report what happened to a call: see `RateLimiter.report`. Redis gets it with the next call, or soon."""
