@@ -4,6 +4,8 @@
     export WA_ACCESS_TOKEN=… WA_APP_SECRET=… WA_VERIFY_TOKEN=…
     python examples/fastapi_app.py
 
+To try it, paste the lines of `wa-phone sandbox --webhook-url http://127.0.0.1:8000/webhook` in place of the `export`.
+
     GET  /wabas/{waba_id}/phone_numbers?limit=&after=   a page; `next` is the `after` of the next one, null at the end
     GET  /wabas/{waba_id}/phone_numbers.jsonl?after=    all numbers, a line each
     GET  /wabas/{waba_id}/phone_numbers/cached          all numbers, at most 30 s old and never older than a webhook

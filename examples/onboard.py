@@ -3,6 +3,8 @@
 Without WA_ACCESS_TOKEN, it runs against the sandbox, a Graph API in this process. With it, it runs against Meta's. Then
 set WABA_ID, PHONE_NUMBER, CC (the country's dial code) and VERIFIED_NAME too, and type the code and the PIN.
 
+With the lines that `wa-phone sandbox --review-after 10` prints, it runs against that sandbox, which shows the code.
+
 You can stop it at any time. The next run goes on from the state that the API reports.
 """
 

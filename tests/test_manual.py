@@ -208,6 +208,9 @@ NAMED = {
     "wa-phone": "wa-phone --version",
     "wa-phone --help": "wa-phone --help",
     "wa-phone --token-file FILE": "echo any-token > FILE; wa-phone list 100200300400003 --token-file FILE",
+    "wa-phone --tokens FILE": (
+        "umask 077; echo 100200300400003,any-token > FILE; wa-phone list 100200300400003 --tokens FILE"
+    ),
     "wa-phone list --help": "wa-phone list --help",
     "wa-phone list WABA_ID…": "wa-phone list 100200300400003 100200300400250",
     "wa-phone create WABA_ID --phone-number … --verified-name … --cc …": (

@@ -167,7 +167,7 @@ run the same command again later.
 class TestSteps:
     def test_the_whole_way(self, onboard: Onboard, sandbox: Sandbox) -> None:
         done = onboard(sandbox, code_of(sandbox), PIN, PIN)
-        assert done == (0, f"{ID}\n", WHOLE, ["Code", "New PIN", "The same again"], None)
+        assert done == (0, f"{ID}\n", WHOLE, ["Code", "New PIN", "Repeat the PIN"], None)
         assert writes(sandbox) == ["phone_numbers", "request_code", "verify_code", "register"]
         [row] = sandbox.numbers(EMPTY_WABA)
         assert (row["status"], row["name_status"], row["is_pin_enabled"]) == ("CONNECTED", "APPROVED", True)
@@ -188,8 +188,8 @@ class TestSteps:
     @pytest.mark.parametrize(
         ("members", "lines", "labels", "titles"),
         [
-            ({}, ["", "code", PIN, PIN], ["Code", "Code", "New PIN", "The same again"], "code PIN name"),
-            (VERIFIED, [PIN, PIN], ["New PIN", "The same again"], "PIN name"),
+            ({}, ["", "code", PIN, PIN], ["Code", "Code", "New PIN", "Repeat the PIN"], "code PIN name"),
+            (VERIFIED, [PIN, PIN], ["New PIN", "Repeat the PIN"], "PIN name"),
             ({**VERIFIED, "is_pin_enabled": True}, [SEEDED_PIN], ["PIN"], "PIN name"),
             (REGISTERED, [], [], "name"),
             ({**REGISTERED, **APPROVED}, [], [], ""),
@@ -197,7 +197,7 @@ class TestSteps:
             ({**REGISTERED, **APPROVED, **UNVERIFIED}, [], [], ""),  # a test number
             ({**REGISTERED, **APPROVED, **UNVERIFIED, "is_on_biz_app": True}, [], [], ""),
             ({**REGISTERED, **UNVERIFIED, "is_on_biz_app": True}, [], [], "name"),
-            ({**VERIFIED, **APPROVED}, [PIN, PIN], ["New PIN", "The same again"], "PIN"),
+            ({**VERIFIED, **APPROVED}, [PIN, PIN], ["New PIN", "Repeat the PIN"], "PIN"),
         ],
     )
     def test_it_goes_on_from_the_state_that_the_api_reports(
@@ -245,7 +245,7 @@ class TestSteps:
         sandbox = with_number(Sandbox(), **VERIFIED, is_pin_enabled=True)
         sandbox.plan(Fault.raw(json.dumps({"data": [{**sandbox.numbers(EMPTY_WABA)[0], "is_pin_enabled": False}]})))
         done = onboard(sandbox, PIN, PIN, WRONG, "1234567", SEEDED_PIN, no_wait=True)
-        assert (done.status, done.labels) == (0, ["New PIN", "The same again", "PIN", "PIN", "PIN"])
+        assert (done.status, done.labels) == (0, ["New PIN", "Repeat the PIN", "PIN", "PIN", "PIN"])
         assert done.err.count("   (#133005) Two-step verification PIN mismatch (HTTP 400, code 133005") == 2
         assert done.err.count("   Meta counts wrong PINs. Type the PIN of this number.") == 2
         assert "   A PIN has 6 digits: nothing was sent.\n" in done.err
@@ -254,8 +254,8 @@ class TestSteps:
     def test_a_new_pin_is_typed_twice(self, onboard: Onboard) -> None:
         sandbox = with_number(Sandbox(), **VERIFIED)
         done = onboard(sandbox, PIN, WRONG, PIN, PIN, no_wait=True)
-        assert (done.status, done.labels) == (0, ["New PIN", "The same again"] * 2)
-        assert "   These two differ: nothing was sent.\n" in done.err
+        assert (done.status, done.labels) == (0, ["New PIN", "Repeat the PIN"] * 2)
+        assert "   The two PINs differ: nothing was sent.\n" in done.err
         assert writes(sandbox) == ["register"]
 
     def test_where_the_api_does_not_say_whether_there_is_a_pin(self, onboard: Onboard) -> None:
@@ -268,7 +268,7 @@ class TestSteps:
         late = Fault.raw(json.dumps(sandbox.numbers(EMPTY_WABA)[0]))
         sandbox.plan(late, times=2, method="GET", node=ID)
         done = onboard(sandbox, "", code_of(sandbox), PIN, PIN)
-        assert done.labels == ["Code", "Code", "New PIN", "The same again"]
+        assert done.labels == ["Code", "Code", "New PIN", "Repeat the PIN"]
         assert writes(sandbox) == ["request_code", "verify_code", "register"]
         assert (
             "4. The name: so far the number is not verified (code_verification_status NOT_VERIFIED); not registered "
@@ -387,9 +387,8 @@ class TestLostResponses:
         code = ["", lose(code_of(sandbox)), PIN, PIN]
         done = onboard(sandbox, *code if edge == "verify_code" else [PIN, lose(lambda: PIN)], no_wait=True)
         assert (done.status, writes(sandbox).count(edge)) == (0, 1)
-        field = "code_verification_status" if edge == "verify_code" else "host_platform"
         assert (
-            f"   The response was lost (the connection broke before the response). Polling {field} to see what has "
+            "   The response was lost (the connection broke before the response). Checking the number to see what has "
             f"happened.\n   The number is {'verified' if edge == 'verify_code' else 'registered'}.\n"
         ) in done.err
 
@@ -661,7 +660,7 @@ class TestProcess:
         terminal.enter("Code", WRONG)
         terminal.enter("Code", code)
         terminal.enter("New PIN", PIN)
-        terminal.enter("The same again", PIN)
+        terminal.enter("Repeat the PIN", PIN)
         terminal.expect(f"\n   Approved: the number is ready.\n{ID}\n$")
         assert terminal.end() == 0
         assert terminal.screen.count(code) == 1  # where the sandbox has shown it
@@ -689,7 +688,7 @@ class TestProcess:
         terminals.append(start(*WHICH))  # no code is needed, and the registration is left without a response
         terminals[-1].enter("New PIN", PIN)
         sandbox.plan(Fault.delay_response(30), method="POST")
-        terminals[-1].enter("The same again", PIN)
+        terminals[-1].enter("Repeat the PIN", PIN)
         while sandbox.numbers(EMPTY_WABA)[0]["status"] != "CONNECTED":
             time.sleep(0.01)
         terminals[-1].leave(way)
@@ -725,7 +724,7 @@ class TestProcess:
         terminal = start(*WHICH, "--no-wait")
         terminal.enter("New PIN", PIN)
         sandbox.plan(Fault.delay_response(0.5), method="POST")
-        terminal.enter("The same again", PIN)
+        terminal.enter("Repeat the PIN", PIN)
         terminal.expect("Registering. This may take two minutes.\n")
         terminal.type(f"{WRONG}\n")
         assert terminal.end() == 0
@@ -747,7 +746,7 @@ class TestProcess:
             assert arrived
             terminal.type(f"{arrived[1]}\n")
             terminal.enter("New PIN", PIN)
-            terminal.enter("The same again", PIN)
+            terminal.enter("Repeat the PIN", PIN)
             assert terminal.end() == 0
             assert terminal.screen.endswith(f"\n4. The name: approved: the number is ready.\n{ID}\n")
             assert arrived[1] not in terminal.screen

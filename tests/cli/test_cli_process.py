@@ -296,13 +296,14 @@ def test_a_live_view_fits_a_terminal_that_was_made_narrower() -> None:
 def test_the_sandbox_serves_until_ctrl_c(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with start("sandbox", "--mode", mode) as process:
         assert process.stdout
-        lines = [process.stdout.readline() for _ in range(6)]
+        lines = [process.stdout.readline() for _ in range(14)]
         script = tmp_path / "exports"
         script.write_text("".join(lines))
         assert re.fullmatch(r"export WA_BASE_URL=http://127\.0\.0\.1:\d+\n", lines[0])
         assert lines[1] == "export WA_ACCESS_TOKEN=any-token\n"
-        assert lines[2:5] == [f"# WABA 100200300400{count:03}: {count} numbers\n" for count in (0, 3, 250)]
-        assert lines[5] == "# business 200300400500600: 3 accounts\n"
+        assert [line for line in lines[2:10] if not re.fullmatch(r"export [A-Z_]+=\S.*\n", line)] == []
+        assert lines[10:13] == [f"# WABA 100200300400{count:03}: {count} numbers\n" for count in (0, 3, 250)]
+        assert lines[13] == "# business 200300400500600: 3 accounts\n"
         monkeypatch.delenv("WA_BASE_URL")
         monkeypatch.delenv("WA_ACCESS_TOKEN")
         listing = subprocess.run(
@@ -347,7 +348,7 @@ async def test_the_sandbox_keeps_no_record_that_nobody_reads(monkeypatch: pytest
 def test_the_sandbox_serves_as_many_accounts_as_are_wanted() -> None:
     with start("sandbox", "--accounts", "1000000", "--numbers-per-account", "7") as process:
         assert process.stdout
-        url, *_, owned = [process.stdout.readline() for _ in range(6)]
+        url, *_, owned = [process.stdout.readline() for _ in range(14)]
         assert owned == (
             "# business 200300400500600: 1000000 accounts of 7 numbers, WABA 110000000000000 to 110000000999999\n"
         )

@@ -47,7 +47,7 @@ def sit_at(master: int, seen: list[str], sandbox: Sandbox) -> None:
             return
         seen.append(piece.decode())
         screen = "".join(seen)
-        labels = re.findall(r"(Code|New PIN|The same again): ", screen)
+        labels = re.findall(r"(Code|New PIN|Repeat the PIN): ", screen)
         for label in labels[done:]:
             codes = [code.code for code in sandbox.inbox] + re.findall(r"which shows: (\S+)", screen)
             os.write(master, f"{codes[-1] if label == 'Code' else PIN}\n".encode())
@@ -251,6 +251,14 @@ wa-phone: --out must be a file that ends in .jsonl, .csv or
 $ wa-phone sandbox
 export WA_BASE_URL=http://127.0.0.1:12345
 export WA_ACCESS_TOKEN=any-token
+export WA_APP_SECRET=sandbox-app-secret
+export WA_VERIFY_TOKEN=any-verify-token
+export WABA_ID=100200300400250
+export OTHER_ID=100200300400003
+export BUSINESS_ID=200300400500600
+export PHONE_NUMBER=16315551000
+export CC=1
+export VERIFIED_NAME='Acme Shoes'
 # WABA 100200300400000: 0 numbers
 # WABA 100200300400003: 3 numbers
 # WABA 100200300400250: 250 numbers
@@ -338,6 +346,14 @@ wa-phone: --out must be a file that ends in .jsonl, .csv or .parquet, not
 $ wa-phone sandbox
 export WA_BASE_URL=http://127.0.0.1:12345
 export WA_ACCESS_TOKEN=any-token
+export WA_APP_SECRET=sandbox-app-secret
+export WA_VERIFY_TOKEN=any-verify-token
+export WABA_ID=100200300400250
+export OTHER_ID=100200300400003
+export BUSINESS_ID=200300400500600
+export PHONE_NUMBER=16315551000
+export CC=1
+export VERIFIED_NAME='Acme Shoes'
 # WABA 100200300400000: 0 numbers
 # WABA 100200300400003: 3 numbers
 # WABA 100200300400250: 250 numbers
@@ -404,6 +420,14 @@ wa-phone: --out must be a file that ends in .jsonl, .csv or .parquet, not 'numbe
 $ wa-phone sandbox
 export WA_BASE_URL=http://127.0.0.1:12345
 export WA_ACCESS_TOKEN=any-token
+export WA_APP_SECRET=sandbox-app-secret
+export WA_VERIFY_TOKEN=any-verify-token
+export WABA_ID=100200300400250
+export OTHER_ID=100200300400003
+export BUSINESS_ID=200300400500600
+export PHONE_NUMBER=16315551000
+export CC=1
+export VERIFIED_NAME='Acme Shoes'
 # WABA 100200300400000: 0 numbers
 # WABA 100200300400003: 3 numbers
 # WABA 100200300400250: 250 numbers

@@ -119,7 +119,7 @@ class CallRunner:
         self._throttle = throttle
         self._try_admit: Callable[[str | None, str], Lease | None] = getattr(throttle, "try_admit", _never_at_once)
         # A limiter logs its own long waits. It lends what it logs with, so a wait before a retry is not told again.
-        self._long_waits: LongWaits = getattr(throttle, "long_waits", None) or LongWaits()
+        self._long_waits: LongWaits = getattr(throttle, "_long_waits", None) or LongWaits()
         self._policy = policy
         self._events = events
         self._attempts = retrying(policy, self._notify_retry)(self._next_attempt)

@@ -238,8 +238,8 @@ class OnboardingDialog:
             pin = await self._read("New PIN" if is_new else "PIN")
             if not re.fullmatch(r"[0-9]{6}", pin):
                 self._reject("A PIN has 6 digits")
-            elif is_new and self._prompt.is_terminal and pin != await self._read("The same again"):
-                self._reject("These two differ")
+            elif is_new and self._prompt.is_terminal and pin != await self._read("Repeat the PIN"):
+                self._reject("The two PINs differ")
             else:
                 _tell("Registering. This may take two minutes.")
                 return pin
@@ -262,7 +262,7 @@ class OnboardingDialog:
 
         It is never sent again from here. If it has not happened in time, it still may: the person decides.
         """
-        _tell(f"The response was lost ({error.reason}). Polling {error.field} to see what has happened.")
+        _tell(f"The response was lost ({error.reason}). Checking the number to see what has happened.")
         try:
             number = await self._client.wait_until(
                 self._id,

@@ -207,8 +207,7 @@ class Throttle:
             if value is not None:
                 check_at_least_one(name, value)
         self._quotas = quota, app_quota
-        self.long_waits: LongWaits = LongWaits()
-        """Logs the long waits of all clients of this limiter."""
+        self._long_waits = LongWaits()  # of all clients of this limiter
         self._book = BudgetBook(quota, app_quota)
         self._loops = LoopLocal(_LoopCalls, self._report_lost)
         self._recent: _LoopCalls | None = None  # those of the loop that called last: mostly there is no other one
@@ -309,7 +308,7 @@ class Throttle:
         """Log that a call waits long, until its longest wait is over at most."""
         cause = self._book.cause(waba_id, now, token, ahead)
         seconds = min(cause.free_at, end) - now
-        self.long_waits.tell(seconds, cause.scope, waba_id, token, is_throttled=cause.is_throttled)
+        self._long_waits.tell(seconds, cause.scope, waba_id, token, is_throttled=cause.is_throttled)
 
     def _wake_at(self, waiter: _Waiter, opens_at: float, now: float) -> float:
         """When a call that waits has to wake without being woken."""

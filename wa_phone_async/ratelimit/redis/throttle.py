@@ -78,8 +78,7 @@ class RedisThrottle:
             raise InvalidArgumentError("prefix", "a word without braces, such as 'wa_phone_async'", prefix)
         self._app_id = app_id
         self._encoder = BatchEncoder(f"{prefix}:{{{app_id}}}:", quota, app_quota)
-        self.long_waits: LongWaits = LongWaits()
-        """Logs the long waits of all clients of this limiter."""
+        self._long_waits = LongWaits()  # of all clients of this limiter
         self._book = BudgetBook(quota, app_quota)
         self._ledger = Ledger()
         self._breaker = Breaker()
@@ -176,7 +175,7 @@ class RedisThrottle:
         now = asyncio.get_running_loop().time()
         if wait.poll_at - now > LONG_SECONDS:
             seconds = min(wait.free_at, end) - now
-            self.long_waits.tell(seconds, wait.scope, waba_id, token, is_throttled=wait.is_throttled)
+            self._long_waits.tell(seconds, wait.scope, waba_id, token, is_throttled=wait.is_throttled)
 
     def report(self, lease: Lease, report: Report) -> float:
         """Report what happened to a call: see `RateLimiter.report`. Redis gets it with the next call, or soon."""
