@@ -175,7 +175,7 @@ def _sentence(event: Event) -> str:
             text = f"A call on {event.node_id} waits for its quota, for {_shown(event.seconds)} at most."
         case QuotaWaitEnded():
             text = f"No call waits for its quota any more. The last one was on {event.node_id}."
-        case ListFinished():
+        case _:
             end = "is complete" if event.complete else "was left early"
             if event.error is not None:
                 end = f"failed with {event.error}"

@@ -51,7 +51,7 @@ class LongWaits:
                 name = owner = "the app"
             case "token":
                 name, owner = f"token {token}", f"the token of {account}"
-            case "waba":
+            case _:
                 name = owner = account
         if self._is_news(name):
             cause = f"because Meta throttles {owner}" if is_throttled else f"for the hourly quota of {owner}"

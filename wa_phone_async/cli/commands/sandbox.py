@@ -30,8 +30,8 @@ wa-phone sandbox
 wa-phone sandbox --port 8080 --mode reference
 wa-phone sandbox --accounts 1000 --numbers-per-account 20
 wa-phone sandbox --review-after 60
-wa-phone sandbox --quota 3 --latency 0.2 --token my-token
-wa-phone sandbox --app-secret my-secret --review-after 10 \\
+wa-phone sandbox --quota 3 --latency 0.2 --token mine
+wa-phone sandbox --app-secret mine --review-after 10 \\
     --webhook-url http://127.0.0.1:8000/webhook
 """
 
