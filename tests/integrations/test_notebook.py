@@ -180,6 +180,8 @@ def test_an_interrupted_wait_leaves_a_client_that_works(kernel: Kernel, sandbox:
 
     assert kernel.end(cell).error == "CancelledError"
     assert well(kernel.run(f"unsubscribe()\n{LIST_ALL}")) == "250\n"
+    sentence = f"Waiting 3,600 s because Meta throttles WABA {SMALL_WABA}; cancelling is safe.\n"
+    assert kernel.take_noise() == sentence
 
 
 @pytest.mark.unmeasured
