@@ -4,6 +4,7 @@ A number has 14 fields, or all fields of the model: what the width of `ALL_FIELD
 
     python benchmarks/decoding.py            both; under a minute
     python benchmarks/decoding.py --rounds 41
+    python benchmarks/decoding.py --widths   the bytes and the CPU time of a page by the fields that are requested
 
 Subjects take turns within each round, 20 ms each. Memory is the growth of the peak resident size while 2,000 pages are
 read and all rows are kept; each subject has a process of its own. The fast path needs msgspec, and the comparison with
@@ -24,7 +25,7 @@ import paired
 from pages import ROWS, page
 from paired import Findings, Row, Spread, ratio
 
-from wa_phone_async import PhoneNumber
+from wa_phone_async import ALL_FIELDS, DEFAULT_FIELDS, PhoneNumber
 from wa_phone_async.decoding.converter import read_json
 from wa_phone_async.pagination.page import page_reader, read_page
 
@@ -33,6 +34,17 @@ PAGES_IN_A_ROUND = 20
 UNKNOWN = {"search_visibility": "VISIBLE"}
 MISSING = ("status", "unified_cert_status", "messaging_limit_tier", "username")
 WIDE = "ALL_FIELDS"
+META_DEFAULT = (
+    "id",
+    "display_phone_number",
+    "verified_name",
+    "quality_rating",
+    "code_verification_status",
+    "host_platform",
+    "throughput",
+    "webhook_configuration",
+    "last_onboarded_time",
+)
 JSON, ORJSON, CORE, FAST = "json.loads to dicts", "orjson.loads to dicts", "core path", "fast path"
 PATHS = {FAST: "speed", CORE: "core"}
 GOAL, GOAL_OF_MEMORY = 1.2, 0.55
@@ -99,6 +111,24 @@ def least(rounds: int) -> dict[str, float]:
     return {name: min(times) for name, times in paired.take_turns(subjects, rounds).items()}
 
 
+def widths(rounds: int) -> Iterator[str]:
+    """Yield a table of what each set of fields costs."""
+    sets = {"META_DEFAULT": META_DEFAULT, "DEFAULT_FIELDS": DEFAULT_FIELDS, WIDE: ALL_FIELDS}
+    pages = {name: page(wide=True, missing=tuple({*ALL_FIELDS}.difference(names))) for name, names in sets.items()}
+    subjects = {
+        f"{name}, {path}": functools.partial(cpu_a_page, read, body)
+        for name, body in pages.items()
+        for path, read in readers().items()
+        if path in PATHS
+    }
+    times = paired.take_turns(subjects, rounds)
+    yield "| fields of a page of 100 numbers | kB | µs, speed | µs, core |"
+    yield "|---|---|---|---|"
+    for name, body in pages.items():
+        cpu = " | ".join(f"{min(times[f'{name}, {path}']):.0f}" for path in PATHS if f"{name}, {path}" in times)
+        yield f"| {name} | {len(body) / 1000:.1f} | {cpu} |"
+
+
 def hold(name: str) -> float:
     """Read and keep all pages, and return the growth of the peak in MiB."""
     path, _, which = name.partition(", ")
@@ -154,11 +184,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--hold")
     parser.add_argument("--least", type=int)
+    parser.add_argument("--widths", action="store_true")
     arguments, _ = parser.parse_known_args()
     if arguments.hold:
         print(hold(arguments.hold))
     elif arguments.least:
         print(json.dumps(least(arguments.least)))
+    elif arguments.widths:
+        print("\n".join(widths(21)))
     else:
         paired.main(measure, __doc__)
 

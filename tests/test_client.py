@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import pickle
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -15,6 +16,8 @@ from clients import TOKEN
 
 from wa_phone_async import (
     ALL_FIELDS,
+    DEFAULT_FIELDS,
+    META_DEFAULT,
     AccountMode,
     AsyncPaginator,
     BadRequestError,
@@ -24,6 +27,7 @@ from wa_phone_async import (
     GraphAPIError,
     GraphSession,
     InvalidArgumentError,
+    ListQuery,
     PhoneNumber,
     PhoneNumberCache,
     PhoneNumberClient,
@@ -118,11 +122,56 @@ async def test_all_ways_to_list_agree() -> None:
         assert (list(page), page.has_next, len(sandbox.requests)) == (rows[:100], True, 1)
 
 
-async def test_fields_are_the_apis_own_by_default() -> None:
-    async with serving() as (sandbox, client):
+DEFAULT = ",".join(DEFAULT_FIELDS)
+
+
+async def test_without_fields_each_way_to_read_requests_the_default_set() -> None:
+    async with serving() as (sandbox, client), PhoneNumberCache(client) as cache:
         [number, *_] = await client.list_phone_numbers(SMALL_WABA)
+        assert None not in [getattr(number, name) for name in DEFAULT_FIELDS]
+        assert await client.get_phone_number(number.id) == number
+        async with client.list_many([SMALL_WABA]) as listings:
+            [listing] = [listing async for listing in listings]
+        assert number in listing.phone_numbers
+        assert number in await cache.phone_numbers(SMALL_WABA)
+        assert number in await client.start_list(SMALL_WABA, ListQuery.of_numbers())
+        assert [request.query["fields"] for request in sandbox.requests] == [DEFAULT] * 5
+
+
+async def test_meta_default_names_no_fields() -> None:
+    async with serving() as (sandbox, client), PhoneNumberCache(client) as cache:
+        [number, *_] = await client.list_phone_numbers(SMALL_WABA, fields=META_DEFAULT)
         assert number.status is None
-    assert "fields" not in sandbox.requests[0].query
+        assert await client.get_phone_number(number.id, fields=META_DEFAULT) == number
+        async with client.list_many([SMALL_WABA], fields=META_DEFAULT) as listings:
+            [listing] = [listing async for listing in listings]
+        assert number in listing.phone_numbers
+        assert number in await cache.phone_numbers(SMALL_WABA, fields=META_DEFAULT)
+        assert not any("fields" in request.query for request in sandbox.requests)
+    assert repr(META_DEFAULT) == "META_DEFAULT"
+    assert pickle.loads(pickle.dumps(META_DEFAULT)) is META_DEFAULT
+
+
+@both_modes
+async def test_the_default_set_costs_one_call_more_at_most_and_only_once(mode: ModeName) -> None:
+    async with serving(mode) as (sandbox, client):
+        [number, *_] = await client.list_phone_numbers(SMALL_WABA)
+        assert [request.status for request in sandbox.requests] == [400] * (mode == "reference") + [200]
+        sandbox.requests.clear()
+        assert await client.get_phone_number(number.id) == number
+        await client.list_phone_numbers(SMALL_WABA, fields=ALL_FIELDS)
+        assert [request.status for request in sandbox.requests] == [200] + [400] * (mode == "live") + [200]
+
+
+async def test_a_list_on_a_version_without_the_limit_of_the_portfolio_takes_two_calls_once() -> None:
+    async with serving() as (sandbox, client):
+        limit = "whatsapp_business_manager_messaging_limit"
+        sandbox.plan(Fault.error(100, f"(#100) Tried accessing nonexisting field ({limit})"))
+        [number, *_] = await client.list_phone_numbers(SMALL_WABA)
+        assert (number.status, number.whatsapp_business_manager_messaging_limit) == ("CONNECTED", None)
+        await client.list_phone_numbers(SMALL_WABA)
+        left = DEFAULT.replace(f"{limit},", "")
+        assert [request.query["fields"] for request in sandbox.requests] == [DEFAULT, left, left]
 
 
 @both_modes
@@ -153,7 +202,8 @@ async def test_a_sort_works_in_both_spellings_and_the_right_one_is_remembered(so
         rows.sort(key=lambda row: (row.get(field) or "", row["id"]), reverse=way == "desc")
         for rejected in (1 if mode == "reference" else 0, 0):
             sandbox.requests.clear()
-            assert ids(await client.list_phone_numbers(LARGE_WABA, sort=sort)) == [row["id"] for row in rows]
+            numbers = await client.list_phone_numbers(LARGE_WABA, fields="id", sort=sort)
+            assert ids(numbers) == [row["id"] for row in rows]
             assert [request.status for request in sandbox.requests] == [400] * rejected + [200] * 3
 
 
@@ -173,10 +223,11 @@ async def test_a_sort_that_both_spellings_cannot_save_raises_the_first_error(sta
 @pytest.mark.parametrize("status", [400, 422])
 async def test_a_sort_that_is_rejected_in_any_words_works_in_the_other_spelling(status: int) -> None:
     async with serving("reference") as (sandbox, client):
-        expected = ids(await client.list_phone_numbers(SMALL_WABA, sort="creation_time.asc"))
+        expected = ids(await client.list_phone_numbers(SMALL_WABA, fields="id", sort="creation_time.asc"))
     async with serving("reference") as (sandbox, client):
         sandbox.plan(Fault.error(100, "The parameters are valid but cannot be processed", status=status))
-        assert ids(await client.list_phone_numbers(SMALL_WABA, sort=Sort.CREATION_TIME_ASC)) == expected
+        numbers = await client.list_phone_numbers(SMALL_WABA, fields="id", sort=Sort.CREATION_TIME_ASC)
+        assert ids(numbers) == expected
         assert [request.status for request in sandbox.requests] == [status, 200]
 
 
@@ -287,7 +338,7 @@ async def test_a_filtered_list_that_is_cut_costs_no_more_calls_than_a_whole_one(
         some = await client.list_phone_numbers(LARGE_WABA, filtering=official, max_items=max_items)
         assert some == everything[:max_items]
         assert {request.query["limit"] for request in sandbox.requests} == {"100"}
-        assert len(sandbox.requests) <= 9
+        assert len(sandbox.requests) <= 9 + (mode == "reference")  # which first says that it lacks a field
 
 
 @both_modes

@@ -7,6 +7,7 @@ from clients import QUICK, TOKEN, serving
 
 from wa_phone_async import (
     ALL_FIELDS,
+    META_DEFAULT,
     AuthenticationError,
     BadRequestError,
     InvalidArgumentError,
@@ -41,10 +42,10 @@ async def test_a_node_that_is_too_much_data_is_requested_once() -> None:
         assert (caught.value.needs_smaller_page, caught.value.attempts, len(sandbox.requests)) == (True, 1, 1)
 
 
-async def test_without_fields_the_default_fields_come() -> None:
+async def test_the_fields_of_metas_choice_have_no_status() -> None:
     async with serving() as (sandbox, client):
         [row, *_] = sandbox.numbers(SMALL_WABA)
-        number = await client.get_phone_number(row["id"])
+        number = await client.get_phone_number(row["id"], fields=META_DEFAULT)
         assert isinstance(number, PhoneNumber)
         assert (number.id, number.display_phone_number) == (row["id"], row["display_phone_number"])
         assert (number.status, number.name_status, number.is_pin_enabled) == (None, None, None)

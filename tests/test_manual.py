@@ -211,6 +211,7 @@ NAMED = {
     "wa-phone --tokens FILE": (
         "umask 077; echo 100200300400003,any-token > FILE; wa-phone list 100200300400003 --tokens FILE"
     ),
+    "wa-phone list": "wa-phone list --sandbox",
     "wa-phone list --help": "wa-phone list --help",
     "wa-phone list WABA_ID…": "wa-phone list 100200300400003 100200300400250",
     "wa-phone create WABA_ID --phone-number … --verified-name … --cc …": (
@@ -230,6 +231,7 @@ NAMED = {
     "wa-phone sandbox": "wa-phone sandbox --help",
     "python tests/support/faults.py": f"python {ROOT}/tests/support/faults.py > /dev/null",
     "benchmarks/limits.py": f"python {SCRIPTS}/limits.py hot --only log",
+    "benchmarks/decoding.py --widths": f"python {SCRIPTS}/decoding.py --widths",
     "benchmarks/compressed.py": f"python {SCRIPTS}/compressed.py --rounds 1",
     # These take longer than a test should, even once: parts of them are run in test_soak.py, test_simulated_day.py,
     # test_benchmarks.py and attack/.

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from wa_phone_async.call.writes import create_phone_number
 from wa_phone_async.errors import InvalidArgumentError
-from wa_phone_async.models import ALL_FIELDS, AccountMode, MessagingLimitTier
+from wa_phone_async.models import ALL_FIELDS, DEFAULT_FIELDS, AccountMode, MessagingLimitTier
 from wa_phone_async.query import (
     ACCOUNT_FIELDS,
+    ESSENTIAL_FIELDS,
     NUMBER_FIELDS,
-    ChosenFields,
     Filter,
     Sort,
     Verbatim,
@@ -222,11 +222,12 @@ def test_commas_in_modifiers_split_nothing() -> None:
         (None, frozenset()),
         ("id,status", frozenset()),
         (",".join(ALL_FIELDS[1:]), frozenset()),
-        (",".join(ALL_FIELDS), frozenset(ALL_FIELDS) - {"id"}),
-        (",".join([*reversed(ALL_FIELDS), "owner{id}"]), frozenset(ALL_FIELDS) - {"id"}),
-        (ChosenFields("id,status"), frozenset({"status"})),
+        (",".join(DEFAULT_FIELDS[:-1]), frozenset()),
+        (",".join(ALL_FIELDS), frozenset(ALL_FIELDS) - ESSENTIAL_FIELDS),
+        (",".join([*reversed(ALL_FIELDS), "owner{id}"]), frozenset(ALL_FIELDS) - ESSENTIAL_FIELDS),
+        (",".join([*DEFAULT_FIELDS, "username"]), frozenset(DEFAULT_FIELDS) - ESSENTIAL_FIELDS),
     ],
-    ids=["default", "some", "all but one", "all", "all and more", "chosen by the package"],
+    ids=["none", "some", "all but one", "default but one", "all", "all and more", "default and more"],
 )
 def test_only_fields_that_nobody_named_are_optional(fields: str | None, optional: frozenset[str], path: str) -> None:
     assert optional_fields(path, fields) == optional
@@ -237,7 +238,7 @@ def test_only_fields_that_nobody_named_are_optional(fields: str | None, optional
 @pytest.mark.parametrize("path", ["1234/owned_whatsapp_business_accounts", "1234/message_templates", "1234/owner"])
 def test_on_another_path_no_field_is_optional(path: str) -> None:
     assert optional_fields(path, ",".join(ALL_FIELDS)) == frozenset()
-    assert optional_fields(path, ChosenFields("id,status")) == frozenset()
+    assert optional_fields(path, ",".join(DEFAULT_FIELDS)) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,14 @@ async def clients_are_made(session: aiohttp.ClientSession, graph: wa.GraphSessio
     wa.GraphSession(None)  # type: ignore[arg-type]  # it needs a token
 
 
+def fields_are_chosen(client: wa.PhoneNumberClient) -> None:
+    fields: wa.MetaDefault = wa.META_DEFAULT
+    client.list_phone_numbers("1", fields=fields)
+    client.list_phone_numbers("1", fields=(*wa.DEFAULT_FIELDS, "health_status"))
+    client.list_phone_numbers("1", fields=object())  # type: ignore[arg-type]  # names, or `META_DEFAULT`
+    client.list_business_accounts("1", fields=wa.META_DEFAULT)  # type: ignore[arg-type]  # it is of numbers alone
+
+
 async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
     paginator = client.list_phone_numbers(
         "1",
@@ -333,6 +341,7 @@ def accounts_and_pages_are_values(account: wa.BusinessAccount, page: wa.Page[wa.
 
 def values_become_plain_and_are_judged(number: wa.PhoneNumber) -> None:
     assert_type(wa.ALL_FIELDS, tuple[str, ...])
+    assert_type(wa.DEFAULT_FIELDS, tuple[str, ...])
     assert_type(wa.to_dict(number), dict[str, Any])
     assert_type(wa.from_dict(PN, {}), PN)
     assert_type(wa.from_dict(wa.Page[PN], {}), wa.Page[PN])

@@ -47,6 +47,7 @@ from .events import (
 from .integrations.notebook import show_tables as _show_tables
 from .models import (
     ALL_FIELDS,
+    DEFAULT_FIELDS,
     AccountMode,
     BusinessAccount,
     CodeVerificationStatus,
@@ -66,7 +67,7 @@ from .models import (
     UnifiedCertStatus,
 )
 from .pagination.paginator import AsyncPaginator
-from .query import Filter, ListQuery, Sort, Verbatim
+from .query import META_DEFAULT, Filter, ListQuery, MetaDefault, Sort, Verbatim
 from .ratelimit.limiter import CallResult, Lease, RateLimiter, Report
 from .ratelimit.throttle import Throttle
 from .readiness import Readiness, is_ready, read_readiness
@@ -80,6 +81,8 @@ _show_tables()
 
 __all__ = [
     "ALL_FIELDS",
+    "DEFAULT_FIELDS",
+    "META_DEFAULT",
     "AccountMode",
     "AmbiguousNumberError",
     "AsyncPaginator",
@@ -108,6 +111,7 @@ __all__ = [
     "ListQuery",
     "Listings",
     "MessagingLimitTier",
+    "MetaDefault",
     "MissingTokenError",
     "NameStatus",
     "NotFoundError",

@@ -26,15 +26,17 @@ from .pagination.paginator import AsyncPaginator
 from .phone_digits import read_phone_number
 from .query import (
     ACCOUNT_FIELDS,
+    META_DEFAULT,
     AccountKind,
+    Fields,
     Filter,
     Follow,
     ListQuery,
     Sort,
     accounts_edge,
+    fields_of_number,
     fields_with,
     list_params,
-    read_fields,
 )
 from .ratelimit.limiter import RateLimiter
 from .redaction import conceal
@@ -225,7 +227,7 @@ class PhoneNumberClient:
         self,
         waba_id: str | int,
         *,
-        fields: Iterable[str] | str | None = None,
+        fields: Fields = None,
         filtering: Filter | Iterable[Filter] | None = None,
         sort: Sort | str | None = None,
         limit: int = MAX_PAGE_SIZE,
@@ -242,9 +244,9 @@ class PhoneNumberClient:
 
         Args:
             waba_id: Meta's id of the account, digits.
-            fields: The fields of each number: names, or one comma-separated text. `None` gives the API's default
-                fields, which lack `status` on the live service. `ALL_FIELDS` gives all that `PhoneNumber` knows. A
-                typing error in a known name is an error; `Verbatim` is not checked.
+            fields: The fields of each number: names, or one comma-separated text. `None` requests `DEFAULT_FIELDS`, and
+                `META_DEFAULT` leaves the choice to Meta. `ALL_FIELDS` are all that `PhoneNumber` knows. A typing error
+                in a known name is an error; `Verbatim` is not checked.
             filtering: The conditions that a number must meet; `None` for all numbers.
             sort: The order; default: the number that was onboarded last comes first. A text is checked as `fields` is.
             limit: Numbers of a page, 1 to 100. Each page is a call, and the quota counts calls.
@@ -301,7 +303,7 @@ class PhoneNumberClient:
         *,
         concurrency: int = DEFAULT_CONCURRENCY,
         ordered: bool = False,
-        fields: Iterable[str] | str | None = None,
+        fields: Fields = None,
         filtering: Filter | Iterable[Filter] | None = None,
         sort: Sort | str | None = None,
         limit: int = MAX_PAGE_SIZE,
@@ -354,7 +356,7 @@ class PhoneNumberClient:
         interval: float = 60.0,
         total_timeout: float | None = None,
         known: Iterable[PhoneNumber] | None = None,
-        fields: Iterable[str] | str | None = ALL_FIELDS,
+        fields: Fields = ALL_FIELDS,
         filtering: Filter | Iterable[Filter] | None = None,
         follow: Follow = "next",
     ) -> Watch:
@@ -404,7 +406,7 @@ class PhoneNumberClient:
         total_timeout: float | None = None,
         unless: Predicate | None = None,
         waba_id: str | int | None = None,
-        fields: Iterable[str] | str | None = ALL_FIELDS,
+        fields: Fields = ALL_FIELDS,
     ) -> PhoneNumber:
         """Poll a number until a predicate is true: `await client.wait_until(number.id, is_ready)`.
 
@@ -434,7 +436,7 @@ class PhoneNumberClient:
         phone_number_id = read_node_id("phone_number_id", phone_number_id)
         if waba_id is not None:
             waba_id = read_node_id("waba_id", waba_id)
-        checked_fields = None if fields is None else read_fields(fields)
+        checked_fields = fields_of_number(fields) or META_DEFAULT
 
         async def read_number() -> PhoneNumber:
             return await self.get_phone_number(phone_number_id, fields=checked_fields, waba_id=waba_id)
@@ -511,7 +513,7 @@ class PhoneNumberClient:
         self,
         phone_number_id: str | int,
         *,
-        fields: Iterable[str] | str | None = None,
+        fields: Fields = None,
         waba_id: str | int | None = None,
         total_timeout: float | None = None,
     ) -> PhoneNumber:
@@ -522,8 +524,7 @@ class PhoneNumberClient:
 
         Args:
             phone_number_id: Meta's id of the number, digits. It is not the phone number itself.
-            fields: The fields of the number: names, or one comma-separated text. `None` gives the API's default
-                fields, which lack `status` on the live service. `ALL_FIELDS` gives all that `PhoneNumber` knows.
+            fields: The fields of the number, as for `list_phone_numbers`.
             waba_id: The account of the number. Its token is used, and its quota counts. `None`: the token is that of
                 the number's id, and only the app's quota counts.
             total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
@@ -535,7 +536,7 @@ class PhoneNumberClient:
         """
         self._check_open()
         phone_number_id = read_node_id("phone_number_id", phone_number_id)
-        params = list_params(fields=fields, filtering=None, sort=None)
+        params = list_params(fields=fields_of_number(fields), filtering=None, sort=None)
         return await self.session.get(
             phone_number_id, PhoneNumber, params, waba_id=waba_id, total_timeout=total_timeout
         )
@@ -756,7 +757,7 @@ class PhoneNumberClient:
         cc: str | int | None = None,
         migrate_phone_number: bool | None = None,
         preverified_id: str | int | None = None,
-        fields: Iterable[str] | str | None = None,
+        fields: Fields = None,
         follow: Follow = "next",
         recheck_delays: Iterable[float] = RECHECK_DELAYS,
         total_timeout: float | None = None,
@@ -818,8 +819,9 @@ class PhoneNumberClient:
         number = read_phone_number(phone_number, cc)
         if total_timeout is not None:
             check_seconds("total_timeout", total_timeout)
-        needed_fields = None if fields is None else fields_with("display_phone_number", fields)
-        query = ListQuery.of_numbers(fields=needed_fields, limit=MAX_PAGE_SIZE, follow=follow)
+        if fields is not None and fields is not META_DEFAULT:
+            fields = fields_with("display_phone_number", fields)
+        query = ListQuery.of_numbers(fields=fields, limit=MAX_PAGE_SIZE, follow=follow)
 
         def list_numbers(seconds: float | None) -> AsyncPaginator[PhoneNumber]:
             return self.start_list(waba_id, attrs.evolve(query, total_timeout=seconds))

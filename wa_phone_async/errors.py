@@ -329,8 +329,8 @@ class GraphAPIError(WaPhoneError):
     error_data: Mapping[str, Any] | str | None
     """Meta's details: a mapping, a string or `None`."""
     missing_fields: tuple[str, ...] = ()
-    """The fields of `ALL_FIELDS` that the server does not have, by the text of the error. A call that did not name them
-    leaves them out and goes on by itself."""
+    """The fields of `ALL_FIELDS` that the server does not have, by the text of the error. A call with `ALL_FIELDS` or
+    `DEFAULT_FIELDS` leaves them out and goes on by itself."""
     needs_smaller_page: bool = False
     """Whether the response would be too large, and only a smaller page helps. A list halves its pages by itself."""
 

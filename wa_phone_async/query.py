@@ -9,14 +9,14 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
-from typing import Any, Final, Literal, TypedDict, Unpack, get_args
+from enum import Enum, StrEnum
+from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack, get_args
 
 import attrs
 
 from .checks import check_page, check_read_ahead, check_seconds, is_json
 from .errors import InvalidArgumentError
-from .models import ALL_FIELDS, PhoneNumber
+from .models import ALL_FIELDS, DEFAULT_FIELDS, PhoneNumber
 from .spelling import known_spelling
 
 DEFAULT_PAGE_SIZE: Final = 25
@@ -128,6 +128,27 @@ class Verbatim(str):
     __slots__ = ()
 
 
+class MetaDefault(Enum):
+    """The type of `META_DEFAULT`, which is its only value."""
+
+    META_DEFAULT = "META_DEFAULT"
+    """The fields that Meta sends if a request names none."""
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+META_DEFAULT: Final = MetaDefault.META_DEFAULT
+"""Pass it as `fields=` to leave the choice of the fields to Meta. The live service then sends no `status`.
+
+Then it sends `id`, `display_phone_number`, `verified_name`, `quality_rating`, `code_verification_status`,
+`platform_type`, `throughput`, `webhook_configuration` and `last_onboarded_time` (published captures, read 2026-11-22).
+"""
+
+Fields: TypeAlias = Iterable[str] | str | MetaDefault | None
+"""The fields of a number to request: names, a comma-separated text, or `META_DEFAULT`. `None`: `DEFAULT_FIELDS`."""
+
+
 @attrs.frozen
 class Filter:
     """One condition on a list, such as `Filter("account_mode", AccountMode.LIVE)`.
@@ -233,13 +254,13 @@ class ListQuery:
     def of_numbers(
         cls,
         *,
-        fields: Iterable[str] | str | None = None,
+        fields: Fields = None,
         filtering: Filter | Iterable[Filter] | None = None,
         sort: Sort | str | None = None,
         **options: Unpack[PageOptions],
     ) -> ListQuery:
         """Return the query of a list of phone numbers; see `PhoneNumberClient.list_phone_numbers`."""
-        return cls(params=list_params(fields=fields, filtering=filtering, sort=sort), **options)
+        return cls(params=list_params(fields=fields_of_number(fields), filtering=filtering, sort=sort), **options)
 
 
 def list_params(
@@ -313,6 +334,14 @@ def read_fields(fields: Iterable[str] | str, known: Sequence[str] = NUMBER_FIELD
 
 
 _NAMES: Final = "names such as 'id,status'"
+_DEFAULT: Final = Verbatim(",".join(DEFAULT_FIELDS))
+
+
+def fields_of_number(fields: Fields) -> str | None:
+    """Return the fields of a number to request, as the API takes them; `None` if the choice is Meta's."""
+    if fields is META_DEFAULT:
+        return None
+    return _DEFAULT if fields is None else read_fields(fields)
 
 
 def _spell_fields(text: str, known: Sequence[str]) -> str:
@@ -330,28 +359,27 @@ def fields_with(name: str, fields: Iterable[str] | str) -> str:
     return text if name in split_fields(text) else Verbatim(f"{text},{name}")
 
 
-class ChosenFields(Verbatim):
-    """Names of fields, separated by commas, that this package chose by itself, and nobody named."""
-
-    __slots__ = ()
-
-
 def optional_fields(path: str, fields: str | None) -> frozenset[str]:
     """Return the fields that a request can go without, if the API does not know them.
 
-    They are `ChosenFields`, or those of `ALL_FIELDS` if all of them are requested. A caller who names single fields
-    needs each of them. Only a phone number and the list of an account's numbers have these fields. On any other path
-    an unknown field shows that the path is wrong.
+    They are those of `ALL_FIELDS` or of `DEFAULT_FIELDS`, if all of them are requested. A caller who names single
+    fields needs each of them. Only a phone number and the list of an account's numbers have these fields. On any other
+    path an unknown field shows that the path is wrong.
     """
     if not fields or path.partition("/")[2] not in {"", "phone_numbers"}:
         return frozenset()
-    return frozenset(split_fields(fields)) - {"id"} if isinstance(fields, ChosenFields) else _optional_of_all(fields)
+    return _optional_of(fields)
+
+
+ESSENTIAL_FIELDS: Final = frozenset({"id", "display_phone_number"})
+"""What each number has on each server. An object without it is no number, so no request goes without it."""
 
 
 @functools.lru_cache  # the same for each page of a list, and mostly for each list
-def _optional_of_all(fields: str) -> frozenset[str]:
-    has_all = frozenset(split_fields(fields)).issuperset(ALL_FIELDS)
-    return frozenset(ALL_FIELDS) - {"id"} if has_all else frozenset()
+def _optional_of(fields: str) -> frozenset[str]:
+    named = frozenset(split_fields(fields))
+    known = next((known for known in (ALL_FIELDS, DEFAULT_FIELDS) if named.issuperset(known)), ())
+    return frozenset(known) - ESSENTIAL_FIELDS
 
 
 @functools.lru_cache

@@ -16,6 +16,7 @@ from misbehaving import RawServer, hang, respond
 from proxies import ConnectProxy, Identity, make_identity
 
 from wa_phone_async import (
+    META_DEFAULT,
     InvalidArgumentError,
     OutcomeUnknownError,
     PhoneNumberClient,
@@ -57,7 +58,7 @@ async def test_a_proxy_gets_each_request_to_an_http_address(source: str, monkeyp
         monkeypatch.setenv("HTTP_PROXY", url)
         how: dict[str, Any] = {"proxy": url} if source == "proxy=" else {"trust_env": True}
         async with PhoneNumberClient(TOKEN, base_url="http://graph.test/a", **how) as client:
-            assert await client.list_phone_numbers("1234", limit=5) == []
+            assert await client.list_phone_numbers("1234", fields=META_DEFAULT, limit=5) == []
             assert (await client.create_phone_number("1234", **NUMBER)).id == "7"
     assert [request.target for request in proxy.requests] == [
         "http://graph.test/a/v23.0/1234/phone_numbers?limit=5",

@@ -24,6 +24,10 @@ FULL = GraphRequest(
 )
 CREATE = GraphRequest(path=PATH, write=Write(path=PATH, body={"phone_number": "16315551000"}))
 
+ALWAYS_LIVE = ("name_status", "throughput", "last_onboarded_time")
+"""A server without one of them is made from the reference, and lacks all that the reference lacks."""
+ONE_BY_ONE = [name for name in ALL_FIELDS if name not in {"id", "display_phone_number", *ALWAYS_LIVE}]
+
 TOKEN_REJECTED = AuthenticationError("Error validating access token", http_status=401, code=190)
 SORT_REJECTED = BadRequestError("(#100) Cannot sort by last_onboarded_time.desc_ascending", http_status=400, code=100)
 
@@ -226,12 +230,22 @@ def test_a_page_is_halved_although_a_toy_token_hides_the_reason_in_the_text() ->
     assert amended(LIST, error).params == {"limit": "50"}
 
 
-def test_fields_are_dropped_one_after_the_other_down_to_the_id() -> None:
+def test_fields_are_dropped_one_after_the_other_down_to_the_essential_ones() -> None:
     request = FULL
-    for name in ALL_FIELDS[1:]:
+    for name in ONE_BY_ONE:
         request = amended(request, nonexisting(name))
-    assert fields_of(request) == ["id"]
-    assert amend(request, nonexisting("id")) is None
+    assert fields_of(request) == ["id", "display_phone_number", *ALWAYS_LIVE]
+    request = amended(request, nonexisting("name_status"))
+    assert fields_of(request) == ["id", "display_phone_number"]
+    for name in ("id", "display_phone_number"):
+        assert amend(request, nonexisting(name)) is None
+
+
+@pytest.mark.parametrize("name", ALWAYS_LIVE)
+def test_a_server_without_a_field_of_the_live_service_is_the_reference(name: str) -> None:
+    request = amended(FULL, nonexisting(name))
+    assert not {*OUTSIDE_REFERENCE}.intersection(fields_of(request))
+    assert Dialect().learn(request).missing_fields == {*OUTSIDE_REFERENCE}
 
 
 def test_too_much_data_halves_the_limit_down_to_1() -> None:
@@ -336,10 +350,10 @@ def test_any_sequence_of_errors_ends_and_sends_no_request_twice(data: st.DataObj
 
 def test_every_remedy_together_ends() -> None:
     request = attrs.evolve(FULL, params={**FULL.params, "sort": Sort.CREATION_TIME_ASC, "limit": "100"})
-    errors, times = [TOKEN_REJECTED, SORT_REJECTED, TOO_MUCH, *map(nonexisting, ALL_FIELDS)], 0
+    errors, times = [TOKEN_REJECTED, SORT_REJECTED, TOO_MUCH, *map(nonexisting, [*ONE_BY_ONE, "throughput"])], 0
     while remedies := [other for error in errors if (other := amend(request, error))]:
         request, times = remedies[0], times + 1
-    assert times == 1 + 1 + 6 + len(ALL_FIELDS) - 1
+    assert times == 1 + 1 + 6 + len(ONE_BY_ONE) + 1
 
 
 # --- what is learned

@@ -14,26 +14,26 @@ from wa_phone_async.sandbox import SMALL_WABA, Sandbox
 
 pytest.importorskip("rich", reason="the extra `cli` is not installed")
 
-from wa_phone_async.cli.options import DEFAULT_FIELDS
 from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, to_json
 from wa_phone_async.cli.terminal.output import printable, tell, terminal_width, use_utf8, write
 from wa_phone_async.cli.terminal.table import Column, PlainTable, fit
+from wa_phone_async.models import DEFAULT_FIELDS
 
 SCREENS = {
     "120": """\
-ID               NUMBER            NAME           STATUS     QUALITY  LIMIT     MODE  VERIFICATION
-300000001000000  +1 203-555-0157   Blue Bakery    CONNECTED  GREEN    TIER_250  LIVE  VERIFIED
-300000001000001  +55 21 2035-5558  Café Bakery    PENDING    UNKNOWN  TIER_1K   LIVE  NOT_VERIFIED
-300000001000002  +44 7555 020359   Corner Bakery  CONNECTED  GREEN    TIER_10K  LIVE  EXPIRED
+ID               NUMBER            NAME       STATUS     QUALITY  REVIEW                    VERIFICATION  PLATFORM
+300000001000000  +1 203-555-0157   Blue       CONNECTED  GREEN    APPROVED                  VERIFIED      CLOUD_API
+                                   Bakery
+300000001000001  +55 21 2035-5558  Café       PENDING    UNKNOWN  AVAILABLE_WITHOUT_REVIEW  NOT_VERIFIED  NOT_APPLICABLE
+                                   Bakery
+300000001000002  +44 7555 020359   Corner     CONNECTED  GREEN    PENDING_REVIEW            EXPIRED       CLOUD_API
+                                   Bakery
 """,
     "80": """\
-ID               NUMBER            NAME       STATUS     QUALITY  LIMIT     MODE
-300000001000000  +1 203-555-0157   Blue       CONNECTED  GREEN    TIER_250  LIVE
-                                   Bakery
-300000001000001  +55 21 2035-5558  Café       PENDING    UNKNOWN  TIER_1K   LIVE
-                                   Bakery
-300000001000002  +44 7555 020359   Corner     CONNECTED  GREEN    TIER_10K  LIVE
-                                   Bakery
+ID               NUMBER            NAME           STATUS     QUALITY
+300000001000000  +1 203-555-0157   Blue Bakery    CONNECTED  GREEN
+300000001000001  +55 21 2035-5558  Café Bakery    PENDING    UNKNOWN
+300000001000002  +44 7555 020359   Corner Bakery  CONNECTED  GREEN
 """,
     "60": """\
 ID               NUMBER            NAME           STATUS
@@ -53,37 +53,73 @@ NUMBER        +1 203-555-0157
 NAME          Blue Bakery
 STATUS        CONNECTED
 QUALITY       GREEN
+REVIEW        APPROVED
+VERIFICATION  VERIFIED
+PLATFORM      CLOUD_API
+THROUGHPUT    STANDARD
 LIMIT         TIER_250
 MODE          LIVE
-VERIFICATION  VERIFIED
+OFFICIAL      true
+ONBOARDED     2024-01-01T00:00
+              :00+00:00
 
 ID            300000001000001
 NUMBER        +55 21 2035-5558
 NAME          Café Bakery
 STATUS        PENDING
 QUALITY       UNKNOWN
-LIMIT         TIER_1K
-MODE          LIVE
+REVIEW        AVAILABLE_WITHOU
+              T_REVIEW
 VERIFICATION  NOT_VERIFIED
+PLATFORM      NOT_APPLICABLE
+THROUGHPUT    NOT_APPLICABLE
+LIMIT         TIER_2K
+MODE          LIVE
+OFFICIAL      false
+ONBOARDED     2024-01-11T19:00
+              :01+00:00
 
 ID            300000001000002
 NUMBER        +44 7555 020359
 NAME          Corner Bakery
 STATUS        CONNECTED
 QUALITY       GREEN
+REVIEW        PENDING_REVIEW
+VERIFICATION  EXPIRED
+PLATFORM      CLOUD_API
+THROUGHPUT    STANDARD
 LIMIT         TIER_10K
 MODE          LIVE
-VERIFICATION  EXPIRED
+OFFICIAL      false
+ONBOARDED     2024-01-22T14:00
+              :02+00:00
 """,
 }
-SCREENS[""] = SCREENS["120"]  # a pipe
+SCREENS[""] = "".join(  # a pipe
+    f"{line}  {end}\n"
+    for line, end in zip(
+        (
+            "ID               NUMBER            NAME           STATUS     QUALITY  REVIEW                  ",
+            "300000001000000  +1 203-555-0157   Blue Bakery    CONNECTED  GREEN    APPROVED                ",
+            "300000001000001  +55 21 2035-5558  Café Bakery    PENDING    UNKNOWN  AVAILABLE_WITHOUT_REVIEW",
+            "300000001000002  +44 7555 020359   Corner Bakery  CONNECTED  GREEN    PENDING_REVIEW          ",
+        ),
+        (
+            "VERIFICATION  PLATFORM        THROUGHPUT      LIMIT     MODE  OFFICIAL  ONBOARDED",
+            "VERIFIED      CLOUD_API       STANDARD        TIER_250  LIVE  true      2024-01-01T00:00:00+00:00",
+            "NOT_VERIFIED  NOT_APPLICABLE  NOT_APPLICABLE  TIER_2K   LIVE  false     2024-01-11T19:00:01+00:00",
+            "EXPIRED       CLOUD_API       STANDARD        TIER_10K  LIVE  false     2024-01-22T14:00:02+00:00",
+        ),
+        strict=True,
+    )
+)
 FOLDED = """\
-                                               NAME
-WABA             ID               NAME         STATUS    THROUGHPUT
+WABA             ID               NAME         REVIEW    HEALTH STATUS
 100200300400003  300000001000000  Blue Bakery  APPROVED  {"level":
-                                                         "STANDARD"}
+                                                         "AVAILABLE"}
 """
-LEFT_OUT = {"80": ["VERIFICATION"], "60": ["QUALITY", "LIMIT", "MODE", "VERIFICATION"]}
+LAST = ["THROUGHPUT", "LIMIT", "MODE", "OFFICIAL", "ONBOARDED"]
+LEFT_OUT = {"120": LAST, "80": ["REVIEW", "VERIFICATION", "PLATFORM", *LAST]}
 
 
 def numbers(**changes: object) -> list[PhoneNumber]:
@@ -104,8 +140,8 @@ def test_fields_that_were_requested_are_folded_and_not_left_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "70")
-    table = PlainTable(["id", "verified_name", "name_status", "throughput"], with_waba_id=True, may_drop=False)
-    table.page(SMALL_WABA, numbers()[:1])
+    table = PlainTable(["id", "verified_name", "name_status", "health_status"], with_waba_id=True, may_drop=False)
+    table.page(SMALL_WABA, numbers(health_status={"level": "AVAILABLE"})[:1])
     assert capsys.readouterr().out == FOLDED
     assert not table.left_out
 
@@ -128,7 +164,7 @@ def test_a_later_page_that_is_wider_gets_new_columns(
     table = PlainTable(DEFAULT_FIELDS, with_waba_id=False, may_drop=True)
     table.page(SMALL_WABA, numbers())
     table.page(SMALL_WABA, numbers())
-    table.page(SMALL_WABA, numbers(status="SOMETHING_MUCH_LONGER"))
+    table.page(SMALL_WABA, numbers(status="SOMETHING_MUCH_LONGER_THAN_BEFORE"))
     table.page(SMALL_WABA, numbers(id="7" * 70))
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("ID  ")][1].split() == [
@@ -136,11 +172,10 @@ def test_a_later_page_that_is_wider_gets_new_columns(
         "NUMBER",
         "NAME",
         "STATUS",
-        "QUALITY",
     ]
-    assert "ID       " + "7" * 70 in lines
+    assert "ID      " + "7" * 70 in lines
     assert max(len(line) for line in lines if "7777" not in line) <= 80
-    assert table.left_out == ["LIMIT", "MODE", "VERIFICATION"]
+    assert table.left_out == ["QUALITY", *LEFT_OUT["80"]]
 
 
 def test_an_empty_page_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:

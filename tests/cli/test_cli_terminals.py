@@ -156,70 +156,52 @@ ID               NUMBER            NAME           STATUS
 300000001000002  +44 7555 020359   Corner Bakery  CONNECTED
 300000001000001  +55 21 2035-5558  Café Bakery    PENDING
 300000001000000  +1 203-555-0157   Blue Bakery    CONNECTED
-3 numbers, 1 call; a wider terminal shows QUALITY, LIMIT,
-MODE, VERIFICATION too
+3 numbers, 1 call; a wider terminal shows QUALITY, REVIEW,
+VERIFICATION, PLATFORM, THROUGHPUT, LIMIT, MODE, OFFICIAL,
+ONBOARDED too
 $ wa-phone list 100200300400003 900 --fields all --max-items 1
-WABA                                       100200300400003
-ID                                         300000001000002
-NUMBER                                     +44 7555 020359
-NAME                                       Corner Bakery
-STATUS                                     CONNECTED
-QUALITY                                    GREEN
-COUNTRY CODE                               GB
-COUNTRY DIAL CODE                          44
-VERIFICATION                               EXPIRED
+WABA                       100200300400003
+ID                         300000001000002
+NUMBER                     +44 7555 020359
+NAME                       Corner Bakery
+STATUS                     CONNECTED
+QUALITY                    GREEN
+COUNTRY CODE               GB
+COUNTRY DIAL CODE          44
+VERIFICATION               EXPIRED
 UNIFIED CERT STATUS
-MODE                                       LIVE
-HOST PLATFORM                              CLOUD_API
-LIMIT                                      TIER_10K
-IS OFFICIAL BUSINESS ACCOUNT               false
+MODE                       LIVE
+PLATFORM                   CLOUD_API
+TIER                       TIER_10K
+OFFICIAL                   false
 USERNAME
-NAME STATUS                                PENDING_REVIEW
+REVIEW                     PENDING_REVIEW
 NEW NAME STATUS
-THROUGHPUT                                 {"level":
-                                           "STANDARD"}
-LAST ONBOARDED TIME                        2024-01-22T14:00:
-                                           02+00:00
-WHATSAPP BUSINESS MANAGER MESSAGING LIMIT  TIER_10K
-IS PIN ENABLED                             true
-IS ON BIZ APP                              false
-HEALTH STATUS                              {"can_send_messag
-                                           e": "BLOCKED",
-                                           "entities":
-                                           [{"entity_type":
-                                           "PHONE_NUMBER",
-                                           "id":
-                                           "300000001000002"
-                                           ,
-                                           "can_send_message
-                                           ": "AVAILABLE"},
-                                           {"entity_type":
-                                           "BUSINESS", "id":
-                                           "200300400500600"
-                                           ,
-                                           "can_send_message
-                                           ": "BLOCKED",
-                                           "errors":
-                                           [{"error_code":
-                                           141006,
-                                           "error_descriptio
-                                           n": "There is an
-                                           error with the
-                                           payment method.",
-                                           "possible_solutio
-                                           n": "There was an
-                                           error with your
-                                           payment method.
-                                           Please add a new
-                                           payment
-                                           method."}]}]}
+THROUGHPUT                 STANDARD
+ONBOARDED                  2024-01-22T14:00:02+00:00
+LIMIT                      TIER_10K
+IS PIN ENABLED             true
+IS ON BIZ APP              false
+HEALTH STATUS              {"can_send_message": "BLOCKED",
+                           "entities": [{"entity_type":
+                           "PHONE_NUMBER", "id":
+                           "300000001000002",
+                           "can_send_message": "AVAILABLE"},
+                           {"entity_type": "BUSINESS", "id":
+                           "200300400500600",
+                           "can_send_message": "BLOCKED",
+                           "errors": [{"error_code": 141006,
+                           "error_description": "There is an
+                           error with the payment method.",
+                           "possible_solution": "There was
+                           an error with your payment
+                           method. Please add a new payment
+                           method."}]}]}
 NEW DISPLAY NAME
-OFFICIAL BUSINESS ACCOUNT                  {"oba_status":
-                                           "APPROVED"}
-IS PREVERIFIED NUMBER                      false
-WEBHOOK CONFIGURATION                      {"application":
-                                           "https://shop.exa
-                                           mple/webhooks"}
+OFFICIAL BUSINESS ACCOUNT  {"oba_status": "APPROVED"}
+IS PREVERIFIED NUMBER      false
+WEBHOOK CONFIGURATION      {"application":
+                           "https://shop.example/webhooks"}
 1 number of 2 accounts, 2 calls
 $ wa-phone list 100200300400003 100200300400250 --max-items 4
 WABA             ID               NUMBER            NAME
@@ -235,7 +217,8 @@ ID      300000002000027
 NUMBER  +1 (206) 555-0141
 NAME    Río Bicycles
 4 numbers of 2 accounts, 2 calls; a wider terminal shows
-STATUS, QUALITY, LIMIT, MODE, VERIFICATION too
+STATUS, QUALITY, REVIEW, VERIFICATION, PLATFORM, THROUGHPUT,
+LIMIT, MODE, OFFICIAL, ONBOARDED too
 $ wa-phone create 100200300400000 --phone-number 16315551000 --verified-name Acme --cc 1
 created 16315551000 in WABA 100200300400000: id
 300000000000000; unverified, and no code has been sent yet
@@ -267,57 +250,49 @@ serving until Ctrl-C; run the lines above in another shell
 """,
     80: """\
 $ wa-phone list 100200300400003
-ID               NUMBER            NAME       STATUS     QUALITY  LIMIT     MODE
-300000001000002  +44 7555 020359   Corner     CONNECTED  GREEN    TIER_10K  LIVE
-                                   Bakery
-300000001000001  +55 21 2035-5558  Café       PENDING    UNKNOWN  TIER_1K   LIVE
-                                   Bakery
-300000001000000  +1 203-555-0157   Blue       CONNECTED  GREEN    TIER_250  LIVE
-                                   Bakery
-3 numbers, 1 call; a wider terminal shows VERIFICATION too
+ID               NUMBER            NAME           STATUS     QUALITY
+300000001000002  +44 7555 020359   Corner Bakery  CONNECTED  GREEN
+300000001000001  +55 21 2035-5558  Café Bakery    PENDING    UNKNOWN
+300000001000000  +1 203-555-0157   Blue Bakery    CONNECTED  GREEN
+3 numbers, 1 call; a wider terminal shows REVIEW, VERIFICATION, PLATFORM,
+THROUGHPUT, LIMIT, MODE, OFFICIAL, ONBOARDED too
 $ wa-phone list 100200300400003 900 --fields all --max-items 1
-WABA                                       100200300400003
-ID                                         300000001000002
-NUMBER                                     +44 7555 020359
-NAME                                       Corner Bakery
-STATUS                                     CONNECTED
-QUALITY                                    GREEN
-COUNTRY CODE                               GB
-COUNTRY DIAL CODE                          44
-VERIFICATION                               EXPIRED
+WABA                       100200300400003
+ID                         300000001000002
+NUMBER                     +44 7555 020359
+NAME                       Corner Bakery
+STATUS                     CONNECTED
+QUALITY                    GREEN
+COUNTRY CODE               GB
+COUNTRY DIAL CODE          44
+VERIFICATION               EXPIRED
 UNIFIED CERT STATUS
-MODE                                       LIVE
-HOST PLATFORM                              CLOUD_API
-LIMIT                                      TIER_10K
-IS OFFICIAL BUSINESS ACCOUNT               false
+MODE                       LIVE
+PLATFORM                   CLOUD_API
+TIER                       TIER_10K
+OFFICIAL                   false
 USERNAME
-NAME STATUS                                PENDING_REVIEW
+REVIEW                     PENDING_REVIEW
 NEW NAME STATUS
-THROUGHPUT                                 {"level": "STANDARD"}
-LAST ONBOARDED TIME                        2024-01-22T14:00:02+00:00
-WHATSAPP BUSINESS MANAGER MESSAGING LIMIT  TIER_10K
-IS PIN ENABLED                             true
-IS ON BIZ APP                              false
-HEALTH STATUS                              {"can_send_message": "BLOCKED",
-                                           "entities": [{"entity_type":
-                                           "PHONE_NUMBER", "id":
-                                           "300000001000002",
-                                           "can_send_message": "AVAILABLE"},
-                                           {"entity_type": "BUSINESS", "id":
-                                           "200300400500600",
-                                           "can_send_message": "BLOCKED",
-                                           "errors": [{"error_code": 141006,
-                                           "error_description": "There is an
-                                           error with the payment method.",
-                                           "possible_solution": "There was an
-                                           error with your payment method.
-                                           Please add a new payment
-                                           method."}]}]}
+THROUGHPUT                 STANDARD
+ONBOARDED                  2024-01-22T14:00:02+00:00
+LIMIT                      TIER_10K
+IS PIN ENABLED             true
+IS ON BIZ APP              false
+HEALTH STATUS              {"can_send_message": "BLOCKED", "entities":
+                           [{"entity_type": "PHONE_NUMBER", "id":
+                           "300000001000002", "can_send_message": "AVAILABLE"},
+                           {"entity_type": "BUSINESS", "id": "200300400500600",
+                           "can_send_message": "BLOCKED", "errors":
+                           [{"error_code": 141006, "error_description": "There
+                           is an error with the payment method.",
+                           "possible_solution": "There was an error with your
+                           payment method. Please add a new payment
+                           method."}]}]}
 NEW DISPLAY NAME
-OFFICIAL BUSINESS ACCOUNT                  {"oba_status": "APPROVED"}
-IS PREVERIFIED NUMBER                      false
-WEBHOOK CONFIGURATION                      {"application":
-                                           "https://shop.example/webhooks"}
+OFFICIAL BUSINESS ACCOUNT  {"oba_status": "APPROVED"}
+IS PREVERIFIED NUMBER      false
+WEBHOOK CONFIGURATION      {"application": "https://shop.example/webhooks"}
 1 number of 2 accounts, 2 calls
 $ wa-phone list 100200300400003 100200300400250 --max-items 4
 WABA             ID               NUMBER            NAME      STATUS     QUALITY
@@ -329,8 +304,8 @@ WABA             ID               NUMBER            NAME      STATUS     QUALITY
                                                     Bakery
 WABA             ID               NUMBER             NAME           STATUS
 100200300400250  300000002000027  +1 (206) 555-0141  Río Bicycles   DISCONNECTED
-4 numbers of 2 accounts, 2 calls; a wider terminal shows QUALITY, LIMIT, MODE,
-VERIFICATION too
+4 numbers of 2 accounts, 2 calls; a wider terminal shows QUALITY, REVIEW,
+VERIFICATION, PLATFORM, THROUGHPUT, LIMIT, MODE, OFFICIAL, ONBOARDED too
 $ wa-phone create 100200300400000 --phone-number 16315551000 --verified-name Acme --cc 1
 created 16315551000 in WABA 100200300400000: id 300000000000000; unverified, and
 no code has been sent yet
@@ -362,52 +337,59 @@ serving until Ctrl-C; run the lines above in another shell
 """,
     120: """\
 $ wa-phone list 100200300400003
-ID               NUMBER            NAME           STATUS     QUALITY  LIMIT     MODE  VERIFICATION
-300000001000002  +44 7555 020359   Corner Bakery  CONNECTED  GREEN    TIER_10K  LIVE  EXPIRED
-300000001000001  +55 21 2035-5558  Café Bakery    PENDING    UNKNOWN  TIER_1K   LIVE  NOT_VERIFIED
-300000001000000  +1 203-555-0157   Blue Bakery    CONNECTED  GREEN    TIER_250  LIVE  VERIFIED
-3 numbers, 1 call
+ID               NUMBER            NAME       STATUS     QUALITY  REVIEW                    VERIFICATION  PLATFORM
+300000001000002  +44 7555 020359   Corner     CONNECTED  GREEN    PENDING_REVIEW            EXPIRED       CLOUD_API
+                                   Bakery
+300000001000001  +55 21 2035-5558  Café       PENDING    UNKNOWN  AVAILABLE_WITHOUT_REVIEW  NOT_VERIFIED  NOT_APPLICABLE
+                                   Bakery
+300000001000000  +1 203-555-0157   Blue       CONNECTED  GREEN    APPROVED                  VERIFIED      CLOUD_API
+                                   Bakery
+3 numbers, 1 call; a wider terminal shows THROUGHPUT, LIMIT, MODE, OFFICIAL, ONBOARDED too
 $ wa-phone list 100200300400003 900 --fields all --max-items 1
-WABA                                       100200300400003
-ID                                         300000001000002
-NUMBER                                     +44 7555 020359
-NAME                                       Corner Bakery
-STATUS                                     CONNECTED
-QUALITY                                    GREEN
-COUNTRY CODE                               GB
-COUNTRY DIAL CODE                          44
-VERIFICATION                               EXPIRED
+WABA                       100200300400003
+ID                         300000001000002
+NUMBER                     +44 7555 020359
+NAME                       Corner Bakery
+STATUS                     CONNECTED
+QUALITY                    GREEN
+COUNTRY CODE               GB
+COUNTRY DIAL CODE          44
+VERIFICATION               EXPIRED
 UNIFIED CERT STATUS
-MODE                                       LIVE
-HOST PLATFORM                              CLOUD_API
-LIMIT                                      TIER_10K
-IS OFFICIAL BUSINESS ACCOUNT               false
+MODE                       LIVE
+PLATFORM                   CLOUD_API
+TIER                       TIER_10K
+OFFICIAL                   false
 USERNAME
-NAME STATUS                                PENDING_REVIEW
+REVIEW                     PENDING_REVIEW
 NEW NAME STATUS
-THROUGHPUT                                 {"level": "STANDARD"}
-LAST ONBOARDED TIME                        2024-01-22T14:00:02+00:00
-WHATSAPP BUSINESS MANAGER MESSAGING LIMIT  TIER_10K
-IS PIN ENABLED                             true
-IS ON BIZ APP                              false
-HEALTH STATUS                              {"can_send_message": "BLOCKED", "entities": [{"entity_type": "PHONE_NUMBER",
-                                           "id": "300000001000002", "can_send_message": "AVAILABLE"}, {"entity_type":
-                                           "BUSINESS", "id": "200300400500600", "can_send_message": "BLOCKED", "errors":
-                                           [{"error_code": 141006, "error_description": "There is an error with the
-                                           payment method.", "possible_solution": "There was an error with your payment
-                                           method. Please add a new payment method."}]}]}
+THROUGHPUT                 STANDARD
+ONBOARDED                  2024-01-22T14:00:02+00:00
+LIMIT                      TIER_10K
+IS PIN ENABLED             true
+IS ON BIZ APP              false
+HEALTH STATUS              {"can_send_message": "BLOCKED", "entities": [{"entity_type": "PHONE_NUMBER", "id":
+                           "300000001000002", "can_send_message": "AVAILABLE"}, {"entity_type": "BUSINESS", "id":
+                           "200300400500600", "can_send_message": "BLOCKED", "errors": [{"error_code": 141006,
+                           "error_description": "There is an error with the payment method.", "possible_solution":
+                           "There was an error with your payment method. Please add a new payment method."}]}]}
 NEW DISPLAY NAME
-OFFICIAL BUSINESS ACCOUNT                  {"oba_status": "APPROVED"}
-IS PREVERIFIED NUMBER                      false
-WEBHOOK CONFIGURATION                      {"application": "https://shop.example/webhooks"}
+OFFICIAL BUSINESS ACCOUNT  {"oba_status": "APPROVED"}
+IS PREVERIFIED NUMBER      false
+WEBHOOK CONFIGURATION      {"application": "https://shop.example/webhooks"}
 1 number of 2 accounts, 2 calls
 $ wa-phone list 100200300400003 100200300400250 --max-items 4
-WABA             ID               NUMBER            NAME           STATUS     QUALITY  LIMIT     MODE  VERIFICATION
-100200300400003  300000001000002  +44 7555 020359   Corner Bakery  CONNECTED  GREEN    TIER_10K  LIVE  EXPIRED
-100200300400003  300000001000001  +55 21 2035-5558  Café Bakery    PENDING    UNKNOWN  TIER_1K   LIVE  NOT_VERIFIED
-100200300400003  300000001000000  +1 203-555-0157   Blue Bakery    CONNECTED  GREEN    TIER_250  LIVE  VERIFIED
-100200300400250  300000002000027  +1 (206) 555-0141  Río Bicycles   DISCONNECTED  UNKNOWN            LIVE  EXPIRED
-4 numbers of 2 accounts, 2 calls
+WABA             ID               NUMBER            NAME      STATUS     QUALITY  REVIEW                    VERIFICATION
+100200300400003  300000001000002  +44 7555 020359   Corner    CONNECTED  GREEN    PENDING_REVIEW            EXPIRED
+                                                    Bakery
+100200300400003  300000001000001  +55 21 2035-5558  Café      PENDING    UNKNOWN  AVAILABLE_WITHOUT_REVIEW  NOT_VERIFIED
+                                                    Bakery
+100200300400003  300000001000000  +1 203-555-0157   Blue      CONNECTED  GREEN    APPROVED                  VERIFIED
+                                                    Bakery
+WABA             ID               NUMBER             NAME           STATUS        QUALITY  REVIEW
+100200300400250  300000002000027  +1 (206) 555-0141  Río Bicycles   DISCONNECTED  UNKNOWN  NON_EXISTS
+4 numbers of 2 accounts, 2 calls; a wider terminal shows VERIFICATION, PLATFORM, THROUGHPUT, LIMIT, MODE, OFFICIAL,
+ONBOARDED too
 $ wa-phone create 100200300400000 --phone-number 16315551000 --verified-name Acme --cc 1
 created 16315551000 in WABA 100200300400000: id 300000000000000; unverified, and no code has been sent yet
 300000000000000

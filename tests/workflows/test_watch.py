@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wa_phone_async import (
+    DEFAULT_FIELDS,
+    META_DEFAULT,
     AuthenticationError,
     BadRequestError,
     CallFinished,
@@ -840,7 +842,8 @@ class TestWaitUntil:
             async with Sandbox() as sandbox, client_of(sandbox) as client:
                 number = sandbox.numbers(SMALL_WABA)[0]["id"]
                 await client.wait_until(number, lambda number: number.verified_name is not None, fields=None)
-                assert "fields" not in sandbox.requests[0].query
+                await client.wait_until(number, lambda number: number.verified_name is not None, fields=META_DEFAULT)
+                assert [r.query.get("fields") for r in sandbox.requests] == [",".join(DEFAULT_FIELDS), None]
 
         run(main())
 

@@ -20,7 +20,7 @@ from wa_phone_async.errors import DecodeError, InvalidArgumentError
 from wa_phone_async.events import CallFinished, Event
 from wa_phone_async.models import PhoneNumber
 from wa_phone_async.phone_digits import shortest_form
-from wa_phone_async.query import Filter, Follow, ListQuery, Sort, split_fields
+from wa_phone_async.query import Fields, Filter, Follow, ListQuery, Sort, split_fields
 from wa_phone_async.readiness import is_pending
 from wa_phone_async.redaction import conceal
 
@@ -37,7 +37,7 @@ _OTHER_LOOP: Final = (
 class ListOptions(TypedDict, total=False):
     """The options of `PhoneNumberClient.list_phone_numbers` that make sense for a complete listing."""
 
-    fields: Iterable[str] | str | None
+    fields: Fields
     filtering: Filter | Iterable[Filter] | None
     sort: Sort | str | None
     limit: int

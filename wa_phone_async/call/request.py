@@ -25,7 +25,7 @@ from wa_phone_async.query import DEFAULT_PAGE_SIZE, Sort, without_fields
 from wa_phone_async.redaction import Secret
 
 from .error_codes import INVALID_PARAMETER, NO_SUCH_OBJECT
-from .missing_fields import OUTSIDE_REFERENCE, is_of_another_node
+from .missing_fields import OUTSIDE_REFERENCE, all_missing, is_of_another_node
 from .writes import Write
 
 
@@ -166,7 +166,7 @@ def _renew_token(request: GraphRequest, error: GraphAPIError) -> _Remedy:
 
 
 def _leave_out_fields(request: GraphRequest, error: GraphAPIError) -> _Remedy:
-    """Leave out the fields that the server does not have. The API mostly names one at a time: each is its own cause."""
+    """Leave out the fields that the server does not have. Each one that an error names is its own cause."""
     if isinstance(error, PermissionDeniedError | RateLimitError):
         return None
     # A field that the caller chose is not optional, and not ours to leave out.
@@ -174,7 +174,7 @@ def _leave_out_fields(request: GraphRequest, error: GraphAPIError) -> _Remedy:
     if not missing:
         return None
     cause = _GUESSED_FIELDS if error.missing_fields == OUTSIDE_REFERENCE else f"fields {','.join(sorted(missing))}"
-    known = request.dialect.missing_fields | missing
+    known = request.dialect.missing_fields | all_missing(missing)
     return cause, attrs.evolve(request, dialect=attrs.evolve(request.dialect, missing_fields=known))
 
 

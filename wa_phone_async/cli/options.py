@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
 from wa_phone_async.errors import InvalidArgumentError
-from wa_phone_async.models import ALL_FIELDS
-from wa_phone_async.query import ChosenFields, Filter, Sort, Verbatim, read_fields
+from wa_phone_async.models import ALL_FIELDS, DEFAULT_FIELDS
+from wa_phone_async.query import Filter, Sort, Verbatim, read_fields
 
 from .connection import Connection
-
-DEFAULT_FIELDS: Final = (
-    "id",
-    "display_phone_number",
-    "verified_name",
-    "status",
-    "quality_rating",
-    "messaging_limit_tier",
-    "account_mode",
-    "code_verification_status",
-)
-"""The fields without `--fields`. `status` is one of them, since the API leaves it out by default. Meta's reference and
-the live service know all of them today. The client leaves out one that a server does not have."""
 
 
 def accounts_to_read(
@@ -56,7 +43,7 @@ NoCheck: TypeAlias = Annotated[bool, Parameter(name="--no-check", negative=(), s
 def parse_fields(fields: str | None, *, check: bool) -> str:
     """The fields to request, from the option `--fields`. With `check`, a typing error is an error."""
     if fields is None:
-        return ChosenFields(",".join(DEFAULT_FIELDS))
+        return ",".join(DEFAULT_FIELDS)
     if fields.strip().lower() == "all":
         return ",".join(ALL_FIELDS)
     return read_fields(fields if check else Verbatim(fields))

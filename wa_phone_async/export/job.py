@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Self
 
 from wa_phone_async import InvalidArgumentError, WabaListing
-from wa_phone_async.query import read_fields
+from wa_phone_async.query import Fields
 from wa_phone_async.workflows.bulk import Accounts, each_id
 
 from .formats import FileFormat, make_encoder, read_format
@@ -64,7 +64,7 @@ class Job:
         self,
         path: AnyPath,
         *,
-        fields: Iterable[str] | str | None = None,
+        fields: Fields = None,
         errors: AnyPath | None = None,
         format: FileFormat | None = None,  # noqa: A002 - what everybody calls it
         options: Options | None = None,
@@ -77,7 +77,7 @@ class Job:
         self._errors = None if errors is None else Path(os.path.realpath(check_is_file(errors, "errors")))
         self.format: FileFormat = read_format(self._path, format)
         """The format of the file, and of its parts."""
-        self._columns = columns_of(None if fields is None else read_fields(fields))
+        self._columns = columns_of(fields)
         # Whatever can be known to fail is tried now, and not after hours of listing: an extra that is missing here,
         # and below a file that cannot be written.
         make_encoder(self.format, self._columns)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from wa_phone_async import ExportError, InvalidArgumentError
+from wa_phone_async.query import Fields
 
 from .file_thread import file_thread
 from .formats import FileFormat, read_format
@@ -25,7 +26,7 @@ async def merge(
     parts: Iterable[AnyPath],
     path: AnyPath,
     *,
-    fields: Iterable[str] | str | None = None,
+    fields: Fields = None,
     format: FileFormat | None = None,  # noqa: A002 - what everybody calls it
 ) -> None:
     """Make one file of files that `write` wrote, in their order.

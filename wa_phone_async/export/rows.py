@@ -23,7 +23,7 @@ import attrs
 from wa_phone_async import Extra, InvalidArgumentError, PhoneNumber, WabaListing, WaPhoneError, to_dict
 from wa_phone_async.decoding.converter import OTHER_NAMES
 from wa_phone_async.models import NO_EXTRA
-from wa_phone_async.query import field_names
+from wa_phone_async.query import META_DEFAULT, Fields, field_names
 
 Row: TypeAlias = dict[str, Any]
 """A number by the names of its columns: strings, numbers, booleans, times in UTC, and plain JSON."""
@@ -75,17 +75,17 @@ ERROR_COLUMNS: Final[Columns] = MappingProxyType({"waba_id": str, "error": str, 
 """The columns of `errors_row`."""
 
 
-def columns_of(fields: Iterable[str] | str | None) -> Columns:
+def columns_of(fields: Fields) -> Columns:
     """The columns of an export of these fields: `waba_id`, `id`, the other fields in their order, and `extra`.
 
     Args:
-        fields: The fields that you request from the API; default: every field of `PhoneNumber`. A field that
-            `PhoneNumber` does not know is a column of plain JSON.
+        fields: The fields that you request from the API; `None` or `META_DEFAULT`: every field of `PhoneNumber`. A
+            field that `PhoneNumber` does not know is a column of plain JSON.
 
     Raises:
         InvalidArgumentError: `fields` holds no names of fields.
     """
-    if fields is None:
+    if fields is None or fields is META_DEFAULT:
         return COLUMNS
     kinds = {name: _FIELDS.get(OTHER_NAMES.get(name, name), dict) for name in ("id", *field_names(fields))}
     return {"waba_id": str, **kinds, "extra": dict}

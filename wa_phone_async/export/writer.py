@@ -10,6 +10,7 @@ from typing import Self
 import attrs
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber, WabaListing
+from wa_phone_async.query import Fields
 
 from .file_thread import file_thread
 from .formats import FileFormat
@@ -35,7 +36,7 @@ async def write(
     listings: AsyncIterable[WabaListing | PhoneNumber] | Iterable[WabaListing | PhoneNumber],
     path: AnyPath,
     *,
-    fields: Iterable[str] | str | None = None,
+    fields: Fields = None,
     errors: AnyPath | None = None,
     format: FileFormat | None = None,  # noqa: A002 - what everybody calls it
 ) -> Summary:
@@ -104,7 +105,7 @@ class Writer:
         self,
         path: AnyPath,
         *,
-        fields: Iterable[str] | str | None = None,
+        fields: Fields = None,
         errors: AnyPath | None = None,
         format: FileFormat | None = None,  # noqa: A002 - what everybody calls it
     ) -> None:

@@ -102,6 +102,8 @@ def cells(number: PhoneNumber, fields: Iterable[str]) -> list[str]:
     members = hide_queries(to_dict(number))
     if number.platform_type is not None:
         members["platform_type"] = str(number.platform_type)
+    if number.throughput is not None and not number.throughput.extra:
+        members["throughput"] = number.throughput.level
     return [_text(members.get(name)) for name in fields]
 
 

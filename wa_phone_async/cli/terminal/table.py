@@ -30,9 +30,15 @@ TITLES: Final[Mapping[str, str]] = {
     "verified_name": "NAME",
     "status": "STATUS",
     "quality_rating": "QUALITY",
-    "messaging_limit_tier": "LIMIT",
-    "account_mode": "MODE",
+    "name_status": "REVIEW",
     "code_verification_status": "VERIFICATION",
+    "host_platform": "PLATFORM",
+    "throughput": "THROUGHPUT",
+    "whatsapp_business_manager_messaging_limit": "LIMIT",
+    "messaging_limit_tier": "TIER",
+    "account_mode": "MODE",
+    "is_official_business_account": "OFFICIAL",
+    "last_onboarded_time": "ONBOARDED",
 }
 """The titles of columns. Any other column has its field's name."""
 
