@@ -62,9 +62,10 @@ async def test_only_the_requested_fields_and_the_id_come() -> None:
 async def test_numbers_of_every_kind_of_account_are_found() -> None:
     async with Sandbox(accounts=1_000_000) as sandbox, PhoneNumberClient(TOKEN, base_url=sandbox.url) as client:
         created = await client.create_phone_number(EMPTY_WABA, phone_number="16315551000", verified_name="Acme")
-        sandbox.add_waba("1234", [{"id": "1"}, {"id": "2"}])
+        named = {"display_phone_number": "+1 631-555-1000"}
+        sandbox.add_waba("1234", [{"id": "1", **named}, {"id": "2", **named}])
         sandbox.add_waba("1235", 5)
-        sandbox.add_waba("1236", [{"id": "3"}])
+        sandbox.add_waba("1236", [{"id": "3", **named}])
         sandbox.add_waba("1236", 2)
         last = sandbox.waba_ids[999_999]
         for waba_id in (EMPTY_WABA, SMALL_WABA, "1234", "1235", "1236", last, sandbox.waba_ids[5]):

@@ -34,11 +34,13 @@ from wa_phone_async.export.dask import export as export_on_a_cluster
 from wa_phone_async.integrations.otel import instrument
 from wa_phone_async.ratelimit.redis import RedisThrottle
 from wa_phone_async.sandbox import (
+    APP_ID,
     BUSINESS_ID,
     EMPTY_WABA,
     LARGE_WABA,
     SEEDED_PIN,
     SMALL_WABA,
+    USER_ID,
     Code,
     Created,
     Delivery,
@@ -632,6 +634,12 @@ def extras_are_typed(dask_client: distributed.Client, client: wa.PhoneNumberClie
     export_on_a_cluster(dask_client, ["1"], client_from_env, "out", after="a")  # type: ignore[call-arg]  # whole lists only
 
 
+def errors_say_what_to_do(error: wa.GraphAPIError, denied: wa.PermissionDeniedError) -> None:
+    assert_type(error.node_type, str | None)
+    assert_type(error.hint, str | None)
+    assert_type(denied.permission, str | None)
+
+
 def errors_keep_what_is_known(
     error: wa.WaPhoneError,
     api_error: wa.GraphAPIError,
@@ -777,6 +785,7 @@ def what_meta_decides_is_typed(sandbox: Sandbox) -> None:
     sandbox.set_username("1", None)
     sandbox.set_calling("1", is_enabled=True)
     sandbox.request_pin_reset("1", BUSINESS_ID)
+    sandbox.request_pin_reset(USER_ID, APP_ID)  # two ids of other kinds
     sandbox.reset_pin("1")
     sandbox.restrict_account("1")
 

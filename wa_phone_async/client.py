@@ -14,6 +14,7 @@ import aiohttp
 import attrs
 
 from .call import writes
+from .call.hints import not_a_number
 from .call.retry import RetryPolicy
 from .call.tokens import TokenProvider
 from .call.writes import REGISTER_SECONDS, CodeMethod, Write
@@ -532,14 +533,19 @@ class PhoneNumberClient:
         Raises:
             InvalidArgumentError: An argument is invalid; nothing was sent.
             NotFoundError: There is no such number, or the token may not see it.
+            BadRequestError: The id is that of another object, such as an account. `hint` says what it is.
             WaPhoneError: The API rejected the request, or no valid response came.
         """
         self._check_open()
         phone_number_id = read_node_id("phone_number_id", phone_number_id)
         params = list_params(fields=fields_of_number(fields), filtering=None, sort=None)
-        return await self.session.get(
+        number = await self.session.get(
             phone_number_id, PhoneNumber, params, waba_id=waba_id, total_timeout=total_timeout
         )
+        # Another object has none of these fields, if the server does not reject a request for them.
+        if (fields is None or fields is META_DEFAULT) and number == PhoneNumber(number.id, extra=number.extra):
+            raise not_a_number(number)
+        return number
 
     async def create_phone_number(
         self,

@@ -301,8 +301,9 @@ class WebhookSignatureError(WaPhoneError):
 class GraphAPIError(WaPhoneError):
     """The API rejected the request. The attributes are all that it sent about the reason.
 
-    The text begins with Meta's sentence for people, or else with Meta's title for people, if there is one. Without a
-    sentence for people, it also has the details of `error_data`: WhatsApp gives the reason there.
+    The text begins with the `hint`, if there is one. Then follow Meta's sentence for people, or else Meta's title for
+    people, and the message. Without a sentence for people, it also has the details of `error_data`: WhatsApp gives the
+    reason there.
     Only `message` and `http_status` are always there: real errors lack `type`, `fbtrace_id`, even `code`
     (Meta's Graph error guide and published captures, read 2026-11-22).
     """
@@ -328,6 +329,13 @@ class GraphAPIError(WaPhoneError):
     """Meta's sentence to show to people, in their language, or `None`."""
     error_data: Mapping[str, Any] | str | None
     """Meta's details: a mapping, a string or `None`."""
+    node_type: str | None = None
+    """Graph's name for the type of the id in the path, such as `Business`, if the API named it; else `None`.
+
+    For an id of the wrong kind, `hint` says what the id is."""
+    hint: str | None = None
+    """What is wrong with the id or with the token's permissions, and what to do, in sentences for people. They begin
+    the text of the error. `None`: nothing more is known than what the API said."""
     missing_fields: tuple[str, ...] = ()
     """The fields of `ALL_FIELDS` that the server does not have, by the text of the error. A call with `ALL_FIELDS` or
     `DEFAULT_FIELDS` leaves them out and goes on by itself."""
@@ -378,6 +386,8 @@ class GraphAPIError(WaPhoneError):
         details = "" if self.error_user_msg else self._details().rstrip(". \n")
         if details not in words:
             words = f"{words.rstrip('. ')}: {details}"
+        if self.hint is not None:
+            words = f"{self.hint} The API said: {words}"
         return f"{words} ({', '.join(facts)})"
 
     def _details(self) -> str:
@@ -412,6 +422,9 @@ class AuthenticationError(GraphAPIError):
 
 class PermissionDeniedError(GraphAPIError):
     """The access token is valid but may not do this, or Meta blocks the account for a violation of its policy."""
+
+    permission: str | None = None
+    """The missing permission, such as `whatsapp_business_management`, or `None` if the API did not name it."""
 
 
 class NotFoundError(GraphAPIError):

@@ -212,7 +212,9 @@ class TestAPIErrors:
         graph_sandbox.plan(Fault.error(10, "(#10) Not\nfor \x1b[2Jyou"))
         done = run("list", LARGE_WABA)
         assert (done.status, done.out) == (1, "")
-        assert re.fullmatch(r"wa-phone: \(#10\) Not for \\x1b\[2Jyou \(HTTP \d+, code 10, trace \w+\)\n", done.err)
+        hint = f"The token may not do this with {LARGE_WABA}. It needs the permission whatsapp_business_management"
+        assert done.err.startswith(f"wa-phone: {hint} (Business settings → ")
+        assert re.search(r" The API said: \(#10\) Not for \\x1b\[2Jyou \(HTTP \d+, code 10, trace \w+\)\n", done.err)
 
     @pytest.mark.parametrize(("seconds", "told"), [(299.998, 300), (0.2, 1), (60.0, 60)])
     def test_a_wait_is_told_in_whole_seconds(self, seconds: float, told: int) -> None:

@@ -1,6 +1,7 @@
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Request, Response
+from wa_phone_async.sandbox import APP_ID, BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, USER_ID, Request, Response
 from wa_phone_async.sandbox.access import Access
 from wa_phone_async.sandbox.durations import HOUR
 from wa_phone_async.sandbox.graph import Graph
@@ -225,7 +226,31 @@ def test_the_error_for_an_unknown_field_of_a_node_names_its_type(live: World, no
     assert error_of(live.call(f"/v23.0/{node}", query={"fields": "id,owner"})) == (400, 100, message)
 
 
-@pytest.mark.parametrize("node", [SMALL_WABA, BUSINESS_ID])
+@pytest.mark.parametrize(
+    ("node", "kind", "name"),
+    [(USER_ID, "User", "Invented System User"), (APP_ID, "Application", "Invented App")],
+    ids=["user", "app"],
+)
+def test_a_user_and_an_app_have_a_name_and_no_edges(live: World, node: str, kind: str, name: str) -> None:
+    assert read(live.call(f"/v23.0/{node}")) == {"id": node, "name": name}
+    message = f"(#100) Tried accessing nonexisting field ({{}}) on node type ({kind})"
+    for query in ({"fields": "status"}, {"fields": "id,status"}):
+        assert error_of(live.call(f"/v23.0/{node}", query=query)) == (400, 100, message.format("status"))
+    for method, edge in (("GET", "phone_numbers"), ("POST", "phone_numbers"), ("POST", "register")):
+        assert error_of(live.call(f"/v23.0/{node}/{edge}", method)) == (400, 100, message.format(edge))
+
+
+@pytest.mark.parametrize(
+    ("node", "path"),
+    [(SMALL_WABA, "?fields=display_phone_number"), (SMALL_WABA, "/register"), (BUSINESS_ID, "?fields=quality_rating")],
+)
+def test_the_sandbox_takes_no_blame_for_what_meta_lacks_too(live: World, node: str, path: str) -> None:
+    edge, _, fields = path.partition("?fields=")
+    _, _, message = error_of(live.call(f"/v23.0/{node}{edge}", query={"fields": fields} if fields else {}))
+    assert re.search(r"nonexisting field \(\w+\) on node type \(\w+\)$", message)
+
+
+@pytest.mark.parametrize("node", [SMALL_WABA, BUSINESS_ID, USER_ID, APP_ID])
 def test_accounts_and_the_business_accept_no_post(live: World, node: str) -> None:
     assert error_of(live.call(f"/v23.0/{node}", "POST")) == (400, 100, "(#100) Unsupported post request")
 

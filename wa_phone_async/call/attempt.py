@@ -34,10 +34,11 @@ from wa_phone_async.events import CallFinished, EventDispatcher, RetryPlanned, T
 from wa_phone_async.ratelimit.limiter import Lease, RateLimiter, Report
 from wa_phone_async.ratelimit.long_waits import LongWaits
 from wa_phone_async.ratelimit.wait_events import QuotaWaitNotifier
-from wa_phone_async.redaction import Secret
+from wa_phone_async.redaction import Secret, redact
 from wa_phone_async.usage import read_usage
 
 from .error_codes import throttled_scope
+from .hints import hint_of
 from .request import Dialect, GraphRequest, amend, final_error
 from .response import Reader, explain_not_json, read_response
 from .retry import RetryPolicy, is_certain_rejection, is_retryable, retrying, unknown_outcome
@@ -361,6 +362,8 @@ class CallRunner:
             host=endpoint.host,
             secrets=self._secrets(call),
         )
+        if isinstance(error, GraphAPIError) and (hint := hint_of(error, request)):
+            error.hint = redact(hint, self._secrets(call))
         is_write, is_counted = request.is_write, request.is_counted
         if isinstance(error, RateLimitError) and is_retryable(error, is_write=is_write, is_counted=is_counted):
             report = Report("throttled", usage, throttled_scope(error))

@@ -182,6 +182,11 @@ def error_class(code: int | None, subcode: int | None, http_status: int) -> type
     return meaning_of(code, subcode).error or of_status
 
 
+def is_missing_permission(code: int | None) -> bool:
+    """Whether a code says that the token lacks a permission, or that its user may not see the object."""
+    return code is not None and (code == 10 or 200 <= code < 300)
+
+
 def throttled_scope(error: RateLimitError) -> Scope:
     """Say whose rate limit was reached. It is the account's, unless the code names another."""
     return meaning_of(error.code).quota or "waba"

@@ -56,7 +56,8 @@ def all_missing(named: frozenset[str]) -> frozenset[str]:
     return named | frozenset(OUTSIDE_REFERENCE) if named & _ALWAYS_LIVE else named
 
 
-_NODE_TYPE: Final = re.compile(r"on node type \((\w+)\)", re.IGNORECASE)
+NODE_TYPE: Final = re.compile(r"on node type \((\w+)\)", re.IGNORECASE)
+"""Graph's name for the type of the id in the path, in the text of an API error."""
 _NONEXISTING: Final = re.compile(r"nonexisting fields? \(([\w, ]+)\)")
 _OFFERS: Final = re.compile(
     r"\b(?:(?:available|supported|allowed|valid|known|accepted) (?:fields|values|names)|one of)\b(.*)", re.DOTALL
@@ -79,7 +80,7 @@ def is_of_another_node(text: str) -> bool:
     `WhatsAppBusinessAccountToNumberCurrentStatus` (Meta's reference of the edge, read 2026-11-28). A number of the
     pre-verified pool has a type of its own, and almost none of the fields.
     """
-    node = _NODE_TYPE.search(text)
+    node = NODE_TYPE.search(text)
     return node is not None and ("number" not in node[1].lower() or "preverified" in node[1].lower())
 
 

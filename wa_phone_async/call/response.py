@@ -11,12 +11,19 @@ import attrs
 
 from wa_phone_async.decoding.converter import Json, read_json, read_model
 from wa_phone_async.decoding.plain_page import once_for_each_model
-from wa_phone_async.errors import BadRequestError, DecodeError, GraphAPIError, RateLimitError, WaPhoneError
+from wa_phone_async.errors import (
+    BadRequestError,
+    DecodeError,
+    GraphAPIError,
+    PermissionDeniedError,
+    RateLimitError,
+    WaPhoneError,
+)
 from wa_phone_async.redaction import redact
 from wa_phone_async.usage import Usage, server_wait
 
 from .error_codes import error_class, meaning_of, needs_smaller_page
-from .missing_fields import missing_fields
+from .missing_fields import NODE_TYPE, missing_fields
 
 T = TypeVar("T")
 
@@ -115,10 +122,15 @@ def read_api_error(payload: Json, *, http_status: int, secrets: tuple[str, ...])
         retry_after=read_block(code, subcode, raw),
     )
     error.needs_smaller_page = needs_smaller_page(code, message)
+    if node_type := NODE_TYPE.search(message):
+        error.node_type = redact(node_type[1], secrets)
+    if isinstance(error, PermissionDeniedError) and (permission := _PERMISSION.search(message)):
+        error.permission = redact(permission[0], secrets)
     error.missing_fields = missing_fields(". ".join(reversed([*_texts(raw)])))
     return error
 
 
+_PERMISSION: Final = re.compile(r"\b(?:whatsapp_)?business_(?:management|messaging|manage_events)\b")
 _MEMBERS: Final = (
     *("message", "type", "code", "error_subcode", "is_transient", "fbtrace_id"),
     *("error_user_title", "error_user_msg", "error_data"),

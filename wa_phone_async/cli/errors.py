@@ -29,6 +29,9 @@ _OPTIONS: Final = {
 }
 """The option of an argument, where the argument's name does not say it."""
 
+_OF_PYTHON: Final = re.compile(r" \(in Python: [^()]*(?:\([^()]*\)[^()]*)*\)")
+"""What a hint of an API error says for Python alone, such as ` (in Python: `client.list_phone_numbers("1")`)`."""
+
 
 def exit_status(error: Exception) -> int:
     """The exit status that goes with an error."""
@@ -54,7 +57,7 @@ def sentence(error: Exception) -> str:
         case CycloptsError():
             text = str(error).replace("into int.", "into a whole number.").replace("into float.", "into a number.")
         case WaPhoneError():
-            text = str(error)
+            text = _OF_PYTHON.sub("", str(error))
         case OSError():
             text = f"cannot go on: {reason(error)}"
         case _:

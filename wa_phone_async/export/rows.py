@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import attrs
 
-from wa_phone_async import Extra, InvalidArgumentError, PhoneNumber, WabaListing, WaPhoneError, to_dict
+from wa_phone_async import Extra, GraphAPIError, InvalidArgumentError, PhoneNumber, WabaListing, WaPhoneError, to_dict
 from wa_phone_async.decoding.converter import OTHER_NAMES
 from wa_phone_async.models import NO_EXTRA
 from wa_phone_async.query import META_DEFAULT, Fields, field_names
@@ -222,7 +222,9 @@ def offer(value: V, take: Callable[[V], T]) -> T:
 
 def _message(error: WaPhoneError) -> str:
     """The API's own sentence if there is one, since `str` would add the facts that have columns of their own."""
-    return str(getattr(error, "message", error))
+    message = str(getattr(error, "message", error))
+    hint = error.hint if isinstance(error, GraphAPIError) else None
+    return message if hint is None else f"{hint} The API said: {message}"
 
 
 def _in_utc(time: datetime) -> datetime:

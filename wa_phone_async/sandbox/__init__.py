@@ -18,7 +18,7 @@ read on 2026-11-22. This project measured nothing on the live service.
 """
 
 from .codes import Code
-from .data import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA
+from .data import APP_ID, BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, USER_ID
 from .delivery import Delivery
 from .faults import Fault
 from .messages import GraphError, Request, Response
@@ -29,11 +29,13 @@ from .virtual_time import VirtualTimeLoop
 from .webhooks import Webhook
 
 __all__ = [
+    "APP_ID",
     "BUSINESS_ID",
     "EMPTY_WABA",
     "LARGE_WABA",
     "SEEDED_PIN",
     "SMALL_WABA",
+    "USER_ID",
     "Code",
     "Created",
     "Delivery",

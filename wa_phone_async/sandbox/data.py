@@ -38,6 +38,18 @@ BUSINESS_ID = "200300400500600"
 BUSINESS = {"id": BUSINESS_ID, "name": "Invented Shops Ltd"}
 """The node of the business."""
 
+USER_ID = "600700800900100"
+"""The id of a system user. It is no WABA and no number."""
+
+APP_ID = "500600700800900"
+"""The id of an app. It is no WABA and no number."""
+
+OTHER_NODES: Mapping[str, tuple[str, Row]] = {
+    USER_ID: ("User", {"id": USER_ID, "name": "Invented System User"}),
+    APP_ID: ("Application", {"id": APP_ID, "name": "Invented App"}),
+}
+"""The nodes without numbers and accounts, by their ids: the name of their type, and their members."""
+
 NUMBERS_PER_ACCOUNT = 1_000_000
 """How many numbers an account may have before its ids run into those of the next account."""
 

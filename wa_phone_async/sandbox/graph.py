@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import attrs
 
 from .access import Access
-from .data import BUSINESS, BUSINESS_ID, Row
+from .data import BUSINESS, BUSINESS_ID, OTHER_NODES, Row
 from .log import LOG
 from .messages import JSON_TYPE, GraphError, RejectedError, Request, Response, dumps, is_object, rejected
 from .modes import Mode, SortOrder
@@ -30,6 +30,7 @@ from .query import (
     read_account_query,
     read_business_fields,
     read_node_fields,
+    read_other_fields,
     read_query,
 )
 from .quotas import Quotas
@@ -145,6 +146,9 @@ class Graph:
         if owner := self._owner(target):
             self._count(owner, now, headers)
             return self._serve_number(request, target, owner, now)
+        if target.node in OTHER_NODES:
+            self._count(None, now, headers)
+            return _serve_other(request, target)
         of_business = target.node == BUSINESS_ID and target.edge in {"", *BUSINESS_EDGES}
         account = None if of_business else self._account(request, target)
         self._count(account, now, headers, 1 + self._nested_calls * len(self._nested_ids(request)))
@@ -312,6 +316,16 @@ def _error_response(error: GraphError, headers: dict[str, str]) -> Response:
 def _link(target: Target) -> str:
     """Return the URL of a list in links, without parameters."""
     return f"{LINK_HOST}/{target.version}/{target.node}/{target.edge}"
+
+
+def _serve_other(request: Request, target: Target) -> bytes:
+    """Read the node of a user or of an app, which have no edges here."""
+    of, members = OTHER_NODES[target.node]
+    if target.edge:
+        raise no_such_member(target.edge, of)
+    if request.method == "GET":
+        return dumps(project(members, read_other_fields(request.query, of)))
+    raise rejected(f"Unsupported {request.method.lower()} request", type="GraphMethodException")
 
 
 def _order(account: StoredAccount, version: int, sort: SortOrder) -> OrderedRows:  # noqa: ARG001 - the version is a cache key

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from .messages import RejectedError, is_array, is_object, rejected
-from .modes import NEWEST_FIRST, Mode, SortOrder
+from .modes import LIVE_FIELDS, NEWEST_FIRST, REFERENCE_FIELDS, Mode, SortOrder
 
 LARGEST_PAGE = 100
 DEFAULT_PAGE = 25
@@ -31,6 +31,15 @@ ACCOUNT_TYPE = "WhatsAppBusinessAccount"
 
 BUSINESS_TYPE = "Business"
 """Graph\'s name for the type of a business."""
+
+_OF_NUMBERS = {*LIVE_FIELDS, *REFERENCE_FIELDS, "request_code", "verify_code", "register", "deregister"}.difference(
+    {"status", "owner", "health_status", "whatsapp_business_manager_messaging_limit"}
+)
+_LACKING = {
+    ACCOUNT_TYPE: {*_OF_NUMBERS, "owned_whatsapp_business_accounts", "client_whatsapp_business_accounts"},
+    BUSINESS_TYPE: {*_OF_NUMBERS, NUMBERS_EDGE},
+}
+"""What an account or a business has neither here nor at Meta."""
 
 _MOST_BRACES = 20  # one inside the other; Graph's own limit is not known
 _MOST_DIGITS = 9
@@ -125,6 +134,11 @@ def read_account_fields(
     return tuple(Field(NUMBERS_EDGE) if field.name == NUMBERS_EDGE else field for field in fields), nested
 
 
+def read_other_fields(query: Mapping[str, str], of: str) -> tuple[Field, ...]:
+    """Read the requested fields of a user or of an app."""
+    return _read_known_fields(query.get("fields"), frozenset(BUSINESS_FIELDS), BUSINESS_FIELDS, of=of)
+
+
 def read_business_fields(query: Mapping[str, str]) -> tuple[Field, ...]:
     """Read the requested fields of the business."""
     return _read_known_fields(query.get("fields"), frozenset(BUSINESS_FIELDS), BUSINESS_FIELDS, of=BUSINESS_TYPE)
@@ -134,7 +148,7 @@ def no_such_member(name: str, of: str | None) -> RejectedError:
     """Make Graph's error for an unknown field or edge."""
     message = f"Tried accessing nonexisting field ({name})" + (f" on node type ({of})" if of else "")
     # An account or a business has more members than the sandbox knows. The message says so, or you would blame Meta.
-    is_ours = of in {ACCOUNT_TYPE, BUSINESS_TYPE} and name != "phone_numbers"
+    is_ours = of in _LACKING and name not in _LACKING[of]
     return rejected(f"{message}; the sandbox does not serve it" if is_ours else message)
 
 
