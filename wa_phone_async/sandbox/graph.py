@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import attrs
 
-from .access import Access
+from .access import PORTFOLIO, Access
 from .data import BUSINESS, BUSINESS_ID, OTHER_NODES, Row
 from .log import LOG
 from .messages import JSON_TYPE, GraphError, RejectedError, Request, Response, dumps, is_object, rejected
@@ -143,7 +143,11 @@ class Graph:
         # The order decides what uses quota: a call without a valid token or to an unknown node uses none, but a call
         # with a bad parameter does.
         token = self._access.check(request, self._mode.no_token)
+        if target.node in {"debug_token", "me"} and not target.edge and request.method == "GET":
+            self._count(None, now, headers)
+            return dumps(self._access.owner() if target.node == "me" else self._access.inspect(request, token))
         if owner := self._owner(target):
+            self._check_account(request, target, owner, token)
             self._count(owner, now, headers)
             return self._serve_number(request, target, owner, now)
         if target.node in OTHER_NODES:
@@ -151,12 +155,21 @@ class Graph:
             return _serve_other(request, target)
         of_business = target.node == BUSINESS_ID and target.edge in {"", *BUSINESS_EDGES}
         account = None if of_business else self._account(request, target)
+        if account is not None:
+            self._check_account(request, target, account, token)
+        elif target.edge and BUSINESS_EDGES[target.edge] == "owned":
+            self._access.require(token, PORTFOLIO)
         self._count(account, now, headers, 1 + self._nested_calls * len(self._nested_ids(request)))
         if request.method == "GET":
             return self._read(request, target, account, token)
         if request.method == "POST" and target.edge and account is not None:
             return self._create(request, account, now)
         raise rejected(f"Unsupported {request.method.lower()} request", type="GraphMethodException")
+
+    def _check_account(self, request: Request, target: Target, account: StoredAccount, token: str) -> None:
+        """Reject a token that lacks the permission, or names other accounts."""
+        if not self._access.may_call(token, account.id):
+            raise self._mode.missing(request.method, target.node)
 
     def _owner(self, target: Target) -> StoredAccount | None:
         """Return the account of the phone number that a path names, if it names one."""

@@ -14,9 +14,12 @@ JSON_TYPE = "application/json; charset=UTF-8"
 # Requests are printed in the reports of failed tests, which often end in public logs: no secret may be in their repr.
 
 
+_SECRETS = ("access_token", "input_token", "appsecret_proof", "code", "pin")
+
+
 def _hidden(query: Mapping[str, str]) -> dict[str, str]:
     """Mask what a printed query must not show."""
-    return {name: "…" for name in ("access_token", "appsecret_proof", "code", "pin") if name in query}
+    return {name: "…" for name in _SECRETS if name in query}
 
 
 def _without_secrets(body: bytes) -> str:
@@ -38,7 +41,7 @@ class Request:
     """The id in the path, such as `1234`; empty if there is none."""
 
     query: Mapping[str, str] = attrs.field(repr=lambda query: repr({**query, **_hidden(query)}))
-    """The decoded parameters of the URL. An `access_token` sent there is kept, and hidden when printed."""
+    """The decoded parameters of the URL. A token sent there is kept, and hidden when printed."""
 
     headers: Mapping[str, str] = attrs.field(repr=False)
     """All headers, found by name in upper or lower case. They hold the token, so they are not printed."""

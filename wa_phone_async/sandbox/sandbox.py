@@ -1,10 +1,11 @@
 """The public class of the sandbox."""
 
 import functools
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, ParamSpec, Self
 
-from .access import Access
+from .access import ALL_SCOPES, Access, Grant
 from .api import Api
 from .background import BackgroundLoop
 from .codes import Code
@@ -431,10 +432,33 @@ class Sandbox:
         with self._api.lock:
             self._api.store.remove(waba_id, phone_number_id)
 
-    def accept(self, token: str) -> None:
-        """Accept a token from now on."""
+    def accept(
+        self,
+        token: str,
+        *,
+        scopes: Iterable[str] = ALL_SCOPES,
+        waba_ids: Iterable[str] | None = None,
+        expires_in: float | None = None,
+        may_inspect: bool = True,
+    ) -> None:
+        """Accept a token from now on, with these permissions. `debug_token` says what they are.
+
+        Args:
+            token: The token.
+            scopes: Its permissions. Without `whatsapp_business_management`, it may call no account: error code 200.
+            waba_ids: The only accounts that it may call. Default: it names the three seeded ones, and may call each
+                account. `()`: it names none, and may call each account.
+            expires_in: Seconds until it expires; 0 or less for a token that has expired. `None`: never.
+            may_inspect: Whether `debug_token` accepts it. Meta is said to reject permanent tokens of system users.
+        """
+        grant = Grant(
+            scopes=tuple(scopes),
+            waba_ids=None if waba_ids is None else tuple(waba_ids),
+            expires_at=0 if expires_in is None else int(time.time() + expires_in),
+            may_inspect=may_inspect,
+        )
         with self._api.lock:
-            self._api.access.accept(token)
+            self._api.access.accept(token, grant)
 
     def revoke(self, token: str) -> None:
         """Reject a token from now on, with code 190."""
