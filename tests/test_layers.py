@@ -18,6 +18,7 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"ratelimit"},
     {"call"},
     {"pagination"},
+    {"diagnosis"},
     {"session"},
     {"workflows"},
     {"client"},
@@ -78,7 +79,8 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 
 def test_no_import_is_hidden() -> None:
-    hiders = {str(file) for file in FILES if re.search(r"importlib|__import__", file.read_text(encoding="utf-8"))}
+    hidden = re.compile(r"importlib(?!\.metadata)|__import__")  # metadata imports nothing
+    hiders = {str(file) for file in FILES if hidden.search(file.read_text(encoding="utf-8"))}
     assert [hider for hider in hiders if not hider.endswith("batches.py")] == []  # which reads a file of the package
 
 

@@ -207,6 +207,9 @@ SCRIPTS = ROOT / "benchmarks"
 NAMED = {
     "wa-phone": "wa-phone --version",
     "wa-phone --help": "wa-phone --help",
+    "wa-phone doctor": "wa-phone doctor",
+    "wa-phone accounts": "wa-phone accounts",
+    "wa-phone accounts BUSINESS_ID": "wa-phone accounts 200300400500600",
     "wa-phone --token-file FILE": "echo any-token > FILE; wa-phone list 100200300400003 --token-file FILE",
     "wa-phone --tokens FILE": (
         "umask 077; echo 100200300400003,any-token > FILE; wa-phone list 100200300400003 --tokens FILE"

@@ -67,6 +67,11 @@ async def watch(client: PhoneNumberClient, _: Path) -> None:
         assert change.field
 
 
+async def diagnose(client: PhoneNumberClient, _: Path) -> None:
+    while True:  # it ends in no error
+        assert "EAAcanary" not in repr(await client.diagnose())
+
+
 async def read_cache(client: PhoneNumberClient, _: Path) -> object:
     return await PhoneNumberCache(client).phone_numbers(WABA)
 
@@ -87,6 +92,9 @@ OPERATIONS: dict[str, Operation] = {
     "watch": watch,
     "wait_until": lambda client, _: client.wait_until(ID, lambda _: False, interval=0.001),
     "list_business_accounts": lambda client, _: client.list_business_accounts("7").collect(),
+    "list_token_accounts": lambda client, _: client.list_token_accounts(),
+    "inspect_token": lambda client, _: client.session.inspect_token(),
+    "diagnose": diagnose,
     "get_phone_number": lambda client, _: client.get_phone_number(ID),
     "create_phone_number": lambda client, _: client.create_phone_number(WABA, **NUMBER),
     "request_code": lambda client, _: client.request_code(ID),
@@ -311,7 +319,7 @@ async def test_a_hook_of_a_borrowed_session_that_fails_shows_no_secret(
 
 async def test_a_parameter_that_must_not_be_there_is_not_shown() -> None:
     async with client_of("http://127.0.0.1:9") as client:
-        for name, value in (("access_token", TOKEN), ("appsecret_proof", PROOF)):
+        for name, value in (("access_token", TOKEN), ("appsecret_proof", PROOF), ("input_token", TOKEN)):
             with pytest.raises(InvalidArgumentError) as caught:
                 await client.session.get(WABA, dict, {name: value})
             assert secrets_shown(own_frames(caught.value)) == set()

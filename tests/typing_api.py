@@ -119,6 +119,25 @@ def fields_are_chosen(client: wa.PhoneNumberClient) -> None:
     client.list_business_accounts("1", fields=wa.META_DEFAULT)  # type: ignore[arg-type]  # it is of numbers alone
 
 
+async def a_set_up_is_diagnosed(client: wa.PhoneNumberClient) -> None:
+    diagnosis = await client.diagnose(waba_id="1", total_timeout=3)
+    assert_type(diagnosis, wa.Diagnosis)
+    assert_type(await client.session.diagnose(), wa.Diagnosis)
+    assert_type((diagnosis.is_ok, diagnosis.token), tuple[bool, wa.TokenInfo | None])
+    assert_type(diagnosis.checks, tuple[wa.Check, ...])
+    check = diagnosis.checks[0]
+    assert_type((check.name, check.finding, check.remedy), tuple[str, str, str | None])
+    assert_type(check.status, wa.CheckStatus)
+    info = await client.session.inspect_token(waba_id=1, total_timeout=2)
+    assert_type(info, wa.TokenInfo)
+    assert_type((info.is_valid, info.scopes, info.waba_ids), tuple[bool, tuple[str, ...], tuple[str, ...]])
+    assert_type((info.error, info.type, info.app_id), tuple[str | None, str | None, str | None])
+    assert_type((info.application, info.user_id), tuple[str | None, str | None])
+    assert_type((info.issued_at, info.expires_at), tuple[datetime | None, datetime | None])
+    assert_type(info.data_access_expires_at, datetime | None)
+    assert_type(await client.list_token_accounts(waba_id=1, total_timeout=2), list[wa.BusinessAccount])
+
+
 async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
     paginator = client.list_phone_numbers(
         "1",

@@ -9,6 +9,7 @@ from .call.tokens import TokenProvider
 from .call.writes import Write
 from .client import PhoneNumberClient
 from .decoding.converter import from_dict, to_dict
+from .diagnosis.report import Check, CheckStatus, Diagnosis, TokenInfo
 from .errors import (
     AmbiguousNumberError,
     AuthenticationError,
@@ -92,11 +93,14 @@ __all__ = [
     "CallFinished",
     "CallResult",
     "Change",
+    "Check",
+    "CheckStatus",
     "CodeVerificationStatus",
     "ConflictError",
     "CreatedPhoneNumber",
     "Cursors",
     "DecodeError",
+    "Diagnosis",
     "EnsuredPhoneNumber",
     "Event",
     "ExportError",
@@ -143,6 +147,7 @@ __all__ = [
     "Throughput",
     "ThroughputLevel",
     "TokenMap",
+    "TokenInfo",
     "TokenProvider",
     "TransportError",
     "UnifiedCertStatus",

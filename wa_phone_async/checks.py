@@ -26,7 +26,12 @@ _EDGES: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\
 """What may stand around a value that was copied or read from a file: blanks, line breaks, invisible marks."""
 _QUOTES: Final = "\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _PATH: Final = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
-_SECRET_PARAMS: Final = ("access_token", "appsecret_proof")
+_SECRET_PARAMS: Final = {
+    "access_token": "the session sends its own with each call",
+    "appsecret_proof": "the session sends its own with each call",
+    "input_token": "session.inspect_token() sends that of the session, and shows it nowhere",
+}
+"""Parameters that hold a secret, and what to do instead."""
 _ID_LIMIT: Final = 10**100  # Python refuses to write integers of thousands of digits
 
 NOT_IN_A_URL: Final = r"[\s?#\\\x00-\x1f\x7f\ud800-\udfff]"
@@ -78,9 +83,9 @@ def conceal_params(params: Mapping[str, str]) -> dict[str, str]:
 
 def check_params(params: Iterable[str]) -> None:
     """Reject query parameters that hold a secret: proxies and servers log URLs."""
-    for name in _SECRET_PARAMS:
+    for name, hint in _SECRET_PARAMS.items():
         if name in params:
-            raise InvalidArgumentError("params", f"without {name}", hint="the session sends its own with each call")
+            raise InvalidArgumentError("params", f"without {name}", hint=hint)
 
 
 def check_page(*, limit: object, after: object, before: object, max_items: object) -> None:

@@ -19,8 +19,10 @@ from .call.retry import RetryPolicy
 from .call.tokens import TokenProvider
 from .call.writes import REGISTER_SECONDS, CodeMethod, Write
 from .checks import MAX_PAGE_SIZE, check_seconds, read_node_id
-from .concurrency import DEFAULT_CONCURRENCY
-from .errors import CLOSED, InvalidArgumentError
+from .concurrency import DEFAULT_CONCURRENCY, map_bounded
+from .diagnosis.doctor import DEFAULT_SECONDS
+from .diagnosis.report import Diagnosis
+from .errors import CLOSED, BadRequestError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from .events import Listener
 from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
 from .pagination.paginator import AsyncPaginator
@@ -509,6 +511,65 @@ class PhoneNumberClient:
             total_timeout=total_timeout,
         )
         return self.session.start_list(f"{business_id}/{accounts_edge(kind)}", BusinessAccount, query, waba_id=None)
+
+    async def list_token_accounts(
+        self, *, waba_id: str | int | None = None, total_timeout: float | None = None
+    ) -> list[BusinessAccount]:
+        """List the WhatsApp Business Accounts that the access token names, with their names.
+
+            for account in await client.list_token_accounts():
+                print(account.id, account.name)
+
+        `GET /debug_token`, then `GET /{waba_id}` for each account: Meta's references, read 2026-11-28. A token may name
+        no account and see some all the same. Then list those of your business with `list_business_accounts`.
+
+        Args:
+            waba_id: The account whose token is meant; see `GraphSession.inspect_token`.
+            total_timeout: Seconds for all attempts and waits of each call; `None` takes that of the retry policy.
+
+        Returns:
+            The accounts, newest first. `name` is `None` where the API does not let you read the account.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            AuthenticationError: The token is invalid.
+            BadRequestError: Meta does not let this token inspect itself.
+            WaPhoneError: Meta rejected a request for another reason, or no valid response came.
+        """
+        self._check_open()
+        info = await self.session.inspect_token(waba_id=waba_id, total_timeout=total_timeout)
+
+        async def read(named: str) -> BusinessAccount:
+            try:
+                return await self.session.get(
+                    named, BusinessAccount, {"fields": "id,name"}, total_timeout=total_timeout
+                )
+            except (BadRequestError, NotFoundError, PermissionDeniedError):
+                return BusinessAccount(named)
+
+        return await map_bounded(read, info.waba_ids, DEFAULT_CONCURRENCY)
+
+    async def diagnose(self, *, waba_id: str | int | None = None, total_timeout: float = DEFAULT_SECONDS) -> Diagnosis:
+        """Find out what is wrong with the set-up: the host, the clock, the token, its permissions, Redis.
+
+            print(await client.diagnose())
+
+        It sends at most four requests, each with a time-out of five seconds, and changes nothing. The result holds no
+        secret.
+
+        Args:
+            waba_id: An account to read. Its token is the one that is checked, if your token provider has several.
+                `None` reads the first account that the token names.
+            total_timeout: Seconds for all of it.
+
+        Returns:
+            A check for each thing that could be looked at. Failures are problems in it, and no errors.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+        """
+        self._check_open()
+        return await self.session.diagnose(waba_id=waba_id, total_timeout=total_timeout)
 
     async def get_phone_number(
         self,

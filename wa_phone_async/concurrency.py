@@ -14,10 +14,11 @@ import asyncio
 import math
 import os
 import weakref
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from typing import Any, Final, Generic, TypeVar
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 MAX_OF_A_CLIENT: Final = 100
@@ -81,6 +82,27 @@ def release_slot() -> None:
     slot = current_slot.get()
     if slot is not None:
         slot.release()
+
+
+async def map_bounded(function: Callable[[K], Awaitable[T]], items: Iterable[K], limit: int) -> list[T]:
+    """Await a function for each item, with at most `limit` calls at once. The results are in the order of the items.
+
+    Raises:
+        Exception: That of the first call that failed. The others are cancelled and awaited before.
+    """
+    slots = asyncio.Semaphore(limit)
+
+    async def call(item: K) -> T:
+        async with slots:
+            return await function(item)
+
+    tasks = [asyncio.create_task(call(item)) for item in items]
+    try:
+        return [await task for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class LoopLocal(Generic[T]):

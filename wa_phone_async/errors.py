@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import math
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from .models import PhoneNumber
     from .usage import Usage
 
+FailedAt: TypeAlias = Literal["dns", "connection", "tls", "proxy", "response"]
+"""Where a call failed that got no response."""
 CLOSED: Final = "this client is closed: enter it again with 'async with', or make a new one"
 """The text of the `RuntimeError` for a call on a closed client."""
 _NOT_SHOWN: Final = object()  # `None` can be the wrong value
@@ -143,6 +145,9 @@ class TransportError(WaPhoneError):
 
     sent: bool
     """Whether the request may have reached the server. `False`: it certainly did not."""
+    failed_at: FailedAt = "response"
+    """Where it failed: `dns` is the address of the host, `connection` the way to it, `tls` its certificate, and `proxy`
+    the proxy. `response`: there was a connection."""
     is_permanent: bool = False
     """Whether a retry cannot help: the server's certificate is not trusted, or the proxy rejects the connection."""
     reason: str | None = None

@@ -34,6 +34,8 @@ from .checks import (
     read_node_id,
     read_secret,
 )
+from .diagnosis.doctor import DEFAULT_SECONDS, Doctor, inspect_token
+from .diagnosis.report import Diagnosis, TokenInfo
 from .events import EventDispatcher, Listener
 from .pagination.list_events import ListObserver
 from .pagination.page import PageCursor, page_reader
@@ -173,6 +175,34 @@ class GraphSession:
             waba_id: The account. `None`: the calls that belong to no account, such as those on a business.
         """
         return self._throttle.last_usage(None if waba_id is None else str(plain_id(waba_id)))
+
+    async def diagnose(self, *, waba_id: str | int | None = None, total_timeout: float = DEFAULT_SECONDS) -> Diagnosis:
+        """Find out what is wrong with the set-up: see `PhoneNumberClient.diagnose`."""
+        check_seconds("total_timeout", total_timeout)
+        waba_id = None if waba_id is None else read_node_id("waba_id", waba_id)
+        return await Doctor(self._transports, self._calls, self._throttle).diagnose(waba_id, total_timeout)
+
+    async def inspect_token(self, *, waba_id: str | int | None = None, total_timeout: float | None = None) -> TokenInfo:
+        """Let Meta describe the access token: its permissions, its expiry, and the accounts that it names.
+
+        `GET /debug_token`, Meta's reference, read 2026-11-28. Its URL has the token as `input_token`. No error, event
+        or log line shows it.
+
+        Args:
+            waba_id: The account whose token is meant, if your token provider has several. `None`: the provider gets
+                `"debug_token"` as the id.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            AuthenticationError: The token is invalid.
+            BadRequestError: Meta does not let this token inspect itself.
+            WaPhoneError: Meta rejected the request, or no valid response came.
+        """
+        if total_timeout is not None:
+            check_seconds("total_timeout", total_timeout)
+        waba_id = None if waba_id is None else read_node_id("waba_id", waba_id)
+        return await inspect_token(self._calls, waba_id, total_timeout)
 
     async def get(
         self,

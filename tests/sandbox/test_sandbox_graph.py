@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async.sandbox import APP_ID, BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, USER_ID, Request, Response
-from wa_phone_async.sandbox.access import Access
+from wa_phone_async.sandbox.access import ALL_SCOPES, Access, Grant
 from wa_phone_async.sandbox.durations import HOUR
 from wa_phone_async.sandbox.graph import Graph
 from wa_phone_async.sandbox.modes import LIVE_DEFAULT_FIELDS, LIVE_FIELDS, MODES, REFERENCE_FIELDS, ModeName
@@ -861,3 +861,59 @@ def test_a_printed_request_hides_the_token_and_the_proof() -> None:
     assert "canary" not in repr(request)
     assert "'fields': 'id'" in repr(request)
     assert attrs.evolve(request, status=200).status == 200
+
+
+# Tokens
+
+
+@pytest.mark.parametrize("mode", MODE_NAMES)
+def test_debug_token_describes_any_token(mode: ModeName) -> None:
+    world = World(mode, tokens=("token", "other"))
+    world.access.accept("old", Grant(scopes=(), expires_at=1))
+
+    def inspect(token: str) -> dict[str, Any]:
+        data: dict[str, Any] = read(world.call("/v23.0/debug_token", query={"input_token": token}))["data"]
+        return data
+
+    assert inspect("other") == {
+        "app_id": "500600700800900",
+        "type": "SYSTEM_USER",
+        "application": "Invented App",
+        "data_access_expires_at": 0,
+        "expires_at": 0,
+        "is_valid": True,
+        "issued_at": 1_700_000_000,
+        "scopes": list(ALL_SCOPES),
+        "granular_scopes": [
+            {"scope": scope, "target_ids": [LARGE_WABA, SMALL_WABA, EMPTY_WABA]} for scope in ALL_SCOPES[:2]
+        ],
+        "user_id": "600700800900100",
+    }
+    assert (inspect("old")["is_valid"], inspect("old")["expires_at"]) == (False, 1)
+    assert inspect("old")["error"]["subcode"] == 463
+    assert inspect("unknown")["error"] == {"code": 190, "message": "Malformed access token unknown"}
+    assert error_of(world.call("/v23.0/debug_token"))[1:] == (100, "(#100) The parameter input_token is required")
+    assert error_of(world.call("/v23.0/debug_token", "POST"))[1] == 803
+    assert error_of(world.call("/v23.0/me", headers={"Authorization": "Bearer old"}))[:2] == (401, 190)
+    assert read(world.call("/v23.0/me")) == {"id": "600700800900100", "name": "Invented System User"}
+    request = Request("GET", "/v23.0/debug_token", "", {"input_token": "canary"}, {}, b"", 1, 0.0)
+    assert "canary" not in repr(request)
+
+
+@pytest.mark.parametrize("mode", MODE_NAMES)
+def test_a_token_may_call_what_it_was_granted(mode: ModeName) -> None:
+    world = World(mode)
+    number, path = read(world.call(f"/v23.0/{LARGE_WABA}/phone_numbers"))["data"][0]["id"], "/v23.0/{}/phone_numbers"
+    world.access.accept("token", Grant(waba_ids=(SMALL_WABA,)))
+    assert world.call(path.format(SMALL_WABA)).status == 200
+    missing = world.call("/v23.0/99")
+    for target in (path.format(LARGE_WABA), f"/v23.0/{number}"):
+        assert error_of(world.call(target))[:2] == error_of(missing)[:2]
+    world.access.accept("token", Grant(scopes=()))
+    for target in (
+        path.format(SMALL_WABA),
+        f"/v23.0/{number}",
+        f"/v23.0/{BUSINESS_ID}/owned_whatsapp_business_accounts",
+    ):
+        assert error_of(world.call(target))[:2] == (403, 200)
+    assert world.call(f"/v23.0/{BUSINESS_ID}/client_whatsapp_business_accounts").status == 200

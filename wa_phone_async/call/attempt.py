@@ -346,7 +346,7 @@ class CallRunner:
                 if value is not None:
                     return CallOutcome(report, value)
             payload = read_response(
-                response.body, http_status=http_status, usage=usage, secrets=partial(self._secrets, call)
+                response.body, http_status=http_status, usage=usage, secrets=partial(self.secrets, call)
             )
             return CallOutcome(report, call.reader.read(payload, http_status))
         except WaPhoneError as caught:
@@ -360,7 +360,7 @@ class CallRunner:
             headers=response.headers,
             request=endpoint.describe(request),
             host=endpoint.host,
-            secrets=self._secrets(call),
+            secrets=self.secrets(call),
         )
         if isinstance(error, GraphAPIError) and (hint := hint_of(error, request)):
             error.hint = redact(hint, self._secrets(call))
@@ -370,8 +370,8 @@ class CallRunner:
         # A block for hours or days concerns this number or this content alone: no other call waits for it.
         return CallOutcome(report, error=error)
 
-    def _secrets(self, call: Call[Any]) -> tuple[Secret, ...]:
-        """What no text of an error may show, even if the response echoes it."""
+    def secrets(self, call: Call[Any]) -> tuple[Secret, ...]:
+        """What no text may show, even if the response echoes it."""
         return (*self._transports.endpoint.secrets(call.request, call.tokens), *self._transports.route.secrets)
 
     def _warn_of_version(self, served: str) -> None:

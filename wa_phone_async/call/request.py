@@ -68,6 +68,8 @@ class GraphRequest:
     token is that of the id at the head of the path, and only the app's quota counts."""
     dialect: Dialect = Dialect()
     """How it is spelled."""
+    inspects_token: bool = False
+    """Whether its URL has the access token as `input_token` too, as `debug_token` requires."""
     optional_fields: frozenset[str] = frozenset()
     """The fields that may be left out if the server does not have them."""
     amended: frozenset[str] = frozenset()

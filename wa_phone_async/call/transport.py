@@ -19,6 +19,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Final
+from urllib.parse import quote
 
 import aiohttp
 import attrs
@@ -35,6 +36,7 @@ from wa_phone_async.concurrency import MAX_OF_A_CLIENT, current_slot
 from wa_phone_async.errors import (
     CLOSED,
     DecodeError,
+    FailedAt,
     InvalidArgumentError,
     RequestTimeoutError,
     TransportError,
@@ -138,9 +140,11 @@ class Endpoint:
         object.__setattr__(self, "_address", address)
 
     def url(self, request: GraphRequest, token: Secret) -> URL:
-        """The whole address of a request. Its query may hold the proof, so no frame of ours keeps it."""
+        """The whole address of a request. Its query may hold the proof or the token, so no frame of ours keeps it."""
         query = request.query_string() if request.params else ""
-        if self.app_secret is not None:
+        if request.inspects_token:
+            query = Secret(f"input_token={quote(token, safe='')}")
+        if self.app_secret is not None and token:
             proof = Secret(f"appsecret_proof={appsecret_proof(token, self.app_secret)}")
             query = Secret(f"{query}&{proof}" if query else proof)
         return self._address(path=f"{self._root}{request.path}", query_string=query)
@@ -276,7 +280,7 @@ class Transport:
 
         Args:
             request: The request.
-            token: The access token.
+            token: The access token; empty to send none.
             deadline: When the whole call ends, in seconds on the loop's clock; `None` for never.
             timeouts: The time-outs of this attempt; `None` takes those of the session.
             veto: Called when the slot is free. If it returns an error, nothing is sent, and that error is the result.
@@ -324,6 +328,7 @@ class Transport:
             return _unusable(http, self._settings.endpoint.host_name, error)
         except (aiohttp.ClientError, OSError) as error:
             failure = _without_response(request, error)
+            failure.failed_at = _stage(error)
             if is_borrowed and isinstance(error, _NOT_CONNECTED):
                 sending.has_begun = False
             failure.is_permanent = _is_permanent(error)
@@ -399,7 +404,7 @@ def _close_forgotten(loop: asyncio.AbstractEventLoop, own: dict[bool, aiohttp.Cl
 def _headers(token: Secret, *, has_body: bool, more: Mapping[str, str]) -> CIMultiDict[str]:
     """All headers that matter: they replace the defaults of a borrowed session."""
     headers = {
-        "Authorization": Secret(f"Bearer {token}"),
+        **({"Authorization": Secret(f"Bearer {token}")} if token else {}),
         "User-Agent": _USER_AGENT,
         "Accept": "application/json",
         **_ENCODINGS,
@@ -455,6 +460,21 @@ def _describe_connection(error: aiohttp.ClientConnectorError) -> str:
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         where = f"the proxy {where}"
     return f"cannot connect to {where} ({error.strerror or type(error.os_error).__name__})"
+
+
+def _stage(error: Exception) -> FailedAt:
+    """Where an attempt failed."""
+    match error:
+        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+            return "proxy"
+        case aiohttp.ClientConnectorDNSError():
+            return "dns"
+        case aiohttp.ClientSSLError():
+            return "tls"
+        case aiohttp.ClientConnectorError():
+            return "connection"
+        case _:
+            return "response"
 
 
 _OF_PROXY: Final = {

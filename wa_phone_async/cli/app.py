@@ -50,6 +50,8 @@ COLUMNS sets the width.
 
 EXAMPLES: Final = """\
 wa-phone list --sandbox
+wa-phone doctor
+wa-phone accounts
 wa-phone list $WABA_ID --format csv > numbers.csv
 wa-phone list --help
 wa-phone completion --help
@@ -76,6 +78,8 @@ for _flag, _what in (
     app[_flag].group, app[_flag].help = "Options", _what
 
 COMMANDS: Final = (  # --help lists them in this order
+    ("doctor", "Check the set-up, from the network to the permissions of the token, and say what to do."),
+    ("accounts", "List the WhatsApp Business Accounts of a token or of a business."),
     ("list", "List the phone numbers of WhatsApp Business Accounts."),
     ("create", "Add a phone number to a WhatsApp Business Account."),
     ("onboard", "Add a phone number to an account, verify it, register it, and wait for its name."),

@@ -68,6 +68,8 @@ class Connection:
     debug: Annotated[bool, Parameter(help="Show the traceback of an error.")] = False
 
 
+SANDBOX_TOKEN: Final = Secret("sandbox")
+"""The token with `--sandbox`."""
 HERE: Final = Connection()
 """The default: no option is given."""
 
@@ -92,14 +94,14 @@ class Link:
 
 @asynccontextmanager
 async def connect(
-    connection: Connection, retry: RetryPolicy | None = None, *, others_call: bool = False, shows_waits: bool = False
+    connection: Connection, retry: RetryPolicy | None = None, *, needs_token: bool = True, shows_waits: bool = False
 ) -> AsyncGenerator[Link]:
     """Open a client for the options and the environment. With `--sandbox`, start a sandbox for it.
 
     Args:
         connection: The options.
         retry: The client's retry policy; `None` is the client's default.
-        others_call: Whether other processes make all calls. The client then needs no token.
+        needs_token: Whether the client gets a token. Without one, each of its calls raises what says so.
         shows_waits: Whether the command itself shows that calls wait. Otherwise a line on stderr says so.
 
     Raises:
@@ -114,9 +116,9 @@ async def connect(
             from wa_phone_async.sandbox import Sandbox  # noqa: PLC0415 - a web server, which few commands need
 
             sandbox = await stack.enter_async_context(Sandbox())
-            token, base_url, business_id = Secret("sandbox"), sandbox.url, sandbox.business_id
+            token, base_url, business_id = SANDBOX_TOKEN, sandbox.url, sandbox.business_id
         else:
-            token = _no_token if others_call else _read_token(connection)
+            token = _read_token(connection) if needs_token else _no_token
             app_secret = _read_app_secret(connection)
             base_url = connection.base_url or os.environ.get("WA_BASE_URL", "")
         given = {"api_version": connection.api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
@@ -148,6 +150,12 @@ def _named_by_source(connection: Connection) -> Generator[None]:
             error.given = None  # the option shows the file
         error.argument = sources.get(error.argument, error.argument)
         raise
+
+
+def has_token(connection: Connection) -> bool:
+    """Whether there is a token, or a file that should have one."""
+    has_file = connection.token_file is not None or connection.tokens is not None
+    return has_file or bool(os.environ.get("WA_ACCESS_TOKEN"))
 
 
 def _read_token(connection: Connection) -> Secret | TokenMap:

@@ -58,6 +58,9 @@ class RateLimiter(Protocol):
 
     A limiter may also have a plain method `try_admit(waba_id, token) -> Lease | None`. It admits a call that need not
     wait, as `admit` would, or returns `None`. Then the client awaits `admit`. This saves the cost of a wait.
+
+    And it may have an async method `ping(seconds) -> str | None`, for `client.diagnose()`. It returns why the store of
+    the limiter does not respond within these seconds, or `None` if it does.
     """
 
     async def admit(self, waba_id: str | None, token: str, *, max_wait: float, is_probe: bool = False) -> Lease | float:

@@ -36,8 +36,8 @@ class Grant:
     scopes: tuple[str, ...] = ALL_SCOPES
     """Its permissions."""
     waba_ids: tuple[str, ...] | None = None
-    """The only accounts that it may call. `None`: it names the seeded ones, and may call each account. Empty: it names
-    none, and may call each account."""
+    """The only accounts that it may call. `None`: it names the seeded ones, newest first as Meta does, and may call
+    each account. Empty: it names none, and may call each account."""
     expires_at: int = 0
     """When it expires, in Unix time; 0 for never."""
     may_inspect: bool = True
@@ -129,11 +129,9 @@ class Access:
         if problem is not None:
             facts = {"code": problem.code, "message": problem.message, "subcode": problem.subcode}
             data["error"] = {name: value for name, value in facts.items() if value is not None}
-        named = list(SEEDED if grant.waba_ids is None else grant.waba_ids)
+        named = [*SEEDED][::-1] if grant.waba_ids is None else list(grant.waba_ids)
         granular: list[Row] = [
-            {"scope": scope, **({"target_ids": named} if named else {})}
-            for scope in grant.scopes
-            if scope in _GRANULAR
+            {"scope": scope, **({"target_ids": named} if named else {})} for scope in grant.scopes if scope in _GRANULAR
         ]
         data |= {"expires_at": grant.expires_at, "is_valid": problem is None, "issued_at": 1_700_000_000}
         return {"data": {**data, "scopes": list(grant.scopes), "granular_scopes": granular, "user_id": _USER["id"]}}

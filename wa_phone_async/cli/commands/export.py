@@ -108,7 +108,7 @@ async def export_numbers(
             read_path(file, option)
     _check_others(wabas, (out, errors))
     others_call = dask is not None and wabas is not None
-    async with connect(connection, RetryPolicy.batch(), others_call=others_call, shows_waits=True) as link:
+    async with connect(connection, RetryPolicy.batch(), needs_token=not others_call, shows_waits=True) as link:
         how: Any = {"concurrency": concurrency, "fields": asked, "filtering": conditions or None, "limit": limit}
 
         def listings_of(ids: Iterable[str] | AsyncIterable[str]) -> Listings:

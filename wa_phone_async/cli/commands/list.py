@@ -17,6 +17,7 @@ from wa_phone_async.cli.options import NoCheck, accounts_to_read, parse_fields, 
 from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, PageWriter
 from wa_phone_async.cli.terminal.output import complain, counted, tell
 from wa_phone_async.errors import AuthenticationError, GraphAPIError, MissingTokenError
+from wa_phone_async.models import PhoneNumber
 from wa_phone_async.query import ListQuery, field_names
 
 Format = Literal["table", "json", "jsonl", "csv"]
@@ -101,7 +102,7 @@ async def list_numbers(
     return 1 if rejected else 0
 
 
-def _writer(form: Format, fields: str, *, with_waba_id: bool, may_drop: bool) -> PageWriter:
+def _writer(form: Format, fields: str, *, with_waba_id: bool, may_drop: bool) -> PageWriter[PhoneNumber]:
     if form == "json":
         return JsonArray(with_waba_id=with_waba_id)
     if form == "table":

@@ -5,26 +5,28 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from wa_phone_async.decoding.converter import to_dict
 from wa_phone_async.export import json_lines
 from wa_phone_async.export.formats import Encoder, make_encoder
 from wa_phone_async.export.rows import Batch, batches, columns_of, offer
-from wa_phone_async.models import PhoneNumber
+from wa_phone_async.models import BusinessAccount, PhoneNumber
 from wa_phone_async.redaction import hide_queries
 from wa_phone_async.workflows.bulk import WabaListing
 
 from .output import printable, use_utf8, write
 
+R_contra = TypeVar("R_contra", PhoneNumber, BusinessAccount, contravariant=True)
 
-class PageWriter(Protocol):
-    """Writes a list as it comes, page by page."""
+
+class PageWriter(Protocol[R_contra]):
+    """Writes a list of numbers or of accounts as it comes, page by page."""
 
     left_out: Sequence[str]
     """The titles of columns that the terminal was too narrow for."""
 
-    def page(self, waba_id: str, numbers: Sequence[PhoneNumber]) -> None:
+    def page(self, waba_id: str, numbers: Sequence[R_contra], /) -> None:
         """Write one page of an account."""
         ...
 
@@ -49,7 +51,7 @@ class JsonArray:
         self._before_row = "[\n"
         use_utf8()
 
-    def page(self, waba_id: str, numbers: Sequence[PhoneNumber]) -> None:
+    def page(self, waba_id: str, numbers: Sequence[PhoneNumber | BusinessAccount]) -> None:
         """Write one page of an account."""
         account = {"waba_id": waba_id} if self._with_waba_id else {}
         for number in numbers:
@@ -94,13 +96,15 @@ class ExportedRows:
         _ = self._encoder
 
 
-def cells(number: PhoneNumber, fields: Iterable[str]) -> list[str]:
-    """Fields of a number for people: strings as they are, structures as JSON, and nothing for what did not come.
+def cells(number: PhoneNumber | BusinessAccount, fields: Iterable[str]) -> list[str]:
+    """Fields of a number or of an account for people.
+
+    Strings stay as they are, structures become JSON, and what did not come is empty.
 
     The queries of URLs are hidden, since they may hold secrets.
     """
     members = hide_queries(to_dict(number))
-    if number.platform_type is not None:
+    if isinstance(number, PhoneNumber) and number.platform_type is not None:
         members["platform_type"] = str(number.platform_type)
     if number.throughput is not None and not number.throughput.extra:
         members["throughput"] = number.throughput.level

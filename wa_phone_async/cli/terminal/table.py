@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wa_phone_async.models import PhoneNumber
+from wa_phone_async.models import BusinessAccount, PhoneNumber
 
 from .formats import cells
 from .output import printable, spell_out_unknown, takes_escapes, terminal_width, write
@@ -28,6 +28,7 @@ TITLES: Final[Mapping[str, str]] = {
     "id": "ID",
     "display_phone_number": "NUMBER",
     "verified_name": "NAME",
+    "name": "NAME",
     "status": "STATUS",
     "quality_rating": "QUALITY",
     "name_status": "REVIEW",
@@ -126,7 +127,7 @@ class PlainTable:
         self._console = Console(file=sys.stdout, force_terminal=is_coloured, highlight=False, markup=False, emoji=False)
         spell_out_unknown()
 
-    def page(self, waba_id: str, numbers: Sequence[PhoneNumber]) -> None:
+    def page(self, waba_id: str, numbers: Sequence[PhoneNumber | BusinessAccount]) -> None:
         """Write one page of an account."""
         names = [column.name for column in self._columns]
         rows = [[printable(text) for text in cells(number, names)] for number in numbers]

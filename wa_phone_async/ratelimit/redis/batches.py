@@ -512,6 +512,29 @@ def _read_wait(text: str) -> Wait:
     return Wait(float(poll), float(over or poll), float(free or poll), of, is_throttled=state == "throttled")
 
 
+async def ping(url: Secret, seconds: float) -> str | None:
+    """Find out if a Redis responds. Returns why it does not, without its address, or `None`."""
+    pool = open_pool(url)
+    try:
+        async with asyncio.timeout(seconds), Redis(connection_pool=pool) as redis:
+            await cast("Any", redis).ping()
+    except TimeoutError:
+        return f"no response within {seconds:g} s"
+    except Exception as error:  # noqa: BLE001 - redis-py raises errors of Python if the server is no Redis
+        # The text of the error is not shown: it can hold the address.
+        return _REASONS.get(type(error).__name__, type(error).__name__)
+    finally:
+        await pool.aclose()
+    return None
+
+
+_REASONS: Final = {
+    "AuthenticationError": "it rejects the password",
+    "ConnectionError": "there is no connection",
+    "NoPermissionError": "its user may not do this",
+}
+
+
 def open_pool(url: Secret) -> ConnectionPool:
     """Make the connection pool of one loop. It opens no connection yet."""
     # Its options have no types. It must not retry: that is for the breaker to decide.

@@ -17,7 +17,7 @@ from wa_phone_async.ratelimit.long_waits import LONG_SECONDS, LongWaits
 from wa_phone_async.redaction import Secret, conceal
 from wa_phone_async.usage import Usage
 
-from .batches import BatchEncoder, Ledger, QueuePosition, RedisBatcher, RedisLease, Wait, open_pool
+from .batches import BatchEncoder, Ledger, QueuePosition, RedisBatcher, RedisLease, Wait, open_pool, ping
 from .breaker import Breaker
 
 FIRST_POLL_SECONDS: Final = 0.02
@@ -77,6 +77,7 @@ class RedisThrottle:
         if not isinstance(prefix, str) or not re.fullmatch(r"[^\s{}]+", prefix):
             raise InvalidArgumentError("prefix", "a word without braces, such as 'wa_phone_async'", prefix)
         self._app_id = app_id
+        self._url = url
         self._encoder = BatchEncoder(f"{prefix}:{{{app_id}}}:", quota, app_quota)
         self._long_waits = LongWaits()  # of all clients of this limiter
         self._book = BudgetBook(quota, app_quota)
@@ -108,6 +109,17 @@ class RedisThrottle:
         batcher = self._batchers.pop()
         if batcher is not None:
             await batcher.aclose()
+
+    async def ping(self, seconds: float = 2.0) -> str | None:
+        """Find out if Redis responds. It opens a connection of its own, and changes nothing.
+
+        Args:
+            seconds: The longest wait.
+
+        Returns:
+            `None` if Redis responds. If not, the reason in a few words, without the password.
+        """
+        return await ping(self._url, seconds)
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
         """The usage in the last response that this process got: see `RateLimiter.last_usage`."""
