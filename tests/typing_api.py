@@ -119,7 +119,7 @@ def fields_are_chosen(client: wa.PhoneNumberClient) -> None:
     client.list_business_accounts("1", fields=wa.META_DEFAULT)  # type: ignore[arg-type]  # it is of numbers alone
 
 
-async def a_set_up_is_diagnosed(client: wa.PhoneNumberClient) -> None:
+async def a_set_up_is_diagnosed(client: wa.PhoneNumberClient, error: wa.TransportError, shared: RedisThrottle) -> None:
     diagnosis = await client.diagnose(waba_id="1", total_timeout=3)
     assert_type(diagnosis, wa.Diagnosis)
     assert_type(await client.session.diagnose(), wa.Diagnosis)
@@ -127,7 +127,11 @@ async def a_set_up_is_diagnosed(client: wa.PhoneNumberClient) -> None:
     assert_type(diagnosis.checks, tuple[wa.Check, ...])
     check = diagnosis.checks[0]
     assert_type((check.name, check.finding, check.remedy), tuple[str, str, str | None])
-    assert_type(check.status, wa.CheckStatus)
+    assert_type(check.status, Literal["ok", "warning", "problem"])
+    status: wa.CheckStatus = "fine"  # type: ignore[assignment]  # there are three
+    wa.Check(name="host", status=status, finding="It responds.")
+    assert_type(error.failed_at, Literal["dns", "connection", "tls", "proxy", "response"])
+    assert_type(await shared.ping(0.5), str | None)
     info = await client.session.inspect_token(waba_id=1, total_timeout=2)
     assert_type(info, wa.TokenInfo)
     assert_type((info.is_valid, info.scopes, info.waba_ids), tuple[bool, tuple[str, ...], tuple[str, ...]])

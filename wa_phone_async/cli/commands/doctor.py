@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import attrs
 from cyclopts import Parameter
@@ -20,11 +20,15 @@ from wa_phone_async.cli.terminal.output import broken, printable, takes_escapes,
 from wa_phone_async.diagnosis.doctor import check_limiter
 from wa_phone_async.redaction import Secret, conceal
 
-if TYPE_CHECKING:
-    from wa_phone_async.sandbox import Sandbox
-
 Trouble = Literal["expired", "no-permission", "no-accounts", "system-user"]
 
+_TROUBLES: Final[Mapping[Trouble, Mapping[str, Any]]] = {
+    "expired": {"expires_in": -3600},
+    "no-permission": {"scopes": ["whatsapp_business_messaging"]},
+    "no-accounts": {"waba_ids": ()},
+    "system-user": {"may_inspect": False},
+}
+"""What the sandbox's token is then: arguments of `Sandbox.accept`."""
 _LEAST: Final = 20  # columns for the sentences
 _PING_SECONDS: Final = 2.0
 _COLOURS: Final[Mapping[str, str]] = {"ok": "\x1b[32m", "warning": "\x1b[33m", "problem": "\x1b[31m"}
@@ -73,7 +77,7 @@ async def diagnose(
     url = _read_redis(redis)
     async with connect(connection, needs_token=connection.sandbox or has_token(connection)) as link:
         if link.sandbox is not None and trouble is not None:
-            _make_trouble(link.sandbox, trouble)
+            link.sandbox.accept(SANDBOX_TOKEN, **_TROUBLES[trouble])
         diagnosis = await link.client.diagnose(waba_id=waba_id)
     if url:
         diagnosis = attrs.evolve(diagnosis, checks=(*diagnosis.checks, await _check_redis(url)))
@@ -83,18 +87,6 @@ async def diagnose(
     else:
         _write_lines(diagnosis)
     return 0 if diagnosis.is_ok else FAILED
-
-
-def _make_trouble(sandbox: Sandbox, trouble: Trouble) -> None:
-    match trouble:
-        case "expired":
-            sandbox.accept(SANDBOX_TOKEN, expires_in=-3600)
-        case "no-permission":
-            sandbox.accept(SANDBOX_TOKEN, scopes=["whatsapp_business_messaging"])
-        case "no-accounts":
-            sandbox.accept(SANDBOX_TOKEN, waba_ids=())
-        case "system-user":
-            sandbox.accept(SANDBOX_TOKEN, may_inspect=False)
 
 
 def _read_redis(given: str | None) -> Secret:
