@@ -10,7 +10,8 @@ from typing import Annotated, Final, Literal
 import attrs
 from cyclopts import Parameter
 
-from wa_phone_async import BadRequestError, BusinessAccount, PermissionDeniedError
+from wa_phone_async import BadRequestError, BusinessAccount, InvalidArgumentError, PermissionDeniedError
+from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import FAILED, sentence
@@ -62,6 +63,12 @@ async def list_accounts(
         form: The output format.
         connection: Where to run.
     """
+    if business_id is not None:
+        try:
+            business_id = read_node_id("business_id", business_id)
+        except InvalidArgumentError as error:
+            error.argument = "BUSINESS_ID"  # elsewhere it is the value of --business
+            raise
     count, first = 0, None
     failures = dict[str, PermissionDeniedError]()
     async with connect(connection) as link:
