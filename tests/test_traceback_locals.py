@@ -70,6 +70,7 @@ async def watch(client: PhoneNumberClient, _: Path) -> None:
 async def diagnose(client: PhoneNumberClient, _: Path) -> None:
     while True:  # it ends in no error
         assert "EAAcanary" not in repr(await client.diagnose())
+        await asyncio.sleep(0)
 
 
 async def read_cache(client: PhoneNumberClient, _: Path) -> object:
