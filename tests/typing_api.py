@@ -776,6 +776,7 @@ async def the_sandbox_is_typed() -> None:
     sandbox.deliver_to("http://127.0.0.1", copies=2, seed=7)
     sandbox.send_again(sandbox.webhooks)
     sandbox.add_waba("2", 3)
+    sandbox.set_nested("2", "absent")
     sandbox.update_number("2", "1", status="BANNED", code=SEEDED_PIN)
     sandbox.remove_number("2", "1")
     sandbox.accept("token")

@@ -84,7 +84,7 @@ def test_a_shell_without_a_token(shell: Shell, monkeypatch: pytest.MonkeyPatch) 
     assert shell.run("doctor") == 1
     assert shell.out.splitlines()[-1] == (
         "problem  token        There is no token to send: WA_ACCESS_TOKEN must be set: export your access token, or "
-        "give --token-file FILE, or --sandbox to try it. Set WA_ACCESS_TOKEN, or fix your provider."
+        "give --token-file FILE or --tokens FILE, or --sandbox to try it. Set WA_ACCESS_TOKEN, or fix your provider."
     )
     assert re.search("^ok       host ", shell.out, re.MULTILINE)
 
@@ -187,7 +187,7 @@ def test_a_missing_app_secret_is_no_matter_of_the_business(shell: Shell) -> None
 def test_a_token_without_a_permission_lists_what_it_may(shell: Shell, graph_sandbox: Sandbox) -> None:
     graph_sandbox.accept(TOKEN, scopes=["whatsapp_business_management"])
     assert shell.run(f"accounts {BUSINESS_ID} --format json") == 1
-    assert shell.err.startswith("wa-phone: owned accounts: (#200) Requires business_management permission")
+    assert shell.err.startswith("wa-phone: owned accounts: The token lacks the permission business_management. Grant it in ")
     graph_sandbox.plan(Fault.error(200, "Requires it"), times=2)
     assert shell.run(f"accounts {BUSINESS_ID}") == 1
-    assert shell.err.startswith("wa-phone: Requires it (HTTP 403, code 200")
+    assert shell.err.endswith("The API said: Requires it (HTTP 403, code 200, trace Sandbox0000000000000003)\n")

@@ -363,7 +363,7 @@ class CallRunner:
             secrets=self.secrets(call),
         )
         if isinstance(error, GraphAPIError) and (hint := hint_of(error, request)):
-            error.hint = redact(hint, self._secrets(call))
+            error.hint = redact(hint, self.secrets(call))
         is_write, is_counted = request.is_write, request.is_counted
         if isinstance(error, RateLimitError) and is_retryable(error, is_write=is_write, is_counted=is_counted):
             report = Report("throttled", usage, throttled_scope(error))

@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from .data import SEEDED, Row
+from .data import APP_ID, OTHER_NODES, SEEDED, USER_ID, Row
 from .messages import GraphError, RejectedError, Request, rejected
 
 MANAGEMENT = "whatsapp_business_management"
@@ -24,8 +24,8 @@ PORTFOLIO = "business_management"
 ALL_SCOPES = (MANAGEMENT, "whatsapp_business_messaging", PORTFOLIO, "public_profile")
 """The permissions of a token by default."""
 
-_APP = {"app_id": "500600700800900", "application": "Invented App"}
-_USER = {"id": "600700800900100", "name": "Invented System User"}
+_APP = {"app_id": APP_ID, "application": OTHER_NODES[APP_ID][1]["name"]}
+_USER = OTHER_NODES[USER_ID][1]
 _GRANULAR = frozenset({MANAGEMENT, "whatsapp_business_messaging"})
 
 

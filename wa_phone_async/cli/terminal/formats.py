@@ -104,10 +104,11 @@ def cells(number: PhoneNumber | BusinessAccount, fields: Iterable[str]) -> list[
     The queries of URLs are hidden, since they may hold secrets.
     """
     members = hide_queries(to_dict(number))
-    if isinstance(number, PhoneNumber) and number.platform_type is not None:
-        members["platform_type"] = str(number.platform_type)
-    if number.throughput is not None and not number.throughput.extra:
-        members["throughput"] = number.throughput.level
+    if isinstance(number, PhoneNumber):
+        if number.platform_type is not None:
+            members["platform_type"] = str(number.platform_type)
+        if number.throughput is not None and not number.throughput.extra:
+            members["throughput"] = number.throughput.level
     return [_text(members.get(name)) for name in fields]
 
 
