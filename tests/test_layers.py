@@ -20,7 +20,7 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"pagination"},
     {"diagnosis"},
     {"session"},
-    {"workflows"},
+    {"workflows", "health", "export.ids", "export.reading"},  # two modules of exports, which a health check reads
     {"client"},
     {"cache", "integrations.notebook"},
     {"__init__", "_public", "sandbox"},

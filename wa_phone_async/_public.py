@@ -45,6 +45,17 @@ from .events import (
     ThrottleEnded,
     ThrottleStarted,
 )
+from .health.check import HealthCheck
+from .health.findings import (
+    Evidence,
+    FactSource,
+    Finding,
+    HealthReport,
+    HealthSummary,
+    HealthTotals,
+    Severity,
+    Subject,
+)
 from .integrations.notebook import show_tables as _show_tables
 from .models import (
     ALL_FIELDS,
@@ -103,11 +114,18 @@ __all__ = [
     "Diagnosis",
     "EnsuredPhoneNumber",
     "Event",
+    "Evidence",
     "ExportError",
     "Extra",
+    "FactSource",
     "Filter",
+    "Finding",
     "GraphAPIError",
     "GraphSession",
+    "HealthCheck",
+    "HealthReport",
+    "HealthSummary",
+    "HealthTotals",
     "HostPlatform",
     "InvalidArgumentError",
     "Lease",
@@ -138,8 +156,10 @@ __all__ = [
     "RetryPlanned",
     "RetryPolicy",
     "ServerError",
+    "Severity",
     "Sort",
     "StaleListingError",
+    "Subject",
     "SuccessResponse",
     "Throttle",
     "ThrottleEnded",

@@ -18,12 +18,14 @@ from .call.hints import not_a_number
 from .call.retry import RetryPolicy
 from .call.tokens import TokenProvider
 from .call.writes import REGISTER_SECONDS, CodeMethod, Write
-from .checks import MAX_PAGE_SIZE, check_seconds, read_node_id
+from .checks import MAX_PAGE_SIZE, check_at_least_one, check_seconds, read_node_id
 from .concurrency import DEFAULT_CONCURRENCY, map_bounded
 from .diagnosis.doctor import DEFAULT_SECONDS
 from .diagnosis.report import Diagnosis
 from .errors import CLOSED, BadRequestError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from .events import Listener
+from .health.check import HealthCheck, HealthSource
+from .health.rules import choose_rules
 from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
 from .pagination.paginator import AsyncPaginator
 from .phone_digits import read_phone_number
@@ -31,6 +33,7 @@ from .query import (
     ACCOUNT_FIELDS,
     META_DEFAULT,
     AccountKind,
+    ChosenFields,
     Fields,
     Filter,
     Follow,
@@ -351,6 +354,45 @@ class PhoneNumberClient:
             total_timeout=total_timeout,
         )
         return Listings(partial(self.start_list, query=query), waba_ids, concurrency=concurrency, ordered=ordered)
+
+    def check_health(
+        self,
+        source: HealthSource,
+        *,
+        checks: Iterable[str] | str | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> HealthCheck:
+        """Say why numbers cannot send, and what to do: iterate over the findings, or await a report.
+
+            report = await client.check_health(waba_ids)
+            for finding in report.findings:
+                print(finding.severity, finding.sentence, finding.remedy)
+
+        Accounts and ids cost a call for each 100 numbers, with the fields that the checks read. The checks of accounts
+        and businesses cost one more for each account, unless the list of accounts has their fields. Listings and files
+        cost no call. What a check needs and does not have is in `not_checked`.
+
+        Memory is bounded for any number of accounts, if you iterate: the check remembers the ids that it has seen.
+
+        Args:
+            source: The accounts or their ids, an iterable or an async iterable of any length; listings, such as those
+                of `list_many`; or the path of an exported file. A single account, id or listing will do.
+            checks: The rules to apply, by their codes or groups; default: all. Fewer checks request fewer fields.
+            concurrency: The number of requests that may be in flight at once.
+
+        Raises:
+            InvalidArgumentError: There is no such check; nothing was sent. An invalid id is a finding.
+        """
+        self._check_open()
+        rules = choose_rules(checks)
+        check_at_least_one("concurrency", concurrency)
+        query = ListQuery.of_numbers(fields=ChosenFields(",".join(rules.number_fields)), limit=MAX_PAGE_SIZE)
+        account_fields = {"fields": ",".join(("id", "name", *rules.account_fields))}
+
+        async def read_node(waba_id: str) -> BusinessAccount:
+            return await self.session.get(read_node_id("waba_id", waba_id), BusinessAccount, account_fields)
+
+        return HealthCheck(source, rules, partial(self.start_list, query=query), read_node, concurrency=concurrency)
 
     def watch(
         self,

@@ -95,8 +95,8 @@ def _values_of(annotation: Any) -> tuple[str, ...]:
     return tuple(str(value) for kind in kinds for value in kind)
 
 
-_KNOWN_VALUES: Final = {field.name: _values_of(field.type) for field in attrs.fields(PhoneNumber)}
-_KNOWN_VALUES["platform_type"] = _KNOWN_VALUES["host_platform"]
+KNOWN_VALUES: Final = {field.name: _values_of(field.type) for field in attrs.fields(PhoneNumber)}
+KNOWN_VALUES["platform_type"] = KNOWN_VALUES["host_platform"]
 _OF_PARTS: Final = frozenset({"CONTAIN", "NOT_CONTAIN", "STARTS_WITH", "ENDS_WITH"})
 """The operators of Graph that compare with a part of a value."""
 
@@ -191,7 +191,7 @@ class Filter:
         if field.startswith("is_") and not isinstance(self.value, bool):
             raise InvalidArgumentError("Filter.value", f"True or False for {field}", self.value)
         object.__setattr__(self, "field", field)
-        known = _KNOWN_VALUES.get(field, ())
+        known = KNOWN_VALUES.get(field, ())
         if not known or self.operator in _OF_PARTS:
             return
 

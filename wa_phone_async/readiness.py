@@ -73,7 +73,7 @@ _CERTIFIED: Final[_Table] = {
 # What waiting does not change.
 _FINAL_STATUSES: Final = frozenset({PhoneNumberStatus.BANNED, PhoneNumberStatus.DELETED, PhoneNumberStatus.MIGRATED})
 _FINAL_NAMES: Final = frozenset({NameStatus.DECLINED, NameStatus.EXPIRED, UnifiedCertStatus.NAME_NOT_APPROVED})
-_PASSABLE_NAMES: Final = frozenset(
+PASSABLE_NAMES: Final = frozenset(
     {NameStatus.PENDING_REVIEW, *(name for name, is_approved in _APPROVED.items() if is_approved)}
 )
 """States of a new name with which a declined name is not the end: the new one may still take its place."""
@@ -219,6 +219,6 @@ def _missing(number: PhoneNumber, what: str, state: bool | None, *fields: str) -
 
 def _final_states(number: PhoneNumber) -> tuple[str, ...]:
     # A declined name is not final while another one is in review, or is approved and waits for a registration.
-    names = () if number.new_name_status in _PASSABLE_NAMES else (number.name_status or number.unified_cert_status,)
+    names = () if number.new_name_status in PASSABLE_NAMES else (number.name_status or number.unified_cert_status,)
     states = (number.status in _FINAL_STATUSES and number.status, *(name in _FINAL_NAMES and name for name in names))
     return tuple(f"{state} is final" for state in states if state)

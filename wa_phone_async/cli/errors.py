@@ -25,6 +25,7 @@ _OPTIONS: Final = {
     "accounts": "--wabas or --business",
     "business_id": "--business",
     "path": "--out",
+    "source": "FILE",
     "waba_id": "WABA_ID",
 }
 """The option of an argument, where the argument's name does not say it."""

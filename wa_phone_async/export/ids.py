@@ -1,4 +1,8 @@
-"""A set of ids that takes little memory: 12 to 24 MB for a million of Meta's ids, where a Python set takes 120 MB."""
+"""A set of ids, and a mapping between ids, that take little memory.
+
+A set takes 12 to 24 MB for a million of Meta's ids, where a Python set takes 120 MB. A mapping takes twice as much.
+This module stands below the client, and imports nothing of the export.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +50,40 @@ class IdSet:
             self._used += 1
             if 3 * self._used > 2 * len(self._cells):
                 self._cells = _twice(self._cells)  # filled before it is put here, for the threads that test
+
+
+class IdMap:
+    """A value for each id, itself an id: two tables of 64-bit numbers, where `IdSet` has one."""
+
+    def __init__(self) -> None:
+        self._cells = self._values = _free(0)
+        self._used = 0
+        self._others = dict[str, str]()
+        self._resize(_FIRST_CELLS)
+
+    def add(self, key: str, value: str) -> str | None:
+        """Store the value of an id, and return `None`. If the id has a value, return that, and store nothing."""
+        number, stored = _key(key), _key(value)
+        if not (number and stored):
+            known = self._others.get(key)
+            self._others.setdefault(key, value)
+            return known
+        cell = _find(self._cells, number)
+        if self._cells[cell]:
+            return str(self._values[cell])[1:]  # without the 1 before it
+        self._cells[cell], self._values[cell] = number, stored
+        self._used += 1
+        if 3 * self._used > 2 * len(self._cells):
+            self._resize(2 * len(self._cells))
+        return None
+
+    def _resize(self, count: int) -> None:
+        cells, values = self._cells, self._values
+        self._cells, self._values = _free(count), _free(count)
+        for number, stored in zip(cells, values, strict=True):
+            if number:
+                cell = _find(self._cells, number)
+                self._cells[cell], self._values[cell] = number, stored
 
 
 def _key(waba_id: str) -> int:

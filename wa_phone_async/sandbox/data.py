@@ -35,6 +35,9 @@ SEEDED: Mapping[str, int] = {EMPTY_WABA: 0, SMALL_WABA: 3, LARGE_WABA: 250}
 BUSINESS_ID = "200300400500600"
 """The id of the business that owns the accounts. It is no WABA, and is rejected where a WABA is expected."""
 
+APP_ID = "400300200100600"
+"""The id of the app that calls."""
+
 BUSINESS = {"id": BUSINESS_ID, "name": "Invented Shops Ltd"}
 """The node of the business."""
 
@@ -229,6 +232,17 @@ def account_row(waba_id: str, ordinal: int) -> Row:
         "timezone_id": str(1 + ordinal % 100),
         "message_template_namespace": f"{ordinal:08x}_0000_0000_0000_000000000000",
         "account_review_status": _pick(_REVIEWS, ordinal),
+        "business_verification_status": "verified",
+        "ownership_type": "SELF",
+        "owner_business_info": dict(BUSINESS),
+        "health_status": {
+            **_AVAILABLE,
+            "entities": [
+                {"entity_type": "WABA", "id": waba_id, **_AVAILABLE},
+                {"entity_type": "BUSINESS", "id": BUSINESS_ID, **_AVAILABLE},
+                {"entity_type": "APP", "id": APP_ID, **_AVAILABLE},
+            ],
+        },
     }
 
 

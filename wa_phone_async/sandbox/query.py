@@ -17,8 +17,18 @@ ACCOUNT_DEFAULT_FIELDS = ("id", "name", "currency", "timezone_id", "message_temp
 NUMBERS_EDGE = "phone_numbers"
 """The edge of an account's numbers. As a field of an account, it nests the list of its numbers in its row."""
 
-ACCOUNT_FIELDS = frozenset({*ACCOUNT_DEFAULT_FIELDS, "account_review_status", NUMBERS_EDGE})
-"""The fields of an account."""
+ACCOUNT_FIELDS = frozenset(
+    {
+        *ACCOUNT_DEFAULT_FIELDS,
+        "account_review_status",
+        "business_verification_status",
+        "health_status",
+        "owner_business_info",
+        "ownership_type",
+        NUMBERS_EDGE,
+    }
+)
+"""The fields of an account, in both modes (Meta's business SDK for Python 26.0.3, read 2026-11-28)."""
 
 BUSINESS_FIELDS = ("id", "name")
 """The fields of a business, all of them in a response by default."""

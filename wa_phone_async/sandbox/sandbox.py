@@ -414,6 +414,15 @@ class Sandbox:
         with self._api.lock:
             self._api.store.add(waba_id, numbers, kinds)
 
+    def update_waba(self, waba_id: str, **members: Any) -> None:
+        """Change members of the node of an account, such as `account_review_status`, without a webhook.
+
+        Raises:
+            KeyError: There is no such account.
+        """
+        with self._api.lock:
+            self._api.store.update_account(waba_id, members)
+
     def update_number(self, waba_id: str, phone_number_id: str, **members: Any) -> None:
         """Change members of a number, without a webhook.
 

@@ -156,6 +156,7 @@ class Store:
             waba_id: StoredAccount(waba_id, ordinal, count) for ordinal, (waba_id, count) in enumerate(SEEDED.items())
         }
         self._by_ordinal = dict(enumerate(SEEDED))
+        self._account_members: dict[str, Row] = {}  # what differs from the computed rows of accounts
         # A dict as an ordered set: the accounts with given numbers. Their ids may not tell the account.
         self._with_own_ids: dict[str, None] = {}
         self._next_ordinal = len(SEEDED) + (accounts or 0)
@@ -177,8 +178,17 @@ class Store:
         return AccountRows(self._business[kind], lambda waba_id: self.row(waba_id) | more(waba_id))
 
     def row(self, waba_id: str) -> Row:
-        """Return the row of an account."""
-        return account_row(waba_id, self._ordinal(waba_id))
+        """Return the row of an account, which is its node too."""
+        return {**account_row(waba_id, self._ordinal(waba_id)), **self._account_members.get(waba_id, {})}
+
+    def update_account(self, waba_id: str, changes: Row) -> None:
+        """Change members of the row of an account.
+
+        Raises:
+            KeyError: There is no such account.
+        """
+        self.version += 1
+        self._account_members.setdefault(self.existing(waba_id).id, {}).update(changes)
 
     def add(
         self, waba_id: str, numbers: int | Iterable[Mapping[str, Any]], kinds: Iterable[AccountKind] = ("owned",)

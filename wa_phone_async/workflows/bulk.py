@@ -100,6 +100,11 @@ class Listings:
         """Return all listings: `listings = await client.list_many(waba_ids)`."""
         return self._collect().__await__()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether you are inside its `async with`."""
+        return self._is_open
+
     async def _collect(self) -> list[WabaListing]:
         async with self:
             return [listing async for listing in self]

@@ -1,0 +1,272 @@
+"""`HealthCheck`: what is wrong with the numbers of many accounts, as it is found.
+
+The shell around `diagnosis`: it gets listings from where they are, and awaits nothing else. One task reads the next
+listing. A consumer that stops waiting does not stop that task, so nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any, NoReturn, Self, TypeAlias, TypeVar, cast
+
+from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
+from wa_phone_async.models import BusinessAccount, PhoneNumber
+from wa_phone_async.workflows.bulk import Accounts, Lister, Listings, WabaListing
+
+from .diagnosis import Diagnosis
+from .facts import ACCOUNT_MEMBERS
+from .findings import Finding, HealthReport, HealthSummary
+from .rules import ChosenRules
+
+T = TypeVar("T")
+
+HealthSource: TypeAlias = (
+    str
+    | int
+    | PathLike[str]
+    | BusinessAccount
+    | WabaListing
+    | Listings
+    | Accounts
+    | Iterable[WabaListing]
+    | AsyncIterable[WabaListing]
+)
+"""What a health check reads: accounts or their ids, listings, or the path of an exported file."""
+
+NodeReader = Callable[[str], Awaitable[BusinessAccount]]
+"""A function that reads the node of an account."""
+
+
+class HealthCheck:
+    """What is wrong with numbers and their accounts. Iterate inside `async with`, or await it for a `HealthReport`.
+
+        async with client.check_health(waba_ids) as check:
+            async for finding in check:
+                print(finding.severity, finding.sentence, finding.remedy)
+
+    A finding about a number comes with its account. One about an account comes when the account is complete, and one
+    about a business or the app comes at the end: then its numbers are counted. You can use the check once.
+
+    Raises:
+        AuthenticationError: The API rejected the token that all accounts share. This ends the check.
+        InvalidArgumentError: The source is no such thing, or the file is no export.
+        RuntimeError: You iterate outside `async with`, or enter it twice.
+    """
+
+    def __init__(
+        self, source: HealthSource, rules: ChosenRules, lister: Lister, read_node: NodeReader, *, concurrency: int
+    ) -> None:
+        self._source = source
+        self._rules = rules
+        self._lister = lister
+        self._read_node = read_node
+        self._concurrency = concurrency
+        self._nodes = dict[str, BusinessAccount]()  # of accounts that are listed now, or whose listing is unread
+        self._diagnosis = Diagnosis(rules)
+        self._calls = 0
+        self._ready = deque[Finding]()
+        self._listings: AsyncIterator[WabaListing] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._is_open = self._is_over = False
+        self._failure: BaseException | None = None
+        self._stack = AsyncExitStack()
+
+    def __repr__(self) -> str:  # seen in a notebook after a forgotten `await`
+        return f"<{type(self).__name__}: await it for a report, or iterate over it inside 'async with'>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a check holds a client with its token and cannot be pickled or copied: pickle its report")
+
+    def __await__(self) -> Generator[Any, None, HealthReport]:
+        """Return the report: `report = await client.check_health(waba_ids)`. It holds all findings in memory."""
+        return self._collect().__await__()
+
+    async def _collect(self) -> HealthReport:
+        async with self:
+            findings = tuple([finding async for finding in self])
+        summary = self.summary
+        return HealthReport(
+            findings=findings,
+            totals=summary.totals,
+            accounts=summary.accounts,
+            numbers=summary.numbers,
+            calls=summary.calls,
+            not_checked=summary.not_checked,
+        )
+
+    @property
+    def summary(self) -> HealthSummary:
+        """What was done so far. It is complete when the iteration has ended."""
+        return self._diagnosis.summary(self._calls)
+
+    async def __aenter__(self) -> Self:
+        if self._listings is not None:
+            raise RuntimeError("this check was used already: call check_health() again")
+        self._listings = await self._stack.enter_async_context(aclosing(self._read_source()))
+        self._is_open = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._is_open = False
+        try:
+            if self._reading is not None:
+                self._reading.cancel()
+                await asyncio.wait({self._reading})
+        finally:
+            await self._stack.aclose()
+
+    def __aiter__(self) -> Self:
+        """Return the check itself."""
+        self._check_open()
+        return self
+
+    async def __anext__(self) -> Finding:
+        """Return the next finding. An error that ends the check comes after the findings before it."""
+        self._check_open()
+        while not self._ready:
+            if self._failure is not None:
+                raise self._failure
+            if self._is_over:
+                raise StopAsyncIteration
+            # A consumer that is cancelled here leaves the task, and the next one goes on with it.
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._read())
+            await asyncio.wait({self._reading})
+        return self._ready.popleft()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise RuntimeError("iterate inside 'async with client.check_health(…) as check', or await check_health(…)")
+
+    async def _read(self) -> None:
+        """Read and diagnose the next listing."""
+        try:
+            listing = await anext(cast("AsyncIterator[WabaListing]", self._listings), None)
+            if listing is None:
+                self._is_over = True
+                self._ready.extend(self._diagnosis.end())
+            else:
+                self._ready.extend(self._diagnosis.add(listing, self._nodes.pop(listing.waba_id, None)))
+        except BaseException as error:  # noqa: BLE001 - the consumer gets it, also after it was cancelled meanwhile
+            self._failure = error
+
+    def _read_source(self) -> AsyncGenerator[WabaListing]:
+        """Yield the listings of the source, whatever it is."""
+        source = self._source
+        if isinstance(source, Listings):
+            return _read_listings(source)
+        if isinstance(source, PathLike) or (isinstance(source, str) and not (source.isascii() and source.isdigit())):
+            return _read_file(Path(source))
+        if isinstance(source, str | int | BusinessAccount | WabaListing):
+            return self._read_items([source])
+        return self._read_items(source)
+
+    async def _read_items(self, source: object) -> AsyncGenerator[WabaListing]:
+        """Yield the listings in an iterable, or those of the accounts in it. Its first item says which it has."""
+        async with aclosing(_each(source)) as items:
+            first = await anext(items, None)
+            if isinstance(first, WabaListing):
+                yield first
+                async for item in items:
+                    yield _only_with(item, is_listing=True)
+            elif first is not None:
+                self._diagnosis = Diagnosis(self._rules, frozenset(self._rules.number_fields))
+                accounts = self._accounts(first, items)
+                async with Listings(
+                    self._list_account, accounts, concurrency=self._concurrency, ordered=False
+                ) as listings:
+                    async for listing in listings:
+                        self._calls += listing.calls
+                        yield listing
+
+    async def _accounts(self, first: object, items: AsyncIterable[object]) -> AsyncGenerator[Any]:
+        """Yield the accounts. What the list of accounts says of one needs no call."""
+        yield self._note(first)
+        async for item in items:
+            yield self._note(item)
+
+    def _note(self, item: object) -> object:
+        _only_with(item, is_listing=False)
+        if isinstance(item, BusinessAccount) and any(name in item.extra for name in ACCOUNT_MEMBERS):
+            self._nodes[item.id] = item
+        return item
+
+    async def _list_account(self, waba_id: str) -> list[PhoneNumber]:
+        """List the numbers of an account, and read its node if a rule needs it."""
+        numbers = await self._lister(waba_id) if self._rules.of_numbers else []
+        if self._rules.account_fields and not self._is_known(waba_id):
+            try:
+                self._nodes[waba_id] = await self._read_node(waba_id)
+            except WaPhoneError as error:
+                # The numbers are worth more than the node: its rules are not checked. Without numbers, nothing is left.
+                if isinstance(error, AuthenticationError) or not self._rules.of_numbers:
+                    raise
+        return numbers
+
+    def _is_known(self, waba_id: str) -> bool:
+        """Whether the list of accounts had all that the rules need."""
+        node = self._nodes.get(waba_id)
+        return node is not None and all(any(name in node.extra for name in rule.needs) for rule in self._rules.of_nodes)
+
+
+def _only_with(item: Any, *, is_listing: bool) -> Any:
+    """Return an item of an iterable, if it is of the same kind as the first one."""
+    kind = _kind_of(item)
+    if issubclass(kind, WabaListing) != is_listing:
+        raise InvalidArgumentError("source", "listings alone, or accounts alone", kind)
+    return item
+
+
+def _kind_of(value: object) -> type[Any]:
+    return type(value)
+
+
+async def _each(source: Any) -> AsyncGenerator[Any]:
+    """Yield the items of an iterable of any kind."""
+    kind = _kind_of(source)
+    if issubclass(kind, AsyncIterable):
+        async for item in source:
+            yield item
+    elif issubclass(kind, Iterable):
+        for item in source:
+            yield item
+    else:
+        raise InvalidArgumentError("source", "accounts, their ids, listings, or the path of an export", kind)
+
+
+async def _read_listings(listings: Listings) -> AsyncGenerator[WabaListing]:
+    async with AsyncExitStack() as stack:
+        if not listings.is_open:
+            await stack.enter_async_context(listings)
+        async for listing in listings:
+            yield listing
+
+
+async def _read_file(path: Path) -> AsyncGenerator[WabaListing]:
+    """Yield the listings of an exported file. A thread reads it."""
+    # The package of exports imports the client, so this can be imported only later.
+    from wa_phone_async.export.reading import read_accounts  # noqa: PLC0415
+
+    accounts = read_accounts(path)
+    try:
+        while (account := await _in_thread(partial(next, accounts, None))) is not None:
+            waba_id, numbers = account
+            yield WabaListing(waba_id=waba_id or "", phone_numbers=tuple(numbers))
+    finally:
+        accounts.close()
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Run in a thread, and wait until it has ended, also if that is no longer wanted."""
+    future = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait({future})
+        raise
