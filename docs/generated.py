@@ -1,4 +1,4 @@
-"""A Sphinx extension: it takes the command line's help and the docstrings from the package.
+"""A Sphinx extension: it takes the command line's help, the rules of health checks and the docstrings from the package.
 
 The docstrings are written for editors, which show Markdown: `code` in single backticks, and indented examples. Here
 they become reStructuredText. What has a page in the reference becomes a link to that page, in docstrings and types.
@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, get_type_hints
 
 import attrs
 from docutils import nodes
+from health_rules import with_rules
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -38,6 +39,7 @@ PAGES: Final = {
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect what is below."""
     app.connect("source-read", insert_help)
+    app.connect("source-read", insert_rules)
     app.connect("autodoc-process-docstring", convert_docstring)
     app.connect("autodoc-process-signature", write_signature)
     app.connect("autodoc-process-bases", leave_out_object)
@@ -52,6 +54,11 @@ def insert_help(_app: Sphinx, page: str, source: list[str]) -> None:
     if page == "command-line":
         texts = [f"## wa-phone\n\n{HELP}", *(help_of(name) for name, _ in COMMANDS)]
         source[0] = source[0].replace(HELP_GOES_HERE, "\n".join(texts))
+
+
+def insert_rules(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Put the entry of each rule in its place."""
+    source[0] = with_rules(source[0])
 
 
 def help_of(command: str) -> str:

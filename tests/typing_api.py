@@ -591,6 +591,37 @@ def webhooks_are_read(query: MultiMapping[str], params: dict[str, list[str]]) ->
     wa.answer_challenge(query)  # type: ignore[call-arg]  # the token that you entered
 
 
+async def health_is_checked(client: wa.PhoneNumberClient, listings: wa.Listings, account: wa.BusinessAccount) -> None:
+    check = client.check_health(["1"], checks="status")
+    assert_type(check, wa.HealthCheck)
+    report = await check
+    assert_type(report, wa.HealthReport)
+    assert_type(report.findings, tuple[wa.Finding, ...])
+    assert_type(report.totals, wa.HealthTotals)
+    assert_type(report.totals.by_severity, Mapping[wa.Severity, int])
+    assert_type(report.totals.by_code, Mapping[str, int])
+    assert_type(report.not_checked, Mapping[str, int])
+    async with client.check_health(listings) as entered:
+        assert_type(entered, wa.HealthCheck)
+        async for finding in entered:
+            assert_type(finding, wa.Finding)
+            assert_type(finding.severity, wa.Severity)
+            assert_type(finding.severity.reaches(wa.Severity.ERROR), bool)
+            assert_type(finding.subject, wa.Subject)
+            assert_type(finding.subject.kind, Literal["number", "account", "business", "app"])
+            assert_type(finding.subject.display_phone_number, str | None)
+            assert_type(finding.evidence, tuple[wa.Evidence, ...])
+            assert_type(finding.evidence[0].value, Any)
+            assert_type(finding.source, wa.FactSource)
+            assert_type(finding.source.is_guess, bool)
+        assert_type(entered.summary, wa.HealthSummary)
+    client.check_health(Path("numbers.csv"))
+    client.check_health(account)
+    client.check_health([account, account])
+    client.check_health(3.5)  # type: ignore[arg-type]  # no source
+    client.check_health(["1"], checks=5)  # type: ignore[arg-type]  # no names
+
+
 async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, number: wa.PhoneNumber) -> None:
     summary = await write(listings, Path("numbers.csv"), fields=["id"], errors="failed.jsonl", format="csv")
     assert_type(summary, Summary)
@@ -778,6 +809,7 @@ async def the_sandbox_is_typed() -> None:
     sandbox.add_waba("2", 3)
     sandbox.set_nested("2", "absent")
     sandbox.update_number("2", "1", status="BANNED", code=SEEDED_PIN)
+    sandbox.update_waba("2", account_review_status="REJECTED")
     sandbox.remove_number("2", "1")
     sandbox.accept("token")
     sandbox.revoke("token")

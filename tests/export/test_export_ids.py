@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.export.ids import IdSet
+from wa_phone_async.export.ids import IdMap, IdSet
 
 ANY_ID = st.one_of(
     st.integers(0, 10**18).map(str),
@@ -25,6 +25,20 @@ def test_it_is_a_set(ids: list[str], others: list[str]) -> None:
         found.add(waba_id)
     assert len(found) == len(set(ids))
     assert {waba_id for waba_id in [*ids, *others] if waba_id in found} == set(ids)
+
+
+@given(st.lists(st.tuples(ANY_ID, ANY_ID)))
+def test_a_mapping_keeps_the_first_value(pairs: list[tuple[str, str]]) -> None:
+    found, expected = IdMap(), dict[str, str]()
+    for key, value in pairs:
+        assert found.add(key, value) == expected.get(key)
+        expected.setdefault(key, value)
+
+
+def test_a_mapping_grows() -> None:
+    found = IdMap()
+    assert [found.add(str(number), str(2 * number)) for number in range(5_000)] == [None] * 5_000
+    assert [found.add(str(number), "1") for number in range(5_000)] == [str(2 * number) for number in range(5_000)]
 
 
 @pytest.mark.parametrize("step", [1, 7, 1024, 2**32])

@@ -64,13 +64,13 @@ class IdMap:
     def add(self, key: str, value: str) -> str | None:
         """Store the value of an id, and return `None`. If the id has a value, return that, and store nothing."""
         number, stored = _key(key), _key(value)
-        if not (number and stored):
+        cell = _find(self._cells, number) if number else 0
+        if number and self._cells[cell]:
+            return str(self._values[cell])[1:]  # without the 1 before it
+        if key in self._others or not (number and stored):
             known = self._others.get(key)
             self._others.setdefault(key, value)
             return known
-        cell = _find(self._cells, number)
-        if self._cells[cell]:
-            return str(self._values[cell])[1:]  # without the 1 before it
         self._cells[cell], self._values[cell] = number, stored
         self._used += 1
         if 3 * self._used > 2 * len(self._cells):

@@ -28,6 +28,7 @@ ExportedNumber: TypeAlias = tuple[str | None, PhoneNumber]
 """A number and its account, if the file names one."""
 
 _BATCH_ROWS: Final = 1_024
+_MAGIC: Final = b"PAR1"  # a whole Parquet file begins and ends with it
 _TEXTS: Final = frozenset(
     {"waba_id", "platform_type"}
     | {
@@ -80,10 +81,12 @@ def _invalid(path: Path, why: str) -> InvalidArgumentError:
 
 
 def _number_of(members: Mapping[str, Any]) -> ExportedNumber:
-    extra = members.get("extra") or {}
+    extra: Any = members.get("extra") or {}
+    if not isinstance(extra, dict):
+        raise DecodeError("extra is no object")
     known = {name: value for name, value in members.items() if value is not None and name not in ("waba_id", "extra")}
     waba_id = members.get("waba_id")
-    return None if waba_id is None else str(waba_id), from_dict(PhoneNumber, {**extra, **known})
+    return None if waba_id is None else str(waba_id), from_dict(PhoneNumber, cast("dict[str, Any]", extra) | known)
 
 
 def _read_json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -98,7 +101,7 @@ def _read_json_lines(path: Path) -> Iterator[Mapping[str, Any]]:
 def _read_csv(path: Path) -> Iterator[Mapping[str, Any]]:
     with path.open(encoding="utf-8-sig", newline="") as lines:
         rows = csv.reader(lines, strict=True)
-        names = next(rows, [])
+        names = next(rows, list[str]())
         for cells in rows:
             yield _parsed(zip(names, cells, strict=True))
 
@@ -106,16 +109,21 @@ def _read_csv(path: Path) -> Iterator[Mapping[str, Any]]:
 def _read_parquet(path: Path) -> Iterator[Mapping[str, Any]]:
     with requires("parquet", error=InvalidArgumentError):
         from arro3.io import read_parquet  # noqa: PLC0415 - an optional package
+    # arro3 panics at a file that was cut, so its two ends are read first. A panic is no `Exception`.
+    with path.open("rb") as file:
+        ends = (file.read(4), file.seek(max(0, path.stat().st_size - 4)) and file.read(4))
+    if ends != (_MAGIC, _MAGIC):
+        raise ValueError
     try:
         for batch in read_parquet(path, batch_size=_BATCH_ROWS):
             names = batch.schema.names
             columns: Any = [batch.column(index) for index in range(len(names))]
             for cells in zip(*(column.to_pylist() for column in columns), strict=True):
                 yield _parsed(zip(names, cells, strict=True))
-    except OSError:
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise ValueError from error
         raise
-    except Exception as error:  # arro3 has errors of its own
-        raise ValueError from error
 
 
 def _parsed(cells: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -176,7 +176,7 @@ class HealthCheck:
                 async for item in items:
                     yield _only_with(item, is_listing=True)
             elif first is not None:
-                self._diagnosis = Diagnosis(self._rules, frozenset(self._rules.number_fields))
+                self._diagnosis = Diagnosis(self._rules, has_all_fields=True)
                 accounts = self._accounts(first, items)
                 async with Listings(
                     self._list_account, accounts, concurrency=self._concurrency, ordered=False

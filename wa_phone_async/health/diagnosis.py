@@ -33,15 +33,15 @@ class Diagnosis:
 
     Args:
         rules: The rules to apply.
-        fields: The fields that were requested for each number; `None`: that is not known.
+        has_all_fields: Whether all fields that the rules read were requested. Lists and files may lack some.
     """
 
-    def __init__(self, rules: ChosenRules, fields: frozenset[str] | None = None) -> None:
+    def __init__(self, rules: ChosenRules, *, has_all_fields: bool = False) -> None:
         # The package of exports imports the client, so this can be imported only later.
         from wa_phone_async.export.ids import IdMap, IdSet  # noqa: PLC0415
 
         self._rules = rules
-        self._fields = fields
+        self._has_all_fields = has_all_fields
         self._known_accounts = IdSet()
         self._homes = IdMap()  # the account in which each number was seen first
         self._shared = IdSet()  # the numbers whose second account was told
@@ -54,7 +54,7 @@ class Diagnosis:
         self._by_code = Counter[str]()
         self._by_severity = dict.fromkeys(Severity, 0)
         self._unchecked = Counter[str]()
-        self._seen = set[str]()  # the optional rules whose fields came at least once
+        self._seen = set[str]()  # the rules with `beside` whose fields came at least once
 
     def add(self, listing: WabaListing, account: BusinessAccount | None = None) -> list[Finding]:
         """Return the findings that are complete after the next listing.
@@ -82,9 +82,8 @@ class Diagnosis:
     def end(self) -> list[Finding]:
         """Return the findings that waited for the end."""
         for rule in self._rules.of_numbers:
-            if rule.is_optional:
-                is_there = rule.code in self._seen if self._fields is None else self._fields.issuperset(rule.needs)
-                self._unchecked[rule.code] = 0 if is_there else self._numbers
+            if rule.beside and rule.code not in self._seen:
+                self._unchecked[rule.code] = self._numbers
         return [*self._release(self._of_account), *self._release(self._wider)]
 
     def summary(self, calls: int) -> HealthSummary:
@@ -122,8 +121,8 @@ class Diagnosis:
             return
         self._numbers += 1
         for rule in self._rules.of_numbers:
-            if rule.is_optional:
-                if facts.has_any(rule.needs):
+            if rule.beside:
+                if facts.has_any((*rule.needs, rule.beside) if self._has_all_fields else rule.needs):
                     self._seen.add(rule.code)
             elif rule.needs and not facts.has_any(rule.needs):
                 self._unchecked[rule.code] += 1

@@ -92,8 +92,8 @@ class Rule(Generic[F_contra]):
     """The evidence: at least one of these fields has to be there. Empty: the rule needs none."""
     also: tuple[str, ...] = ()
     """Other fields that it reads."""
-    is_optional: bool = False
-    """Whether most numbers rightly have none of the fields that it needs, such as a newer name."""
+    beside: str = ""
+    """Not empty: most numbers rightly have none of the fields that it needs. A server that has this field has them."""
 
     @property
     def group(self) -> str:
@@ -513,8 +513,8 @@ NUMBER_RULES: Final[tuple[Rule[NumberFacts], ...]] = (
         source=_REGISTER_GUIDE,
         find=_when(_newer_name_approved),
         needs=("new_name_status",),
-        also=("new_display_name", "verified_name"),
-        is_optional=True,
+        also=("name_status", "new_display_name", "verified_name"),
+        beside="name_status",
     ),
     Rule(
         code="name.newer_declined",
@@ -528,7 +528,7 @@ NUMBER_RULES: Final[tuple[Rule[NumberFacts], ...]] = (
         ),
         needs=("new_name_status",),
         also=("name_status",),
-        is_optional=True,
+        beside="name_status",
     ),
     Rule(
         code="quality.red",
@@ -764,7 +764,8 @@ def choose_rules(checks: Iterable[str] | str | None) -> ChosenRules:
         raise InvalidArgumentError(
             "checks", "codes or groups such as 'status.banned' or 'status'", *wrong[:1], hint=hint
         )
-    return ChosenRules(_chosen(NUMBER_RULES, wanted), _chosen(ACCOUNT_RULES, wanted))
+    # An account that cannot be listed is always told: silence would say that it is fine.
+    return ChosenRules(_chosen(NUMBER_RULES, wanted), _chosen(ACCOUNT_RULES, [*wanted, "account.not_listed"]))
 
 
 def _chosen(rules: tuple[Rule[F], ...], wanted: Collection[str]) -> tuple[Rule[F], ...]:
