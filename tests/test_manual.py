@@ -223,6 +223,8 @@ NAMED = {
     "wa-phone completion --help": "wa-phone completion --help",
     "wa-phone watch": "wa-phone watch --help",
     "wa-phone watch WABA_ID…": "wa-phone watch 100200300400003 --interval 0.1 --timeout 0.3",
+    "wa-phone health --sandbox": "wa-phone health --sandbox",
+    "wa-phone health WABA_ID…": "wa-phone health 100200300400003",
     "wa-phone export": "wa-phone export --help",
     "wa-phone export --wabas FILE --out numbers.parquet": (
         "echo 100200300400003 > FILE; wa-phone export --wabas FILE --out numbers.parquet"

@@ -39,6 +39,7 @@ HOLDERS: dict[str, Callable[[], Any]] = {
     "GraphSession": lambda: GraphSession(CANARY, app_secret=CANARY),
     "AsyncPaginator": lambda: PHONES.list_phone_numbers("1111"),
     "Listings": lambda: PHONES.list_many(["1111"]),
+    "HealthCheck": lambda: PHONES.check_health(["1111"]),
     "Watch": lambda: PHONES.watch("1111"),
     "PhoneNumberCache": lambda: PhoneNumberCache(PHONES),
     "TokenMap": lambda: TokenMap({"1111": CANARY}, CANARY),

@@ -55,6 +55,10 @@ async def read_pages(client: PhoneNumberClient, _: Path) -> None:
             assert page.data is not None
 
 
+async def check_health(client: PhoneNumberClient, _: Path) -> None:
+    await client.check_health([WABA, "7"])
+
+
 async def list_many(client: PhoneNumberClient, _: Path) -> None:
     async with client.list_many([WABA, "7"]) as listings:
         async for listing in listings:
@@ -90,6 +94,7 @@ OPERATIONS: dict[str, Operation] = {
     "start_list": lambda client, _: client.start_list(WABA, ListQuery()).collect(),
     "pages": read_pages,
     "list_many": list_many,
+    "check_health": check_health,
     "watch": watch,
     "wait_until": lambda client, _: client.wait_until(ID, lambda _: False, interval=0.001),
     "list_business_accounts": lambda client, _: client.list_business_accounts("7").collect(),

@@ -7,7 +7,7 @@ If a type becomes weaker, a line of either kind fails: test_typing_api.py proves
 
 from asyncio import Runner
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, assert_type
 
@@ -597,6 +597,7 @@ async def health_is_checked(client: wa.PhoneNumberClient, listings: wa.Listings,
     report = await check
     assert_type(report, wa.HealthReport)
     assert_type(report.findings, tuple[wa.Finding, ...])
+    assert_type((report.accounts, report.numbers, report.calls), tuple[int, int, int])
     assert_type(report.totals, wa.HealthTotals)
     assert_type(report.totals.by_severity, Mapping[wa.Severity, int])
     assert_type(report.totals.by_code, Mapping[str, int])
@@ -610,14 +611,18 @@ async def health_is_checked(client: wa.PhoneNumberClient, listings: wa.Listings,
             assert_type(finding.subject, wa.Subject)
             assert_type(finding.subject.kind, Literal["number", "account", "business", "app"])
             assert_type(finding.subject.display_phone_number, str | None)
+            assert_type((finding.code, finding.sentence, finding.remedy), tuple[str, str, str])
+            assert_type(finding.numbers, int)
             assert_type(finding.evidence, tuple[wa.Evidence, ...])
             assert_type(finding.evidence[0].value, Any)
             assert_type(finding.source, wa.FactSource)
             assert_type(finding.source.is_guess, bool)
+            assert_type((finding.source.text, finding.source.day), tuple[str, date])
         assert_type(entered.summary, wa.HealthSummary)
     client.check_health(Path("numbers.csv"))
     client.check_health(account)
     client.check_health([account, account])
+    assert_type(listings.is_open, bool)
     client.check_health(3.5)  # type: ignore[arg-type]  # no source
     client.check_health(["1"], checks=5)  # type: ignore[arg-type]  # no names
 

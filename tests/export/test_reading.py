@@ -35,6 +35,13 @@ def test_a_number_that_was_exported_is_the_same_number(form: str, tmp_path: Path
     assert [number.id for _, numbers in found for number in numbers] == [number.id for _, number in flat(accounts)]
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_reading_may_stop_early(form: str, tmp_path: Path) -> None:
+    rows = read_numbers(written(listings(2), tmp_path / f"numbers.{form}"))
+    next(rows)
+    rows.close()
+
+
 @given(ANY_LISTINGS)
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_number_can_be_read_back(tmp_path: Path, items: list[WabaListing]) -> None:

@@ -9,6 +9,7 @@ No value is trusted. A field of another type, and a value that no enum has, beco
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, TypeGuard
@@ -186,7 +187,7 @@ def _plain(value: Any) -> Any:
 
 
 @attrs.define(slots=False)
-class Facts:
+class Facts(ABC):
     """What is known of one number or account. Every value in `members` has the type of its field."""
 
     subject: Subject
@@ -239,8 +240,9 @@ class Facts:
         if states:
             yield from self.health.unknown
 
+    @abstractmethod
     def _is_unknown(self, name: str, value: Any) -> bool:
-        raise NotImplementedError
+        """Whether this version does not know the value of a field."""
 
 
 _STATES: Final = frozenset({*STATE_FIELDS, "health_status", "account_review_status"})
