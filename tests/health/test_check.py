@@ -17,7 +17,10 @@ from wa_phone_async import (
     BusinessAccount,
     Extra,
     Finding,
+    GraphAPIError,
+    HealthCheck,
     InvalidArgumentError,
+    PermissionDeniedError,
     PhoneNumber,
     PhoneNumberClient,
     Severity,
@@ -135,18 +138,34 @@ async def test_what_did_not_come_is_not_checked_and_not_silently_fine() -> None:
         assert (await client.check_health([newer], checks="name.register_again")).not_checked == {}
 
 
-async def test_a_node_that_cannot_be_read_leaves_its_rules_unchecked() -> None:
-    async with serving() as (sandbox, client):
-        await client.check_health(SMALL_WABA)
+@pytest.mark.parametrize("error", [PermissionDeniedError, AuthenticationError])
+async def test_a_node_that_cannot_be_read_leaves_its_rules_unchecked(error: type[GraphAPIError]) -> None:
+    async def list_numbers(_: str) -> list[PhoneNumber]:
+        return [BANNED]
 
-        sandbox.plan(Fault.error(10), node=SMALL_WABA)
-        report = await client.check_health(SMALL_WABA, checks="account.review_rejected")
-        assert [finding.code for finding in report.findings] == ["account.not_listed"]
-        sandbox.plan(Fault.error(10), node=SMALL_WABA)  # takes the first call that comes, the list
-        report = await client.check_health(SMALL_WABA, checks=["status", "account.review_rejected"])
-        assert [finding.code for finding in report.findings] == ["account.not_listed"]
-        nodes = [request for request in sandbox.requests if not request.path.endswith("phone_numbers")]
-        assert nodes
+    async def read_node(_: str) -> BusinessAccount:
+        raise failure
+
+    failure = error("not yours", http_status=400)
+    if isinstance(failure, AuthenticationError):
+        failure.is_shared = True
+    check = HealthCheck(["1"], choose_rules(["status", "account"]), list_numbers, read_node, concurrency=1)
+    if error is AuthenticationError:  # all accounts share the token
+        with pytest.raises(AuthenticationError):
+            await check
+        return
+    report = await check
+    assert [finding.code for finding in report.findings] == ["status.banned"]
+    assert {"account.on_behalf_of": 1, "account.review_rejected": 1}.items() <= report.not_checked.items()
+
+
+async def test_an_account_that_cannot_be_listed_is_told_whatever_is_checked() -> None:
+    async with serving() as (_, client):
+        odd: list[Any] = [MISSING_WABA, [], SMALL_WABA]
+        for checks in ("status", "account.review_rejected"):
+            report = await client.check_health(odd, checks=checks)
+            assert [finding.code for finding in report.findings[:2]] == ["account.not_listed"] * 2
+            assert report.not_checked == {}
 
 
 async def test_a_rejected_token_ends_the_check() -> None:

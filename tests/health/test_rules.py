@@ -134,6 +134,9 @@ def test_a_cause_without_an_id_is_told_of_what_is_known() -> None:
         ({"status": 5}, "unknown.state"),
         ({"whatsapp_business_manager_messaging_limit": None, "messaging_limit_tier": "TIER_50"}, "limit.low"),
         ({"extra": Extra({"health_status": "fine"})}, "unknown.state"),
+        ({"health_status": Extra({"entities": ["fine"]})}, "unknown.state"),
+        ({"health_status": Extra({"entities": "fine"})}, "unknown.state"),
+        ({"health_status": Extra({"can_send_message": "SHAKY"})}, "unknown.state"),
         ({"extra": Extra({"webhook_configuration": []})}, "unknown.value"),
     ],
 )

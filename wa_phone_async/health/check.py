@@ -202,16 +202,16 @@ class HealthCheck:
         numbers = await self._lister(waba_id) if self._rules.of_numbers else []
         if self._rules.account_fields and not self._is_known(waba_id):
             try:
-                self._nodes[waba_id] = await self._read_node(waba_id)
+                self._nodes[str(waba_id)] = await self._read_node(waba_id)
             except WaPhoneError as error:
                 # The numbers are worth more than the node: its rules are not checked. Without numbers, nothing is left.
-                if isinstance(error, AuthenticationError) or not self._rules.of_numbers:
+                if (isinstance(error, AuthenticationError) and error.is_shared) or not self._rules.of_numbers:
                     raise
         return numbers
 
     def _is_known(self, waba_id: str) -> bool:
         """Whether the list of accounts had all that the rules need."""
-        node = self._nodes.get(waba_id)
+        node = self._nodes.get(str(waba_id))  # it may be anything, as in `Listings`
         return node is not None and all(any(name in node.extra for name in rule.needs) for rule in self._rules.of_nodes)
 
 
