@@ -25,9 +25,9 @@ USAGE: Final = "wa-phone health [WABA_ID... | FILE] [OPTIONS]"
 EXAMPLES: Final = """\
 wa-phone health --sandbox
 wa-phone health $WABA_ID
-wa-phone health $WABA_ID $OTHER_ID --fail-on error
-wa-phone health numbers.parquet --format csv > findings.csv
-wa-phone health $WABA_ID --checks quality,name.declined
+wa-phone health $WABA_ID --fail-on error
+wa-phone health numbers.csv --format csv > found.csv
+wa-phone health $WABA_ID --checks quality,name
 """
 
 command: Final = new_command("health", USAGE, EXAMPLES)
