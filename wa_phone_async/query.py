@@ -359,15 +359,23 @@ def fields_with(name: str, fields: Iterable[str] | str) -> str:
     return text if name in split_fields(text) else Verbatim(f"{text},{name}")
 
 
+class ChosenFields(Verbatim):
+    """Names of fields, separated by commas, that this package chose by itself, and nobody named."""
+
+    __slots__ = ()
+
+
 def optional_fields(path: str, fields: str | None) -> frozenset[str]:
     """Return the fields that a request can go without, if the API does not know them.
 
-    They are those of `ALL_FIELDS` or of `DEFAULT_FIELDS`, if all of them are requested. A caller who names single
-    fields needs each of them. Only a phone number and the list of an account's numbers have these fields. On any other
-    path an unknown field shows that the path is wrong.
+    They are those of `ALL_FIELDS` or of `DEFAULT_FIELDS`, if all of them are requested, and those of `ChosenFields`. A
+    caller who names single fields needs each of them. Only a phone number and the list of an account's numbers have
+    these fields. On any other path an unknown field shows that the path is wrong.
     """
     if not fields or path.partition("/")[2] not in {"", "phone_numbers"}:
         return frozenset()
+    if isinstance(fields, ChosenFields):  # not in the cache, where it would be the same as any other text
+        return frozenset(split_fields(fields)) - ESSENTIAL_FIELDS
     return _optional_of(fields)
 
 

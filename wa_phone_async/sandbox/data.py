@@ -35,9 +35,6 @@ SEEDED: Mapping[str, int] = {EMPTY_WABA: 0, SMALL_WABA: 3, LARGE_WABA: 250}
 BUSINESS_ID = "200300400500600"
 """The id of the business that owns the accounts. It is no WABA, and is rejected where a WABA is expected."""
 
-APP_ID = "400300200100600"
-"""The id of the app that calls."""
-
 BUSINESS = {"id": BUSINESS_ID, "name": "Invented Shops Ltd"}
 """The node of the business."""
 
