@@ -187,7 +187,9 @@ def test_a_missing_app_secret_is_no_matter_of_the_business(shell: Shell) -> None
 def test_a_token_without_a_permission_lists_what_it_may(shell: Shell, graph_sandbox: Sandbox) -> None:
     graph_sandbox.accept(TOKEN, scopes=["whatsapp_business_management"])
     assert shell.run(f"accounts {BUSINESS_ID} --format json") == 1
-    assert shell.err.startswith("wa-phone: owned accounts: The token lacks the permission business_management. Grant it in ")
+    assert shell.err.startswith(
+        "wa-phone: owned accounts: The token lacks the permission business_management. Grant it in "
+    )
     graph_sandbox.plan(Fault.error(200, "Requires it"), times=2)
     assert shell.run(f"accounts {BUSINESS_ID}") == 1
     assert shell.err.endswith("The API said: Requires it (HTTP 403, code 200, trace Sandbox0000000000000003)\n")
