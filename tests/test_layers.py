@@ -20,7 +20,7 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"pagination"},
     {"diagnosis"},
     {"session"},
-    {"workflows", "health", "export.ids", "export.reading"},  # two modules of exports, which a health check reads
+    {"workflows", "health", "export.reading"},  # a health check reads exported files
     {"client"},
     {"cache", "integrations.notebook"},
     {"__init__", "_public", "sandbox"},

@@ -226,6 +226,8 @@ NAMED = {
     "wa-phone health --sandbox": "wa-phone health --sandbox",
     "wa-phone health WABA_ID…": "wa-phone health 100200300400003",
     "wa-phone export": "wa-phone export --help",
+    "wa-phone export --business": "wa-phone export --business 200300400500600 --out fleet.csv",
+    "wa-phone list --business": "wa-phone list --business 200300400500600",
     "wa-phone export --wabas FILE --out numbers.parquet": (
         "echo 100200300400003 > FILE; wa-phone export --wabas FILE --out numbers.parquet"
     ),
@@ -244,6 +246,8 @@ NAMED = {
     "nox -s soak": f"python {SCRIPTS}/soak.py --help",
     "nox -s bench": f"python {SCRIPTS}/report.py --help",
     "benchmarks/bulk.py": f"python {SCRIPTS}/bulk.py --help",
+    "benchmarks/fleet.py": f"python {SCRIPTS}/fleet.py --help",
+    "benchmarks/fleet.py calls": f"python {SCRIPTS}/fleet.py --help",
     "benchmarks/day.py": f"python {SCRIPTS}/day.py --help",
     "benchmarks/read_ahead.py": f"python {SCRIPTS}/read_ahead.py --help",
 }

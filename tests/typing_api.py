@@ -142,6 +142,18 @@ async def a_set_up_is_diagnosed(client: wa.PhoneNumberClient, error: wa.Transpor
     assert_type(await client.list_token_accounts(waba_id=1, total_timeout=2), list[wa.BusinessAccount])
 
 
+async def a_fleet_is_listed(client: wa.PhoneNumberClient, job: Job) -> None:
+    listings = client.list_fleet(1, kind="all", concurrency=8, ordered=True, verify_empty=False, wanted=job.needs)
+    assert_type(listings, wa.Listings)
+    assert_type(await listings, list[wa.WabaListing])
+    assert_type(listings.shared_calls, int)
+    assert_type(listings.stop(), None)
+    client.start_fleet("1", wa.ListQuery.of_numbers(fields="id"), kind="client", after="cursor", max_accounts=3)
+    client.list_fleet("1", kind="shared")  # type: ignore[arg-type]  # it is "client"
+    client.session.dispatch(wa.ThrottleEnded(node_id="1"))
+    assert_type(client.session.shortest_timeout(None), float)
+
+
 async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
     paginator = client.list_phone_numbers(
         "1",
@@ -418,7 +430,7 @@ Wait: TypeAlias = wa.ThrottleStarted | wa.ThrottleEnded | wa.QuotaWaitStarted | 
 
 async def events_are_dispatched(client: wa.PhoneNumberClient, node_ids: list[str]) -> None:
     def listen(event: wa.Event) -> None:
-        assert_type(event, wa.CallFinished | wa.RetryPlanned | Wait | wa.ListFinished)
+        assert_type(event, wa.CallFinished | wa.RetryPlanned | Wait | wa.ListFinished | wa.FleetPageFinished)
         assert_type(event.node_id, str)
         match event:
             case wa.CallFinished():
@@ -449,6 +461,10 @@ async def events_are_dispatched(client: wa.PhoneNumberClient, node_ids: list[str
                 assert_type(event.seconds, float)
             case wa.ThrottleEnded() | wa.QuotaWaitEnded():
                 pass
+            case wa.FleetPageFinished():
+                assert_type((event.path, event.node_id), tuple[str, str])
+                assert_type((event.accounts, event.complete), tuple[int, int])
+                assert_type((event.calls, event.calls_saved), tuple[int, int])
             case wa.ListFinished():
                 assert_type(event.list_id, int)
                 assert_type(event.path, str)

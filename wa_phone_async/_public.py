@@ -38,6 +38,7 @@ from .errors import (
 from .events import (
     CallFinished,
     Event,
+    FleetPageFinished,
     ListFinished,
     QuotaWaitEnded,
     QuotaWaitStarted,
@@ -120,6 +121,7 @@ __all__ = [
     "FactSource",
     "Filter",
     "Finding",
+    "FleetPageFinished",
     "GraphAPIError",
     "GraphSession",
     "HealthCheck",

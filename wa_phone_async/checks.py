@@ -91,9 +91,9 @@ def check_params(params: Iterable[str]) -> None:
 def check_page(*, limit: object, after: object, before: object, max_items: object) -> None:
     """Require a valid page size, at most one cursor, and a valid number of items."""
     if limit is not None:
-        _check_count("limit", limit, 1, MAX_PAGE_SIZE)
+        check_count("limit", limit, 1, MAX_PAGE_SIZE)
     if max_items is not None:
-        _check_count("max_items", max_items, 0, None)
+        check_count("max_items", max_items, 0, None)
     for name, cursor in (("after", after), ("before", before)):
         if cursor is not None and not (isinstance(cursor, str) and cursor):
             raise InvalidArgumentError(name, "a cursor of an earlier page, a string", cursor)
@@ -103,7 +103,7 @@ def check_page(*, limit: object, after: object, before: object, max_items: objec
 
 def check_read_ahead(read_ahead: object) -> None:
     """Require a valid number of pages to request in advance."""
-    _check_count("read_ahead", read_ahead, 0, MAX_READ_AHEAD)
+    check_count("read_ahead", read_ahead, 0, MAX_READ_AHEAD)
 
 
 def check_api_version(api_version: object) -> None:
@@ -212,7 +212,7 @@ def check_seconds(name: str, value: object) -> None:
 
 def check_at_least_one(name: str, value: object) -> None:
     """Require a whole number from 1 up."""
-    _check_count(name, value, 1, None)
+    check_count(name, value, 1, None)
 
 
 def check_kind(name: str, value: object, kind: type, expected: str) -> None:
@@ -227,7 +227,8 @@ def check_listener(name: str, value: object) -> None:
         raise InvalidArgumentError(name, "callable with an event, plain or async", value)
 
 
-def _check_count(name: str, value: object, lowest: int, highest: int | None) -> None:
+def check_count(name: str, value: object, lowest: int, highest: int | None) -> None:
+    """Require a whole number in a range; `None` for no upper end."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int)

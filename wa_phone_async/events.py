@@ -148,7 +148,34 @@ class ListFinished:
     """Seconds from the start of its first call to the end of its last one."""
 
 
-Event = CallFinished | RetryPlanned | ThrottleStarted | ThrottleEnded | QuotaWaitStarted | QuotaWaitEnded | ListFinished
+@attrs.frozen(kw_only=True)
+class FleetPageFinished:
+    """`list_fleet` has got some accounts. Each count is that of the whole run so far."""
+
+    path: str
+    """The path of the list of accounts, below the API's version."""
+    node_id: str
+    """The business."""
+    accounts: int
+    """Accounts that came."""
+    complete: int
+    """Accounts whose numbers came whole in a call for many accounts."""
+    calls: int
+    """Requests for many accounts. Those for single accounts are not among them."""
+    calls_saved: int
+    """Requests that `list_many` would have sent for the complete accounts and for the ids, less `calls`."""
+
+
+Event = (
+    CallFinished
+    | RetryPlanned
+    | ThrottleStarted
+    | ThrottleEnded
+    | QuotaWaitStarted
+    | QuotaWaitEnded
+    | ListFinished
+    | FleetPageFinished
+)
 """Any event that a listener gets."""
 
 Listener = Callable[[Event], Awaitable[None] | None]
@@ -175,6 +202,9 @@ def _sentence(event: Event) -> str:
             text = f"A call on {event.node_id} waits for its quota, for {_shown(event.seconds)} at most."
         case QuotaWaitEnded():
             text = f"No call waits for its quota any more. The last one was on {event.node_id}."
+        case FleetPageFinished():
+            size = f"accounts: {event.accounts:,}, complete: {event.complete:,}"
+            text = f"The list {event.path} has come as far as this, {size}, calls saved: {event.calls_saved:,}."
         case _:
             end = "is complete" if event.complete else "was left early"
             if event.error is not None:
@@ -222,7 +252,7 @@ class EventDispatcher:
 
     def dispatch(self, event: Event) -> None:
         """Log an event, and give it to its listeners. Plain listeners are done when this returns."""
-        level = logging.DEBUG if isinstance(event, CallFinished | ListFinished) else logging.INFO
+        level = logging.DEBUG if isinstance(event, CallFinished | ListFinished | FleetPageFinished) else logging.INFO
         if _log.isEnabledFor(level):
             _log.log(level, "%s", _sentence(event))
         # A copy, since a listener may unsubscribe itself.

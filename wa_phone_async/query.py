@@ -392,8 +392,23 @@ def _optional_of(fields: str) -> frozenset[str]:
 
 @functools.lru_cache
 def without_fields(fields: str, left_out: frozenset[str]) -> str:
-    """Return `fields` as the API takes them, without some of them."""
-    return ",".join(name for name in split_fields(fields) if name not in left_out)
+    """Return `fields` as the API takes them, without some of them. They are left out of an account's numbers, too."""
+    return ",".join(_without_inner(name, left_out) for name in split_fields(fields) if name not in left_out)
+
+
+def _without_inner(field: str, left_out: frozenset[str]) -> str:
+    nested = re.fullmatch(r"(phone_numbers[^{]*\{)(.*)\}", field)
+    return field if nested is None else f"{nested[1]}{without_fields(nested[2], left_out)}}}"
+
+
+def expanded_fields(fields: str | None, limit: int) -> str:
+    """Return the fields of an account that bring its first numbers with it: Graph's field expansion.
+
+    Args:
+        fields: The fields of a number, as `read_fields` returns them; `None` for the API's default.
+        limit: The numbers of each account, 1 to 100.
+    """
+    return f"id,name,phone_numbers.limit({limit})" + ("" if fields is None else f"{{{fields}}}")
 
 
 def split_fields(fields: str) -> list[str]:
@@ -434,3 +449,12 @@ def accounts_edge(kind: object) -> str:
     if isinstance(kind, str) and kind in _ACCOUNTS_EDGES:
         return _ACCOUNTS_EDGES[kind]
     raise InvalidArgumentError("kind", "'owned' or 'client'", kind)
+
+
+def accounts_edges(kind: object) -> tuple[str, ...]:
+    """Return the edges that list a business's accounts: the one of a kind, or with `"all"` each of them."""
+    if kind == "all":
+        return tuple(_ACCOUNTS_EDGES.values())
+    if isinstance(kind, str) and kind in _ACCOUNTS_EDGES:
+        return (_ACCOUNTS_EDGES[kind],)
+    raise InvalidArgumentError("kind", "'owned', 'client' or 'all'", kind)

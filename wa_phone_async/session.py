@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
 from typing import Final, NoReturn, Self, TypeVar, Unpack
@@ -36,7 +37,7 @@ from .checks import (
 )
 from .diagnosis.doctor import DEFAULT_SECONDS, Doctor, inspect_token
 from .diagnosis.report import Diagnosis, TokenInfo
-from .events import EventDispatcher, Listener
+from .events import Event, EventDispatcher, Listener
 from .pagination.list_events import ListObserver
 from .pagination.page import PageCursor, page_reader
 from .pagination.paginator import AsyncPaginator, PageFetcher
@@ -133,7 +134,8 @@ class GraphSession:
         self._transports = TransportOpener(
             endpoint, borrowed=session, trace_configs=configs, timeout=timeouts, max_body=max_body, route=route
         )
-        self._calls = CallRunner(tokens, self._transports, self._throttle, self._retry, self._events)
+        self.calls: CallRunner = CallRunner(tokens, self._transports, self._throttle, self._retry, self._events)
+        """Makes the calls. It is for the modules of this package."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r}, api_version={self.api_version!r})"
@@ -180,7 +182,7 @@ class GraphSession:
         """Find out what is wrong with the set-up: see `PhoneNumberClient.diagnose`."""
         check_seconds("total_timeout", total_timeout)
         waba_id = None if waba_id is None else read_node_id("waba_id", waba_id)
-        return await Doctor(self._transports, self._calls, self._throttle).diagnose(waba_id, total_timeout)
+        return await Doctor(self._transports, self.calls, self._throttle).diagnose(waba_id, total_timeout)
 
     async def inspect_token(self, *, waba_id: str | int | None = None, total_timeout: float | None = None) -> TokenInfo:
         """Let Meta describe the access token: its permissions, its expiry, and the accounts that it names.
@@ -202,7 +204,7 @@ class GraphSession:
         if total_timeout is not None:
             check_seconds("total_timeout", total_timeout)
         waba_id = None if waba_id is None else read_node_id("waba_id", waba_id)
-        return await inspect_token(self._calls, waba_id, total_timeout)
+        return await inspect_token(self.calls, waba_id, total_timeout)
 
     async def get(
         self,
@@ -239,11 +241,11 @@ class GraphSession:
         request = GraphRequest(
             path=path,
             params=own_params,
-            dialect=self._calls.dialect,
+            dialect=self.calls.dialect,
             waba_id=_read_waba_id(waba_id),
             optional_fields=optional_fields(path, own_params.get("fields")),
         )
-        return await self._calls.run(self._calls.new_call(request, model_reader(model), total_timeout))
+        return await self.calls.run(self.calls.new_call(request, model_reader(model), total_timeout))
 
     def paginate(
         self,
@@ -291,13 +293,26 @@ class GraphSession:
         """
         reader, cursor = page_reader(model), PageCursor[T](query)
         if not self._events.list_listeners:
-            fetch = PageFetcher(self._calls, path, query, reader, cursor, waba_id=waba_id)
+            fetch = PageFetcher(self.calls, path, query, reader, cursor, waba_id=waba_id)
             return AsyncPaginator(fetch, cursor, read_ahead=query.read_ahead)
         observer = ListObserver(self._events, path, cursor)
-        fetch = PageFetcher(self._calls, path, query, reader, cursor, waba_id=waba_id, list_id=observer.list_id)
+        fetch = PageFetcher(self.calls, path, query, reader, cursor, waba_id=waba_id, list_id=observer.list_id)
         paginator = AsyncPaginator(observer.count(fetch), cursor, read_ahead=query.read_ahead)
         observer.end_with(paginator)
         return paginator
+
+    def shortest_timeout(self, total_timeout: float | None) -> float:
+        """Return the seconds that one attempt may take; infinite without a limit.
+
+        Args:
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
+        """
+        whole = self._retry.total_timeout if total_timeout is None else total_timeout
+        return min(self._transports.timeout.total or math.inf, whole or math.inf)
+
+    def dispatch(self, event: Event) -> None:
+        """Give an event to the listeners, as the calls of this session do."""
+        self._events.dispatch(event)
 
     async def post(
         self,
@@ -330,15 +345,11 @@ class GraphSession:
         check_path(write.path)
         if total_timeout is not None:
             check_seconds("total_timeout", total_timeout)
-        request = GraphRequest(
-            path=write.path, write=write, dialect=self._calls.dialect, waba_id=_read_waba_id(waba_id)
-        )
+        request = GraphRequest(path=write.path, write=write, dialect=self.calls.dialect, waba_id=_read_waba_id(waba_id))
         timeouts = None if write.timeout is None else read_timeout(write.timeout)
         if total_timeout is None and self._retry.total_timeout and timeouts and timeouts.total:
             total_timeout = max(timeouts.total, self._retry.total_timeout)
-        return await self._calls.run(
-            self._calls.new_call(request, write_reader(model), total_timeout, timeouts=timeouts)
-        )
+        return await self.calls.run(self.calls.new_call(request, write_reader(model), total_timeout, timeouts=timeouts))
 
 
 def _read_waba_id(waba_id: str | int | EllipsisType | None) -> str | EllipsisType | None:

@@ -13,7 +13,7 @@ from typing import IO, NamedTuple
 import pytest
 
 from wa_phone_async import ALL_FIELDS, PhoneNumber, RateLimitError, RetryPolicy, from_dict, to_dict
-from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
+from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
@@ -86,6 +86,51 @@ class TestList:
             done = run("list", SMALL_WABA, "--base-url", sandbox.url)
             assert (done.status, len(sandbox.requests)) == (0, calls)
         assert "CONNECTED" in done.out
+
+    @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+    def test_a_business_is_listed_as_its_accounts_are(self, run: Run, graph_sandbox: Sandbox, form: str) -> None:
+        graph_sandbox.add_waba("901", 2)
+        accounts = run("list", EMPTY_WABA, SMALL_WABA, LARGE_WABA, "901", "--format", form)
+        graph_sandbox.requests.clear()
+        done = run("list", "--business", BUSINESS_ID, "--format", form)
+        assert (done.status, done.out) == (0, accounts.out)
+        assert done.err == ("255 numbers of 4 accounts, 4 calls\n" if form == "table" else "")
+        assert len(graph_sandbox.requests) == 4
+
+    @pytest.mark.parametrize("most", [0, 1, 3, 5, 120, 253, 300])
+    def test_max_items_is_of_all_accounts_of_a_business(self, run: Run, most: int) -> None:
+        rows = run("list", EMPTY_WABA, SMALL_WABA, LARGE_WABA, "--format", "jsonl").out.splitlines()
+        done = run("list", "--business", BUSINESS_ID, "--format", "jsonl", "--max-items", str(most))
+        assert (done.status, done.out.splitlines()) == (0, rows[:most])
+
+    @pytest.mark.parametrize(("kind", "count"), [("owned", 253), ("client", 5), ("all", 255)])
+    def test_the_kind_says_which_accounts_of_a_business(
+        self, run: Run, graph_sandbox: Sandbox, kind: str, count: int
+    ) -> None:
+        graph_sandbox.add_waba(SMALL_WABA, 3, kind="client")
+        graph_sandbox.add_waba("901", 2, kind="client")
+        done = run("list", "--business", BUSINESS_ID, "--kind", kind, "--format", "jsonl")
+        assert (done.status, done.out.count("\n")) == (0, count)
+
+    def test_an_account_of_a_business_that_fails_leaves_the_others(self, run: Run, graph_sandbox: Sandbox) -> None:
+        graph_sandbox.set_nested(SMALL_WABA, Fault.error(100))
+        graph_sandbox.plan(Fault.error(100), node=SMALL_WABA)
+        done = run("list", "--business", BUSINESS_ID, "--format", "jsonl")
+        assert (done.status, done.out.count("\n")) == (1, 250)
+        assert done.err.startswith(f"wa-phone: {SMALL_WABA}: ")
+        assert done.err.count("\n") == 1
+
+    def test_a_business_that_is_rejected_is_an_error(self, run: Run, graph_sandbox: Sandbox) -> None:
+        done = run("list", "--business", "7")
+        assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+        graph_sandbox.revoke("token-of-the-environment")
+        done = run("list", "--business", BUSINESS_ID)
+        assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+
+    def test_accounts_and_a_business_are_too_much(self, run: Run, graph_sandbox: Sandbox) -> None:
+        done = run("list", SMALL_WABA, "--business", BUSINESS_ID)
+        assert done == (2, "", "wa-phone: WABA_ID must be left out where --business is given\n")
+        assert not graph_sandbox.requests
 
     def test_json_is_an_array_of_to_dict(self, run: Run, graph_sandbox: Sandbox) -> None:
         done = run("list", LARGE_WABA, "--format", "json")
@@ -702,6 +747,7 @@ class TestHelp:
     @pytest.mark.parametrize("examples", [listing.EXAMPLES, creating.EXAMPLES])
     def test_the_examples_work(self, run: Run, examples: str) -> None:
         text = examples.replace("\\\n", " ").replace("$WABA_ID", SMALL_WABA).replace("$OTHER_ID", LARGE_WABA)
+        text = text.replace("$BUSINESS_ID", BUSINESS_ID)
         for line in text.splitlines():
             command, *arguments = re.findall(r'"[^"]*"|[^\s"]+', re.split("[>|]", line)[0])
             assert command == "wa-phone"

@@ -150,15 +150,25 @@ def test_parquet(run: Run, sandbox: Sandbox, wabas: Path) -> None:
 
 
 def test_the_accounts_of_a_business(run: Run, sandbox: Sandbox) -> None:
-    assert run("--business", sandbox.business_id, "--out", "owned.csv").status == 0
+    done = run("--business", sandbox.business_id, "--out", "owned.csv")
+    assert done == (0, "100 accounts, 300 numbers; 3 calls (98 saved)\n")
     assert rows("owned.csv") == all_numbers(sandbox)
+    sandbox.set_nested("client", "usual")
     done = run("--business", sandbox.business_id, "--kind", "client", "--out", "shared.csv")
-    assert done.err == "3 accounts, 253 numbers; 6 calls\n"
+    assert done == (0, "3 accounts, 253 numbers; 4 calls (1 saved)\n")
     assert rows("shared.csv") == numbers_of(sandbox, SMALL_WABA, LARGE_WABA)
 
 
+def test_the_accounts_of_clients_that_nest_nothing(run: Run, sandbox: Sandbox) -> None:
+    sandbox.add_waba(sandbox.waba_ids[0], 3, kind="all")
+    done = run("--business", sandbox.business_id, "--kind", "all", "--out", "all.csv")
+    assert done.status == 0
+    assert done.err.startswith("103 accounts, 553 numbers; ")
+    assert rows("all.csv") == sorted(all_numbers(sandbox) + numbers_of(sandbox, SMALL_WABA, LARGE_WABA))
+
+
 def test_the_first_export_of_a_newcomer(run: Run, sandbox: Sandbox) -> None:
-    assert run("--sandbox", "--out", "n.csv") == (0, "3 accounts, 253 numbers; 6 calls\n")
+    assert run("--sandbox", "--out", "n.csv") == (0, "3 accounts, 253 numbers; 4 calls (1 saved)\n")
     assert not sandbox.requests
 
 
@@ -679,11 +689,20 @@ def test_ctrl_c_while_the_parts_are_merged_says_how_to_continue(
 def test_ctrl_c_while_the_accounts_of_a_business_are_read(
     run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for number in range(700, 1_100):
+        sandbox.add_waba(str(number), 1)
+    first, last = sandbox.waba_ids[2], sandbox.waba_ids[-1]
+    sandbox.set_nested(first, "absent")
+    sandbox.set_nested(last, "absent")
+    options = ("--business", sandbox.business_id, "--kind", "all", "--out", "n.csv")
     with after_listings(10, interrupt, monkeypatch):
-        done = run("--business", sandbox.business_id, "--out", "n.csv", "--concurrency", "2")
+        done = run(*options, "--concurrency", "2")
     assert done.status == 130
-    assert run("--business", sandbox.business_id, "--out", "n.csv", "--resume").status == 0
-    assert rows("n.csv") == all_numbers(sandbox)
+    assert 10 <= len(complete("n.csv")) < 500
+    sandbox.requests.clear()
+    assert run(*options, "--resume").status == 0
+    assert rows("n.csv") == sorted(all_numbers(sandbox) + numbers_of(sandbox, SMALL_WABA, LARGE_WABA))
+    assert (requested(sandbox)[first], requested(sandbox)[last]) == (0, 1)
 
 
 def test_a_timeout_of_somebody_else_is_no_end(run: Run, wabas: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,7 +227,7 @@ $ wa-phone create 100200300400000 --phone-number 16315551000
 wa-phone: --verified-name must be 2 to 75 characters long:
 only a migration can leave it out
 $ wa-phone export --business 200300400500600 --out numbers.csv
-3 accounts, 254 numbers; 6 calls
+3 accounts, 254 numbers; 3 calls (2 saved)
 $ wa-phone export --wabas wabas.txt --out numbers.xlsx
 wa-phone: --out must be a file that ends in .jsonl, .csv or
 .parquet, not 'numbers.xlsx'
@@ -314,7 +314,7 @@ $ wa-phone create 100200300400000 --phone-number 16315551000
 wa-phone: --verified-name must be 2 to 75 characters long: only a migration can
 leave it out
 $ wa-phone export --business 200300400500600 --out numbers.csv
-3 accounts, 254 numbers; 6 calls
+3 accounts, 254 numbers; 3 calls (2 saved)
 $ wa-phone export --wabas wabas.txt --out numbers.xlsx
 wa-phone: --out must be a file that ends in .jsonl, .csv or .parquet, not
 'numbers.xlsx'
@@ -396,7 +396,7 @@ created 16315551000 in WABA 100200300400000: id 300000000000000; unverified, and
 $ wa-phone create 100200300400000 --phone-number 16315551000
 wa-phone: --verified-name must be 2 to 75 characters long: only a migration can leave it out
 $ wa-phone export --business 200300400500600 --out numbers.csv
-3 accounts, 254 numbers; 6 calls
+3 accounts, 254 numbers; 3 calls (2 saved)
 $ wa-phone export --wabas wabas.txt --out numbers.xlsx
 wa-phone: --out must be a file that ends in .jsonl, .csv or .parquet, not 'numbers.xlsx'
 $ wa-phone sandbox

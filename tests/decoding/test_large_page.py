@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async import DecodeError, PhoneNumber
-from wa_phone_async.decoding.converter import read_json
+from wa_phone_async.decoding.converter import read_json, read_rows
 from wa_phone_async.decoding.large_page import read_large_page
 from wa_phone_async.pagination.page import RawPage, read_page
 
@@ -24,7 +25,8 @@ PIECES = st.sampled_from([*'{}[]:," \n1', '"data"', '{"data":[', '"error"', "nul
 
 
 def read(body: bytes | str, model: type[Any] = PhoneNumber) -> dict[str, Any] | None:
-    return read_large_page(body.encode() if isinstance(body, str) else body, model, http_status=200)
+    rows_reader = partial(read_rows, model=model, http_status=200, path="$.data")
+    return read_large_page(body.encode() if isinstance(body, str) else body, rows_reader, http_status=200)
 
 
 def failure(body: bytes | str, model: type[Any] = PhoneNumber) -> DecodeError:

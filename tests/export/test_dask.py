@@ -23,19 +23,21 @@ from typing import Any
 import pytest
 
 from wa_phone_async import AuthenticationError, GraphSession, InvalidArgumentError, PhoneNumberClient, RetryPolicy
-from wa_phone_async.sandbox import Fault, Sandbox
+from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 pytest.importorskip("arro3.io", reason="the extra `parquet` is not installed")
 from arro3.io import read_parquet  # noqa: E402 - they need packages that may be missing
 
 from wa_phone_async.export import Part, dask  # noqa: E402 - the same
+from wa_phone_async.export.chunks import Chunk, FleetStretch, split_in_chunks  # noqa: E402 - the same
 from wa_phone_async.export.dask import client_from_env, export  # noqa: E402 - the same
 
 pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("default")]  # of Dask's own warnings none is ours
 
 CANARY = "an-invented-token-that-nobody-may-see"
 QUICK = RetryPolicy(first_wait=0.01)
+SEEDED = EMPTY_WABA, SMALL_WABA, LARGE_WABA
 
 
 def client_factory() -> PhoneNumberClient:
@@ -180,7 +182,7 @@ async def test_a_second_attempt_replaces_a_part_only_where_no_journal_has_its_ch
     async with client_factory() as client:
         plugin = SimpleNamespace(client=client)
         monkeypatch.setattr(distributed, "get_worker", lambda: SimpleNamespace(plugins={"plugin": plugin}))
-        task: Any = (tuple(sandbox.waba_ids[:2]), "plugin", tmp_path / "00001234.jsonl", {}, has_journal)
+        task: Any = (Chunk(tuple(sandbox.waba_ids[:2])), "plugin", tmp_path / "00001234.jsonl", {}, has_journal)
         first, second = [await dask._list_chunk(*task) for _ in range(2)]
     assert first.part
     assert second.part
@@ -201,7 +203,7 @@ async def test_workers_that_cannot_be_reached_are_tried_three_times(tmp_path: Pa
     cluster = Unreachable()
     plan = dask.ClusterPlan(client_factory=client_factory, out_dir=tmp_path, list_options={})
     with pytest.raises(ConnectionError, match="cannot be reached"):
-        await anext(dask.list_chunks(cluster, dask.split_in_chunks(dask._each_once(["1"]), 1), plan))
+        await anext(dask.list_chunks(cluster, split_in_chunks(dask._each_once(["1"]), 1), plan))
     assert cluster.tries == 3
 
 
@@ -235,6 +237,46 @@ def test_the_command_line_lets_the_workers_list_and_can_be_resumed(
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert Counter((row["waba_id"], row["id"]) for row in rows) == rows_of(sandbox)
     assert [request.node for request in sandbox.requests[before:]] == ["12345"]
+
+
+def test_the_command_line_lets_the_workers_list_a_business(sandbox: Sandbox, cluster: Any, tmp_path: Path) -> None:
+    pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
+    out, address = tmp_path / "numbers.jsonl", cluster.scheduler_info()["address"]
+    options = ["--business", sandbox.business_id, "--kind", "all", "--out", str(out), "--dask", address]
+    sandbox.set_nested(sandbox.waba_ids[7], Fault.error(2))
+    sandbox.set_nested("client", "usual")
+    sandbox.plan(Fault.error(100), node=sandbox.waba_ids[7])
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "wa_phone_async", "export", *options, *more]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    first = run()
+    assert first.returncode == 3, first.stderr
+    assert "62 accounts, 430 numbers; 1 account failed: 1 BadRequestError; " in first.stderr
+    assert len(sandbox.requests) < 30
+    sandbox.requests.clear()
+    second = run("--resume")
+    assert second.returncode == 0, second.stderr
+    assert {request.node for request in sandbox.requests} <= {sandbox.business_id, sandbox.waba_ids[7]}
+    sandbox.set_nested(sandbox.waba_ids[7], "usual")
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    numbers = rows_of(sandbox) + Counter((each, row["id"]) for each in SEEDED for row in sandbox.numbers(each))
+    assert Counter((row["waba_id"], row["id"]) for row in rows) == numbers
+
+
+async def test_accounts_that_a_stretch_does_not_bring_are_listed_by_themselves() -> None:
+    async with (
+        Sandbox(accounts=60, quota=None) as sandbox,
+        PhoneNumberClient(CANARY, base_url=sandbox.url, retry=RetryPolicy(max_attempts=1)) as client,
+    ):
+        ids = tuple(sandbox.waba_ids)
+        chunk = Chunk((*ids, "100200300400003"), FleetStretch(sandbox.business_id, "owned", None, 60))
+        sandbox.plan(Fault(), times=2, node=sandbox.business_id)
+        sandbox.plan(Fault.error(4), node=sandbox.business_id)
+        listings, calls = await dask._list_stretch(client, chunk, {"fields": "id"})
+        assert ([listing.waba_id for listing in listings], calls) == (list(ids[:50]), 3)  # 10, 40, and an error
+        assert await dask._list_stretch(client, Chunk(ids), {}) == ([], 0)
 
 
 def test_the_command_line_says_that_there_is_no_scheduler(tmp_path: Path) -> None:
@@ -317,9 +359,11 @@ def test_workers_that_share_their_quotas_in_redis_may_be_killed(
         ended(subprocess.Popen(sandbox, stdout=subprocess.PIPE, text=True)) as served,
     ):
         assert served.stdout is not None
-        lines = [served.stdout.readline() for _ in range(6)]
-        first = int(re.search(r"WABA (\d+) to", lines[-1])[1])  # type: ignore[index]  # the sandbox says it
-        monkeypatch.setenv("WA_BASE_URL", lines[0].split("=")[1].strip())
+        text = served.stdout.readline()
+        while (accounts := re.search(r"WABA (\d+) to", text)) is None:
+            text += served.stdout.readline()
+        first = int(accounts[1])
+        monkeypatch.setenv("WA_BASE_URL", re.findall(r"WA_BASE_URL=(\S+)", text)[0])
         monkeypatch.setenv("WA_ACCESS_TOKEN", CANARY)
         monkeypatch.setenv("WA_REDIS_URL", f"unix://{socket_file}")
         monkeypatch.setenv("WA_APP_ID", "1234567890")

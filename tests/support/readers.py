@@ -8,6 +8,7 @@ import pytest
 
 from wa_phone_async.decoding import converter
 from wa_phone_async.decoding.plain_page import PlainPage
+from wa_phone_async.pagination.expanded import expanded_page_reader
 from wa_phone_async.pagination.page import page_reader
 
 
@@ -22,7 +23,7 @@ def fresh_readers() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for made_once in (converter.plain_page_reader, page_reader):
+    for made_once in (converter.plain_page_reader, converter.plain_accounts_reader, page_reader, expanded_page_reader):
         made_once.cache_clear()  # type: ignore[union-attr]  # of `functools.lru_cache`
 
 

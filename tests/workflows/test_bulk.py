@@ -26,6 +26,7 @@ from wa_phone_async import (
 from wa_phone_async.client import Settings
 from wa_phone_async.concurrency import current_slot, release_slot
 from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox, VirtualTimeLoop
+from wa_phone_async.workflows.bulk import each_to_list
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class FakeLister:
 
 
 def listings_of(lister: Any, ids: Any, *, concurrency: int = 2, ordered: bool = False) -> Listings:
-    return Listings(lister, ids, concurrency=concurrency, ordered=ordered)
+    return Listings(each_to_list(ids, lister), concurrency=concurrency, ordered=ordered)
 
 
 class Ids:
@@ -107,7 +108,7 @@ def endless(waba_id: str) -> Iterator[str]:
 
 
 def test_the_repr_says_that_an_await_was_forgotten() -> None:
-    listings = Listings(FakeLister(), ["1"], concurrency=1, ordered=False)
+    listings = Listings(each_to_list(["1"], FakeLister()), concurrency=1, ordered=False)
     assert repr(listings) == "<Listings: await it for a list of all, or iterate over it inside 'async with'>"
 
 

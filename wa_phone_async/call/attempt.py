@@ -41,7 +41,7 @@ from .error_codes import throttled_scope
 from .hints import hint_of
 from .request import Dialect, GraphRequest, amend, final_error
 from .response import Reader, explain_not_json, read_response
-from .retry import RetryPolicy, is_certain_rejection, is_retryable, retrying, unknown_outcome
+from .retry import RetryPolicy, is_certain_rejection, is_retryable, may_help_to_divide, retrying, unknown_outcome
 from .tokens import TokenSource, token_digest
 from .transport import HttpResponse, Sending, TransportOpener, out_of_time
 
@@ -244,7 +244,9 @@ class CallRunner:
         if request.write is not None and (reason := unknown_outcome(error)):
             error = request.write.outcome_unknown(reason, waba_id=request.quota_id)
         error.attempts = call.attempts
-        error.retryable = is_retryable(error, is_write=request.is_write, is_counted=request.is_counted)
+        error.retryable = is_retryable(error, is_write=request.is_write, is_counted=request.is_counted) and not (
+            request.is_divisible and may_help_to_divide(error)
+        )
         error.seconds_left = call.seconds_left()
         return error
 

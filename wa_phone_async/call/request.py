@@ -72,6 +72,8 @@ class GraphRequest:
     """Whether its URL has the access token as `input_token` too, as `debug_token` requires."""
     optional_fields: frozenset[str] = frozenset()
     """The fields that may be left out if the server does not have them."""
+    is_divisible: bool = False
+    """Whether a request for fewer rows replaces its retries. Then a retry follows only where no such request helps."""
     amended: frozenset[str] = frozenset()
     """The causes that are remedied already."""
     sort_error: GraphAPIError | None = attrs.field(default=None, eq=False, repr=False)
@@ -202,7 +204,8 @@ def _halve_limit(request: GraphRequest, error: GraphAPIError) -> _Remedy:
     """
     limit = str(request.params.get("limit", DEFAULT_PAGE_SIZE))
     is_list = "/" in request.path  # a single node has no pages
-    if request.is_write or not is_list or not error.needs_smaller_page or not limit.isdecimal() or int(limit) < 2:
+    has_no_half = request.is_write or not is_list or not limit.isdecimal() or int(limit) < 2
+    if has_no_half or request.is_divisible or not error.needs_smaller_page:
         return None
     return f"limit {limit}", attrs.evolve(request, params={**request.params, "limit": str(int(limit) // 2)})
 

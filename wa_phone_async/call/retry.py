@@ -113,6 +113,16 @@ def _passes(error: GraphAPIError) -> bool:
     return retry == "reads if 5xx" and (error.http_status or 0) >= 500
 
 
+def may_help_to_divide(error: WaPhoneError) -> bool:
+    """Whether a request for fewer rows may succeed: the error may be that of one row, or of the response's size.
+
+    It cannot help against a rejected token, a quota, or a server that cannot be reached.
+    """
+    if isinstance(error, GraphAPIError):
+        return not isinstance(error, AuthenticationError | RateLimitError)
+    return isinstance(error, DecodeError) or (isinstance(error, TransportError) and error.sent)
+
+
 def unknown_outcome(error: WaPhoneError) -> str | None:
     """Say in a few words why a write may have happened although it ended in this error.
 

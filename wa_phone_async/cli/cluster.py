@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any
 
 from wa_phone_async import InvalidArgumentError
 from wa_phone_async._optional import requires
 from wa_phone_async.export import Job
+from wa_phone_async.export.chunks import Chunk
 
 from .terminal.progress import Progress, showing
 from .terminal.stopping import Stop, stopping, until_a_moment_after
 
-_CHUNK: Final = 200  # accounts in a task
-
 
 async def list_on_cluster(
-    address: str, ids_until: Callable[[Stop], AsyncGenerator[str]], how: Any, job: Job, progress: Progress
+    address: str, chunks_until: Callable[[Stop, Job], AsyncGenerator[Chunk]], how: Any, job: Job, progress: Progress
 ) -> bool:
     """Let the workers of a cluster list the remaining accounts.
 
     Args:
         address: The address of the scheduler.
-        ids_until: Yields the ids of the accounts until the stop is set.
+        chunks_until: Yields the accounts that the job still needs, in chunks, until the stop is set.
         how: The options of the listings, as for `client.list_many`.
         job: The export. It adopts the parts that the workers write.
         progress: Counts what the workers have done.
@@ -50,10 +49,8 @@ async def list_on_cluster(
     with stopping() as stop:
         async with (
             connecting as cluster,
-            aclosing(ids_until(stop)) as ids,
-            aclosing(job.remaining(ids)) as remaining,
             showing(progress),
-            aclosing(dask.split_in_chunks(remaining, _CHUNK)) as chunks,
+            aclosing(chunks_until(stop, job)) as chunks,
             aclosing(dask.list_chunks(cluster, chunks, plan)) as listed,
             until_a_moment_after(stop),
         ):

@@ -23,6 +23,7 @@ page to the hooks.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections import deque
@@ -45,7 +46,7 @@ from wa_phone_async.errors import DecodeError
 from wa_phone_async.models import NO_EXTRA, Cursors, Extra, Page, PhoneNumber
 
 from .builders import DictBuilder, ModelPlan, UnusualError, bare_type, in_order, in_utc, is_enum, is_plain
-from .plain_page import PageReader, once_for_each_model
+from .plain_page import PageReader, PlainAccount, PlainPage, once_for_each_model
 
 T = TypeVar("T")
 
@@ -132,14 +133,30 @@ def plain_page_reader(model: type[T]) -> PageReader | None:
     It returns a page that has no `error`, and no other member than `data` and `paging`. For every other page it returns
     `None`, and the core path has to read it.
     """
-    plan = _plain_plan_of(model)
-    if plan is None or os.environ.get(FAST_PATH_SWITCH) == "off":
+    plan, fast_path = _plain_plan_of(model), _fast_path()
+    return None if plan is None or fast_path is None else fast_path[0](plan, _plain_plan_of)
+
+
+@functools.cache
+def plain_accounts_reader() -> Callable[[bytes], PlainPage[PlainAccount] | None] | None:
+    """Return the fast path for pages of accounts with their numbers; `None` if there is no fast path.
+
+    It returns a page that has nothing but rows and `paging`, and in each row an id, a name and a page of numbers. For
+    every other page it returns `None`, and the core path has to read it.
+    """
+    fast_path = _fast_path()
+    return None if fast_path is None else fast_path[1]
+
+
+def _fast_path() -> tuple[Callable[..., PageReader | None], Callable[[bytes], PlainPage[PlainAccount] | None]] | None:
+    """Return both functions of the fast path; `None` if msgspec is not installed, or the switch is off."""
+    if os.environ.get(FAST_PATH_SWITCH) == "off":
         return None
     try:
-        from .fast_path import page_reader  # noqa: PLC0415 - msgspec is optional, and needed for pages only
+        from .fast_path import page_reader, read_accounts  # noqa: PLC0415 - msgspec is optional, and for pages only
     except ImportError:
         return None
-    return page_reader(plan, _plain_plan_of)
+    return page_reader, read_accounts
 
 
 def from_dict(model: type[T], data: object) -> T:

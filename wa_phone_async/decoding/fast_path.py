@@ -35,7 +35,7 @@ from .builders import (
     extra_maker,
     is_enum,
 )
-from .plain_page import LARGE_PAGE, LONGEST_LINK, PageReader, PlainPage
+from .plain_page import LARGE_PAGE, LONGEST_LINK, PageReader, PlainAccount, PlainPage
 
 with requires("speed"):
     import msgspec
@@ -88,6 +88,32 @@ _LEARNED: Final = """\
 value = twin.learned_{index}
 if value is not UNSET: found[{name!r}] = value"""
 _EXTRA: Final = "draft.extra = make_extra(found) if found else NO_EXTRA"
+
+
+class _Account(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    id: str
+    name: str | None = None
+    phone_numbers: msgspec.Raw = msgspec.Raw()
+
+
+class _AccountPage(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    data: list[_Account]
+    paging: _Paging | None = None
+
+
+_decode_accounts: Final = msgspec.json.Decoder(_AccountPage).decode
+
+
+def read_accounts(body: bytes) -> PlainPage[PlainAccount] | None:
+    """Split a page of accounts into them, and leave the numbers of each as JSON. `None`: it is no usual page."""
+    try:
+        page = _decode_accounts(body)
+    except (msgspec.ValidationError, RecursionError, ValueError):
+        return None
+    paging = page.paging or _NO_PAGING
+    cursors = paging.cursors or _NO_CURSORS
+    rows = [(row.id, row.name, bytes(row.phone_numbers) or None) for row in page.data]
+    return PlainPage(rows, cursors.before, cursors.after, paging.next, paging.previous)
 
 
 def page_reader(plan: ModelPlan, plan_of: Callable[[Any], ModelPlan | None]) -> PageReader | None:

@@ -10,27 +10,28 @@ The JSON of each value, such as a row, is still parsed by `json`. Only what is a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias
 
 from wa_phone_async.errors import DecodeError
 
-from .converter import JSON_DECODER, read_json, read_rows
+from .converter import JSON_DECODER, read_json
 
-T = TypeVar("T")
+RowsReader: TypeAlias = Callable[[Iterator[object]], list[Any]]
+"""Reads the JSON of rows, one after the other, or raises a `DecodeError`."""
 
 _MOST_MEMBERS: Final = 16  # Meta's pages have two to four
 _COMMA: Final = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 _MARK: Final = re.compile(r"[ \t\n\r]*([{}\[\]:,])[ \t\n\r]*")
 
 
-def read_large_page(body: bytes, model: type[T], *, http_status: int) -> dict[str, Any] | None:
-    """Read the body of a page to its members. `data` is then a list of values of the model.
+def read_large_page(body: bytes, read_rows: RowsReader, *, http_status: int) -> dict[str, Any] | None:
+    """Read the body of a page to its members. `data` is then the list that the reader of the rows returned.
 
     Args:
         body: The body, decompressed.
-        model: The model of a row.
+        read_rows: Reads the rows.
         http_status: The status of the response, for the error.
 
     Returns:
@@ -40,12 +41,12 @@ def read_large_page(body: bytes, model: type[T], *, http_status: int) -> dict[st
     Raises:
         DecodeError: The body is not JSON, or `data` is no array, or a row does not fit the model.
     """
-    parse = partial(_read_members, model=model, http_status=http_status)
+    parse = partial(_read_members, read_rows=read_rows, http_status=http_status)
     members: dict[str, Any] | None = read_json(body, http_status=http_status, parse=parse)
     return members
 
 
-def _read_members(text: str, model: type[Any], http_status: int) -> dict[str, Any] | None:
+def _read_members(text: str, read_rows: RowsReader, http_status: int) -> dict[str, Any] | None:
     source = _Source(text)
     members: dict[str, Any] = {}
     mark = source.mark()
@@ -60,7 +61,7 @@ def _read_members(text: str, model: type[Any], http_status: int) -> dict[str, An
         if name != "data":
             members[name] = source.value()
         elif source.mark() == "[":
-            members[name] = read_rows(source.items(), model, http_status=http_status, path="$.data")
+            members[name] = read_rows(source.items())
         else:
             raise DecodeError("expected an array @ $.data", http_status=http_status)
         mark = source.mark()

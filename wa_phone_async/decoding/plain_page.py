@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -31,6 +31,10 @@ class PlainPage(Generic[T]):
     after: str | None
     next: str | None = attrs.field(repr=False)  # the links hold the token
     previous: str | None = attrs.field(repr=False)
+
+
+PlainAccount: TypeAlias = tuple[str, str | None, bytes | None]
+"""An account: its id, its name, and the JSON of its page of numbers. `None`: it came without."""
 
 
 class PageReader(Protocol):

@@ -31,7 +31,8 @@ What makes it safe:
     paths.py           paths as callers give them
     journal.py         which accounts of a job are complete, on the disk
     part.py            a part of a job, with its checksum
-    ids.py             a set of ids that takes little memory
+    chunks.py          accounts in chunks, for the tasks of a cluster
+    reading.py         reads what an export wrote
 """
 
 from .arrow import ArrowTable, to_arrow

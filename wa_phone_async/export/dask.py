@@ -18,7 +18,7 @@ import functools
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -26,18 +26,23 @@ from typing import Any, Final, Unpack
 import attrs
 
 from wa_phone_async import (
+    DecodeError,
     ExportError,
+    GraphAPIError,
     InvalidArgumentError,
+    PaginationError,
     PhoneNumberClient,
     RateLimiter,
     RetryPolicy,
+    TransportError,
     WabaListing,
 )
 from wa_phone_async._optional import requires
 from wa_phone_async.cache.cache import ListOptions
 from wa_phone_async.checks import check_at_least_one
+from wa_phone_async.workflows.id_set import IdSet
 
-from .ids import IdSet
+from .chunks import Chunk, split_in_chunks
 from .part import Part, write_part
 from .paths import AnyPath, read_path
 from .row_file import RowFile
@@ -156,7 +161,7 @@ class ClusterPlan:
     comes late must not replace a part whose checksum is in the journal. Without a journal, it has to replace it."""
 
 
-async def _export(cluster: Any, chunks: AsyncIterator[tuple[str, ...]], plan: ClusterPlan) -> Summary:
+async def _export(cluster: Any, chunks: AsyncIterator[Chunk], plan: ClusterPlan) -> Summary:
     await asyncio.to_thread(_make_directory, plan.out_dir)
     summary = Summary()
     with RowFile(plan.out_dir / "errors.jsonl", columns=ERROR_COLUMNS) as errors:
@@ -180,9 +185,7 @@ def _make_directory(directory: Path) -> None:
         raise ExportError(sentence, errno=error.errno, filename=str(directory)) from error
 
 
-async def list_chunks(
-    cluster: Any, chunks: AsyncIterator[tuple[str, ...]], plan: ClusterPlan
-) -> AsyncGenerator[ListedChunk]:
+async def list_chunks(cluster: Any, chunks: AsyncIterator[Chunk], plan: ClusterPlan) -> AsyncGenerator[ListedChunk]:
     """Submit chunks of accounts, a few for each thread of the cluster. Yield each when it is listed."""
     async with _clients_on_workers(cluster, plan.client_factory) as plugin:
         threads = sum((await cluster.nthreads()).values())
@@ -191,12 +194,12 @@ async def list_chunks(
         under_way = _dask.as_completed(loop=cluster.loop)
 
         async def submit_next() -> bool:
-            ids = await anext(chunks, None)
-            if ids:
-                path = plan.out_dir / f"{_digest(ids):020}{plan.suffix}"
-                task = (ids, plugin, path, plan.list_options, plan.has_journal)
+            chunk = await anext(chunks, None)
+            if chunk is not None:
+                path = plan.out_dir / f"{_digest(chunk.waba_ids):020}{plan.suffix}"
+                task = (chunk, plugin, path, plan.list_options, plan.has_journal)
                 under_way.add(cluster.submit(_list_chunk, *task, key=f"{plugin}-{path.stem}"))
-            return bool(ids)
+            return chunk is not None
 
         try:
             for _ in range(max(1, threads) * _CHUNKS_PER_THREAD):
@@ -252,7 +255,7 @@ class _ClientOnWorker(distributed.WorkerPlugin):
 
 
 async def _list_chunk(
-    ids: tuple[str, ...],
+    chunk: Chunk,
     plugin: str,
     path: Path,
     list_options: Mapping[str, Any],
@@ -261,7 +264,9 @@ async def _list_chunk(
     """List some accounts and write their part. This is the task: it runs on a worker, in its event loop."""
     client: PhoneNumberClient = _dask.get_worker().plugins[plugin].client
     # The part is written when all listings are there: wherever the worker is killed, it leaves no part or a whole one.
-    listings = await client.list_many(ids, **list_options)
+    listings, calls = await _list_stretch(client, chunk, list_options)
+    missing = set(chunk.waba_ids).difference(listing.waba_id for listing in listings)
+    listings += await client.list_many([waba_id for waba_id in chunk.waba_ids if waba_id in missing], **list_options)
     good = [each_number_once(listing) for listing in listings if listing.error is None]
     part = None
     if any(listing.phone_numbers for listing in good):
@@ -274,25 +279,46 @@ async def _list_chunk(
         waba_ids=tuple(listing.waba_id for listing in good),
         phone_numbers=part.rows if part else 0,
         failed=tuple(listing for listing in listings if listing.error is not None),
-        calls=sum(listing.calls for listing in listings),
+        calls=calls + sum(listing.calls for listing in listings),
     )
+
+
+async def _list_stretch(
+    client: PhoneNumberClient, chunk: Chunk, list_options: Mapping[str, Any]
+) -> tuple[list[WabaListing], int]:
+    """List the stretch of a chunk, if it has one, and count the calls for many accounts.
+
+    The accounts may have moved since the ids were read. Those that do not come are listed by themselves.
+    """
+    fleet = chunk.fleet
+    if fleet is None:
+        return [], 0
+    left = set(chunk.waba_ids)
+
+    def is_left(waba_id: str) -> bool:
+        wanted = waba_id in left
+        left.discard(waba_id)  # if the list shifts, it may come again
+        return wanted
+
+    stretch = client.list_fleet(
+        fleet.business_id,
+        kind=fleet.kind,
+        after=fleet.after,
+        max_accounts=fleet.accounts,
+        wanted=is_left,
+        **list_options,
+    )
+    listings = list[WabaListing]()
+    with suppress(GraphAPIError, DecodeError, PaginationError, TransportError):
+        async with stretch:
+            async for listing in stretch:
+                listings.append(listing)  # one by one: those before an error stay
+    return listings, stretch.shared_calls
 
 
 def _digest(ids: tuple[str, ...]) -> int:
     """A number that stands for a chunk, the same in every attempt to list it."""
     return int.from_bytes(hashlib.sha256("\n".join(ids).encode()).digest()[:8])
-
-
-async def split_in_chunks(waba_ids: AsyncIterable[str], size: int) -> AsyncGenerator[tuple[str, ...]]:
-    """Yield the ids in chunks of this size. The last chunk may be smaller."""
-    chunk: list[str] = []
-    async for waba_id in waba_ids:
-        chunk.append(waba_id)
-        if len(chunk) == size:
-            yield tuple(chunk)
-            chunk = []
-    if chunk:
-        yield tuple(chunk)
 
 
 async def _each_once(waba_ids: Iterable[str]) -> AsyncGenerator[str]:

@@ -13,9 +13,9 @@ from typing import Any, Self
 from wa_phone_async import InvalidArgumentError, WabaListing
 from wa_phone_async.query import Fields
 from wa_phone_async.workflows.bulk import Accounts, each_id
+from wa_phone_async.workflows.id_set import IdSet
 
 from .formats import FileFormat, make_encoder, read_format
-from .ids import IdSet
 from .journal import Journal, Options
 from .part import Part, write_part
 from .parts import merge_parts
@@ -117,10 +117,14 @@ class Job:
         """Yield each account id that still has to be listed."""
         async with aclosing(each_id(waba_ids)) as ids:
             async for waba_id in ids:
-                if self._is_new(waba_id):
+                if self.needs(waba_id):
                     yield waba_id
 
-    def _is_new(self, waba_id: str) -> bool:
+    def needs(self, waba_id: str) -> bool:
+        """Whether an account still has to be listed. Then the caller has to list it: the next answer is `False`.
+
+        `client.list_fleet(business_id, wanted=job.needs)` lists the accounts that a resumed export still needs.
+        """
         # The thread adds an id to the complete or failed ones first. Only then does the event loop take it out of
         # `_open`, so at every moment it is in one of the three.
         if waba_id in self._open or waba_id in self._journal.complete or waba_id in self._failed:

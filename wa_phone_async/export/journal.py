@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from wa_phone_async import ExportError, InvalidArgumentError
+from wa_phone_async.workflows.id_set import IdSet
 
 from .file_lock import HAS_LOCKS, lock
-from .ids import IdSet
 from .part import Part, damaged
 from .whole_file import partial_path
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Self, TypeAlias, TypeVar, cast
 
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from wa_phone_async.models import BusinessAccount, PhoneNumber
-from wa_phone_async.workflows.bulk import Accounts, Lister, Listings, WabaListing
+from wa_phone_async.workflows.bulk import Accounts, Lister, Listings, WabaListing, each_to_list
 
 from .diagnosis import Diagnosis
 from .facts import ACCOUNT_MEMBERS
@@ -177,10 +177,8 @@ class HealthCheck:
                     yield _only_with(item, is_listing=True)
             elif first is not None:
                 self._diagnosis = Diagnosis(self._rules, has_all_fields=True)
-                accounts = self._accounts(first, items)
-                async with Listings(
-                    self._list_account, accounts, concurrency=self._concurrency, ordered=False
-                ) as listings:
+                entries = each_to_list(self._accounts(first, items), self._list_account)
+                async with Listings(entries, concurrency=self._concurrency, ordered=False) as listings:
                     async for listing in listings:
                         self._calls += listing.calls
                         yield listing

@@ -15,6 +15,7 @@ import attrs
 
 from wa_phone_async.models import BusinessAccount, PhoneNumber
 from wa_phone_async.workflows.bulk import WabaListing
+from wa_phone_async.workflows.id_set import IdMap, IdSet
 
 from .facts import AccountFacts, NumberFacts
 from .findings import Finding, HealthSummary, HealthTotals, Severity, SubjectKind
@@ -37,9 +38,6 @@ class Diagnosis:
     """
 
     def __init__(self, rules: ChosenRules, *, has_all_fields: bool = False) -> None:
-        # The package of exports imports the client, so this can be imported only later.
-        from wa_phone_async.export.ids import IdMap, IdSet  # noqa: PLC0415
-
         self._rules = rules
         self._has_all_fields = has_all_fields
         self._known_accounts = IdSet()

@@ -11,6 +11,7 @@ The rules are from Meta's Graph guide to paging and from published captures, rea
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,7 +19,7 @@ import attrs
 
 from wa_phone_async.call.response import Reader
 from wa_phone_async.checks import MAX_PAGE_SIZE
-from wa_phone_async.decoding.converter import Json, plain_page_reader, read_model
+from wa_phone_async.decoding.converter import Json, plain_page_reader, read_model, read_rows
 from wa_phone_async.decoding.large_page import read_large_page
 from wa_phone_async.decoding.plain_page import LARGE_PAGE, LONGEST_LINK, once_for_each_model
 from wa_phone_async.errors import DecodeError, PaginationError
@@ -91,11 +92,12 @@ def page_reader(model: type[T]) -> Reader[RawPage[T]]:
     def read_bytes(body: bytes, http_status: int) -> RawPage[T] | None:
         page = None if read_fast is None else read_fast(body)
         if page is not None:
-            paging = _paging_of(page.before, page.after, page.next, page.previous)
+            paging = paging_of(page.before, page.after, page.next, page.previous)
             return RawPage(rows=page.rows, paging=paging, extra=NO_EXTRA)
         if len(body) <= LARGE_PAGE:
             return None
-        members = read_large_page(body, model, http_status=http_status)
+        rows_reader = partial(read_rows, model=model, http_status=http_status, path="$.data")
+        members = read_large_page(body, rows_reader, http_status=http_status)
         return None if members is None else _page_of(members["data"], members, http_status)
 
     return Reader(read, read_bytes)
@@ -113,10 +115,10 @@ def read_paging(paging: object, *, http_status: int | None = None) -> Paging:
     previous = _read_text(members.get("previous"), "$.paging.previous", http_status)
     before = _read_text(cursors.get("before"), "$.paging.cursors.before", http_status)
     after = _read_text(cursors.get("after"), "$.paging.cursors.after", http_status)
-    return _paging_of(before, after, following, previous)
+    return paging_of(before, after, following, previous)
 
 
-def _paging_of(before: str | None, after: str | None, following: str | None, previous: str | None) -> Paging:
+def paging_of(before: str | None, after: str | None, following: str | None, previous: str | None) -> Paging:
     """Return what two cursors and two links say. A cursor may stand in its link alone."""
     if not before and previous:
         before = _cursor_in(previous, "before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from functools import partial
@@ -32,6 +33,8 @@ class PageFetcher(Generic[T]):
         cursor: The position in the list. Its limit becomes smaller if the API wants a smaller page.
         waba_id: The account whose token and quota each page uses; see `GraphRequest.waba_id`.
         list_id: The number of the list, for the events of its calls; `None` if nobody gets them.
+        optional: The fields that may be left out; default: those of the query. See `GraphRequest`.
+        is_divisible: Whether the caller requests fewer rows where a page fails; see `GraphRequest`.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class PageFetcher(Generic[T]):
         *,
         waba_id: str | EllipsisType | None = ...,
         list_id: int | None = None,
+        optional: frozenset[str] | None = None,
+        is_divisible: bool = False,
     ) -> None:
         self._calls = calls
         self._path = path
@@ -52,7 +57,12 @@ class PageFetcher(Generic[T]):
         self._cursor = cursor
         self._waba_id = waba_id
         self._list_id = list_id
-        self._optional_fields = optional_fields(path, query.params.get("fields"))
+        self.seconds: float = 0.0
+        """Seconds of the last call, without its waits for the quota and before retries."""
+        self._is_divisible = is_divisible
+        if optional is None:
+            optional = optional_fields(path, query.params.get("fields"))
+        self._optional_fields = optional
 
     async def __call__(self, params: dict[str, str]) -> RawPage[T]:
         """Request a page by its limit and its cursor."""
@@ -62,11 +72,14 @@ class PageFetcher(Generic[T]):
             waba_id=self._waba_id,
             dialect=self._calls.dialect,
             optional_fields=self._optional_fields,
+            is_divisible=self._is_divisible,
         )
         call = self._calls.new_call(request, self._reader, self._query.total_timeout, list_id=self._list_id)
         try:
             return await self._calls.run(call)
-        finally:  # the next pages begin with the limit that the API accepts, even if this page failed
+        finally:
+            self.seconds = asyncio.get_running_loop().time() - call.started - call.seconds_waited
+            # the next pages begin with the limit that the API accepts, even if this page failed
             if call.request is not request and call.request.params.get("limit") != params.get("limit"):
                 self._cursor.limit = int(call.request.params["limit"])
 

@@ -1,14 +1,14 @@
 """List many accounts at once. Memory is bounded, no account blocks another, and each has its own error.
 
-One task lists one account. All tasks share `concurrency` slots. The reader of the ids needs a slot too before it starts
-an account. So it reads ids as fast as slots become free, and an account with many pages shares the slots with the
-accounts after it.
+One task lists one account. All tasks share `concurrency` slots. The reader of the accounts needs a slot too before it
+starts one. So it reads accounts as fast as slots become free, and an account with many pages shares the slots with the
+accounts after it. Listings that are complete already, as those of a nested call, need no task and no slot.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Final, NoReturn, Self, TypeAlias, cast
 
@@ -25,7 +25,6 @@ OPEN_PER_SLOT: Final = 10
 Lister = Callable[[str], Awaitable[list[PhoneNumber]]]
 """A function that lists the phone numbers of one account. It may raise before its result is awaited."""
 
-
 Accounts: TypeAlias = Iterable[str | int | BusinessAccount] | AsyncIterable[str | int | BusinessAccount]
 """Any number of accounts, or of their ids."""
 
@@ -35,15 +34,27 @@ class WabaListing:
     """The phone numbers of one account, or the error that prevented the listing."""
 
     waba_id: str
-    """The account's id, as you passed it."""
+    """The account's id, as you passed it or as the business lists it."""
     phone_numbers: tuple[PhoneNumber, ...] = ()
     """All numbers of the account. Empty if there is an error."""
     error: WaPhoneError | None = None
     """Why the account could not be listed. `None`: the listing is complete."""
     calls: int = 0
-    """How many requests were sent for the account."""
+    """How many requests were sent for the account alone. 0: its numbers came in a call for many accounts."""
     elapsed_seconds: float = 0.0
     """Seconds that the listing took, waits included."""
+
+
+@attrs.frozen
+class Unlisted:
+    """An account that is still to be listed, by calls of its own."""
+
+    waba_id: str
+    lister: Lister
+
+
+Entries: TypeAlias = Callable[[Slot], AsyncGenerator[Unlisted | Sequence[WabaListing]]]
+"""A function that yields accounts to list, and listings that are complete. It makes its own calls with the slot."""
 
 
 class Listings:
@@ -61,24 +72,15 @@ class Listings:
         RuntimeError: You iterate outside `async with`, or enter it twice.
     """
 
-    def __init__(
-        self,
-        lister: Lister,
-        waba_ids: Accounts,
-        *,
-        concurrency: int,
-        ordered: bool,
-    ) -> None:
+    def __init__(self, entries: Entries, *, concurrency: int, ordered: bool, max_unread: int = 0) -> None:
         check_at_least_one("concurrency", concurrency)
-        if isinstance(waba_ids, str) or not isinstance(waba_ids, Iterable | AsyncIterable):
-            raise InvalidArgumentError("waba_ids", "an iterable of ids", type(waba_ids))
-        self._lister = lister
-        self._waba_ids = waba_ids
+        self._entries = entries
         self._ordered = ordered
         self._slots = asyncio.Semaphore(concurrency)
+        self._shared_slot = Slot(self._slots)
         self._max_open = OPEN_PER_SLOT * concurrency
         # With `ordered`, one slow account keeps the finished ones after it unread. They must not stop the others.
-        self._max_unread = self._max_open if ordered else concurrency
+        self._max_unread = max(max_unread, self._max_open if ordered else concurrency)
         self._tasks = set[asyncio.Task[None]]()  # one for each open account
         self._reader: asyncio.Task[None] | None = None
         # Finished listings by their position among all results. With `ordered`, an account gets its position when it
@@ -88,6 +90,7 @@ class Listings:
         self._next_out = 0  # the position that the next `anext` returns
         self._failure: BaseException | None = None  # what ends the run
         self._is_open = False
+        self._is_stopped = False
         self._changed = asyncio.Event()
 
     def __repr__(self) -> str:  # seen in a notebook after a forgotten `await`
@@ -113,7 +116,7 @@ class Listings:
         if self._reader is not None:
             raise RuntimeError("these listings were used already: call list_many() again")
         self._is_open = True
-        self._reader = asyncio.create_task(self._read_ids())
+        self._reader = asyncio.create_task(self._read_entries())
         self._reader.add_done_callback(self._on_task_done)
         return self
 
@@ -144,8 +147,22 @@ class Listings:
                 raise StopAsyncIteration
             await self._wait_for_change()
         self._next_out += 1
-        self._changed.set()  # the reader of the ids may wait for this space
+        if not self._is_full():
+            self._changed.set()  # the reader of the accounts may wait for this space
         return listing
+
+    @property
+    def shared_calls(self) -> int:
+        """How many requests were sent for many accounts at once. Those for one account are in its listing."""
+        return self._shared_slot.calls
+
+    def stop(self) -> None:
+        """Read no more accounts. Iterating goes on with those that are under way, and then ends.
+
+        A call for many accounts that is in flight is under way too: those that come whole are listed.
+        """
+        self._is_stopped = True
+        self._changed.set()  # the reader of the accounts may wait
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -156,40 +173,53 @@ class Listings:
 
     async def _wait_for_change(self) -> None:
         """Wait until a listing is finished or read, or a task has ended."""
-        # The caller and the reader of the ids both wait here. `clear` loses no event: each of them checks its condition
-        # just before, without an `await` in between, and a task that `set` has woken runs even after a `clear`.
+        # The caller and the reader of the accounts both wait here. `clear` loses no event: each of them checks its
+        # condition just before, without an `await` in between, and a task that `set` has woken runs even after a
+        # `clear`.
         self._changed.clear()
         await self._changed.wait()
 
-    async def _read_ids(self) -> None:
-        """Start a task for each account, as soon as a slot is free for it."""
-        async with aclosing(each_id(self._waba_ids)) as waba_ids:
-            async for waba_id in waba_ids:
-                # The slot is taken before the task exists. Otherwise all ids would be read at once, and new accounts
-                # could not queue behind the further pages of open ones.
-                slot = Slot(self._slots)
-                await slot.reserve()
-                task = asyncio.create_task(self._list_account(waba_id, slot, self._next_in))
-                self._next_in += self._ordered
-                self._tasks.add(task)
-                task.add_done_callback(self._on_task_done)
+    async def _read_entries(self) -> None:
+        """Start a task for each account, as soon as a slot is free for it. Store the listings that are complete."""
+        if self._is_stopped:
+            return
+        async with aclosing(self._entries(self._shared_slot)) as entries:
+            async for entry in entries:
+                if isinstance(entry, Unlisted):
+                    # The slot is taken before the task exists. Otherwise all accounts would be read at once, and new
+                    # ones could not queue behind the further pages of open ones.
+                    slot = Slot(self._slots)
+                    await slot.reserve()
+                    if self._is_stopped:
+                        slot.release()
+                        return
+                    task = asyncio.create_task(self._list_account(entry, slot, self._next_in))
+                    self._next_in += self._ordered
+                    self._tasks.add(task)
+                    task.add_done_callback(self._on_task_done)
+                else:
+                    self._finished.update(enumerate(entry, self._next_in))
+                    self._next_in += len(entry)
+                    self._changed.set()
                 # Slots alone bound nothing: a throttled account keeps none, and a finished one neither.
-                while self._is_full():
+                while self._is_full() and not self._is_stopped:
                     await self._wait_for_change()
+                if self._is_stopped:  # now, since reading on may send a call
+                    return
 
     def _is_full(self) -> bool:
         """Whether no more ids are read now, since too many accounts are open or too many listings are unread."""
         unread = self._next_in - self._next_out if self._ordered else len(self._finished)
         return unread >= self._max_unread or len(self._tasks) >= self._max_open
 
-    async def _list_account(self, waba_id: str, slot: Slot, position: int) -> None:
+    async def _list_account(self, account: Unlisted, slot: Slot, position: int) -> None:
         """List one account, and store its listing for `anext`."""
-        loop = asyncio.get_running_loop()
+        loop, waba_id = asyncio.get_running_loop(), account.waba_id
         slot.bind()
         started_at = loop.time()
         numbers, error = list[PhoneNumber](), None
         try:
-            numbers = await self._lister(waba_id)
+            numbers = await account.lister(waba_id)
         except WaPhoneError as caught:
             error = caught.with_traceback(None)  # its frames would live as long as the listing
         finally:
@@ -214,6 +244,23 @@ class Listings:
             self._failure = failure
             self._cancel()
         self._changed.set()
+
+
+def each_to_list(accounts: Accounts, lister: Lister) -> Entries:
+    """Return a function that yields each account, to be listed by calls of its own.
+
+    Raises:
+        InvalidArgumentError: The accounts are no iterable of ids.
+    """
+    if isinstance(accounts, str) or not isinstance(accounts, Iterable | AsyncIterable):
+        raise InvalidArgumentError("waba_ids", "an iterable of ids", type(accounts))
+
+    async def entries(_: Slot) -> AsyncGenerator[Unlisted]:
+        async with aclosing(each_id(accounts)) as ids:
+            async for waba_id in ids:
+                yield Unlisted(waba_id, lister)
+
+    return entries
 
 
 async def each_id(accounts: Accounts) -> AsyncGenerator[str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import attrs
 from cyclopts import Parameter
 
-from wa_phone_async import AsyncPaginator, BusinessAccount, ExportError, InvalidArgumentError, Listings, RetryPolicy
+from wa_phone_async import ExportError, InvalidArgumentError, Listings, RetryPolicy
 from wa_phone_async.cli.cluster import list_on_cluster
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
@@ -23,14 +23,17 @@ from wa_phone_async.cli.terminal.output import tell
 from wa_phone_async.cli.terminal.progress import Progress, showing
 from wa_phone_async.cli.terminal.stopping import Stop, stopping, until_a_moment_after
 from wa_phone_async.export import Job
+from wa_phone_async.export.chunks import Chunk, split_in_chunks, stretches_of
 from wa_phone_async.export.paths import read_path
+from wa_phone_async.query import AccountKind
 
 SOME_FAILED: Final = 3
 """All accounts were tried, and some could not be listed."""
 
+_CHUNK: Final = 200  # accounts in a task of a cluster
 _TO_CONTINUE: Final = "to continue, run the same command with --resume"
 
-Kind = Literal["owned", "client"]
+Kind = Literal["owned", "client", "all"]
 
 USAGE: Final = "wa-phone export (--wabas FILE | --business ID) --out FILE [OPTIONS]"
 EXAMPLES: Final = """\
@@ -81,7 +84,7 @@ async def export_numbers(
         wabas: File with an account id in each line, or a spreadsheet's CSV with the column waba_id. Lines that begin
             with # are comments. A file is checked before anything is sent. A single - reads standard input as it comes.
         business: Business whose accounts are exported, instead of --wabas. Default with --sandbox: that of the sandbox.
-        kind: Accounts that the business owns, or accounts that its clients share with it.
+        kind: With --business: "owned" accounts, those that a "client" shares with the business, or "all".
         errors: File for the accounts that failed: a JSON object in each line.
         resume: Continue an export that was stopped, if there is one.
         concurrency: How many requests may be in flight at once.
@@ -111,11 +114,8 @@ async def export_numbers(
     async with connect(connection, RetryPolicy.batch(), needs_token=not others_call, shows_waits=True) as link:
         how: Any = {"concurrency": concurrency, "fields": asked, "filtering": conditions or None, "limit": limit}
 
-        def listings_of(ids: Iterable[str] | AsyncIterable[str]) -> Listings:
-            return link.client.list_many(ids, **how)
-
-        listings_of(())  # to check every argument before anything is written
-        accounts = _accounts_of(link, business, kind) if wabas is None else _accounts_in(wabas)
+        link.client.list_many((), **how)  # to check every argument before anything is written
+        accounts = _accounts_of(link, business, kind, how) if wabas is None else _accounts_in(wabas, link, how)
         options = {
             "base_url": "that of --sandbox" if connection.sandbox else link.client.session.base_url,
             "api_version": link.client.session.api_version,
@@ -128,9 +128,9 @@ async def export_numbers(
             link.client.subscribe(progress.count)
             async with _saving(job):
                 if dask is None:
-                    is_all = await _list(accounts, listings_of, job, progress)
+                    is_all = await _list(accounts, job, progress)
                 else:
-                    is_all = await list_on_cluster(dask, accounts.ids, how, job, progress)
+                    is_all = await list_on_cluster(dask, accounts.chunks, how, job, progress)
                 if is_all:
                     summary = await job.finish()
                 else:
@@ -154,40 +154,57 @@ class Accounts:
     """Where they come from. A resumed export must have the same name."""
     total: int | None
     """How many there are; `None` if that is unknown."""
-    ids: Callable[[Stop], AsyncGenerator[str]]
-    """Yields their ids until the stop is set."""
+    chunks: Callable[[Stop, Job], AsyncGenerator[Chunk]]
+    """Yields those that a job still needs, for the tasks of a cluster, until the stop is set."""
+    listings: Callable[[Stop, Job], AbstractAsyncContextManager[Listings]]
+    """Lists those that a job still needs, until the stop is set."""
 
 
-def _accounts_in(wabas: Path) -> Accounts:
+def _accounts_in(wabas: Path, link: Link, how: Any) -> Accounts:
     name = "standard input" if wabas == STDIN else os.path.realpath(wabas)
-    return Accounts(f"in {name}", count_ids(wabas), lambda stop: read_ids(wabas, stop))
+
+    async def chunks(stop: Stop, job: Job) -> AsyncGenerator[Chunk]:
+        async with aclosing(read_ids(wabas, stop)) as ids, aclosing(job.remaining(ids)) as remaining:
+            async for chunk in split_in_chunks(remaining, _CHUNK):
+                yield chunk
+
+    @asynccontextmanager
+    async def listings(stop: Stop, job: Job) -> AsyncGenerator[Listings]:
+        async with (
+            aclosing(read_ids(wabas, stop)) as ids,
+            aclosing(job.remaining(ids)) as remaining,
+            link.client.list_many(remaining, **how) as listings,
+        ):
+            yield listings
+
+    return Accounts(f"in {name}", count_ids(wabas), chunks, listings)
 
 
-def _accounts_of(link: Link, business: str | None, kind: Kind) -> Accounts:
+def _accounts_of(link: Link, business: str | None, kind: Kind, how: Any) -> Accounts:
     owner = business or link.business_id
-    accounts = link.client.list_business_accounts(owner, kind)
-    return Accounts(f"{kind} by {owner}", None, lambda stop: _ids_of(accounts, stop))
+
+    async def chunks(stop: Stop, job: Job) -> AsyncGenerator[Chunk]:
+        kinds: tuple[AccountKind, ...] = ("owned", "client") if kind == "all" else (kind,)
+        for each in kinds:
+            async with aclosing(stretches_of(link.client, owner, each, job.needs)) as stretches:
+                async for chunk in stretches:
+                    if stop.is_set:
+                        return
+                    yield chunk
+
+    @asynccontextmanager
+    async def listings(stop: Stop, job: Job) -> AsyncGenerator[Listings]:
+        async with link.client.list_fleet(owner, kind=kind, wanted=job.needs, **how) as listings:
+            stop.then(listings.stop)
+            yield listings
+
+    return Accounts(f"{kind} by {owner}", None, chunks, listings)
 
 
-async def _ids_of(accounts: AsyncPaginator[BusinessAccount], stop: Stop) -> AsyncGenerator[str]:
-    async for account in accounts:
-        if stop.is_set:
-            return
-        yield account.id
-
-
-async def _list(
-    accounts: Accounts, listings_of: Callable[[AsyncIterable[str]], Listings], job: Job, progress: Progress
-) -> bool:
+async def _list(accounts: Accounts, job: Job, progress: Progress) -> bool:
     """List the remaining accounts. Returns whether it came to the end of them."""
     with stopping() as stop:
-        async with (
-            aclosing(accounts.ids(stop)) as ids,
-            aclosing(job.remaining(ids)) as remaining,
-            showing(progress),
-            listings_of(remaining) as listings,
-            until_a_moment_after(stop),
-        ):
+        async with showing(progress), accounts.listings(stop, job) as listings, until_a_moment_after(stop):
             async for listing in listings:
                 await job.add(listing)
                 progress.listed(listing)

@@ -67,7 +67,7 @@ async def check_health(
     accounts = [] if is_file else [str(read_node_id("waba_id", source)) for source in sources]
     if not sources and not connection.sandbox:
         raise InvalidArgumentError("WABA_ID or FILE", "given, or --sandbox to try it")
-    async with connect(connection, others_call=is_file) as link:
+    async with connect(connection, needs_token=not is_file) as link:
         if not sources and link.sandbox is not None:
             from wa_phone_async.sandbox.demo import add_troubles  # noqa: PLC0415 - a web server, which few need
 

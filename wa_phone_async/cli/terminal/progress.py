@@ -10,7 +10,15 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
-from wa_phone_async import CallFinished, QuotaWaitEnded, QuotaWaitStarted, ThrottleEnded, ThrottleStarted, WabaListing
+from wa_phone_async import (
+    CallFinished,
+    FleetPageFinished,
+    QuotaWaitEnded,
+    QuotaWaitStarted,
+    ThrottleEnded,
+    ThrottleStarted,
+    WabaListing,
+)
 from wa_phone_async.export import Summary
 
 from .output import counted, takes_escapes, tell
@@ -40,6 +48,7 @@ class Progress:
         self._began = clock()
         self._numbers = resumed.phone_numbers
         self._calls = 0
+        self._calls_saved = 0
         self._failures = Counter[str]()
         self._waits = set[str | None]()  # the throttled accounts, and `None` for a quota wait
         self._waits_since = 0.0
@@ -62,6 +71,8 @@ class Progress:
         """Count the requests and the waits of an event. Subscribe it to a client."""
         if isinstance(event, CallFinished):
             self._calls += event.attempts
+        elif isinstance(event, FleetPageFinished):
+            self._calls_saved = event.calls_saved
         elif isinstance(event, ThrottleStarted | QuotaWaitStarted):
             self._add_wait()
             self._waits.add(event.node_id if isinstance(event, ThrottleStarted) else None)
@@ -103,6 +114,8 @@ class Progress:
             kinds = ", ".join(f"{count:,} {name}" for name, count in self._failures.most_common())
             text += f"; {counted(summary.failed, 'account')} failed: {kinds}"
         text += f"; {counted(self._calls, 'call')}"
+        if self._calls_saved > 0:
+            text += f" ({self._calls_saved:,} saved)"
         self._add_wait()
         waited = round(self._seconds_waited)
         return f"{text}, waited for {_duration(waited)}" if waited else text

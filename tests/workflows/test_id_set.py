@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wa_phone_async.export.ids import IdMap, IdSet
+from wa_phone_async.workflows.id_set import IdMap, IdSet
 
 ANY_ID = st.one_of(
     st.integers(0, 10**18).map(str),

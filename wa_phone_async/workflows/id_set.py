@@ -38,18 +38,21 @@ class IdSet:
         cells = self._cells  # read once: another thread may put a larger table in its place
         return cells[_find(cells, key)] == key
 
-    def add(self, waba_id: str) -> None:
-        """Add an id, if it is not there yet."""
+    def add(self, waba_id: str) -> bool:
+        """Add an id. Returns whether it is new."""
         key = _key(waba_id)
         if not key:
+            is_new = waba_id not in self._others
             self._others.add(waba_id)
-            return
+            return is_new
         cell = _find(self._cells, key)
-        if not self._cells[cell]:
+        is_new = not self._cells[cell]
+        if is_new:
             self._cells[cell] = key
             self._used += 1
             if 3 * self._used > 2 * len(self._cells):
                 self._cells = _twice(self._cells)  # filled before it is put here, for the threads that test
+        return is_new
 
 
 class IdMap:
