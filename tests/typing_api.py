@@ -459,17 +459,14 @@ async def events_are_dispatched(client: wa.PhoneNumberClient, node_ids: list[str
                 assert_type(event.seconds, float)
             case wa.QuotaWaitStarted():
                 assert_type(event.seconds, float)
+            case wa.FleetPageFinished():
+                assert_type((event.path, event.node_id, event.accounts), tuple[str, str, int])
+                assert_type((event.complete, event.calls, event.calls_saved), tuple[int, int, int])
             case wa.ThrottleEnded() | wa.QuotaWaitEnded():
                 pass
-            case wa.FleetPageFinished():
-                assert_type((event.path, event.node_id), tuple[str, str])
-                assert_type((event.accounts, event.complete), tuple[int, int])
-                assert_type((event.calls, event.calls_saved), tuple[int, int])
             case wa.ListFinished():
-                assert_type(event.list_id, int)
-                assert_type(event.path, str)
-                assert_type(event.error, str | None)
-                assert_type(event.complete, bool)
+                assert_type((event.list_id, event.path), tuple[int, str])
+                assert_type((event.error, event.complete), tuple[str | None, bool])
                 assert_type(event.pages, int)
                 assert_type(event.rows, int)
                 assert_type(event.seconds, float)

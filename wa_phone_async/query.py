@@ -319,11 +319,13 @@ def read_fields(fields: Iterable[str] | str, known: Sequence[str] = NUMBER_FIELD
         A text that needs no further check: `read_fields` returns it as it is.
     """
     names = [fields] if isinstance(fields, str) else list(fields) if isinstance(fields, Iterable) else [fields]
-    if not (names and all(isinstance(name, str) for name in names)):
-        raise InvalidArgumentError("fields", _NAMES, fields)
-    if len(names) == 1 and not isinstance(names[0], Verbatim) and names[0].strip().lower() == "all":
+    if len(names) == 1 and type(names[0]) is str and names[0].strip().lower() == "all":
         raise InvalidArgumentError("fields", "ALL_FIELDS for all that a number has", names[0])
-    spelled = [name if isinstance(name, Verbatim) else _spell_fields(name, known) for name in names]
+    spelled = list[str]()
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidArgumentError("fields", _NAMES, fields)
+        spelled.append(name if isinstance(name, Verbatim) else _spell_fields(name, known))
     text = re.sub(r"\s*,\s*", ",", ",".join(spelled).strip())
     bare, nested = text, 1
     while nested:

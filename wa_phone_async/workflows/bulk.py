@@ -127,10 +127,11 @@ class Listings:
 
     def _cancel(self) -> set[asyncio.Task[None]]:
         """Cancel all running tasks, and return them."""
-        tasks = {task for task in (self._reader, *self._tasks) if task is not None and not task.done()}
-        for task in tasks:
-            task.cancel()
-        return tasks
+        cancelled = set[asyncio.Task[None]]()
+        for task in (self._reader, *self._tasks):
+            if task is not None and task.cancel():  # which does nothing to a task that is done
+                cancelled.add(task)
+        return cancelled
 
     def __aiter__(self) -> Self:
         """Return the listings themselves."""
@@ -143,7 +144,7 @@ class Listings:
         while (listing := self._finished.pop(self._next_out, None)) is None:
             if self._failure is not None:
                 raise self._failure
-            if self._is_done():
+            if self._reader is not None and self._reader.done() and not self._tasks:
                 raise StopAsyncIteration
             await self._wait_for_change()
         self._next_out += 1
@@ -167,9 +168,6 @@ class Listings:
     def _check_open(self) -> None:
         if not self._is_open:
             raise RuntimeError("iterate inside 'async with client.list_many(…) as listings', or await list_many(…)")
-
-    def _is_done(self) -> bool:
-        return self._reader is not None and self._reader.done() and not self._tasks
 
     async def _wait_for_change(self) -> None:
         """Wait until a listing is finished or read, or a task has ended."""
