@@ -77,8 +77,10 @@ def test_a_value_without_a_secret_stays_as_it_is(payload: Any) -> None:
         (f"?access_token={quote(TOKEN, safe='')}&a=1", f"?access_token={HIDDEN}&a=1"),
         (f"Basic {base64.b64encode(TOKEN.encode()).decode()}", f"Basic {HIDDEN}"),
         (f"{APP_SECRET}|{TOKEN}", f"{HIDDEN}|{HIDDEN}"),
+        (f"%{quote(TOKEN, safe='')}", f"%EA{HIDDEN}"),
+        (f"%A{quote(TOKEN, safe='')}", f"%AE{HIDDEN}"),
     ],
-    ids=["plain", "twice", "in a URL", "Base64", "two secrets"],
+    ids=["plain", "twice", "in a URL", "Base64", "two secrets", "after a percent sign", "after half an escape"],
 )
 def test_a_secret_is_hidden_in_each_form(text: str, shown: str) -> None:
     assert redact(text, SECRETS).rstrip("=") == shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+import string
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, SupportsIndex, overload
@@ -208,6 +209,11 @@ def _forms(secret: str) -> set[tuple[str, bool]]:
     forms, plain, layer = set(_base64_forms(secret)), "", secret
     while layer != plain:  # what looks like an escape in the secret itself is undone with those around it
         forms.add((layer, len(layer) >= _LONG))
+        # A `%` or a `\u` before a secret takes its first characters for those of an escape, if they are hexadecimal.
+        begin = layer[:4]
+        for taken in range(1, 1 + len(begin) - len(begin.lstrip(string.hexdigits))):
+            if len(layer) - taken >= _LONG:
+                forms.add((layer[taken:], True))
         plain, layer = layer, _unescape(layer, range(len(layer) + 1))[0]
     return forms
 
