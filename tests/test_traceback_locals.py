@@ -66,6 +66,13 @@ async def list_many(client: PhoneNumberClient, _: Path) -> None:
                 raise listing.error
 
 
+async def list_fleet(client: PhoneNumberClient, _: Path) -> None:
+    async with client.list_fleet("7") as listings:
+        async for listing in listings:
+            if listing.error:
+                raise listing.error
+
+
 async def watch(client: PhoneNumberClient, _: Path) -> None:
     async for change in client.watch(WABA, interval=0.001):
         assert change.field
@@ -94,6 +101,7 @@ OPERATIONS: dict[str, Operation] = {
     "start_list": lambda client, _: client.start_list(WABA, ListQuery()).collect(),
     "pages": read_pages,
     "list_many": list_many,
+    "list_fleet": list_fleet,
     "check_health": check_health,
     "watch": watch,
     "wait_until": lambda client, _: client.wait_until(ID, lambda _: False, interval=0.001),
@@ -115,7 +123,8 @@ OPERATIONS: dict[str, Operation] = {
     "cache": read_cache,
     "export": export,
 }
-WITHOUT_REQUEST = {"__init__", "aclose", "from_env", "last_usage", "subscribe"}
+WITHOUT_REQUEST = {"__init__", "aclose", "dispatch", "from_env", "last_usage", "shortest_timeout", "subscribe"}
+WITHOUT_REQUEST |= {"start_fleet"}  # `list_fleet` is made of it
 each_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 
 
