@@ -30,6 +30,7 @@ from wa_phone_async import (
     InvalidArgumentError,
     NotFoundError,
     PhoneNumber,
+    PhoneNumberClient,
     QuotaWaitEnded,
     QuotaWaitStarted,
     RetryPlanned,
@@ -44,6 +45,7 @@ pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli import app
 from wa_phone_async.cli.commands import export as exporting
+from wa_phone_async.cli.connection import Link
 from wa_phone_async.cli.terminal.ids import STDIN, IdReader, count_ids, read_ids, transcoder
 from wa_phone_async.cli.terminal.progress import Progress, showing
 from wa_phone_async.cli.terminal.stopping import Stop, stopping
@@ -775,6 +777,17 @@ async def test_a_stop_before_the_first_id_reads_nothing(pipe: int, wabas: Path) 
     for source in (Path("-"), wabas):
         assert [waba_id async for waba_id in read_ids(source, stop)] == []
     os.close(pipe)
+
+
+async def test_a_stop_ends_the_chunks_for_a_cluster(sandbox: Sandbox) -> None:
+    stop = Stop()
+    async with PhoneNumberClient.from_env() as client:
+        accounts = exporting._accounts_of(Link(client), sandbox.business_id, "all", {})
+        with Job("n.csv") as job:
+            chunks = accounts.chunks(stop, job)
+            assert len((await anext(chunks)).waba_ids) == 100
+            stop.set()
+            assert [chunk async for chunk in chunks] == []
 
 
 async def test_a_stop_ends_the_waiting_for_a_pipe(pipe: int) -> None:
