@@ -135,7 +135,10 @@ class GraphSession:
             endpoint, borrowed=session, trace_configs=configs, timeout=timeouts, max_body=max_body, route=route
         )
         self.calls: CallRunner = CallRunner(tokens, self._transports, self._throttle, self._retry, self._events)
-        """Makes the calls. It is for the modules of this package."""
+        """Makes the calls. It is for the modules of this package, and not in the manual.
+
+        :meta private:
+        """
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r}, api_version={self.api_version!r})"
