@@ -415,10 +415,31 @@ async def numbers_are_watched(client: wa.PhoneNumberClient, known: Sequence[wa.P
     assert_type(watch.seconds_left, float | None)
     assert_type(await client.wait_until("1", wa.is_ready, unless=lambda number: number.is_rated), PN)
 
-    client.watch("1", interval="1 min")  # type: ignore[arg-type]  # seconds
+    client.watch("1", interval="1 min")  # type: ignore[call-overload]  # seconds
     client.watch("1", known=["1"])  # type: ignore[list-item]  # numbers
     await client.wait_until("1", "CONNECTED")  # type: ignore[arg-type]  # a predicate
     await client.wait_until("1", status_of)  # type: ignore[arg-type]  # of true or false
+
+
+async def many_accounts_are_watched(client: wa.PhoneNumberClient, accounts: AsyncIterator[wa.BusinessAccount]) -> None:
+    client.watch(accounts)
+    async with client.watch(["1", 2], total_timeout=60.0, known={"1": []}, concurrency=8) as watches:
+        assert_type(watches, wa.Watches)
+        async for change in watches:
+            assert_type(change, wa.Change)
+        assert_type(watches.known, dict[str, tuple[PN, ...]])
+        assert_type(watches.errors, dict[str, wa.WaPhoneError])
+        assert_type(watches.rejected, dict[str, wa.WaPhoneError])
+        assert_type(watches.accounts, Mapping[str, wa.WatchedWaba])
+        account = watches.accounts["1"]
+        assert_type(account.known, tuple[PN, ...] | None)
+        assert_type(account.seen_at, datetime | None)
+        assert_type(account.error, wa.WaPhoneError | None)
+        assert_type(account.rejection, wa.WaPhoneError | None)
+        assert_type(account.seconds_left, float | None)
+        assert_type(account.unread, int)
+        assert_type(account.take(), wa.Change)
+        await account.poll()
 
 
 def status_of(number: wa.PhoneNumber) -> str | None:

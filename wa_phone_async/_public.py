@@ -88,7 +88,8 @@ from .session import GraphSession
 from .usage import Usage, UsageMetric
 from .workflows.bulk import Listings, WabaListing
 from .workflows.ensure import EnsuredPhoneNumber
-from .workflows.watch import Change, Watch
+from .workflows.watch import Change, Watch, WatchedWaba
+from .workflows.watch_many import Watches
 
 _show_tables()
 
@@ -182,6 +183,8 @@ __all__ = [
     "WaitError",
     "WaitTimeoutError",
     "Watch",
+    "WatchedWaba",
+    "Watches",
     "WebhookNotice",
     "WebhookSignatureError",
     "Write",

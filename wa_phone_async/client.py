@@ -6,9 +6,9 @@ import asyncio
 import inspect
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack, overload
 
 import aiohttp
 import attrs
@@ -54,6 +54,7 @@ from .workflows.ensure import RECHECK_DELAYS, EnsuredPhoneNumber, EnsurePlan, En
 from .workflows.fleet import FleetWalk
 from .workflows.fleet_plan import FleetLimits
 from .workflows.watch import Predicate, Watch, wait_until
+from .workflows.watch_many import Watches
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -537,9 +538,10 @@ class PhoneNumberClient:
 
         return HealthCheck(source, rules, partial(self.start_list, query=query), read_node, concurrency=concurrency)
 
-    def watch(
+    @overload
+    def watch(  # type: ignore[overload-overlap]  # a string is one id, and no iterable of ids
         self,
-        waba_id: str | int,
+        waba_id: str | int | BusinessAccount,
         *,
         interval: float = 60.0,
         total_timeout: float | None = None,
@@ -547,8 +549,35 @@ class PhoneNumberClient:
         fields: Fields = ALL_FIELDS,
         filtering: Filter | Iterable[Filter] | None = None,
         follow: Follow = "next",
-    ) -> Watch:
-        """Watch the numbers of an account: poll the list, and yield each change.
+    ) -> Watch: ...
+
+    @overload
+    def watch(
+        self,
+        waba_id: Accounts,
+        *,
+        interval: float = 60.0,
+        total_timeout: float | None = None,
+        known: Mapping[str, Iterable[PhoneNumber]] | None = None,
+        fields: Fields = ALL_FIELDS,
+        filtering: Filter | Iterable[Filter] | None = None,
+        follow: Follow = "next",
+        concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> Watches: ...
+
+    def watch(
+        self,
+        waba_id: str | int | BusinessAccount | Accounts,
+        *,
+        interval: float = 60.0,
+        total_timeout: float | None = None,
+        known: Any = None,
+        fields: Fields = ALL_FIELDS,
+        filtering: Filter | Iterable[Filter] | None = None,
+        follow: Follow = "next",
+        concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> Watch | Watches:
+        """Watch the numbers of an account, or of many: poll the lists, and yield each change.
 
             async for change in client.watch(waba_id):
                 print(change.display_phone_number, change.field, change.old, change.new)
@@ -558,31 +587,52 @@ class PhoneNumberClient:
         `interval` while nothing changes. It comes later if more than a quarter of the account's or the app's quota is
         used. Throttling and outages do not end the iteration.
 
+        With many accounts, iterate inside `async with`. Their polls are spread over `interval`, and take at most a
+        quarter of the quota of each account and of the app. An account that fails does not stop the others.
+
+            async with client.watch(waba_ids) as watches:
+                async for change in watches:
+                    print(change.waba_id, change.field, change.old, change.new)
+
         Args:
-            waba_id: Meta's id of the account, digits.
+            waba_id: Meta's id of the account, digits, or the account. Or many of them, an iterable or an async
+                iterable. All are read before the first poll.
             interval: Seconds between two polls. A poll costs one call for each 100 numbers.
             total_timeout: Seconds from the first step to the end of the iteration; `None` never ends it.
             known: The list to compare with first, such as an earlier watch's `known`. Then you also get the changes
-                since that list. Read it with the same `fields` and `filtering`.
+                since that list. Read it with the same `fields` and `filtering`. For many accounts, it is a mapping
+                with a list for each id.
             fields: The fields to compare, as for `list_phone_numbers`; default: all that `PhoneNumber` knows.
             filtering: The conditions that a number must meet. A number that stops meeting them is gone.
             follow: When the list goes on, as for `list_phone_numbers`.
+            concurrency: With many accounts, how many requests may be in flight at once.
 
         Raises:
-            InvalidArgumentError: An argument is invalid; nothing was sent.
-            WaPhoneError: While iterating, the API does not let you read the account; see `Watch`.
+            InvalidArgumentError: An argument is invalid; nothing was sent. Among many, an invalid id is rejected alone.
+            WaPhoneError: While iterating, the API does not let you read the account; see `Watch` and `Watches`.
         """
         self._check_open()
-        waba_id = read_node_id("waba_id", waba_id)
+        many = waba_id if not isinstance(waba_id, str) and isinstance(waba_id, Iterable | AsyncIterable) else None
+        one = waba_id.id if isinstance(waba_id, BusinessAccount) else waba_id
+        checked_id = read_node_id("waba_id", one) if many is None else ""
         query = ListQuery.of_numbers(fields=fields, filtering=filtering, limit=MAX_PAGE_SIZE, follow=follow)
-
+        if many is not None:
+            return Watches(
+                many,
+                partial(self.start_list, query=query),
+                interval=interval,
+                total_timeout=total_timeout,
+                known=known,
+                usage=self.last_usage,
+                concurrency=concurrency,
+            )
         return Watch(
-            waba_id,
-            partial(self.start_list, waba_id, query),
+            checked_id,
+            partial(self.start_list, checked_id, query),
             interval=interval,
             total_timeout=total_timeout,
             known=known,
-            usage=lambda: self.last_usage(waba_id),
+            usage=lambda: self.last_usage(checked_id),
         )
 
     async def wait_until(

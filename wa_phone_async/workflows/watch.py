@@ -2,7 +2,7 @@
 
 `compare`, `used_percent`, `min_delay` and `next_delay` decide, without a clock. `Watch` and `wait_until` are the shell
 around them: they call a function of the client to read, and wait between two polls. Nothing runs in the background.
-Each step does its own waiting, so you can leave a loop at any time.
+Each step does its own waiting, so you can leave a loop at any time. `watch_many` watches many accounts at once.
 
 The delay after a poll, in seconds, for an `interval` of 60:
 
@@ -173,8 +173,8 @@ def next_delay(
     return last_poll if delay > last_poll >= max(at_least, interval / 4) else delay
 
 
-class _Poller:
-    """When to poll, and what to do after an error: what `Watch` and `wait_until` have in common."""
+class Poller:
+    """When to poll, and what to do after an error: what all watches and `wait_until` have in common."""
 
     def __init__(self, interval: float, total_timeout: float | None, usage: Callable[[], Usage | None]) -> None:
         check_seconds("interval", interval)
@@ -198,6 +198,20 @@ class _Poller:
             self._until = self._due + self._total_timeout
         await asyncio.sleep(min(self._due, self._until) - loop.time())
         return max(self._due, loop.time()) < self._until
+
+    def begin(self, due: float, until: float) -> None:
+        """Set when the first poll is due and when the time is over, both on the clock of the loop."""
+        self._due, self._until = due, until
+
+    def postpone(self, due: float) -> float:
+        """Let the next poll be due at this time or later. Returns when it is."""
+        self._due = due if self._due is None else max(self._due, due)
+        return self._due
+
+    @property
+    def calls_of_last_hour(self) -> int:
+        """The calls of the polls of the last hour."""
+        return sum(count for _, count in self._recent)
 
     async def poll(self, read: Callable[[], Awaitable[T]]) -> T | None:
         """Read once. Returns `None` after an error that may pass, or if the time is over before the read is."""
@@ -225,7 +239,7 @@ class _Poller:
         self._recent.append((now, calls))
         while self._recent[0][0] <= now - _HOUR_SECONDS:
             self._recent.popleft()
-        percent = used_percent(self._usage(), sum(count for _, count in self._recent))
+        percent = used_percent(self._usage(), self.calls_of_last_hour)
         at_least = max(at_least, min_delay(percent, calls))
         self._last_delay = next_delay(
             self._interval, self._last_delay, result, at_least=at_least, left=self._until - now
@@ -236,6 +250,76 @@ class _Poller:
     def seconds_left(self) -> float | None:
         """The seconds until the next poll, or `None` before the first one."""
         return None if self._due is None else max(0.0, self._due - asyncio.get_running_loop().time())
+
+
+class WatchedWaba:
+    """One account that is watched: its last list, and what its polls showed."""
+
+    def __init__(
+        self,
+        waba_id: str,
+        read_list: Callable[[], Awaitable[Sequence[PhoneNumber]]],
+        poller: Poller,
+        known: Iterable[PhoneNumber] | None = None,
+    ) -> None:
+        self.waba_id: str = waba_id
+        """The account's id."""
+        self.seen_at: datetime | None = None
+        """When the last complete list was read, in UTC. `None` before the first one."""
+        self.rejection: WaPhoneError | None = None
+        """Why the account is no longer polled. `None` while it is."""
+        self.calls: int = 1
+        """The calls of the last poll. 1 before the first one."""
+        self._read_list = read_list
+        self._poller = poller
+        self._known = None if known is None else _by_id(_check_numbers(known))
+        # The list before the unread changes. If the caller stops between two of them, a later watch must report both.
+        self._before: dict[str, PhoneNumber] | None = None
+        self._unread: deque[Change] = deque()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {vars(self).get('waba_id')}>"  # missing if a traceback shows it half made
+
+    @property
+    def known(self) -> tuple[PhoneNumber, ...] | None:
+        """The last complete list whose changes you have all read, or the `known` that you passed; `None` before that.
+
+        Pass it to a later watch, which then misses no change. If you stopped between the changes of one poll, you get
+        them all again.
+        """
+        known = self._before if self._unread else self._known
+        return None if known is None else tuple(known.values())
+
+    @property
+    def error(self) -> WaPhoneError | None:
+        """Why the last poll failed, or `None` if it succeeded."""
+        return self._poller.error
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The seconds until the next poll, or `None` before the first step."""
+        return self._poller.seconds_left
+
+    @property
+    def unread(self) -> int:
+        """How many changes of the last poll you have not read."""
+        return len(self._unread)
+
+    def take(self) -> Change:
+        """Return the next unread change. The watch calls it when you iterate."""
+        return self._unread.popleft()
+
+    async def poll(self) -> None:
+        """Read the list, and keep the changes. The watch calls it when a poll is due and every change was read."""
+        numbers = await self._poller.poll(self._read_list)
+        if numbers is None:
+            return
+        self._before, self._known, self.seen_at = self._known, _by_id(numbers), datetime.now(UTC)
+        changes = [] if self._before is None else compare(self.waba_id, self._before, self._known, self.seen_at)
+        self._unread.extend(changes)
+        # An empty list costs a call too.
+        self.calls = math.ceil(len(numbers) / MAX_PAGE_SIZE) or 1
+        self._poller.schedule("changed" if changes else "quiet", calls=self.calls)
 
 
 class Watch(AsyncIterator[Change]):
@@ -264,14 +348,8 @@ class Watch(AsyncIterator[Change]):
     ) -> None:
         self.waba_id: str = waba_id
         """The account that is watched."""
-        self.seen_at: datetime | None = None
-        """When the last complete list was read, in UTC. `None` before the first one."""
-        self._read_list = read_list
-        self._poller = _Poller(interval, total_timeout, usage)
-        self._known = None if known is None else _by_id(_check_numbers(known))
-        # The list before the unread changes. If the caller stops between two of them, a later watch must report both.
-        self._before: dict[str, PhoneNumber] | None = None
-        self._unread: deque[Change] = deque()
+        self._poller = Poller(interval, total_timeout, usage)
+        self._account = WatchedWaba(waba_id, read_list, self._poller, known)
         self._is_waiting = False  # whether a consumer waits for the next change
 
     def __repr__(self) -> str:
@@ -288,18 +366,22 @@ class Watch(AsyncIterator[Change]):
         Pass it to a later watch, which then misses no change. If you stopped between the changes of one poll, you get
         them all again.
         """
-        known = self._before if self._unread else self._known
-        return None if known is None else tuple(known.values())
+        return self._account.known
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """When the last complete list was read, in UTC. `None` before the first one."""
+        return self._account.seen_at
 
     @property
     def error(self) -> WaPhoneError | None:
         """Why the last poll failed, or `None` if it succeeded."""
-        return self._poller.error
+        return self._account.error
 
     @property
     def seconds_left(self) -> float | None:
         """The seconds until the next poll, or `None` before the first step."""
-        return self._poller.seconds_left
+        return self._account.seconds_left
 
     async def __anext__(self) -> Change:
         """Return the next change."""
@@ -309,23 +391,13 @@ class Watch(AsyncIterator[Change]):
             )
         self._is_waiting = True
         try:
-            while not self._unread:
+            while not self._account.unread:
                 if not await self._poller.wait():
                     raise StopAsyncIteration
-                await self._poll()
+                await self._account.poll()
         finally:
             self._is_waiting = False
-        return self._unread.popleft()
-
-    async def _poll(self) -> None:
-        numbers = await self._poller.poll(self._read_list)
-        if numbers is None:
-            return
-        self._before, self._known, self.seen_at = self._known, _by_id(numbers), datetime.now(UTC)
-        changes = [] if self._before is None else compare(self.waba_id, self._before, self._known, self.seen_at)
-        self._unread.extend(changes)
-        # An empty list costs a call too.
-        self._poller.schedule("changed" if changes else "quiet", calls=math.ceil(len(numbers) / MAX_PAGE_SIZE) or 1)
+        return self._account.take()
 
 
 def _by_id(numbers: Iterable[PhoneNumber]) -> dict[str, PhoneNumber]:
@@ -367,7 +439,7 @@ async def wait_until(
     _check_predicate("predicate", predicate)
     if unless is not None:
         _check_predicate("unless", unless)
-    poller, last = _Poller(interval, total_timeout, usage), None
+    poller, last = Poller(interval, total_timeout, usage), None
     while await poller.wait():
         number = await poller.poll(read)
         if number is None:

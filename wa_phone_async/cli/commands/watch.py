@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from wa_phone_async import AuthenticationError, GraphAPIError, MissingTokenError
+from wa_phone_async import Watch, Watches
+from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import sentence
@@ -69,17 +70,22 @@ async def watch_numbers(
         form: The output format. The table is for terminals: a pipe gets text instead.
         connection: Where to run.
     """
-    given = accounts_to_read(waba_ids, connection, sample="small")
+    wanted = accounts_to_read(waba_ids, connection, sample="small")
+    given = list(dict.fromkeys(read_node_id("waba_id", waba_id) for waba_id in wanted))
     asked = parse_fields(fields, check=not no_check)
-    async with connect(connection, shows_waits=True) as link:
-        accounts = [
-            WatchedAccount(link.client.watch(waba_id, interval=interval, total_timeout=total_timeout, fields=asked))
-            for waba_id in dict.fromkeys(given)
-        ]
+    async with connect(connection, shows_waits=True) as link, AsyncExitStack() as stack:
+        changes: Watch | Watches
+        if len(given) == 1:  # its polls follow the changes more closely, and its rejection ends the command
+            changes = link.client.watch(given[0], interval=interval, total_timeout=total_timeout, fields=asked)
+            accounts = [WatchedAccount(changes)]
+        else:
+            watches = link.client.watch(given, interval=interval, total_timeout=total_timeout, fields=asked)
+            changes = await stack.enter_async_context(watches)
+            accounts = [WatchedAccount(account) for account in changes.accounts.values()]
         try:
             with _view(form, accounts) as view:
                 async with every(_SECONDS_PER_REFRESH, view.refresh), _living(link.sandbox, accounts, interval):
-                    await _watch(accounts, view)
+                    await _watch(changes, accounts, view)
         except asyncio.CancelledError:
             tell(_summary(accounts, link))
             raise
@@ -97,30 +103,21 @@ def _view(form: Format, accounts: Sequence[WatchedAccount]) -> AbstractContextMa
     return LiveTable(accounts)
 
 
-async def _watch(accounts: Sequence[WatchedAccount], view: ChangeView) -> None:
-    """Watch all accounts at once, until each has ended."""
-    failures: Sequence[Exception] = ()  # raised alone below: people get one sentence, and no group
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for account in accounts:
-                tasks.create_task(_watch_one(account, view, is_alone=len(accounts) == 1))
-    except ExceptionGroup as group:
-        failures = group.exceptions
-    for failure in failures:
-        raise failure
+async def _watch(changes: Watch | Watches, accounts: Sequence[WatchedAccount], view: ChangeView) -> None:
+    """Show the changes of all accounts, and which accounts are rejected."""
+    by_id = {account.waba_id: account for account in accounts}
 
+    def tell_rejections() -> None:
+        for waba_id, error in changes.rejected.items() if isinstance(changes, Watches) else ():
+            if not by_id[waba_id].rejection:
+                by_id[waba_id].rejection = sentence(error)
+                complain(f"{waba_id}: {by_id[waba_id].rejection}")
 
-async def _watch_one(account: WatchedAccount, view: ChangeView, *, is_alone: bool) -> None:
-    try:
-        async for change in account.watch:
-            account.changes += 1
+    async with every(_SECONDS_PER_REFRESH, tell_rejections):
+        async for change in changes:
+            by_id[change.waba_id].changes += 1
             view.show(change)
-    except (GraphAPIError, MissingTokenError) as error:
-        # Where the accounts share the token, the others fail as well.
-        if is_alone or (isinstance(error, AuthenticationError) and error.is_shared):
-            raise
-        account.rejection = sentence(error)
-        complain(f"{account.waba_id}: {account.rejection}")
+    tell_rejections()
 
 
 @asynccontextmanager

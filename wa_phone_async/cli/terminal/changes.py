@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 import attrs
 
-from wa_phone_async import Change, Extra, Throughput, Watch, to_dict
+from wa_phone_async import Change, Extra, Throughput, Watch, WatchedWaba, to_dict
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.redaction import hide_queries
 
@@ -20,7 +20,7 @@ from .output import counted, printable, spell_out_unknown, tell, use_utf8, write
 class WatchedAccount:
     """An account that is watched, and what has happened so far."""
 
-    watch: Watch
+    watch: Watch | WatchedWaba
     changes: int = 0
     """How many changes were seen."""
     rejection: str = ""
