@@ -25,18 +25,21 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"cache", "integrations.notebook"},
     {"__init__", "_public", "sandbox"},
     {"export", "integrations"},
+    {"alerts"},
     {"cli"},
     {"__main__"},
 )
 HOMES = {
+    "apprise": {"alerts.receivers"},
     "aiohttp": {
+        "alerts.webhook",
         "call.transport",
         "call.attempt",
         "call.writes",
         "session",
         "client",
         "sandbox",
-    },  # the middle four only use its types
+    },  # the middle ones only use its types
     "arro3": {"export"},
     "backoff": {"call.retry"},
     "cattrs": {"decoding.converter"},

@@ -159,14 +159,15 @@ def verify_webhook(body: bytes, signature: str | None, app_secret: str) -> None:
     app_secret = read_secret("app_secret", app_secret)
     if not signature:
         raise WebhookSignatureError("the webhook is not signed: X-Hub-Signature-256 is missing, empty or not a string")
-    if not hmac.compare_digest(_signature(body, app_secret), signature.encode("utf-8", "surrogatepass")):
+    if not hmac.compare_digest(sign_body(body, app_secret), signature.encode("utf-8", "surrogatepass")):
         raise WebhookSignatureError(
             "X-Hub-Signature-256 does not fit this body and app secret: Meta did not sign this body, or the secret is "
             "another app's"
         )
 
 
-def _signature(body: bytes, app_secret: str) -> bytes:
+def sign_body(body: bytes, app_secret: str) -> bytes:
+    """Return the value of `X-Hub-Signature-256` for a body."""
     return b"sha256=" + hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest().encode()
 
 

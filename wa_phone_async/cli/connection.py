@@ -160,7 +160,7 @@ def has_token(connection: Connection) -> bool:
 
 def _read_token(connection: Connection) -> Secret | TokenMap:
     if connection.token_file is not None:
-        token = _read_secret("--token-file", connection.token_file)
+        token = read_secret_file("--token-file", connection.token_file)
     else:
         token = conceal(os.environ.get("WA_ACCESS_TOKEN"))
     if connection.tokens is None:
@@ -179,11 +179,11 @@ def _no_token(*_: object) -> NoReturn:
 
 def _read_app_secret(connection: Connection) -> Secret | None:
     if connection.app_secret_file is not None:
-        return _read_secret("--app-secret-file", connection.app_secret_file)
+        return read_secret_file("--app-secret-file", connection.app_secret_file)
     return conceal(os.environ.get("WA_APP_SECRET")) or None
 
 
-def _read_secret(option: str, file: Path) -> Secret:
+def read_secret_file(option: str, file: Path) -> Secret:
     """Read a secret from its file, without the line break at its end."""
     secret = Secret()
     try:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
 
-from wa_phone_async import Watch, Watches
+from wa_phone_async import InvalidArgumentError, Watch, Watches
+from wa_phone_async.alerts.alerting import Alerting
+from wa_phone_async.alerts.outbox import Receiver
+from wa_phone_async.alerts.receivers import AppriseReceiver, CommandReceiver
+from wa_phone_async.alerts.webhook import WebhookReceiver
 from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command
-from wa_phone_async.cli.connection import HERE, Connection, Link, connect
+from wa_phone_async.cli.connection import HERE, Connection, Link, connect, read_secret_file
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.cli.options import NoCheck, accounts_to_read, parse_fields
 from wa_phone_async.cli.terminal.changes import ChangeView, JsonChanges, TextChanges, WatchedAccount
 from wa_phone_async.cli.terminal.output import complain, counted, takes_escapes, tell
 from wa_phone_async.cli.terminal.timer import every
+from wa_phone_async.redaction import conceal
 
 if TYPE_CHECKING:
     from wa_phone_async.sandbox import Sandbox
@@ -46,6 +53,10 @@ async def watch_numbers(
     total_timeout: Annotated[float | None, Parameter(name=("--total-timeout", "--timeout"), metavar="SECONDS")] = None,
     fields: Annotated[str, Parameter(metavar="NAMES")] = "all",
     no_check: NoCheck = False,
+    on_change: Annotated[str | None, Parameter(metavar="COMMAND")] = None,
+    webhook_url: Annotated[str | None, Parameter(metavar="URL", env_var="WA_WEBHOOK_URL")] = None,
+    webhook_secret_file: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    notify: Annotated[str | None, Parameter(metavar="URL", env_var="WA_NOTIFY")] = None,
     form: Annotated[Format, Parameter(name="--format", metavar="FORMAT")] = "table",
     connection: Connection = HERE,
 ) -> int:
@@ -67,6 +78,11 @@ async def watch_numbers(
         total_timeout: Seconds after which it ends. Default: it ends with Ctrl-C.
         fields: Fields to request, separated by commas, or "all".
         no_check: Send fields as they are. Without it, one that is almost a known one is an error.
+        on_change: Command to run for each alert, without a shell. The alert is in WA_FIELD, WA_OLD, WA_NEW, WA_SENTENCE
+            and so on, and as JSON on stdin.
+        webhook_url: URL to which each alert is posted as JSON, signed as Meta signs its webhooks.
+        webhook_secret_file: File with the secret for the signature. Default: the secret in WA_WEBHOOK_SECRET.
+        notify: URL of a service that apprise knows, such as mailto:// or slack://. It needs the extra "alerts".
         form: The output format. The table is for terminals: a pipe gets text instead.
         connection: Where to run.
     """
@@ -74,6 +90,8 @@ async def watch_numbers(
     given = list(dict.fromkeys(read_node_id("waba_id", waba_id) for waba_id in wanted))
     asked = parse_fields(fields, check=not no_check)
     async with connect(connection, shows_waits=True) as link, AsyncExitStack() as stack:
+        receivers = _receivers(on_change, webhook_url, webhook_secret_file, notify)
+        alerting = await stack.enter_async_context(Alerting(receivers, complain))
         changes: Watch | Watches
         if len(given) == 1:  # its polls follow the changes more closely, and its rejection ends the command
             changes = link.client.watch(given[0], interval=interval, total_timeout=total_timeout, fields=asked)
@@ -85,7 +103,7 @@ async def watch_numbers(
         try:
             with _view(form, accounts) as view:
                 async with every(_SECONDS_PER_REFRESH, view.refresh), _living(link.sandbox, accounts, interval):
-                    await _watch(changes, accounts, view)
+                    await _watch(changes, accounts, view, alerting)
         except asyncio.CancelledError:
             tell(_summary(accounts, link))
             raise
@@ -103,7 +121,26 @@ def _view(form: Format, accounts: Sequence[WatchedAccount]) -> AbstractContextMa
     return LiveTable(accounts)
 
 
-async def _watch(changes: Watch | Watches, accounts: Sequence[WatchedAccount], view: ChangeView) -> None:
+def _receivers(
+    on_change: str | None, webhook_url: str | None, webhook_secret_file: Path | None, notify: str | None
+) -> Iterator[Receiver]:
+    """Make what gets alerts."""
+    if on_change is not None:
+        yield CommandReceiver(on_change)
+    if notify is not None:
+        yield AppriseReceiver(notify)
+    if webhook_url is not None:
+        if webhook_secret_file is not None:
+            secret = read_secret_file("--webhook-secret-file", webhook_secret_file)
+        elif not (secret := conceal(os.environ.get("WA_WEBHOOK_SECRET"))):
+            hint = "or give --webhook-secret-file FILE: the receiver checks the signature with it"
+            raise InvalidArgumentError("WA_WEBHOOK_SECRET", "set, and not empty", hint=hint)
+        yield WebhookReceiver(webhook_url, secret)
+
+
+async def _watch(
+    changes: Watch | Watches, accounts: Sequence[WatchedAccount], view: ChangeView, alerting: Alerting
+) -> None:
     """Show the changes of all accounts, and which accounts are rejected."""
     by_id = {account.waba_id: account for account in accounts}
 
@@ -117,6 +154,7 @@ async def _watch(changes: Watch | Watches, accounts: Sequence[WatchedAccount], v
         async for change in changes:
             by_id[change.waba_id].changes += 1
             view.show(change)
+            await alerting.take(change)
     tell_rejections()
 
 

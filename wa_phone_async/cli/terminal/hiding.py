@@ -60,11 +60,13 @@ def _secrets(arguments: Sequence[str]) -> Iterator[Secret]:
 
 def _configured(arguments: Sequence[str]) -> Iterator[Secret]:
     """Yield the secrets with which the command works."""
-    for name in ("WA_ACCESS_TOKEN", "WA_APP_SECRET"):
+    for name in ("WA_ACCESS_TOKEN", "WA_APP_SECRET", "WA_WEBHOOK_SECRET", "WA_WEBHOOK_URL", "WA_NOTIFY"):
         yield from filter(None, [conceal(conceal(os.environ.get(name)).strip())])
     for option, value in itertools.pairwise([*arguments, ""]):
         name, _, joined = option.partition("=")
-        if name in {"--token-file", "--app-secret-file"}:
+        if name in {"--webhook-url", "--notify"}:
+            yield from filter(None, [Secret(joined or value)])
+        if name in {"--token-file", "--app-secret-file", "--webhook-secret-file"}:
             yield from filter(None, [_content(Path(joined or value))])
 
 
