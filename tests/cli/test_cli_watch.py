@@ -6,12 +6,14 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -25,6 +27,7 @@ pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from rich.console import Console
 
+from wa_phone_async.alerts import alerting
 from wa_phone_async.cli import app
 from wa_phone_async.cli.commands import watch as watching
 from wa_phone_async.cli.connection import Connection
@@ -442,6 +445,53 @@ class TestTerminal:
         watch(form=form, total_timeout=100.0)
         assert "\x1b" not in terminal.getvalue()
         assert terminal.getvalue().count("\n") == 1
+
+
+class TestAlerts:
+    def test_a_command_and_a_dead_webhook_hear_of_changes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("WA_WEBHOOK_SECRET", "k3y-of-the-hook")
+        monkeypatch.setattr(alerting, "_GRACE_SECONDS", 1.0)
+        script = "import os, sys; open(sys.argv[1] + os.environ['WA_FIELD'], 'w').write(sys.stdin.read())"
+        command = shlex.join([sys.executable, "-c", script, f"{tmp_path}{os.sep}"])
+        given = ["--on-change", command, "--webhook-url", "http://127.0.0.1:9/hook?key=s3cret", "--format", "jsonl"]
+        assert app.run(["watch", "--sandbox", "--interval", "0.2", "--timeout", "0.7", *given]) == 0
+        out, err = capsys.readouterr()
+        fields = {json.loads(line)["field"] for line in out.splitlines()}
+        assert {file.name for file in tmp_path.iterdir()} == fields
+        heard = json.loads((tmp_path / "code_verification_status").read_text())
+        assert (heard["old"], heard["new"]) == ("NOT_VERIFIED", "VERIFIED")
+        assert "wa-phone: --webhook-url: not reached (ClientConnectorError); alerts are kept and sent again" in err
+        assert re.search(r"--webhook-url: \d+ alerts were not delivered", err)
+        assert "s3cret" not in err
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ("--on-change no-such-program", "--on-change must be a program that can be run, and its arguments"),
+            ("--webhook-url ftp://s3cret.example", "--webhook-url must be an http:// or https:// URL"),
+            ("--webhook-url http://x --webhook-secret-file nowhere", "--webhook-secret-file nowhere must be a file"),
+        ],
+    )
+    def test_a_wrong_receiver_is_said_before_any_call(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: str, said: str
+    ) -> None:
+        monkeypatch.setenv("WA_WEBHOOK_SECRET", "k3y-of-the-hook")
+        assert app.run(["watch", "--sandbox", *arguments.split()]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"wa-phone: {said}")
+        assert "s3cret" not in err
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # apprise 2.3 imports imghdr on Python 3.11
+    def test_a_service_and_its_secret(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert app.run(["watch", "--sandbox", "--webhook-url", "http://x"]) == 2
+        assert "WA_WEBHOOK_SECRET must be set" in capsys.readouterr().err
+        pytest.importorskip("apprise", reason="the extra `alerts` is not installed")
+        assert app.run(["watch", "--sandbox", "--notify", "nosuch://s3cret"]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("wa-phone: --notify must be a URL that apprise knows")
+        assert "s3cret" not in err
 
 
 class TestArguments:
