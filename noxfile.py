@@ -16,7 +16,7 @@ nox.options.sessions = ["tests", "coverage"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
-ALL_EXTRAS = ("-e", ".[arrow,cli,dask,otel,parquet,redis,speed]")
+ALL_EXTRAS = ("-e", ".[alerts,arrow,cli,dask,otel,parquet,redis,speed]")
 NO_EXTRAS = ("-e", ".")
 # The maintained fork has the same import name, so it is installed instead of `backoff`, never beside it.
 NO_BACKOFF = [name for name in PROJECT["project"]["dependencies"] if "backoff" not in name]

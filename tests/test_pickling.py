@@ -18,7 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wa_phone_async
-from wa_phone_async import GraphSession, PhoneNumberCache, PhoneNumberClient, TokenMap, WaPhoneError
+from wa_phone_async import (
+    GraphSession,
+    PhoneNumber,
+    PhoneNumberCache,
+    PhoneNumberClient,
+    TokenMap,
+    WaPhoneError,
+    WatchedWaba,
+)
+from wa_phone_async.workflows.watch import Poller
 
 CANARY = "canary-of-a-secret"
 PHONES = PhoneNumberClient(CANARY, app_secret=CANARY, proxy=f"http://anna:{CANARY}@127.0.0.1:1")
@@ -33,6 +42,13 @@ def redis_throttle() -> Any:
     return module.RedisThrottle(f"redis://anna:{CANARY}@127.0.0.1:1", app_id="555")
 
 
+def watched_waba() -> WatchedWaba:
+    async def read_list() -> list[PhoneNumber]:
+        return await PHONES.list_phone_numbers("1111")
+
+    return WatchedWaba("1111", read_list, Poller(60.0, None, lambda: None))
+
+
 HOLDERS: dict[str, Callable[[], Any]] = {
     "PhoneNumberClient": lambda: PHONES,
     "OfTheCaller": lambda: OfTheCaller(CANARY),
@@ -41,6 +57,8 @@ HOLDERS: dict[str, Callable[[], Any]] = {
     "Listings": lambda: PHONES.list_many(["1111"]),
     "HealthCheck": lambda: PHONES.check_health(["1111"]),
     "Watch": lambda: PHONES.watch("1111"),
+    "Watches": lambda: PHONES.watch(["1111"]),
+    "WatchedWaba": watched_waba,
     "PhoneNumberCache": lambda: PhoneNumberCache(PHONES),
     "TokenMap": lambda: TokenMap({"1111": CANARY}, CANARY),
     "a session with a throttle": lambda: GraphSession(CANARY, throttle=redis_throttle()),

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import pickle
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
@@ -250,6 +251,9 @@ class TestWatches:
                 assert set(watches.rejected) == {"x", "900"}
             one = client.watch(BusinessAccount(SMALL_WABA), interval=0.01, total_timeout=5, known=[])
             assert (await anext(one)).waba_id == SMALL_WABA
+            assert one.seconds_left is not None
+            with pytest.raises(TypeError, match="cannot be pickled"):
+                pickle.dumps(watches)
             assert repr(watches) == "<Watches: iterate over it inside 'async with'>"
 
     @pytest.mark.parametrize("options", [{"known": [ACME]}, {"interval": 0}, {"total_timeout": -1}, {"concurrency": 0}])

@@ -29,17 +29,17 @@ class Alerting:
         self._tell = tell
         self._flaps = FlapFilter()
         self._outboxes = list[Outbox]()
-        self._settling: asyncio.Task[None] | None = None
+        self._tasks = set[asyncio.Task[None]]()
 
     async def __aenter__(self) -> Self:
         self._outboxes = [Outbox(receiver, self._tell) for receiver in self._receivers]
-        self._settling = asyncio.create_task(self._tell_settled())
+        self._tasks.add(asyncio.create_task(self._tell_settled()))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._settling is not None:
-            self._settling.cancel()
-            await asyncio.wait([self._settling])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
         await asyncio.gather(*(outbox.close(_GRACE_SECONDS) for outbox in self._outboxes))
 
     async def take(self, change: Change) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 
 from wa_phone_async.cache.webhooks import sign_body
-from wa_phone_async.checks import split_url
+from wa_phone_async.checks import read_secret, split_url
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.redaction import Secret, conceal
 
@@ -21,7 +21,7 @@ class WebhookReceiver:
         secret: The secret for the signature.
 
     Raises:
-        InvalidArgumentError: It is no such URL.
+        InvalidArgumentError: It is no such URL, or no such secret.
     """
 
     name = "--webhook-url"
@@ -33,7 +33,7 @@ class WebhookReceiver:
         del url
         if split_url(self._url) is None:
             raise InvalidArgumentError(self.name, "an http:// or https:// URL")
-        self._secret = secret
+        self._secret = read_secret("the webhook's secret", secret)
         self._session = aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
 
     async def deliver(self, alert: Alert) -> None:

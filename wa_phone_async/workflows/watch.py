@@ -280,6 +280,11 @@ class WatchedWaba:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {vars(self).get('waba_id')}>"  # missing if a traceback shows it half made
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a watched account holds a client with its token and cannot be pickled or copied: use its known"
+        )
+
     @property
     def known(self) -> tuple[PhoneNumber, ...] | None:
         """The last complete list whose changes you have all read, or the `known` that you passed; `None` before that.
