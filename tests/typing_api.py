@@ -264,7 +264,7 @@ async def edges_are_read(client: wa.PhoneNumberClient) -> None:
 
 
 async def many_accounts_are_listed(client: wa.PhoneNumberClient, ids: AsyncIterator[str]) -> None:
-    listings = client.list_many(["1", "2"], concurrency=8, ordered=True, fields="id", max_items=3)
+    listings = client.list_many(["1", "2"], concurrency=8, ordered=True, unique=True, fields="id")
     assert_type(listings, wa.Listings)
     assert_type(await listings, list[wa.WabaListing])
     client.list_many(client.list_business_accounts("1"))

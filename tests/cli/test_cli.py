@@ -157,7 +157,7 @@ class TestList:
         fields = "verified_name,status,owner{id,name},username"
         array = json.loads(run("list", LARGE_WABA, "--format", "json", "--fields", fields).out)
         lines = run("list", LARGE_WABA, "--format", "jsonl", "--fields", fields)
-        columns = ("id", "verified_name", "status", "owner", "username")
+        columns = ("id", "also_in", "verified_name", "status", "owner", "username")
         assert [json.loads(line) for line in lines.out.splitlines()] == [
             {"waba_id": LARGE_WABA, **{name: row.get(name) for name in columns}, "extra": None} for row in array
         ]
@@ -167,7 +167,7 @@ class TestList:
         fields = "status,owner{id,name},webhook_configuration,platform_type,throughput"
         done = run("list", SMALL_WABA, "--format", "csv", "--fields", fields)
         rows = list(csv.DictReader(io.StringIO(done.out, newline="")))
-        columns = ["waba_id", "id", "status", "owner", "webhook_configuration", "platform_type", "throughput", "extra"]
+        columns = ["waba_id", "id", "also_in", *re.sub(r"{.*?}", "", fields).split(","), "extra"]
         assert [list(row) for row in rows] == [columns] * 3
         assert json.loads(rows[0]["owner"]) == {"id": "200300400500600", "name": "Invented Shops Ltd"}
         assert rows[0]["platform_type"] == "CLOUD_API"
@@ -177,10 +177,10 @@ class TestList:
     def test_csv_keeps_in_extra_what_was_not_requested(self, run: Run, graph_sandbox: Sandbox) -> None:
         graph_sandbox.plan(Fault.raw('{"data": [{"id": "1", "shoe_size": 44}]}'))
         done = run("list", SMALL_WABA, "--format", "csv", "--fields", "id")
-        assert done.out == 'waba_id,id,extra\r\n100200300400003,1,"{""shoe_size"": 44}"\r\n'
+        assert done.out == 'waba_id,id,also_in,extra\r\n100200300400003,1,,"{""shoe_size"": 44}"\r\n'
 
     @pytest.mark.parametrize(
-        ("form", "expected"), [("table", ""), ("json", "[]\n"), ("jsonl", ""), ("csv", "waba_id,id,extra\r\n")]
+        ("form", "expected"), [("table", ""), ("json", "[]\n"), ("jsonl", ""), ("csv", "waba_id,id,also_in,extra\r\n")]
     )
     def test_an_empty_account(self, run: Run, form: str, expected: str) -> None:
         assert run("list", EMPTY_WABA, "--format", form, "--fields", "id")[:2] == (0, expected)
@@ -218,7 +218,7 @@ class TestList:
         done = run("list", LARGE_WABA, "--filter", text, "--format", "csv", "--fields", "ID,Account_Mode")
         live = [row for row in graph_sandbox.numbers(LARGE_WABA) if row["account_mode"] == "LIVE"]
         header, *lines = done.out.splitlines()
-        assert (header, len(lines)) == ("waba_id,id,account_mode,extra", len(live))
+        assert (header, len(lines)) == ("waba_id,id,also_in,account_mode,extra", len(live))
         assert all(",LIVE," in line for line in lines)
 
     def test_without_the_check_everything_is_sent_as_it_is(self, run: Run, graph_sandbox: Sandbox) -> None:

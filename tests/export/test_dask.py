@@ -116,7 +116,7 @@ def test_every_account_is_in_the_result_once(sandbox: Sandbox, cluster: Any, tmp
     assert (summary.accounts, summary.phone_numbers, summary.failed) == (60, 180, 1)
     assert rows_in(out) == rows_of(sandbox)
     assert {tuple(read_parquet(str(part)).schema.names) for part in out.glob("*.parquet")} == {
-        ("waba_id", "id", "extra")
+        ("waba_id", "id", "also_in", "extra")
     }
     [failed] = map(json.loads, (out / "errors.jsonl").read_text(encoding="utf-8").splitlines())
     assert (failed["waba_id"], failed["error"]) == ("12345", "NotFoundError")

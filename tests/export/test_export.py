@@ -130,6 +130,7 @@ async def test_the_columns_are_those_of_the_fields(path: Path) -> None:
         {
             "waba_id": "100200300400003",
             "id": ACME.id,
+            "also_in": None,
             "verified_name": ACME.verified_name,
             "webhook_configuration": {"application": "https://acme.example/hook?key=of-acme"},
             "owner": {"id": "200300400500600"},
@@ -138,6 +139,7 @@ async def test_the_columns_are_those_of_the_fields(path: Path) -> None:
         {
             "waba_id": "100200300400003",
             "id": BARE.id,
+            "also_in": None,
             "verified_name": None,
             "webhook_configuration": None,
             "owner": None,

@@ -25,10 +25,13 @@ from wa_phone_async import (
 )
 from wa_phone_async.export import COLUMNS, errors_row, json_lines, row_of, rows
 
+FIRST = {"waba_id": str, "id": str, "also_in": dict}
+
 
 def test_the_columns_are_the_account_the_fields_and_extra() -> None:
-    assert tuple(COLUMNS) == ("waba_id", *ALL_FIELDS, "extra")
+    assert tuple(COLUMNS) == ("waba_id", "id", "also_in", *ALL_FIELDS[1:], "extra")
     assert {name for name, kind in COLUMNS.items() if kind is dict} == {
+        "also_in",
         "throughput",
         "health_status",
         "official_business_account",
@@ -114,12 +117,12 @@ def test_times_are_in_utc(time: datetime, in_utc: datetime) -> None:
     [
         (None, COLUMNS),
         (ALL_FIELDS, COLUMNS),
-        ("status,id,status", {"waba_id": str, "id": str, "status": str, "extra": dict}),
+        ("status,id,status", {**FIRST, "status": str, "extra": dict}),
         (
             ["owner{id,name}", "is_pin_enabled", "phone_numbers.limit(5){id}"],
-            {"waba_id": str, "id": str, "owner": dict, "is_pin_enabled": bool, "phone_numbers": dict, "extra": dict},
+            {**FIRST, "owner": dict, "is_pin_enabled": bool, "phone_numbers": dict, "extra": dict},
         ),
-        ("platform_type", {"waba_id": str, "id": str, "platform_type": str, "extra": dict}),
+        ("platform_type", {**FIRST, "platform_type": str, "extra": dict}),
     ],
     ids=str,
 )
@@ -149,6 +152,7 @@ def test_a_row_has_the_columns_that_were_requested_and_the_rest_in_extra() -> No
         {
             "waba_id": "9",
             "id": "1",
+            "also_in": None,
             "platform_type": "CLOUD_API",
             "owner": {"id": "7"},
             "last_onboarded_time": None,

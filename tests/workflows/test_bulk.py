@@ -107,6 +107,26 @@ def endless(waba_id: str) -> Iterator[str]:
         yield waba_id
 
 
+@given(st.lists(st.lists(st.sampled_from("789"), max_size=4), max_size=4), st.booleans())
+def test_with_unique_each_number_comes_once(
+    accounts: list[list[str]],
+    ordered: bool,  # noqa: FBT001 - hypothesis passes by position
+) -> None:
+    async def lister(waba_id: str) -> list[PhoneNumber]:
+        await asyncio.sleep(-int(waba_id) % 3)
+        return [PhoneNumber(each, status=f"{waba_id}.{row}") for row, each in enumerate(accounts[int(waba_id)])]
+
+    async def main(*, unique: bool) -> list[WabaListing]:
+        ids = map(str, range(len(accounts)))
+        return await Listings(each_to_list(ids, lister), concurrency=2, ordered=ordered, unique=unique)
+
+    all_numbers, seen = run(main(unique=False)), set[str]()
+    for before, after in zip(all_numbers, run(main(unique=True)), strict=True):
+        last = {number.id: number for number in before.phone_numbers if number.id not in seen}
+        assert (after.waba_id, after.phone_numbers) == (before.waba_id, tuple(last.values()))
+        seen |= last.keys()
+
+
 def test_the_repr_says_that_an_await_was_forgotten() -> None:
     listings = Listings(each_to_list(["1"], FakeLister()), concurrency=1, ordered=False)
     assert repr(listings) == "<Listings: await it for a list of all, or iterate over it inside 'async with'>"

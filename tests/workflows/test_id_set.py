@@ -33,6 +33,8 @@ def test_a_mapping_keeps_the_first_value(pairs: list[tuple[str, str]]) -> None:
     for key, value in pairs:
         assert found.add(key, value) == expected.get(key)
         expected.setdefault(key, value)
+    assert {key: found.get(key) for key, _ in pairs} == expected
+    assert (found.get("no id"), found.get("123456789")) == (expected.get("no id"), expected.get("123456789"))
 
 
 def test_a_mapping_grows() -> None:

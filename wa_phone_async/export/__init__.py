@@ -22,6 +22,9 @@ What a row is, and where it is written:
     record_batches.py  Arrow record batches, of which tables and Parquet are made
     formats.py         which of these formats a file has
 
+    lines.py           how files of lines are joined
+    homes.py           the accounts that a number is in
+
 What makes it safe:
 
     row_file.py        a file of rows in any format

@@ -9,12 +9,15 @@ Data stays as it came: a name that begins with `=` keeps it, like the `+` of a p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
-from .json_lines import Sink, copy_lines, to_json
+from .homes import Homes
+from .json_lines import to_json
+from .lines import LineFormat, Sink
 from .rows import Batch, Columns
 
 
@@ -38,9 +41,13 @@ class Csv:
         lines = map(",".join, zip(*columns, strict=True))
         self._sink("".join(f"{line}\r\n" for line in lines).encode())
 
-    def copy(self, part: Path) -> Iterator[None]:
+    def note(self, part: Path, homes: Homes) -> Iterator[None]:
+        """Note the account of each number in another file."""
+        return _LINES.note(part, homes)
+
+    def copy(self, part: Path, homes: Homes | None = None) -> Iterator[None]:
         """Add the lines of another file, without its line of names."""
-        return copy_lines(part, self._header, self._sink)
+        return _LINES.copy(part, self._header, self._sink, homes)
 
     def end(self) -> None:
         """Do nothing: CSV has no end mark."""
@@ -69,6 +76,19 @@ def _cell(value: Any) -> str:
     return f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if not text or _has_special(text) else text
 
 
+def _rows(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield each row. A quoted cell may have line breaks, which a name must not use to look like another row."""
+    row, is_quoted = b"", False
+    for line in file:
+        row += line
+        is_quoted ^= line.count(b'"') % 2 == 1
+        if not is_quoted:
+            yield row
+            row = b""
+    if row:
+        yield row
+
+
 def _has_special(text: str) -> bool:
     return any(special in text for special in _SPECIAL)
 
@@ -77,3 +97,4 @@ _QUOTE: Final = '"'
 _EMPTY: Final = '""'
 _SPECIAL: Final = (_QUOTE, ",", "\r", "\n")
 _BOOLEANS: Final = {None: "", False: "false", True: "true"}
+_LINES: Final = LineFormat(re.compile(rb'(?P<waba_id>[^,"\r\n]+),(?P<id>[^,"\r\n]+),(?P<also_in>),'), _rows, _cell)

@@ -15,7 +15,9 @@ from wa_phone_async import InvalidArgumentError
 from wa_phone_async._optional import requires
 
 from .csv_lines import Csv
-from .json_lines import JsonLines, Sink
+from .homes import Homes
+from .json_lines import JsonLines
+from .lines import Sink
 from .rows import Batch, Columns
 
 FileFormat: TypeAlias = Literal["jsonl", "csv", "parquet"]
@@ -33,8 +35,16 @@ class Encoder(Protocol):
         """
         ...
 
-    def copy(self, part: Path) -> Iterator[None]:
+    def note(self, part: Path, homes: Homes) -> Iterator[None]:
+        """Note the account of each number in another file of this format. Each step reads a bounded piece."""
+        ...
+
+    def copy(self, part: Path, homes: Homes | None = None) -> Iterator[None]:
         """Add the rows of another file of this format. Each step adds a piece of bounded size.
+
+        Args:
+            part: The file.
+            homes: The accounts of each number, for `also_in`. `None`: the rows stay as they are.
 
         Raises:
             InvalidArgumentError: The file is not whole, has another format, or has other columns.

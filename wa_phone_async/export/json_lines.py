@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from wa_phone_async import InvalidArgumentError
-
+from .homes import Homes
+from .lines import LineFormat, Sink
 from .rows import Batch, Columns
 
-Sink: TypeAlias = Callable[[bytes], object]
-"""Takes the bytes of a file."""
-
-_COPIED_BYTES: Final = 1 << 20
 _JOINER: Final = "\N{ZERO WIDTH JOINER}"  # one emoji of several needs it
 
 
@@ -43,9 +39,13 @@ class JsonLines:
         lines = map(", ".join, zip(*columns, strict=True))
         self._sink("".join(f"{{{line}}}\n" for line in lines).encode())
 
-    def copy(self, part: Path) -> Iterator[None]:
+    def note(self, part: Path, homes: Homes) -> Iterator[None]:
+        """Note the account of each number in another file."""
+        return _LINES.note(part, homes)
+
+    def copy(self, part: Path, homes: Homes | None = None) -> Iterator[None]:
         """Add the lines of another file."""
-        return copy_lines(part, b"", self._sink)
+        return _LINES.copy(part, b"", self._sink, homes)
 
     def end(self) -> None:
         """Do nothing: JSON Lines have no end mark."""
@@ -65,26 +65,6 @@ def to_json(value: Any) -> str:
     """
     text = _encode(value)
     return text if text.isprintable() else _UNUSUAL.sub(_escape, text)
-
-
-def copy_lines(part: Path, header: bytes, sink: Sink) -> Iterator[None]:
-    """Copy the lines of a file behind its header. Each step copies at most a mebibyte.
-
-    Raises:
-        InvalidArgumentError: The file begins with another header, or its last line has no end.
-    """
-    with part.open("rb") as file:
-        if file.read(len(header)) != header:
-            raise InvalidArgumentError(
-                "parts", "files of the same columns", part, hint="write all with the same fields and version"
-            )
-        chunk = b"\n"
-        while more := file.read(_COPIED_BYTES):
-            chunk = more
-            sink(chunk)
-            yield
-    if not chunk.endswith(b"\n"):
-        raise InvalidArgumentError("parts", "whole files", part, hint="its last line has no end")
 
 
 def _members(name: str, kind: type[Any], column: Sequence[Any]) -> Iterable[str]:
@@ -110,3 +90,8 @@ def _escape(found: re.Match[str]) -> str:
 _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=datetime.isoformat).encode
 _quoted: Final = json.encoder.encode_basestring
 _UNUSUAL: Final = re.compile("[^ -~]")
+_LINES: Final = LineFormat(
+    re.compile(rb'\{"waba_id": "(?P<waba_id>[^"\\]+)", "id": "(?P<id>[^"\\]+)", "also_in": (?P<also_in>null)'),
+    iter,
+    to_json,
+)

@@ -10,19 +10,20 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from wa_phone_async import InvalidArgumentError
 from wa_phone_async._optional import requires
 
-from .json_lines import Sink
+from .homes import Homes
+from .lines import Sink
 from .rows import Batch, Columns
 
 with requires("parquet"):
     from arro3.core import RecordBatch, RecordBatchReader
     from arro3.io import read_parquet, write_parquet
 
-    from .record_batches import record_batch_of, schema_of
+    from .record_batches import record_batch_of, schema_of, with_column
 
 ROW_GROUP_ROWS: Final = 65_536
 """Rows of a row group. It stays in memory until it is full: compressed, but for 1 MiB of each column."""
@@ -55,8 +56,24 @@ class Parquet:
         """Add rows."""
         self._hand_over(record_batch_of(self._columns, batch))
 
-    def copy(self, part: Path) -> Iterator[None]:
+    def note(self, part: Path, homes: Homes) -> Iterator[None]:
+        """Note the account of each number in another Parquet file."""
+        for batch in self._batches_in(part):
+            for waba_id, number_id in _ids_in(batch):
+                homes.add(waba_id, number_id)
+            yield
+
+    def copy(self, part: Path, homes: Homes | None = None) -> Iterator[None]:
         """Add the rows of another Parquet file."""
+        for batch in self._batches_in(part):
+            if homes and homes.has_shared:
+                others = [homes.others(waba_id, number_id) for waba_id, number_id in _ids_in(batch)]
+                self._hand_over(with_column(batch, self._columns, "also_in", others))
+            else:
+                self._hand_over(batch)
+            yield
+
+    def _batches_in(self, part: Path) -> Iterator[RecordBatch]:
         # arro3 panics at a file that was cut, so the two ends are read first.
         with part.open("rb") as file:
             ends = (file.read(4), file.seek(max(0, part.stat().st_size - 4)) and file.read(4))
@@ -67,9 +84,7 @@ class Parquet:
             raise InvalidArgumentError(
                 "parts", "files of the same columns", part, hint="write all with the same fields and version"
             )
-        for batch in batches:
-            self._hand_over(batch)
-            yield
+        yield from batches
 
     def end(self) -> None:
         """Finish the file."""
@@ -102,6 +117,12 @@ class Parquet:
             self._failure = error
         # After a failure somebody still has to take the batches: `put` would wait forever for a thread that has ended.
         deque(batches, maxlen=0)
+
+
+def _ids_in(batch: RecordBatch) -> Iterator[tuple[Any, Any]]:
+    """Yield the account and the id of each row."""
+    columns: list[Any] = [batch.column(batch.schema.get_field_index(name)) for name in ("waba_id", "id")]
+    return zip(*(column.to_pylist() for column in columns), strict=True)
 
 
 class _Sink:

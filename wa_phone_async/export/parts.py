@@ -14,6 +14,7 @@ from wa_phone_async.query import Fields
 
 from .file_thread import file_thread
 from .formats import FileFormat, read_format
+from .homes import Homes
 from .part import Part
 from .paths import AnyPath, read_path
 from .row_file import RowFile
@@ -32,7 +33,8 @@ async def merge(
     """Make one file of files that `write` wrote, in their order.
 
     Only a piece of bounded size is in memory. The file appears under its name when it is whole. It may be one of the
-    parts; the others stay. An account must be in one part only: a row of two parts is in the file twice.
+    parts; the others stay. An account must be in one part only: a row of two parts is in the file twice. `also_in`
+    stays as it is in the parts.
 
     Args:
         parts: The files, all in the format of `path`.
@@ -53,6 +55,9 @@ async def merge(
 async def merge_parts(parts: Iterable[Part], path: Path, form: FileFormat, columns: Columns) -> None:
     """Make one file of the parts of an export, as `merge` does, and check that each part is what was written.
 
+    If there is a column `also_in`, it gets the other accounts of each number that is in several. For that, the ids of
+    all numbers are in memory: see `Homes`.
+
     Args:
         parts: The parts, all in this format and with these columns.
         path: The file.
@@ -63,8 +68,11 @@ async def merge_parts(parts: Iterable[Part], path: Path, form: FileFormat, colum
         ExportError: A part is damaged; or the disk is full or fails.
     """
     with RowFile(path, form, columns) as whole:
-        # A part is checked before it is copied: the readers of Parquet do not survive every damage.
-        await _fill(whole, ((part.path, chain(part.check(), whole.copy(part.path))) for part in parts))
+        # A part is checked before it is read: the readers of Parquet do not survive every damage.
+        parts, homes = list(parts), Homes() if "also_in" in columns else None
+        checks = ((part.path, chain(part.check(), whole.note(part.path, homes) if homes else ())) for part in parts)
+        copies = ((part.path, whole.copy(part.path, homes)) for part in parts)
+        await _fill(whole, chain(checks, copies))
 
 
 def _read_parts(parts: Iterable[AnyPath], path: Path, form: FileFormat | None) -> list[Path]:
@@ -78,10 +86,10 @@ def _read_parts(parts: Iterable[AnyPath], path: Path, form: FileFormat | None) -
     return files
 
 
-async def _fill(whole: RowFile, copies: Iterable[tuple[Path, Iterator[None]]]) -> None:
-    """Take each step of each copy in a thread, and close the file."""
+async def _fill(whole: RowFile, work: Iterable[tuple[Path, Iterator[None]]]) -> None:
+    """Take each step of the work with each file in a thread, and close the whole one."""
     with file_thread() as run:
-        for file, steps in copies:
+        for file, steps in work:
             with _explained(file):
                 while await run(next, steps, _END) is not _END:
                     pass

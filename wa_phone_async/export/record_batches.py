@@ -44,6 +44,14 @@ def record_batch_of(columns: Columns, batch: Batch) -> RecordBatch:
     return RecordBatch.from_arrays(arrays, schema=schema_of(columns))  # pyright: ignore[reportUnknownMemberType]  # arro3's own hints name numpy
 
 
+def with_column(batch: RecordBatch, columns: Columns, name: str, values: Sequence[Any]) -> RecordBatch:
+    """The same rows with other values in a column."""
+    place = list(columns).index(name)
+    rows: Any = batch  # arro3's own hints name numpy
+    changed: RecordBatch = rows.set_column(place, schema_of(columns).field(place), _array(columns[name], values))
+    return changed
+
+
 def table_of(columns: Columns, batches: Sequence[RecordBatch]) -> Table:
     """Record batches as one table."""
     return Table.from_batches(batches, schema=schema_of(columns))

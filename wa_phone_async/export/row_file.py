@@ -9,7 +9,8 @@ from typing import Self
 from wa_phone_async import InvalidArgumentError
 
 from .formats import FileFormat, make_encoder, read_format
-from .json_lines import Sink
+from .homes import Homes
+from .lines import Sink
 from .paths import AnyPath
 from .rows import COLUMNS, Batch, Columns, offer
 from .whole_file import WholeFile, check_is_file
@@ -57,9 +58,18 @@ class RowFile:
             count += len(batch["waba_id"])
         return count
 
-    def copy(self, part: Path) -> Iterator[None]:
-        """Add the rows of another file of the same format. Each step adds a piece of bounded size."""
-        return self._encoder.copy(part)
+    def note(self, part: Path, homes: Homes) -> Iterator[None]:
+        """Note the account of each number in another file of the same format. Each step reads a bounded piece."""
+        return self._encoder.note(part, homes)
+
+    def copy(self, part: Path, homes: Homes | None = None) -> Iterator[None]:
+        """Add the rows of another file of the same format. Each step adds a piece of bounded size.
+
+        Args:
+            part: The file.
+            homes: The accounts of each number, for `also_in`. `None`: the rows stay as they are.
+        """
+        return self._encoder.copy(part, homes)
 
     def close(self) -> None:
         """Give the file its name. You may call it again."""

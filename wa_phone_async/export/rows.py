@@ -57,8 +57,13 @@ def _kind_of(annotation: Any) -> type[Any]:
 
 _FIELDS: Final[Columns] = {field.name: _kind_of(field.type) for field in attrs.fields(PhoneNumber)}
 
-COLUMNS: Final[Columns] = MappingProxyType({"waba_id": str, **_FIELDS})
-"""All columns in their order: `waba_id`, the fields of `PhoneNumber`, and `extra`; and the type of each.
+_FIRST_COLUMNS: Final[Columns] = {"waba_id": str, "id": str, "also_in": dict}
+
+COLUMNS: Final[Columns] = MappingProxyType({**_FIRST_COLUMNS, **_FIELDS})
+"""All columns in their order: `waba_id`, `id`, `also_in`, the other fields of `PhoneNumber`, and `extra`; and the type
+of each.
+
+`also_in` has the other accounts of the number, if a `Job` found some.
 
 `str`, `bool`, `int`, `float` and `datetime` are themselves. `dict` is plain JSON. Each value may be `None`.
 """
@@ -76,7 +81,7 @@ ERROR_COLUMNS: Final[Columns] = MappingProxyType({"waba_id": str, "error": str, 
 
 
 def columns_of(fields: Fields) -> Columns:
-    """The columns of an export of these fields: `waba_id`, `id`, the other fields in their order, and `extra`.
+    """The columns of an export of these fields: `waba_id`, `id`, `also_in`, the other fields in order, and `extra`.
 
     Args:
         fields: The fields that you request from the API; `None` or `META_DEFAULT`: every field of `PhoneNumber`. A
@@ -87,8 +92,8 @@ def columns_of(fields: Fields) -> Columns:
     """
     if fields is None or fields is META_DEFAULT:
         return COLUMNS
-    kinds = {name: _FIELDS.get(OTHER_NAMES.get(name, name), dict) for name in ("id", *field_names(fields))}
-    return {"waba_id": str, **kinds, "extra": dict}
+    kinds = {name: _FIELDS.get(OTHER_NAMES.get(name, name), dict) for name in field_names(fields)}
+    return {**_FIRST_COLUMNS, **kinds, "extra": dict}
 
 
 def row_of(waba_id: str | None, number: PhoneNumber) -> Row:
@@ -140,7 +145,8 @@ def _numbers_of(item: Exportable) -> tuple[str | None, Sequence[PhoneNumber]]:
 
 def _batch_of(waba_ids: Sequence[str | None], numbers: Sequence[PhoneNumber]) -> Batch:
     """Numbers and the account of each as a batch of all columns."""
-    batch: Batch = {"waba_id": waba_ids, **{name: [*map(value, numbers)] for name, value in _VALUES.items()}}
+    nothing: Batch = {"waba_id": waba_ids, "id": (), "also_in": [None] * len(numbers)}
+    batch: Batch = nothing | {name: [*map(value, numbers)] for name, value in _VALUES.items()}
     for name, plain in _PLAIN.items():
         batch[name] = [None if value is None else plain(value) for value in batch[name]]
     return batch

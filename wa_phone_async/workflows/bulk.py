@@ -19,6 +19,8 @@ from wa_phone_async.concurrency import Slot
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from wa_phone_async.models import BusinessAccount, PhoneNumber
 
+from .id_set import IdSet
+
 OPEN_PER_SLOT: Final = 10
 """How many accounts may be open for each slot before no more ids are read. Nearly all of them wait, without a slot."""
 
@@ -36,7 +38,10 @@ class WabaListing:
     waba_id: str
     """The account's id, as you passed it or as the business lists it."""
     phone_numbers: tuple[PhoneNumber, ...] = ()
-    """All numbers of the account. Empty if there is an error."""
+    """All numbers of the account. Empty if there is an error.
+
+    With `unique=True`, those that came in an earlier listing are left out.
+    """
     error: WaPhoneError | None = None
     """Why the account could not be listed. `None`: the listing is complete."""
     calls: int = 0
@@ -72,10 +77,13 @@ class Listings:
         RuntimeError: You iterate outside `async with`, or enter it twice.
     """
 
-    def __init__(self, entries: Entries, *, concurrency: int, ordered: bool, max_unread: int = 0) -> None:
+    def __init__(
+        self, entries: Entries, *, concurrency: int, ordered: bool, unique: bool = False, max_unread: int = 0
+    ) -> None:
         check_at_least_one("concurrency", concurrency)
         self._entries = entries
         self._ordered = ordered
+        self._seen = IdSet() if unique else None  # the ids of the numbers that were returned
         self._slots = asyncio.Semaphore(concurrency)
         self._shared_slot = Slot(self._slots)
         self._max_open = OPEN_PER_SLOT * concurrency
@@ -150,7 +158,7 @@ class Listings:
         self._next_out += 1
         if not self._is_full():
             self._changed.set()  # the reader of the accounts may wait for this space
-        return listing
+        return listing if self._seen is None else _without(self._seen, listing)
 
     @property
     def shared_calls(self) -> int:
@@ -259,6 +267,13 @@ def each_to_list(accounts: Accounts, lister: Lister) -> Entries:
                 yield Unlisted(waba_id, lister)
 
     return entries
+
+
+def _without(seen: IdSet, listing: WabaListing) -> WabaListing:
+    """Return a listing without the numbers that were seen. They are all seen then."""
+    found = {number.id: number for number in listing.phone_numbers}
+    new = {number_id: number for number_id, number in found.items() if seen.add(number_id)}
+    return attrs.evolve(listing, phone_numbers=tuple(new.values()))
 
 
 async def each_id(accounts: Accounts) -> AsyncGenerator[str]:

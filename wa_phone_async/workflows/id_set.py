@@ -80,6 +80,12 @@ class IdMap:
             self._resize(2 * len(self._cells))
         return None
 
+    def get(self, key: str) -> str | None:
+        """Return the value of an id, or `None`."""
+        number = _key(key)
+        stored = self._values[_find(self._cells, number)] if number else 0
+        return str(stored)[1:] if stored else self._others.get(key)
+
     def _resize(self, count: int) -> None:
         cells, values = self._cells, self._values
         self._cells, self._values = _free(count), _free(count)
