@@ -38,7 +38,9 @@ NEEDS = {CSV: "csv", JSON: "orjson", ARROW: "arro3.core", PARQUET: "arro3.io"}
 WIDE = ", ALL_FIELDS"
 
 Listings = Sequence[WabaListing]
-FIELDS = [name for name in COLUMNS if name != "waba_id"]
+HOMES = ("waba_id", "also_in")
+FIELDS = [name for name in COLUMNS if name not in HOMES]
+NAMES = (*HOMES, *FIELDS)
 FLAT, NESTED = ([name for name in FIELDS if (COLUMNS[name] is dict) == nested] for nested in (False, True))
 values_of, flat_of, nested_of = (attrgetter(*names) for names in (FIELDS, FLAT, NESTED))
 
@@ -71,10 +73,10 @@ def our_table(listings: Listings, _: Path) -> None:
 def csv_by_hand(listings: Listings, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("waba_id", *FLAT, *NESTED))
+        writer.writerow((*HOMES, *FLAT, *NESTED))
         for listing in listings:
             writer.writerows(
-                (listing.waba_id, *flat_of(number), *map(json_or_nothing, nested_of(number)))
+                (listing.waba_id, None, *flat_of(number), *map(json_or_nothing, nested_of(number)))
                 for number in listing.phone_numbers
             )
 
@@ -92,23 +94,24 @@ def orjson_by_hand(listings: Listings, path: Path) -> None:
     with path.open("wb") as file:
         for listing in listings:
             for number in listing.phone_numbers:
-                row = dict(zip(COLUMNS, (listing.waba_id, *values_of(number)), strict=True))
+                row = dict(zip(NAMES, (listing.waba_id, None, *values_of(number)), strict=True))
                 file.write(orjson.dumps(row, default=plain, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def arrow_by_hand(listings: Listings, _: Path) -> Any:
     core = importlib.import_module("arro3.core")
-    rows = [(listing.waba_id, *values_of(number)) for listing in listings for number in listing.phone_numbers]
+    rows = [(listing.waba_id, None, *values_of(number)) for listing in listings for number in listing.phone_numbers]
     text, number, boolean = core.DataType.utf8(), core.DataType.int64(), core.DataType.bool()
     arrays = list[Any]()
-    for kind, column in zip(COLUMNS.values(), zip(*rows, strict=True), strict=True):
+    for name, column in zip(NAMES, zip(*rows, strict=True), strict=True):
+        kind = COLUMNS[name]
         if kind is dict:
             arrays.append(core.Array([json.dumps(to_dict(value)) if value else None for value in column], text))
         elif kind is datetime:
             arrays.append(core.Array([value and int(value.timestamp() * 1e6) for value in column], number))
         else:
             arrays.append(core.Array(column, boolean if kind is bool else text))
-    return core.RecordBatch.from_arrays(arrays, names=list(COLUMNS))
+    return core.RecordBatch.from_arrays(arrays, names=list(NAMES))
 
 
 def parquet_by_hand(listings: Listings, path: Path) -> None:

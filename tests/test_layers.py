@@ -20,7 +20,7 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"pagination"},
     {"diagnosis"},
     {"session"},
-    {"workflows", "health", "export.reading"},  # a health check reads exported files
+    {"workflows", "health", "export.reading", "export.file_thread"},  # two modules of exports that need no client
     {"client"},
     {"cache", "integrations.notebook"},
     {"__init__", "_public", "sandbox"},

@@ -225,6 +225,8 @@ NAMED = {
     "wa-phone watch WABA_ID…": "wa-phone watch 100200300400003 --interval 0.1 --timeout 0.3",
     "wa-phone health --sandbox": "wa-phone health --sandbox",
     "wa-phone health WABA_ID…": "wa-phone health 100200300400003",
+    "wa-phone diff": "wa-phone diff --sandbox",
+    "wa-phone diff OLD NEW": "echo id > OLD.csv; wa-phone diff OLD.csv OLD.csv",
     "wa-phone export": "wa-phone export --help",
     "wa-phone export --business": "wa-phone export --business 200300400500600 --out fleet.csv",
     "wa-phone list --business": "wa-phone list --business 200300400500600",

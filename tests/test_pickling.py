@@ -26,6 +26,7 @@ from wa_phone_async import (
     TokenMap,
     WaPhoneError,
     WatchedWaba,
+    diff_listings,
 )
 from wa_phone_async.workflows.watch import Poller
 
@@ -55,6 +56,7 @@ HOLDERS: dict[str, Callable[[], Any]] = {
     "GraphSession": lambda: GraphSession(CANARY, app_secret=CANARY),
     "AsyncPaginator": lambda: PHONES.list_phone_numbers("1111"),
     "Listings": lambda: PHONES.list_many(["1111"]),
+    "Differences": lambda: diff_listings([], PHONES.list_many(["1111"])),
     "HealthCheck": lambda: PHONES.check_health(["1111"]),
     "Watch": lambda: PHONES.watch("1111"),
     "Watches": lambda: PHONES.watch(["1111"]),

@@ -661,6 +661,26 @@ async def health_is_checked(client: wa.PhoneNumberClient, listings: wa.Listings,
     client.check_health(["1"], checks=5)  # type: ignore[arg-type]  # no names
 
 
+async def listings_are_compared(listings: wa.Listings, listing: wa.WabaListing, number: wa.PhoneNumber) -> None:
+    differences = wa.diff_listings("old.csv", Path("new.parquet"), fields=["status"])
+    assert_type(differences, wa.Differences)
+    assert_type(await differences, list[wa.Change])
+    async with wa.diff_listings([listing, number], listings) as changes:
+        assert_type(changes, wa.Differences)
+        async for change in changes:
+            assert_type(change, wa.Change)
+            assert_type(change.findings, tuple[wa.Finding, ...])
+        assert_type(changes.summary, wa.DiffSummary)
+        assert_type((changes.summary.came, changes.summary.gone, changes.summary.moved), tuple[int, int, int])
+        assert_type((changes.summary.old_numbers, changes.summary.new_numbers), tuple[int, int])
+        assert_type((changes.summary.changed, changes.summary.changes), tuple[int, int])
+        assert_type(changes.summary.not_compared, int)
+    wa.diff_listings(listing, listings, fields="status")
+    wa.diff_listings(5, listings)  # type: ignore[arg-type]  # a path, listings or numbers
+    wa.diff_listings(["1"], listings)  # type: ignore[list-item]  # listings or numbers
+    wa.diff_listings("a.csv", "b.csv", fields=5)  # type: ignore[arg-type]  # names
+
+
 async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, number: wa.PhoneNumber) -> None:
     summary = await write(listings, Path("numbers.csv"), fields=["id"], errors="failed.jsonl", format="csv")
     assert_type(summary, Summary)

@@ -87,6 +87,7 @@ from .readiness import Readiness, is_ready, read_readiness
 from .session import GraphSession
 from .usage import Usage, UsageMetric
 from .workflows.bulk import Listings, WabaListing
+from .workflows.differences import Differences, DiffSummary, diff_listings
 from .workflows.ensure import EnsuredPhoneNumber
 from .workflows.watch import Change, Watch, WatchedWaba
 from .workflows.watch_many import Watches
@@ -114,6 +115,8 @@ __all__ = [
     "Cursors",
     "DecodeError",
     "Diagnosis",
+    "DiffSummary",
+    "Differences",
     "EnsuredPhoneNumber",
     "Event",
     "Evidence",
@@ -190,6 +193,7 @@ __all__ = [
     "Write",
     "__version__",
     "answer_challenge",
+    "diff_listings",
     "from_dict",
     "is_ready",
     "parse_webhook",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber, WabaListing, from_dict, to_dict
 from wa_phone_async.export import Writer
-from wa_phone_async.export.reading import read_accounts, read_numbers
+from wa_phone_async.export.reading import read_accounts, read_columns, read_numbers, read_rows
+from wa_phone_async.export.row_file import RowFile
+from wa_phone_async.export.rows import columns_of
 
 
 def written(items: list[WabaListing], path: Path) -> Path:
@@ -66,15 +69,21 @@ def test_a_number_without_an_account_has_none(form: str, tmp_path: Path) -> None
     ("name", "content", "why"),
     [
         ("a.txt", b"", "its name ends in neither .jsonl, .csv nor .parquet"),
-        ("a.jsonl", b'{"id": "1"}\n{', "row 2: it is not what an export writes"),
-        ("a.jsonl", b"[]\n", "row 1: it is not what an export writes"),
-        ("a.jsonl", b'{"id": "1"}\n{"status": "BANNED"}\n', r"row 2: required field missing @ \$.id"),
-        ("a.jsonl", b'{"id": "1", "extra": 5}\n', "row 1: extra is no object"),
-        ("a.jsonl", b"\xff\n", "row 1: it is not what an export writes"),
-        ("a.csv", b"id,status\r\n1\r\n", "row 1: it is not what an export writes"),
-        ("a.csv", b'id,extra\r\n1,"{}"\r\n2,{\r\n', "row 2: it is not what an export writes"),
-        ("a.parquet", b"PAR1", "row 1: it is not what an export writes"),
-        ("a.parquet", b"PAR1" + bytes(9) + b"PAR1", "row 1: it is not what an export writes"),
+        ("a.jsonl", b'{"id": "1"}\n{', "line 2: it is not what an export writes"),
+        ("a.jsonl", b'{"id": "1"}\n' * 9_999 + b'{"id": "\xff"}\n', "line 10000: it is not what an export writes"),
+        ("a.jsonl", b"[]\n", "line 1: it is not what an export writes"),
+        ("a.jsonl", b'{"id": "1"}\n{"status": "BANNED"}\n', r"line 2: required field missing @ \$.id"),
+        ("a.jsonl", b'{"id": "1", "extra": 5}\n', "line 1: extra is no object"),
+        ("a.jsonl", b'{"id": "1", "also_in": "2"}\n', "line 1: also_in is no list of ids"),
+        ("a.jsonl", b"\xff\n", "line 1: it is not what an export writes"),
+        ("a.csv", b"", "line 1: it names no column id"),
+        ("a.csv", b"name,age\r\nAcme,5\r\n", "line 1: it names no column id"),
+        ("a.csv", b"id,status\r\n1\r\n", "line 2: it is not what an export writes"),
+        ("a.csv", b'id,status\r\n1,"\n\n"\r\n2,"', "line 5: it is not what an export writes"),
+        ("a.csv", b'id,extra\r\n1,"{}"\r\n2,{\r\n', "line 3: it is not what an export writes"),
+        ("a.csv", b"id,status\r\n1,A\r\n2,\xff\r\n", "line 3: it is not what an export writes"),
+        ("a.parquet", b"PAR1", "'a.parquet': it is no whole Parquet file"),
+        ("a.parquet", b"PAR1" + bytes(9) + b"PAR1", "'a.parquet': it is not what an export writes"),
     ],
 )
 def test_a_file_that_is_no_export_is_an_error(name: str, content: bytes, why: str, tmp_path: Path) -> None:
@@ -90,5 +99,20 @@ def test_a_file_that_is_not_there_is_an_error(form: str, tmp_path: Path) -> None
 
 
 def test_an_empty_file_has_no_numbers(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes(b"")
-    assert list(read_numbers(tmp_path / "a.csv")) == []
+    (tmp_path / "a.jsonl").write_bytes(b"")
+    assert list(read_numbers(tmp_path / "a.jsonl")) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_row_has_all_its_accounts_and_a_file_its_columns(form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"numbers.{form}"
+    columns = columns_of("id,status")
+    with RowFile(path, columns=columns) as file:
+        homes: dict[str, list[Any]] = {"waba_id": ["1", None], "also_in": [["2"], ["3"]]}
+        file.write([{**homes, "id": ["7", "8"], "status": ["A", None], "extra": [None, {"a": 1}]}])
+        file.close()
+    first, second = read_rows(path)
+    assert (first.homes, first.has_account, first.members) == (("1", "2"), True, {"id": "7", "status": "A"})
+    assert (second.homes, second.has_account, second.members) == (("3",), False, {"id": "8", "a": 1})
+    assert read_columns(path) == tuple(columns)
+    assert [waba_id for waba_id, _ in read_numbers(path)] == ["1", None]

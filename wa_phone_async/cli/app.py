@@ -36,8 +36,8 @@ Data goes to stdout, and messages go to stderr. The exit status tells how a comm
   0  success
   1  the API rejected a request, or did not respond
   2  an argument is wrong, and nothing was sent
-  3  some accounts of an export failed
-  4  health found what --fail-on names
+  3  some accounts of export or diff failed
+  4  health or diff found what --fail-on names
 130  Ctrl-C
 143  a kill (SIGTERM); the command ended in order
 ```
@@ -87,6 +87,7 @@ COMMANDS: Final = (  # --help lists them in this order
     ("watch", "Show changes to the phone numbers of WhatsApp Business Accounts, until Ctrl-C."),
     ("health", "Say why phone numbers cannot send messages, and what to do."),
     ("export", "Export the phone numbers of many accounts to a file."),
+    ("diff", "Show what has changed between two exports, or between an export and now."),
     ("sandbox", "Serve the Graph API with invented accounts, on this machine only, until Ctrl-C."),
     ("completion", "Write the script with which a shell completes commands, options and values."),
 )

@@ -24,6 +24,8 @@ _OPTIONS: Final = {
     "Filter.value": "the VALUE of --filter",
     "accounts": "--wabas or --business",
     "business_id": "--business",
+    "new": "NEW",
+    "old": "OLD",
     "path": "--out",
     "source": "FILE",
     "waba_id": "WABA_ID",

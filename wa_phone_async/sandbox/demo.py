@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .data import LARGE_WABA, SMALL_WABA
 from .sandbox import Sandbox
 
 STAGES: Sequence[Mapping[str, str]] = (
@@ -29,6 +30,23 @@ def number_stages(sandbox: Sandbox, waba_id: str) -> Callable[[], None]:
             sandbox.update_number(waba_id, number["id"], **next(stages))
 
     return advance
+
+
+NEW_WABA = "100200300400950"
+"""The account that appears overnight."""
+
+
+def change_overnight(sandbox: Sandbox) -> None:
+    """Change numbers in every way: they come, go and move, get a second account, and trouble."""
+    moved, shared, gone, renamed = sandbox.numbers(LARGE_WABA)[:4]
+    new = _number(NEW_WABA, 0, {})
+    sandbox.add_waba(NEW_WABA, [moved, shared, new])
+    for number in (moved, gone):
+        sandbox.remove_number(LARGE_WABA, number["id"])
+    sandbox.update_number(LARGE_WABA, renamed["id"], verified_name="Sale | <b>=1+1</b> `now` \x1b]0;Hi\x07")
+    banned, low, _ = sandbox.numbers(SMALL_WABA)
+    sandbox.update_number(SMALL_WABA, banned["id"], status="BANNED", platform_type="NOT_APPLICABLE")
+    sandbox.update_number(SMALL_WABA, low["id"], quality_rating="RED")
 
 
 SICK_WABA = "100200300400900"

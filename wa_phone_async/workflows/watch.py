@@ -37,6 +37,7 @@ from wa_phone_async.errors import (
     WaitTimeoutError,
     WaPhoneError,
 )
+from wa_phone_async.health.findings import Finding
 from wa_phone_async.models import ALL_FIELDS, PhoneNumber
 from wa_phone_async.readiness import STATE_FIELDS, describe, is_ready, read_readiness
 from wa_phone_async.redaction import hide_queries
@@ -68,20 +69,26 @@ def _shown(value: Any) -> str:
 
 @attrs.frozen(kw_only=True)
 class Change:
-    """One difference of a number between two polls."""
+    """One difference of a number between two polls, or between two lists that `diff_listings` compares."""
 
     waba_id: str
-    """The account of the number."""
+    """The account of the number. Empty if the files that were compared do not name it."""
     number: PhoneNumber
     """The whole number as it is now. If it is gone, the number as it was last."""
     field: str
-    """What changed: a field of `PhoneNumber` or a member of its `extra`. `id`: the number came or went."""
+    """What changed: a field of `PhoneNumber` or a member of its `extra`. `id`: the number came or went.
+
+    Two more come from `diff_listings` only. `waba_id`: it moved to another account. `also_in`: its other accounts
+    changed.
+    """
     old: Any = attrs.field(repr=_shown)
     """The value before. `None` if the API did not send one, or if the number is new."""
     new: Any = attrs.field(repr=_shown)
     """The value now. `None` if the API no longer sends one, or if the number is gone."""
     seen_at: datetime
-    """When the list that showed the change was complete, in UTC."""
+    """When the list that showed the change was complete, in UTC. For a file: when it was written."""
+    findings: tuple[Finding, ...] = ()
+    """What the change causes: findings that the number did not have before. Only `diff_listings` says this."""
 
     @property
     def phone_number_id(self) -> str:

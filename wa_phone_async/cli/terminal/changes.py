@@ -98,16 +98,21 @@ class JsonChanges(TextChanges):
 
     def line(self, change: Change) -> str:
         """A change as a line of JSON."""
-        members: dict[str, Any] = {
-            "seen_at": _time(change.seen_at),
-            "waba_id": change.waba_id,
-            "phone_number_id": change.phone_number_id,
-            "display_phone_number": change.display_phone_number,
-            "field": change.field,
-            "old": _plain(change.old),
-            "new": _plain(change.new),
-        }
-        return to_json({**members, **({"number": to_dict(change.number)} if change.field == "id" else {})})
+        return to_json(members_of(change))
+
+
+def members_of(change: Change) -> dict[str, Any]:
+    """A change as plain JSON. If a number appears or disappears, it has all of the number."""
+    members: dict[str, Any] = {
+        "seen_at": _time(change.seen_at),
+        "waba_id": change.waba_id,
+        "phone_number_id": change.phone_number_id,
+        "display_phone_number": change.display_phone_number,
+        "field": change.field,
+        "old": _plain(change.old),
+        "new": _plain(change.new),
+    }
+    return {**members, **({"number": to_dict(change.number)} if change.field == "id" else {})}
 
 
 def what_changed(change: Change) -> str:
