@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import pickle
 import re
 import time
@@ -488,7 +487,7 @@ async def test_the_token_is_in_the_url_and_nowhere_else(caplog: pytest.LogCaptur
     token = "EAAcanary+/0Zk9=="
     events = list[Event]()
     caplog.set_level(1)
-    logging.getLogger("asyncio").setLevel(1)
+    caplog.set_level(1, "asyncio")
     for tokens in (None, ["another"]):
         async with (
             Sandbox(tokens=tokens) as sandbox,
