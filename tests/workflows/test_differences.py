@@ -401,6 +401,20 @@ async def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
         await diff_listings([PhoneNumber("7")], [])
 
 
+@pytest.mark.parametrize("step", [1, 2, 3, 1_000])
+async def test_lists_that_are_read_in_steps_lose_no_change(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    monkeypatch.setattr(differences_module, "_STEP", step)
+    old, new = (
+        [WabaListing(waba_id=str(each), phone_numbers=(PhoneNumber(str(each), status=status),)) for each in range(7)]
+        for status in ("CONNECTED", "BANNED")
+    )
+    changes = await diff_listings(old, new)
+    assert {(change.phone_number_id, change.old, change.new) for change in changes} == {
+        (str(each), "CONNECTED", "BANNED") for each in range(7)
+    }
+    assert len(changes) == 7
+
+
 @pytest.mark.unmeasured
 async def test_memory_does_not_grow_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spooled_rows, "MAX_BUFFERED_BYTES", 30_000)
