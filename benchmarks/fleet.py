@@ -62,10 +62,10 @@ async def each_by_hand(url: str, business_id: str) -> int:
     """A loop over the ids, and a call for each."""
     loads = importlib.import_module("orjson").loads
     async with by_hand.opened() as session:
-        seats = asyncio.Semaphore(CONCURRENCY)
+        slots = asyncio.Semaphore(CONCURRENCY)
 
         async def count(waba_id: str) -> int:
-            async with seats, session.get(f"{url}/v23.0/{waba_id}/phone_numbers?limit=100&fields={FIELDS}") as response:
+            async with slots, session.get(f"{url}/v23.0/{waba_id}/phone_numbers?limit=100&fields={FIELDS}") as response:
                 return len(loads(await response.read())["data"])
 
         ids = [row["id"] async for page in pages(session, url, business_id, "id") for row in page]

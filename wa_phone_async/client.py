@@ -391,8 +391,8 @@ class PhoneNumberClient:
                 async for listing in listings:
                     print(listing.waba_id, len(listing.phone_numbers), listing.error)
 
-        It gives what `list_many` gives for the ids of `list_business_accounts`, for a hundredth of the calls where
-        accounts have few numbers. It asks for accounts with their numbers, by the field expansion of Graph:
+        The listings are those of `list_many` for the ids of `list_business_accounts`. Where accounts have few numbers,
+        it sends a hundredth of the calls. It asks for accounts with their numbers, by the field expansion of Graph:
         `GET /{business_id}/owned_whatsapp_business_accounts?fields=id,name,phone_numbers.limit(100){…}&limit=100`.
         Meta's guide documents field expansion for all of Graph. That it works on these edges is known from a dozen
         public programs (both read 2026-11-28).

@@ -250,7 +250,7 @@ async def test_leaving_early_leaves_no_task(tmp_path: Path) -> None:
         for source in ([LARGE_WABA, SMALL_WABA], path):
             async with client.check_health(source) as check:
                 await anext(check)
-                check._ready.clear()  # so that the next step has to read
+                check._ready.clear()  # then the next step has to read
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0):
                         await anext(check)

@@ -1,4 +1,4 @@
-"""`list_fleet` gives what `list_many` gives for the ids of `list_business_accounts`, whatever goes wrong, and where."""
+"""`list_fleet` returns the listings of `list_many` for all accounts of a business, whatever goes wrong, and where."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Fleet:
             waba_id = id_of(position)
             shared = [strange_number(ordinal) for ordinal in range(account.numbers)]
             sandbox.add_waba(waba_id, shared if account.shares else account.numbers, kind=account.kind)
-            sandbox.set_nested(waba_id, DIVIDING.get(account.nested, account.nested))  # type: ignore[arg-type]
+            sandbox.set_nested(waba_id, DIVIDING.get(account.nested, account.nested))  # type: ignore[arg-type]  # Hypothesis draws the name
 
     def own_faults(self) -> dict[str, Fault]:
         """The faults of the accounts' own edges."""
@@ -381,7 +381,7 @@ def test_without_a_check_of_empty_accounts_only_a_nested_list_says_that_an_accou
             sandbox.set_nested(failing, Fault.error(100))
             sandbox.set_nested(absent, "absent")
             for options, missing in (({}, {absent}), ({"filtering": Filter("account_mode", "LIVE")}, set[str]())):
-                listings = await client.list_fleet(BUSINESS_ID, verify_empty=False, **options)  # type: ignore[arg-type]
+                listings = await client.list_fleet(BUSINESS_ID, verify_empty=False, **options)  # type: ignore[arg-type]  # of two kinds
                 assert {listing.waba_id for listing in listings if not listing.phone_numbers} == missing
 
     run(main(), path)

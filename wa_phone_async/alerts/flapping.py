@@ -42,7 +42,7 @@ class FlapFilter:
         return len(self._fields)
 
     def take(self, change: Change, now: float) -> Change | None:
-        """Return the change if it is told at once."""
+        """Return the change if it causes an alert at once."""
         key = change.waba_id, change.phone_number_id, change.field
         field = self._fields.get(key)
         if field is not None and _text(change.new) in field.seen:

@@ -13,9 +13,13 @@ from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, Out
 from .terminal.output import reason
 
 FAILED: Final = 1
-"""The API refused, or was not reached."""
+"""The API rejected a request, or did not respond."""
 MISUSED: Final = 2
 """The command was wrong, and nothing was sent."""
+SOME_FAILED: Final = 3
+"""All accounts were tried, and some could not be listed."""
+FOUND: Final = 4
+"""There is a finding that `--fail-on` names."""
 TERMINATED: Final = 143
 """A kill (SIGTERM) that left time to end in order."""
 

@@ -121,7 +121,7 @@ class Job:
                     yield waba_id
 
     def needs(self, waba_id: str) -> bool:
-        """Whether an account still has to be listed. Then the caller has to list it: the next answer is `False`.
+        """Whether an account still has to be listed. Ask once: then the caller has to list it.
 
         `client.list_fleet(business_id, wanted=job.needs)` lists the accounts that a resumed export still needs.
         """

@@ -128,8 +128,8 @@ class HealthCheck:
 
     async def __anext__(self) -> Finding:
         """Return the next finding. An error that ends the check comes after the findings before it."""
-        self._check_open()
         while not self._ready:
+            self._check_open()  # also after a wait, in which the block may have ended
             if self._failure is not None:
                 raise self._failure
             if self._is_over:
@@ -138,6 +138,7 @@ class HealthCheck:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
             await asyncio.wait({self._reading})
+        self._check_open()
         return self._ready.popleft()
 
     def _check_open(self) -> None:

@@ -75,7 +75,7 @@ class FleetRequest:
 class FleetPlan:
     """Decides what the next call of a walk over the accounts of a business asks for.
 
-    Ask for `next_request()`, and say what came of it: `took`, `was_too_large` or `failed`.
+    Make the call of `next_request()`, and report its result with `took` or `failed`.
 
     Args:
         limits: What is known of the list. It is updated.

@@ -20,7 +20,7 @@ from wa_phone_async import (
 )
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
-from wa_phone_async.cli.errors import sentence
+from wa_phone_async.cli.errors import FOUND, SOME_FAILED, sentence
 from wa_phone_async.cli.options import NoCheck, parse_fields
 from wa_phone_async.cli.terminal.differences import view_of, what_was_compared
 from wa_phone_async.cli.terminal.ids import count_ids, read_ids
@@ -30,11 +30,6 @@ from wa_phone_async.decoding.converter import OTHER_NAMES
 from wa_phone_async.export.reading import read_columns
 from wa_phone_async.query import field_names
 from wa_phone_async.workflows.differences import diff_listings
-
-SOME_FAILED: Final = 3
-"""Some accounts could not be listed."""
-FOUND: Final = 4
-"""A change causes what `--fail-on` names."""
 
 Format = Literal["table", "jsonl", "markdown"]
 FailOn = Literal["warning", "error"]

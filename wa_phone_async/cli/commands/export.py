@@ -16,6 +16,7 @@ from wa_phone_async import ExportError, InvalidArgumentError, Listings, RetryPol
 from wa_phone_async.cli.cluster import list_on_cluster
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
+from wa_phone_async.cli.errors import SOME_FAILED
 from wa_phone_async.cli.options import NoCheck, parse_fields, parse_filter
 from wa_phone_async.cli.starting import INTERRUPTED
 from wa_phone_async.cli.terminal.ids import STDIN, count_ids, read_ids
@@ -26,9 +27,6 @@ from wa_phone_async.export import Job
 from wa_phone_async.export.chunks import Chunk, split_in_chunks, stretches_of
 from wa_phone_async.export.paths import read_path
 from wa_phone_async.query import AccountKind
-
-SOME_FAILED: Final = 3
-"""All accounts were tried, and some could not be listed."""
 
 _CHUNK: Final = 200  # accounts in a task of a cluster
 _TO_CONTINUE: Final = "to continue, run the same command with --resume"

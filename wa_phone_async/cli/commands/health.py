@@ -12,11 +12,9 @@ from wa_phone_async import InvalidArgumentError, Severity
 from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, connect
+from wa_phone_async.cli.errors import FOUND
 from wa_phone_async.cli.terminal.findings import view_of, what_was_done
 from wa_phone_async.cli.terminal.output import tell
-
-FOUND: Final = 4
-"""There is a finding that `--fail-on` names."""
 
 Format = Literal["table", "json", "jsonl", "csv"]
 FailOn = Literal["warning", "error"]
