@@ -257,6 +257,17 @@ async def test_leaving_early_leaves_no_task(tmp_path: Path) -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+async def test_a_consumer_that_waits_when_the_block_ends_is_told() -> None:
+    async with serving() as (sandbox, client):
+        sandbox.plan(Fault.delay(60), node=SMALL_WABA)
+        async with client.check_health([SMALL_WABA]) as check:
+            consumer = asyncio.ensure_future(anext(check))
+            while not sandbox.requests:
+                await asyncio.sleep(0.01)
+        with pytest.raises(RuntimeError, match=r"^iterate inside 'async with client\.check_health"):
+            await consumer
+
+
 def listing(waba_id: str, *numbers: PhoneNumber) -> WabaListing:
     return WabaListing(waba_id=waba_id, phone_numbers=numbers)
 
