@@ -270,6 +270,21 @@ class TestReceivers:
             WebhookReceiver("ftp://s3cret", SECRET)
         assert "s3cret" not in str(caught.value)
 
+    async def test_a_webhook_goes_by_the_proxy_of_the_environment_and_gets_nothing_of_netrc(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login me password s3cret\nmachine hook.example login me password s3cret\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        async with http_receiver() as (address, got):
+            monkeypatch.setenv("HTTP_PROXY", f"http://user:pass@{address.partition('/')[0]}")
+            for url in (f"http://{address}", "http://hook.example/hook"):
+                receiver = WebhookReceiver(url, SECRET)
+                await receiver.deliver(alert_of(BANNED))
+                await receiver.close()
+        assert ["Authorization" in headers for _, headers in got] == [False, False]
+        assert ["Proxy-Authorization" in headers for _, headers in got] == [False, True]
+
     @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # apprise 2.3 imports imghdr on Python 3.11
     async def test_apprise_sends_the_sentence(self) -> None:
         pytest.importorskip("apprise", reason="the extra `alerts` is not installed")
