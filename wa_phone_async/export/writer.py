@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, Iterable
 from contextlib import ExitStack
 from os.path import realpath
 from typing import Self
@@ -11,6 +11,7 @@ import attrs
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber, WabaListing
 from wa_phone_async.query import Fields
+from wa_phone_async.workflows.bulk import as_async
 
 from .file_thread import file_thread
 from .formats import FileFormat
@@ -64,11 +65,10 @@ async def write(
     """
     if not isinstance(listings, AsyncIterable | Iterable):
         raise InvalidArgumentError("listings", "iterable", type(listings))
-    items = listings if isinstance(listings, AsyncIterable) else _Each(listings)
     with Writer(path, fields=fields, errors=errors, format=format) as writer, file_thread() as run:
         batch: list[Exportable] = []
         size = 0
-        async for item in items:
+        async for item in as_async(listings):
             batch.append(item)
             size += 1 + (len(item.phone_numbers) if isinstance(item, WabaListing) else 0)
             if size >= BATCH_ROWS:
@@ -161,15 +161,3 @@ class Writer:
         with self._files:
             if kind is None:
                 self.close()
-
-
-class _Each(AsyncIterator[Exportable]):
-    """A plain iterable, for `async for`. An async generator would do too, but somebody would have to close it."""
-
-    def __init__(self, items: Iterable[Exportable]) -> None:
-        self._items = iter(items)
-
-    async def __anext__(self) -> Exportable:
-        for item in self._items:
-            return item
-        raise StopAsyncIteration

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Self, TypeAlias, TypeVar, cast
 
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from wa_phone_async.models import BusinessAccount, PhoneNumber
-from wa_phone_async.workflows.bulk import Accounts, Lister, Listings, WabaListing, each_to_list
+from wa_phone_async.workflows.bulk import Accounts, Lister, Listings, WabaListing, as_async, each_to_list
 
 from .diagnosis import Diagnosis
 from .facts import ACCOUNT_MEMBERS
@@ -229,14 +229,10 @@ def _kind_of(value: object) -> type[Any]:
 async def _each(source: Any) -> AsyncGenerator[Any]:
     """Yield the items of an iterable of any kind."""
     kind = _kind_of(source)
-    if issubclass(kind, AsyncIterable):
-        async for item in source:
-            yield item
-    elif issubclass(kind, Iterable):
-        for item in source:
-            yield item
-    else:
+    if not issubclass(kind, AsyncIterable | Iterable):
         raise InvalidArgumentError("source", "accounts, their ids, listings, or the path of an export", kind)
+    async for item in as_async(source):
+        yield item
 
 
 async def _read_listings(listings: Listings) -> AsyncGenerator[WabaListing]:

@@ -8,9 +8,18 @@ accounts after it. Listings that are complete already, as those of a nested call
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Sequence,
+)
 from contextlib import aclosing
-from typing import Any, Final, NamedTuple, NoReturn, Self, TypeAlias, cast
+from typing import Any, Final, NamedTuple, NoReturn, Self, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -20,6 +29,8 @@ from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaP
 from wa_phone_async.models import BusinessAccount, PhoneNumber
 
 from .id_set import IdSet
+
+T = TypeVar("T")
 
 OPEN_PER_SLOT: Final = 10
 """How many accounts may be open for each slot before no more ids are read. Nearly all of them wait, without a slot."""
@@ -279,7 +290,7 @@ async def each_id(accounts: Accounts) -> AsyncGenerator[str]:
     if isinstance(accounts, AsyncIterable):
         async for account in accounts:
             yield _id_of(account)
-    else:
+    else:  # not by `as_async`, which would take one more call for each account
         for account in accounts:
             yield _id_of(account)
 
@@ -287,3 +298,20 @@ async def each_id(accounts: Accounts) -> AsyncGenerator[str]:
 def _id_of(account: str | int | BusinessAccount) -> str:
     # It may be anything: a value that is no id fails in its own listing.
     return account.id if isinstance(account, BusinessAccount) else cast("str", plain_id(account))
+
+
+def as_async(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterable[T]:
+    """Return what `async for` takes, for an iterable of either kind. The next item is read only when it is needed."""
+    return items if isinstance(items, AsyncIterable) else _Each(items)
+
+
+class _Each(AsyncIterator[T]):
+    """A plain iterable, for `async for`. An async generator would do too, but somebody would have to close it."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = iter(items)
+
+    async def __anext__(self) -> T:
+        for item in self._items:
+            return item
+        raise StopAsyncIteration

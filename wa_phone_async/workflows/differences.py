@@ -26,7 +26,7 @@ from wa_phone_async.health.rules import diagnose_number
 from wa_phone_async.models import ALL_FIELDS, PhoneNumber
 from wa_phone_async.query import field_names
 
-from .bulk import Listings, WabaListing
+from .bulk import Listings, WabaListing, as_async
 from .id_set import IdSet
 from .spooled_rows import SpooledRow, SpooledRows, in_buckets, members_of
 from .watch import Change, members
@@ -308,11 +308,8 @@ class _Side:
         kind = _kind_of(source)
         if issubclass(kind, WabaListing):
             yield source
-        elif issubclass(kind, AsyncIterable):
-            async for item in source:
-                yield self._checked(item)
-        elif issubclass(kind, Iterable):
-            for item in source:
+        elif issubclass(kind, AsyncIterable | Iterable):
+            async for item in as_async(source):
                 yield self._checked(item)
         else:
             raise self._wrong(source)
