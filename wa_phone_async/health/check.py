@@ -1,23 +1,22 @@
 """`HealthCheck`: what is wrong with the numbers of many accounts, as it is found.
 
-The shell around `diagnosis`: it gets listings from where they are, and awaits nothing else. One task reads the next
-listing. A consumer that stops waiting does not stop that task, so nothing is lost.
+The shell around `diagnosis`: it gets listings from where they are, and awaits nothing else. Each step reads one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, NoReturn, Self, TypeAlias, TypeVar, cast
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from wa_phone_async.models import BusinessAccount, PhoneNumber
 from wa_phone_async.workflows.bulk import Accounts, Lister, Listings, WabaListing, as_async, each_to_list
+from wa_phone_async.workflows.stepwise import Stepwise
 
 from .diagnosis import Diagnosis
 from .facts import ACCOUNT_MEMBERS
@@ -43,7 +42,7 @@ NodeReader = Callable[[str], Awaitable[BusinessAccount]]
 """A function that reads the node of an account."""
 
 
-class HealthCheck:
+class HealthCheck(Stepwise[Finding, HealthReport]):
     """What is wrong with numbers and their accounts. Iterate inside `async with`, or await it for a `HealthReport`.
 
         async with client.check_health(waba_ids) as check:
@@ -59,9 +58,13 @@ class HealthCheck:
         RuntimeError: You iterate outside `async with`, or enter it twice.
     """
 
+    _call = "client.check_health"
+    _listings: AsyncGenerator[WabaListing]
+
     def __init__(
         self, source: HealthSource, rules: ChosenRules, lister: Lister, read_node: NodeReader, *, concurrency: int
     ) -> None:
+        super().__init__()
         self._source = source
         self._rules = rules
         self._lister = lister
@@ -70,22 +73,12 @@ class HealthCheck:
         self._nodes = dict[str, BusinessAccount]()  # of accounts that are listed now, or whose listing is unread
         self._diagnosis = Diagnosis(rules)
         self._calls = 0
-        self._ready = deque[Finding]()
-        self._listings: AsyncIterator[WabaListing] | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._is_open = self._is_over = False
-        self._failure: BaseException | None = None
-        self._stack = AsyncExitStack()
 
     def __repr__(self) -> str:  # seen in a notebook after a forgotten `await`
         return f"<{type(self).__name__}: await it for a report, or iterate over it inside 'async with'>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a check holds a client with its token and cannot be pickled or copied: pickle its report")
-
-    def __await__(self) -> Generator[Any, None, HealthReport]:
-        """Return the report: `report = await client.check_health(waba_ids)`. It holds all findings in memory."""
-        return self._collect().__await__()
 
     async def _collect(self) -> HealthReport:
         async with self:
@@ -105,57 +98,17 @@ class HealthCheck:
         """What was done so far. It is complete when the iteration has ended."""
         return self._diagnosis.summary(self._calls)
 
-    async def __aenter__(self) -> Self:
-        if self._listings is not None:
-            raise RuntimeError("this check was used already: call check_health() again")
+    async def _begin(self) -> None:
         self._listings = await self._stack.enter_async_context(aclosing(self._read_source()))
-        self._is_open = True
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
-        self._is_open = False
-        try:
-            if self._reading is not None:
-                self._reading.cancel()
-                await asyncio.wait({self._reading})
-        finally:
-            await self._stack.aclose()
-
-    def __aiter__(self) -> Self:
-        """Return the check itself."""
-        self._check_open()
-        return self
-
-    async def __anext__(self) -> Finding:
-        """Return the next finding. An error that ends the check comes after the findings before it."""
-        while not self._ready:
-            self._check_open()  # also after a wait, in which the block may have ended
-            if self._failure is not None:
-                raise self._failure
-            if self._is_over:
-                raise StopAsyncIteration
-            # A consumer that is cancelled here leaves the task, and the next one goes on with it.
-            if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(self._read())
-            await asyncio.wait({self._reading})
-        self._check_open()
-        return self._ready.popleft()
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise RuntimeError("iterate inside 'async with client.check_health(…) as check', or await check_health(…)")
-
-    async def _read(self) -> None:
+    async def _take_step(self) -> bool:
         """Read and diagnose the next listing."""
-        try:
-            listing = await anext(cast("AsyncIterator[WabaListing]", self._listings), None)
-            if listing is None:
-                self._is_over = True
-                self._ready.extend(self._diagnosis.end())
-            else:
-                self._ready.extend(self._diagnosis.add(listing, self._nodes.pop(listing.waba_id, None)))
-        except BaseException as error:  # noqa: BLE001 - the consumer gets it, also after it was cancelled meanwhile
-            self._failure = error
+        listing = await anext(self._listings, None)
+        if listing is None:
+            self._ready.extend(self._diagnosis.end())
+            return False
+        self._ready.extend(self._diagnosis.add(listing, self._nodes.pop(listing.waba_id, None)))
+        return True
 
     def _read_source(self) -> AsyncGenerator[WabaListing]:
         """Yield the listings of the source, whatever it is."""

@@ -7,15 +7,14 @@ the new one, and then compared bucket by bucket: see `SpooledRows`.
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import attrs
 
@@ -29,6 +28,7 @@ from wa_phone_async.query import field_names
 from .bulk import Listings, WabaListing, as_async
 from .id_set import IdSet
 from .spooled_rows import SpooledRow, SpooledRows, in_buckets, members_of
+from .stepwise import Stepwise
 from .watch import Change, members
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def diff_listings(old: ListingSource, new: ListingSource, *, fields: Iterable[st
     return Differences(old, new, None if fields is None else frozenset(map(_first_name, field_names(fields))))
 
 
-class Differences:
+class Differences(Stepwise[Change, list[Change]]):
     """The changes between two lists. Iterate inside `async with`, or await it for a `list` of all.
 
         async with diff_listings("yesterday.csv", client.list_many(waba_ids)) as changes:
@@ -117,27 +117,21 @@ class Differences:
         RuntimeError: You iterate outside `async with`, or enter it twice.
     """
 
+    _call = "diff_listings"
+
     def __init__(self, old: ListingSource, new: ListingSource, fields: frozenset[str] | None) -> None:
+        super().__init__()
         self._sides = (_Side("old", old), _Side("new", new))
         self._fields = fields
         self._counts = Counter[str]()
-        self._ready = deque[Change]()
         self._changes: Iterator[Change] | None = None
         self._run: Any = None  # runs a function in the thread
-        self._step: asyncio.Task[None] | None = None
-        self._failure: BaseException | None = None
-        self._is_open = self._is_over = False
-        self._stack = AsyncExitStack()
 
     def __repr__(self) -> str:  # seen in a notebook after a forgotten `await`
         return f"<{type(self).__name__}: await it for a list of all, or iterate over it inside 'async with'>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("differences hold open files and cannot be pickled or copied: pickle the changes")
-
-    def __await__(self) -> Generator[Any, None, list[Change]]:
-        """Return all changes: `changes = await diff_listings(old, new)`. They are all in memory."""
-        return self._collect().__await__()
 
     async def _collect(self) -> list[Change]:
         async with self:
@@ -148,63 +142,23 @@ class Differences:
         """What was seen so far. It is complete when the iteration has ended."""
         return DiffSummary(**self._counts)
 
-    async def __aenter__(self) -> Self:
+    async def _begin(self) -> None:
         # The package of exports imports the client, so this can be imported only later.
         from wa_phone_async.export.file_thread import file_thread  # noqa: PLC0415
 
-        if self._run is not None:
-            raise RuntimeError("these differences were used already: call diff_listings() again")
         for side in self._sides:
             self._stack.callback(side.close)
         self._run = self._stack.enter_context(file_thread())  # it ends first, and then the files are at rest
-        self._is_open = True
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
-        self._is_open = False
-        try:
-            if self._step is not None:
-                self._step.cancel()
-                await asyncio.wait({self._step})
-        finally:
-            await self._stack.aclose()
-
-    def __aiter__(self) -> Self:
-        """Return the differences themselves."""
-        self._check_open()
-        return self
-
-    async def __anext__(self) -> Change:
-        """Return the next change. The first one comes when both lists are read."""
-        while not self._ready:
-            self._check_open()  # also after a wait, in which the block may have ended
-            if self._failure is not None:
-                raise self._failure
-            if self._is_over:
-                raise StopAsyncIteration
-            # A consumer that is cancelled here leaves the task, and the next one goes on with it.
-            if self._step is None or self._step.done():
-                self._step = asyncio.create_task(self._advance())
-            await asyncio.wait({self._step})
-        self._check_open()
-        return self._ready.popleft()
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise RuntimeError("iterate inside 'async with diff_listings(…) as changes', or await diff_listings(…)")
-
-    async def _advance(self) -> None:
+    async def _take_step(self) -> bool:
         """Read both lists, and find some changes."""
-        try:
-            if self._changes is None:
-                for side in self._sides:
-                    await side.read(self._run)
-                self._changes = self._compare()
-            found = await self._run(_take, self._changes)
-            self._ready.extend(found)
-            self._is_over = len(found) < _STEP
-        except BaseException as error:  # noqa: BLE001 - the consumer gets it, also after it was cancelled meanwhile
-            self._failure = error
+        if self._changes is None:
+            for side in self._sides:
+                await side.read(self._run)
+            self._changes = self._compare()
+        found = await self._run(_take, self._changes)
+        self._ready.extend(found)
+        return len(found) == _STEP
 
     def _compare(self) -> Iterator[Change]:
         """Yield the changes, and count them."""
