@@ -11,7 +11,7 @@ import importlib
 import re
 import sys
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_type_hints
+from typing import Any, Final, TypeVar, get_origin, get_type_hints
 
 import attrs
 from docutils import nodes
@@ -42,7 +42,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", insert_rules)
     app.connect("autodoc-process-docstring", convert_docstring)
     app.connect("autodoc-process-signature", write_signature)
-    app.connect("autodoc-process-bases", leave_out_object)
+    app.connect("autodoc-process-bases", leave_out_bases)
     app.connect("doctree-read", tidy)
     app.connect("doctree-read", link_code)
     app.connect("missing-reference", resolve_type)
@@ -126,9 +126,13 @@ def write_signature(
     return None
 
 
-def leave_out_object(_app: Sphinx, _name: str, _obj: object, _options: object, bases: list[Any]) -> None:
-    """Show the bases of a class, but for the one that all classes have."""
-    bases[:] = [base for base in bases if base is not object]
+def leave_out_bases(_app: Sphinx, _name: str, _obj: object, _options: object, bases: list[Any]) -> None:
+    """Show the bases of a class, but for the one that all classes have, and for those of ours that have no page."""
+    bases[:] = [base for base in bases if base is not object and not _is_ours_without_page(get_origin(base) or base)]
+
+
+def _is_ours_without_page(base: type) -> bool:
+    return base.__module__.startswith(f"{PACKAGE}.") and base.__name__ not in PAGES
 
 
 def tidy(_app: Sphinx, document: nodes.document) -> None:
