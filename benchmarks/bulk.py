@@ -10,26 +10,22 @@ is the median of the ratios of each round. `speed` is about pages alone, so a ca
 use the sandbox.
 """
 
-import argparse
 import asyncio
-import contextlib
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import by_hand
 import canned
 import interleaved
 import ours
 import paired
+import parts
 from interleaved import Entry
 from paired import Findings, Row, Spread, ratio
 from subject import CONCURRENCY, TOKEN
@@ -48,58 +44,23 @@ GOALS = {DROPPED: 1.4, KEPT: 1.1}
 # --- the subjects, each in a process of its own
 
 
-async def list_many(url: str, waba_ids: list[str]) -> int:
+async def list_many(url: str, first: str, accounts: str) -> int:
     """`client.list_many`. Return the count of the numbers that it saw."""
     async with ours.many(url) as lister:
-        return (await lister(waba_ids))[0]
+        return (await lister(ids(first, accounts)))[0]
 
 
-async def hand_written(url: str, waba_ids: list[str]) -> int:
+async def hand_written(url: str, first: str, accounts: str) -> int:
     """A loop without retries, rate limits, types or a bound on memory."""
     async with by_hand.many_kept(url, "json") as lister:
-        return (await lister(waba_ids))[0]
+        return (await lister(ids(first, accounts)))[0]
 
 
-SUBJECTS: dict[str, Callable[[str, list[str]], Any]] = {"list_many": list_many, "by_hand": hand_written}
+def ids(first: str, accounts: str) -> list[str]:
+    return [str(int(first) + number) for number in range(int(accounts))]
 
 
-def run_subject(name: str, url: str, first: int, accounts: int) -> None:
-    """Print as JSON what a subject saw, and the time that it took."""
-    waba_ids = [str(first + number) for number in range(accounts)]
-    before, began = time.process_time(), time.perf_counter()
-    numbers = asyncio.run(SUBJECTS[name](url, waba_ids))
-    took = {"cpu": time.process_time() - before, "seconds": time.perf_counter() - began, "numbers": numbers}
-    print(json.dumps(took))
-
-
-def measure(name: str, url: str, first: int, accounts: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--subject", name, url, str(first), str(accounts)]
-    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-
-
-# --- the server, in a process of its own
-
-
-def serve(settings: dict[str, Any]) -> None:
-    """Serve a sandbox until the parent closes the pipe."""
-    with Sandbox(quota=None, **settings) as sandbox:
-        print(sandbox.url, sandbox.business_id, sandbox.waba_ids[0], flush=True)
-        for _ in iter(sys.stdin.readline, ""):
-            sandbox.requests.clear()  # a line comes between two subjects
-
-
-@contextlib.contextmanager
-def serving(**settings: Any) -> Generator[tuple[str, str, int]]:
-    """A sandbox. Yield its address, its business, and the first of its accounts."""
-    command = [sys.executable, __file__, "--serve", json.dumps(settings)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        url, business_id, first = process.stdout.readline().split()
-        try:
-            yield url, business_id, int(first)
-        finally:
-            process.stdin.close()
+SUBJECTS: dict[str, parts.Subject] = {"list_many": list_many, "by_hand": hand_written}
 
 
 # --- the parts
@@ -148,11 +109,11 @@ def cpu(rounds: int) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for accounts, numbers in ((10_000, 20), (10_000, 100), (1_000, 1_000)):
         pages = accounts * max(1, numbers // 100)
-        with serving(accounts=accounts, numbers_per_account=numbers) as (url, _, first):
+        with parts.serving(__file__, accounts=accounts, numbers_per_account=numbers) as (url, _, first):
             times = {name: list[float]() for name in SUBJECTS}
             for _ in range(rounds):
                 for name, found in times.items():
-                    took = measure(name, url, first, accounts)
+                    took = parts.measure(__file__, name, url, first, accounts)
                     assert took["numbers"] == accounts * numbers
                     found.append(took["cpu"] / pages * 1e6)
         middle = {name: statistics.median(found) for name, found in times.items()}
@@ -167,8 +128,10 @@ def latency(rounds: int) -> Iterator[str]:
     yield "| pages a second | of those possible | goal |"
     yield "|---|---|---|"
     accounts = 4_000
-    with serving(accounts=accounts, numbers_per_account=3, latency=LATENCY) as (url, _, first):
-        rates = [accounts / measure("list_many", url, first, accounts)["seconds"] for _ in range(rounds)]
+    with parts.serving(__file__, accounts=accounts, numbers_per_account=3, latency=LATENCY) as (url, _, first):
+        rates = [
+            accounts / parts.measure(__file__, "list_many", url, first, accounts)["seconds"] for _ in range(rounds)
+        ]
     rate = statistics.median(rates)
     yield f"| {rate:.0f} | {rate * LATENCY / CONCURRENCY:.2f} | 0.90 |"
 
@@ -180,7 +143,7 @@ def memory(rounds: int) -> Iterator[str]:
     yield "|---|---|---|---|"
     least = 0.0
     for accounts in (10_000, 100_000):
-        with serving(accounts=accounts, numbers_per_account=1) as (url, _, first):
+        with parts.serving(__file__, accounts=accounts, numbers_per_account=1) as (url, _, first):
             peak = peak_of_export(url, range(first, first + accounts))
         least = least or peak
         more = "" if peak == least else f"{(peak - least) * 2**20 / 90_000:.0f}"
@@ -260,7 +223,7 @@ async def _failures() -> list[str]:
     ]
 
 
-PARTS: dict[str, Callable[[int], Iterator[str]]] = {
+PARTS: dict[str, parts.Part] = {
     "speed": speed,
     "cpu": cpu,
     "latency": latency,
@@ -269,25 +232,5 @@ PARTS: dict[str, Callable[[int], Iterator[str]]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="part")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--subject", nargs=4, help=argparse.SUPPRESS)
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        serve(json.loads(options.serve))
-    elif options.subject:
-        name, url, first, accounts = options.subject
-        run_subject(name, url, int(first), int(accounts))
-    else:
-        print(f"{paired.conditions(options.rounds)}; {CONCURRENCY} requests at a time")
-        for part in options.parts or PARTS:
-            print(f"\n{part}: {PARTS[part].__doc__}\n")
-            for line in PARTS[part](options.rounds):
-                print(line, flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    parts.main(PARTS, SUBJECTS, CONCURRENCY, __doc__)

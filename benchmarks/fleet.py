@@ -7,20 +7,15 @@ The server is a sandbox in a process of its own. Every subject runs in a fresh p
 ratio is the median of the ratios of each round. `calls` and `quota` count, and measure nothing.
 """
 
-import argparse
 import asyncio
 import importlib
-import json
 import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import by_hand
 import paired
-from bulk import serving
+import parts
 from paired import Findings, Row, ratio
 from subject import TOKEN
 
@@ -94,7 +89,7 @@ async def pages(session: Any, url: str, business_id: str, fields: str) -> Any:
         params["after"] = page["paging"]["cursors"]["after"]
 
 
-SUBJECTS: dict[str, Callable[[str, str], Any]] = {
+SUBJECTS: dict[str, parts.Subject] = {
     FLEET: list_fleet,
     MANY: list_many,
     EACH: each_by_hand,
@@ -102,26 +97,13 @@ SUBJECTS: dict[str, Callable[[str, str], Any]] = {
 }
 
 
-def run_subject(name: str, url: str, business_id: str) -> None:
-    """Print as JSON what a subject saw, and the time that it took."""
-    before, began = time.process_time(), time.perf_counter()
-    numbers = asyncio.run(SUBJECTS[name](url, business_id))
-    took = {"cpu": time.process_time() - before, "seconds": time.perf_counter() - began, "numbers": numbers}
-    print(json.dumps(took))
-
-
-def measure_one(name: str, url: str, business_id: str) -> dict[str, float]:
-    command = [sys.executable, __file__, "--subject", name, url, business_id]
-    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-
-
 # --- the parts
 
 
 def measure(rounds: int) -> Findings:
     """Processor time for each number, with the extra `speed`."""
-    with serving(accounts=ACCOUNTS, numbers_per_account=NUMBERS) as (url, business_id, _):
-        turns = {name: lambda name=name: measure_one(name, url, business_id) for name in SUBJECTS}
+    with parts.serving(__file__, accounts=ACCOUNTS, numbers_per_account=NUMBERS) as (url, business_id, _):
+        turns = {name: lambda name=name: parts.measure(__file__, name, url, business_id) for name in SUBJECTS}
         found = paired.take_turns(turns, rounds)
     assert {sample["numbers"] for samples in found.values() for sample in samples} == {ACCOUNTS * NUMBERS}
     times = {name: [sample["cpu"] / sample["numbers"] * 1e6 for sample in samples] for name, samples in found.items()}
@@ -147,8 +129,8 @@ def duration(rounds: int) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for each, goal in ((0.0, "0.40"), (0.005, "")):
         settings = {"accounts": ACCOUNTS, "numbers_per_account": NUMBERS, "latency": 0.1, "nested_latency": each}
-        with serving(**settings) as (url, business_id, _):
-            turns = {name: lambda name=name: measure_one(name, url, business_id) for name in (FLEET, MANY)}
+        with parts.serving(__file__, **settings) as (url, business_id, _):
+            turns = {name: lambda name=name: parts.measure(__file__, name, url, business_id) for name in (FLEET, MANY)}
             turns[FLEET]()  # the server keeps the pages that it has made
             found = paired.take_turns(turns, rounds)
         times = {name: [sample["seconds"] for sample in samples] for name, samples in found.items()}
@@ -218,24 +200,8 @@ async def _hours(name: str) -> float:
         return asyncio.get_running_loop().time() / 3600
 
 
-PARTS: dict[str, Callable[[int], Iterator[str]]] = {"calls": calls, "cpu": cpu, "time": duration, "quota": quota}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="part")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--subject", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.subject:
-        run_subject(*options.subject)
-        return
-    print(f"{paired.conditions(options.rounds)}; {CONCURRENCY} requests at a time")
-    for part in options.parts or PARTS:
-        print(f"\n{part}: {PARTS[part].__doc__}\n")
-        for line in PARTS[part](options.rounds):
-            print(line, flush=True)
+PARTS: dict[str, parts.Part] = {"calls": calls, "cpu": cpu, "time": duration, "quota": quota}
 
 
 if __name__ == "__main__":
-    main()
+    parts.main(PARTS, SUBJECTS, CONCURRENCY, __doc__)
