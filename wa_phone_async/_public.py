@@ -19,6 +19,7 @@ from .errors import (
     ExportError,
     GraphAPIError,
     InvalidArgumentError,
+    LedgerError,
     MissingTokenError,
     NotFoundError,
     OutcomeUnknownError,
@@ -82,6 +83,8 @@ from .models import (
 from .pagination.paginator import AsyncPaginator
 from .query import META_DEFAULT, Filter, ListQuery, MetaDefault, Sort, Verbatim
 from .ratelimit.limiter import CallResult, Lease, RateLimiter, Report
+from .ratelimit.registration_file import FileRegistrationLedger
+from .ratelimit.registrations import RegistrationLedger, RegistrationUsage, Reservation
 from .ratelimit.throttle import Throttle
 from .readiness import Readiness, is_ready, read_readiness
 from .session import GraphSession
@@ -123,6 +126,7 @@ __all__ = [
     "ExportError",
     "Extra",
     "FactSource",
+    "FileRegistrationLedger",
     "Filter",
     "Finding",
     "FleetPageFinished",
@@ -135,6 +139,7 @@ __all__ = [
     "HostPlatform",
     "InvalidArgumentError",
     "Lease",
+    "LedgerError",
     "ListFinished",
     "ListQuery",
     "Listings",
@@ -157,8 +162,11 @@ __all__ = [
     "RateLimitError",
     "RateLimiter",
     "Readiness",
+    "RegistrationLedger",
+    "RegistrationUsage",
     "Report",
     "RequestTimeoutError",
+    "Reservation",
     "RetryPlanned",
     "RetryPolicy",
     "ServerError",

@@ -46,6 +46,7 @@ from .query import (
     list_params,
 )
 from .ratelimit.limiter import RateLimiter
+from .ratelimit.registrations import RegistrationLedger
 from .redaction import conceal
 from .session import GraphSession
 from .usage import Usage
@@ -84,6 +85,7 @@ class Settings(TypedDict, total=False):
     trace_configs: Sequence[aiohttp.TraceConfig]
     max_body: int
     throttle: RateLimiter | None
+    registrations: RegistrationLedger | None
     on_event: Listener | None
 
 
@@ -117,6 +119,8 @@ class PhoneNumberClient:
         max_body: The bytes that a response may have after decompression; default: 64 MiB.
         throttle: What keeps calls within the quotas of the app and its accounts; default: a `Throttle` of its own.
             Clients of one app should share one.
+        registrations: The ledger that counts the registrations of each number, such as a `FileRegistrationLedger`.
+            Nothing is sent that would be more than Meta's ten in 72 hours. `None` counts none.
         on_event: A function that gets each event of `wa_phone_async.events`; plain or async.
 
     Raises:

@@ -5,6 +5,7 @@
     ├── MissingTokenError                              an account has no token, and nothing was sent: add its token
     ├── TransportError                                 no complete response: check the network
     │   └── RequestTimeoutError   (also TimeoutError)  no complete response in time
+    ├── LedgerError                                    a ledger of registrations failed, and nothing was sent
     ├── OutcomeUnknownError                            a write may have happened: check before you send it again
     ├── AmbiguousNumberError                           several numbers match: choose one by its id
     ├── DecodeError                                    a response is invalid
@@ -138,6 +139,23 @@ class MissingTokenError(WaPhoneError):
         )
         self.waba_id = waba_id
         self.filename = filename
+
+
+class LedgerError(WaPhoneError):
+    """The ledger of registrations failed. Nothing was sent, since the ledger could not count it.
+
+    The text says what to do.
+    """
+
+    ledger: str
+    """Which one: the path of its file, or `Redis`."""
+    reason: str
+    """Why it failed, in a few words: `another process has locked it for 5 s`."""
+
+    def __init__(self, ledger: str, reason: str, advice: str) -> None:
+        super().__init__(f"the ledger of registrations ({ledger}) failed: {reason}. Nothing was sent. {advice}")
+        self.ledger = ledger
+        self.reason = reason
 
 
 class TransportError(WaPhoneError):

@@ -43,6 +43,7 @@ from .pagination.page import PageCursor, page_reader
 from .pagination.paginator import AsyncPaginator, PageFetcher
 from .query import ListQuery, PageOptions, optional_fields
 from .ratelimit.limiter import RateLimiter
+from .ratelimit.registrations import RegistrationLedger
 from .ratelimit.throttle import Throttle
 from .redaction import conceal
 from .usage import Usage
@@ -51,6 +52,7 @@ T = TypeVar("T")
 
 DEFAULT_BASE_URL: Final = "https://graph.facebook.com"
 DEFAULT_API_VERSION: Final = "v23.0"
+_A_LEDGER: Final = "an instance of RegistrationLedger, such as FileRegistrationLedger('registrations.db')"
 
 
 class GraphSession:
@@ -79,6 +81,8 @@ class GraphSession:
         max_body: The bytes that a response may have after decompression; default: 64 MiB.
         throttle: What keeps calls within the quotas of the app and its accounts; default: a `Throttle` of its own.
             Clients of one app should share one.
+        registrations: The ledger that counts the registrations of each number, such as a `FileRegistrationLedger`.
+            Nothing is sent that would be more than Meta's ten in 72 hours. `None` counts none.
         on_event: A function that gets each event of `wa_phone_async.events`; plain or async.
 
     Raises:
@@ -105,6 +109,7 @@ class GraphSession:
         trace_configs: Sequence[aiohttp.TraceConfig] = (),
         max_body: int = 64 * 2**20,
         throttle: RateLimiter | None = None,
+        registrations: RegistrationLedger | None = None,
         on_event: Listener | None = None,
     ) -> None:
         access_token = access_token if callable(access_token) else conceal(access_token)
@@ -125,6 +130,8 @@ class GraphSession:
         self._throttle: RateLimiter = Throttle() if throttle is None else throttle
         if retry is not None:
             check_kind("retry", retry, RetryPolicy, "an instance of RetryPolicy, such as RetryPolicy(max_attempts=3)")
+        if registrations is not None:
+            check_kind("registrations", registrations, RegistrationLedger, _A_LEDGER)
         self._retry = RetryPolicy() if retry is None else retry
         self._events = EventDispatcher()
         if on_event is not None:
@@ -134,7 +141,9 @@ class GraphSession:
         self._transports = TransportOpener(
             endpoint, borrowed=session, trace_configs=configs, timeout=timeouts, max_body=max_body, route=route
         )
-        self.calls: CallRunner = CallRunner(tokens, self._transports, self._throttle, self._retry, self._events)
+        self.calls: CallRunner = CallRunner(
+            tokens, self._transports, self._throttle, self._retry, self._events, registrations=registrations
+        )
         """Makes the calls. It is for the modules of this package, and not in the manual.
 
         :meta private:

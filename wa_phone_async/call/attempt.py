@@ -2,8 +2,9 @@
 
 A call is one request of the caller's, with all its attempts. An attempt is `_attempt`, from the top to the bottom:
 
-    token → admit → send → judge
+    token → admit → reserve → send → judge
 
+Only an attempt to register or deregister a number is reserved, and only with a ledger.
 `run` makes the first attempt by itself, since most calls need no other. Only after an error it goes the long way,
 `_persist`: the backoff decorator retries the attempt, and `call.request.amend` changes the request where the API says
 how.
@@ -33,12 +34,14 @@ from wa_phone_async.errors import (
 from wa_phone_async.events import CallFinished, EventDispatcher, RetryPlanned, ThrottleEnded, ThrottleStarted
 from wa_phone_async.ratelimit.limiter import Lease, RateLimiter, Report
 from wa_phone_async.ratelimit.long_waits import LongWaits
+from wa_phone_async.ratelimit.registrations import RegistrationLedger, Reservation
 from wa_phone_async.ratelimit.wait_events import QuotaWaitNotifier
 from wa_phone_async.redaction import Secret, redact
 from wa_phone_async.usage import read_usage
 
 from .error_codes import throttled_scope
 from .hints import hint_of
+from .registrations import RegistrationGuard
 from .request import Dialect, GraphRequest, amend, final_error
 from .response import Reader, explain_not_json, read_response
 from .retry import RetryPolicy, is_certain_rejection, is_retryable, may_help_to_divide, retrying, unknown_outcome
@@ -105,6 +108,7 @@ class CallRunner:
         throttle: Keeps calls within the quotas.
         policy: When calls are retried.
         events: Gets the events of the calls.
+        registrations: Counts the attempts to register or deregister a number; `None` counts none.
     """
 
     def __init__(
@@ -114,6 +118,8 @@ class CallRunner:
         throttle: RateLimiter,
         policy: RetryPolicy,
         events: EventDispatcher,
+        *,
+        registrations: RegistrationLedger | None = None,
     ) -> None:
         self._tokens = tokens
         self._transports = transports
@@ -122,6 +128,7 @@ class CallRunner:
         # A limiter logs its own long waits. It lends what it logs with, so a wait before a retry is not told again.
         self._long_waits: LongWaits = getattr(throttle, "_long_waits", None) or LongWaits()
         self._policy = policy
+        self._guard = None if registrations is None else RegistrationGuard(registrations)
         self._events = events
         self._attempts = retrying(policy, self._notify_retry)(self._next_attempt)
         self._throttled_ids: set[str] = set()
@@ -205,16 +212,19 @@ class CallRunner:
         return await self._attempt(call)
 
     async def _attempt(self, call: Call[T]) -> T:
-        """Make one attempt: token → admit → send → judge. Raises its error with what decides about a retry."""
+        """Make one attempt: token → admit → reserve → send → judge. Its error has what decides about a retry."""
         transport = await self._transports.open()
         lease = await self._admit(call)
         outcome: CallOutcome[T] | None = None
+        guard, reservation = self._guard, None
         sending = Sending()
-        call.attempts += 1
         token = cast("Secret", call.token)  # `_admit` has set it
-        if token not in call.tokens:
-            call.tokens = (*call.tokens, token)
         try:
+            if guard is not None and call.request.is_registration:
+                reservation = await self._reserve(call, guard)
+            call.attempts += 1
+            if token not in call.tokens:
+                call.tokens = (*call.tokens, token)
             response = await transport.exchange(
                 call.request,
                 token,
@@ -230,12 +240,23 @@ class CallRunner:
             cooldown = self._throttle.report(lease, outcome.report)
             if self._throttled_ids or outcome.report.result == "throttled":
                 self._notify_throttling(lease.waba_id or call.request.node_id, outcome, cooldown)
+            if guard is not None and reservation is not None:
+                was_sent = outcome.report.result != "unsent"
+                await guard.settle(reservation, was_sent=was_sent, error=outcome.error)
         error = outcome.error
         if error is None:
             return outcome.value  # type: ignore[return-value]  # it is a T: there is no error
         if outcome.report.result == "throttled":
             error.retry_after = max(cooldown, error.retry_after or 0.0)
         raise self._failure(call, error)
+
+    async def _reserve(self, call: Call[Any], guard: RegistrationGuard) -> Reservation:
+        """Let the ledger count an attempt before it is sent. Whatever fails here, nothing was sent."""
+        try:
+            return await guard.reserve(call.request)
+        except WaPhoneError as error:
+            self._failure(call, error)  # sets its facts
+            raise
 
     def _failure(self, call: Call[Any], error: WaPhoneError) -> WaPhoneError:
         """The error of an attempt, with the facts by which the backoff decorator decides about a retry."""

@@ -38,6 +38,8 @@ WRONG_PIN: Final = 133005
 """The PIN of two-step verification is wrong, and Meta counted the guess."""
 WRONG_CODE: Final = 136025
 """The verification code is wrong, and Meta counted the guess."""
+TOO_MANY_REGISTRATIONS: Final = 133016
+"""The number was registered and deregistered too often, and is blocked."""
 
 AS_STATED: Final = 0.0
 """The length of a block that only a text of the error states, if anything does."""
@@ -137,7 +139,9 @@ ERROR_CODES: Final[Mapping[_Key, ErrorCode]] = {
     133009: ErrorCode("PINs were sent too fast", retry="never", of_number=True, blocks_for=AS_STATED),
     133010: ErrorCode("the number is not registered: register it first", retry="never", of_number=True),
     133015: ErrorCode("the number was just deleted", retry="never", of_number=True, blocks_for=5 * _MINUTE),
-    133016: ErrorCode("too many registrations", RateLimitError, retry="never", of_number=True, blocks_for=72 * _HOUR),
+    TOO_MANY_REGISTRATIONS: ErrorCode(
+        "too many registrations", RateLimitError, retry="never", of_number=True, blocks_for=72 * _HOUR
+    ),
     # Also for a verified number, as HTTP 400 (Meta's "Business phone numbers", read 2026-11-28).
     136024: ErrorCode(
         "no code can be sent: the number may be verified already, so read its code_verification_status first",

@@ -7,6 +7,7 @@ Sending an amended request is no retry: the request is another one. Each cause i
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from types import EllipsisType
 from typing import Final, Literal
@@ -27,6 +28,8 @@ from wa_phone_async.redaction import Secret
 from .error_codes import INVALID_PARAMETER, NO_SUCH_OBJECT
 from .missing_fields import OUTSIDE_REFERENCE, all_missing, is_of_another_node
 from .writes import Write
+
+_REGISTRATION: Final = re.compile(r"[0-9]+/(?:de)?register")
 
 
 @attrs.frozen
@@ -104,6 +107,11 @@ class GraphRequest:
     def is_counted(self) -> bool:
         """Whether the API counts each attempt, as it counts guesses of a code."""
         return self.write is not None and self.write.is_counted
+
+    @property
+    def is_registration(self) -> bool:
+        """Whether it registers or deregisters a number. Meta allows ten of them in 72 hours."""
+        return self.write is not None and bool(_REGISTRATION.fullmatch(self.path))
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

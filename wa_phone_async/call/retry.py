@@ -158,6 +158,17 @@ def is_certain_rejection(error: GraphAPIError) -> bool:
     return 300 <= http_status < 500 or code.retry not in {"reads", "reads if 5xx"}
 
 
+def is_uncounted(error: GraphAPIError) -> bool:
+    """Whether the API certainly did not count an attempt as a registration.
+
+    It did not read the request: a quota of calls was used, or the token was rejected. If such attempts counted, anybody
+    could block any number. Every other API error may have been counted, since Meta's page speaks of requests (Meta's
+    "Register a business phone number", read 2026-11-28).
+    """
+    is_of_quota = isinstance(error, RateLimitError) and meaning_of(error.code, error.error_subcode).quota is not None
+    return is_of_quota or (isinstance(error, AuthenticationError) and is_certain_rejection(error))
+
+
 # --- how long does it wait?
 
 

@@ -1,4 +1,9 @@
-"""The extra `redis`: all processes that share a Redis keep the quotas of an app together.
+"""The extra `redis`: what all processes that share a Redis keep together.
+
+    throttle.RedisThrottle                  the quotas of an app
+    registrations.RedisRegistrationLedger   the registrations of each number
+
+The throttle has four parts:
 
     throttle.RedisThrottle   when each call may go: the queues of this process, and its own book while Redis is away
     batches.RedisBatcher     what goes to Redis: one script and one round trip at a time
@@ -9,6 +14,7 @@ Each process counts its own calls as well, so that its book is right when Redis 
 reports that it missed. If it lost its memory in a restart, it gets those of the last hour again.
 """
 
+from .registrations import RedisRegistrationLedger
 from .throttle import RedisThrottle
 
-__all__ = ["RedisThrottle"]
+__all__ = ["RedisRegistrationLedger", "RedisThrottle"]

@@ -25,12 +25,11 @@ from wa_phone_async.ratelimit.throttle import FairQueue
 from wa_phone_async.redaction import Secret
 from wa_phone_async.usage import UsageMetric
 
+from .address import open_pool, reason_of
 from .breaker import Breaker
 
 with requires("redis"):
-    from redis.asyncio import ConnectionPool, Redis
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
+    from redis.asyncio import Redis
     from redis.exceptions import RedisError
 
 _log = logging.getLogger("wa_phone_async")
@@ -521,21 +520,7 @@ async def ping(url: Secret, seconds: float) -> str | None:
     except TimeoutError:
         return f"no response within {seconds:g} s"
     except Exception as error:  # noqa: BLE001 - redis-py raises errors of Python if the server is no Redis
-        # The text of the error is not shown: it can hold the address.
-        return _REASONS.get(type(error).__name__, type(error).__name__)
+        return reason_of(error)
     finally:
         await pool.aclose()
     return None
-
-
-_REASONS: Final = {
-    "AuthenticationError": "it rejects the password",
-    "ConnectionError": "there is no connection",
-    "NoPermissionError": "its user may not do this",
-}
-
-
-def open_pool(url: Secret) -> ConnectionPool:
-    """Make the connection pool of one loop. It opens no connection yet."""
-    # Its options have no types. It must not retry: that is for the breaker to decide.
-    return ConnectionPool.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 0))  # pyright: ignore[reportUnknownMemberType]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import nullcontext
 from functools import partial
 from typing import Final, NoReturn, Self, cast
 
 from wa_phone_async.checks import check_at_least_one, check_seconds, read_node_id
 from wa_phone_async.concurrency import LoopLocal, release_slot
-from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.ratelimit.budget import BudgetBook
 from wa_phone_async.ratelimit.limiter import Lease, Report
 from wa_phone_async.ratelimit.long_waits import LONG_SECONDS, LongWaits
-from wa_phone_async.redaction import Secret, conceal
+from wa_phone_async.redaction import conceal
 from wa_phone_async.usage import Usage
 
-from .batches import BatchEncoder, Ledger, QueuePosition, RedisBatcher, RedisLease, Wait, open_pool, ping
+from .address import check_address, check_prefix
+from .batches import BatchEncoder, Ledger, QueuePosition, RedisBatcher, RedisLease, Wait, ping
 from .breaker import Breaker
 
 FIRST_POLL_SECONDS: Final = 0.02
@@ -67,15 +66,13 @@ class RedisThrottle:
         prefix: str = "wa_phone_async",
     ) -> None:
         url = conceal(url)
-        if not _is_address(url):
-            raise InvalidArgumentError("url", "the address of a Redis, such as 'redis://127.0.0.1:6379/0'")
+        check_address(url)
         app_id = read_node_id("app_id", app_id)
         for name, value in (("quota", quota), ("app_quota", app_quota)):
             if value is not None:
                 check_at_least_one(name, value)
         check_seconds("timeout", timeout)
-        if not isinstance(prefix, str) or not re.fullmatch(r"[^\s{}]+", prefix):
-            raise InvalidArgumentError("prefix", "a word without braces, such as 'wa_phone_async'", prefix)
+        check_prefix(prefix)
         self._app_id = app_id
         self._url = url
         self._encoder = BatchEncoder(f"{prefix}:{{{app_id}}}:", quota, app_quota)
@@ -196,11 +193,3 @@ class RedisThrottle:
         when = self._book.report(lease, report, now)
         batcher.report(cast("RedisLease", lease), report)
         return max(0.0, when - now)
-
-
-def _is_address(url: Secret) -> bool:
-    try:
-        open_pool(url).make_connection()  # type: ignore[no-untyped-call]  # redis-py's own
-    except (TypeError, ValueError):  # their texts may have the password in them
-        return False
-    return True
