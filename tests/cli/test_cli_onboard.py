@@ -24,7 +24,7 @@ from terminal import Terminal
 
 from wa_phone_async.cli import app
 from wa_phone_async.cli.commands import onboard as onboarding
-from wa_phone_async.cli.connection import Connection
+from wa_phone_async.cli.connection import RegisteringConnection
 from wa_phone_async.cli.terminal.prompt import Prompt
 from wa_phone_async.redaction import Secret
 
@@ -94,10 +94,10 @@ def onboard(_environment: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         async def main() -> int:
             async with asyncio.timeout(seconds):
                 if sandbox is None:
-                    return await onboarding.onboard_number(connection=Connection(sandbox=True), **options)
+                    return await onboarding.onboard_number(connection=RegisteringConnection(sandbox=True), **options)
                 given = {"phone_number": DIGITS, "verified_name": NAME, "cc": "1", **options}
                 async with sandbox:
-                    connection = Connection(base_url=sandbox.url)
+                    connection = RegisteringConnection(base_url=sandbox.url)
                     return await onboarding.onboard_number(EMPTY_WABA, connection=connection, **given)
 
         monkeypatch.setattr(onboarding, "prompting", ask_the_person)

@@ -20,6 +20,7 @@ from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.events import CallFinished, Event
 from wa_phone_async.redaction import Secret, conceal
 
+from .ledger import ledger_of
 from .terminal.output import reason
 from .terminal.waits import telling_waits
 
@@ -68,10 +69,29 @@ class Connection:
     debug: Annotated[bool, Parameter(help="Show the traceback of an error.")] = False
 
 
+@Parameter(name="*", group=GROUP, negative=(), show_default=False)
+@attrs.frozen(kw_only=True)
+class RegisteringConnection(Connection):
+    """The options of a command that registers numbers."""
+
+    registrations: Annotated[
+        str | None,
+        Parameter(
+            help="Where registrations are counted: a file, redis://HOST, or none. Meta allows ten for each number in "
+            "72 hours. If the one that you name fails, nothing is sent. If the default one fails, a message says so, "
+            "and the registration is sent. [env: WA_REGISTRATIONS; default: wa-phone/registrations.db in "
+            "$XDG_STATE_HOME or ~/.local/state]",
+            metavar="LEDGER",
+        ),
+    ] = None
+
+
 SANDBOX_TOKEN: Final = Secret("sandbox")
 """The token with `--sandbox`."""
 HERE: Final = Connection()
 """The default: no option is given."""
+REGISTERING_HERE: Final = RegisteringConnection()
+"""The default of a command that registers numbers."""
 
 
 @attrs.define
@@ -122,9 +142,13 @@ async def connect(
             app_secret = _read_app_secret(connection)
             base_url = connection.base_url or os.environ.get("WA_BASE_URL", "")
         given = {"api_version": connection.api_version or os.environ.get("WA_API_VERSION"), "base_url": base_url}
+        option = connection.registrations if isinstance(connection, RegisteringConnection) else None
+        ledger = ledger_of(option, is_sandbox=connection.sandbox)
         settings: Any = {name: value for name, value in given.items() if value}  # the client has defaults
         with _named_by_source(connection):
-            client = PhoneNumberClient(token, app_secret=app_secret, retry=retry, trust_env=True, **settings)
+            client = PhoneNumberClient(
+                token, app_secret=app_secret, retry=retry, trust_env=True, registrations=ledger, **settings
+            )
         link = Link(await stack.enter_async_context(client), business_id=business_id, sandbox=sandbox)
         client.subscribe(link.count)
         if not shows_waits:

@@ -31,6 +31,7 @@ _OPTIONS: Final = {
     "new": "NEW",
     "old": "OLD",
     "path": "--out",
+    "phone_number_id": "PHONE_NUMBER_ID",
     "source": "FILE",
     "waba_id": "WABA_ID",
 }

@@ -13,7 +13,7 @@ from cyclopts import Parameter, Token
 
 from wa_phone_async import InvalidArgumentError, WaitError, WaPhoneError
 from wa_phone_async.cli.commands import new_command
-from wa_phone_async.cli.connection import HERE, Connection, connect
+from wa_phone_async.cli.connection import REGISTERING_HERE, Connection, RegisteringConnection, connect
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.onboarding_dialog import NumberToOnboard, OnboardingDialog
 from wa_phone_async.cli.terminal.output import complain, tell, write
@@ -63,7 +63,7 @@ async def onboard_number(
     ] = "SMS",
     language: Annotated[str, Parameter(metavar="CODE", validator=_check_language)] = "en_US",
     no_wait: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
-    connection: Connection = HERE,
+    connection: RegisteringConnection = REGISTERING_HERE,
 ) -> int:
     """Add a phone number to an account, verify it, register it, and wait for its name.
 
