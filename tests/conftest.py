@@ -66,6 +66,7 @@ def _surroundings() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as environment:
         for name in filter(SETTINGS.fullmatch, list(os.environ)):
             environment.delenv(name)
+        environment.setenv("WA_REGISTRATIONS", "none")  # the ids of one sandbox are those of the next
         environment.setenv("NETRC", os.devnull)  # the person's own is found by its place, and may name a proxy
         yield
     os.umask(mode)

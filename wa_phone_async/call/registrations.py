@@ -61,11 +61,11 @@ class RegistrationGuard:
 
 def _used_up(request: GraphRequest, seconds: float) -> RateLimitError:
     """The error for a request that the ledger has no registration for."""
-    wait = timedelta(seconds=math.ceil(seconds))
-    at = datetime.now().astimezone() + wait
+    at = datetime.now().astimezone() + timedelta(seconds=math.ceil(seconds))
     text = (
         f"Rate limit: number {request.node_id} has used its {MAX_REGISTRATIONS} registrations and deregistrations of "
-        f"72 hours. {request} was not sent. The next one is possible at {at:%Y-%m-%d %H:%M:%S %Z}, {wait} from now"
+        f"72 hours, as the ledger counts them. {request} was not sent. The next one is possible at "
+        f"{at:%Y-%m-%d %H:%M:%S %Z}"
     )
     error = RateLimitError(text, http_status=None, retry_after=seconds)
     error.sent = False

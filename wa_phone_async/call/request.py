@@ -106,7 +106,7 @@ class GraphRequest:
     @property
     def is_counted(self) -> bool:
         """Whether the API counts each attempt, as it counts guesses of a code."""
-        return self.write is not None and self.write.is_counted
+        return self.write is not None and (self.write.is_counted or self.is_registration)
 
     @property
     def is_registration(self) -> bool:

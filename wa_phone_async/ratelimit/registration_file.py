@@ -35,6 +35,9 @@ _SCHEMA: Final = (
     "CREATE INDEX by_forget_at ON numbers (forget_at)",
     f"PRAGMA application_id = {_APPLICATION}",
 )
+_SYNCHRONOUS: Final = "EXTRA"
+"""With it, what is committed survives a power cut. The default survives the end of a process only, in some builds."""
+_READ: Final = "SELECT entries FROM numbers WHERE phone_number_id = ?"
 _STORE: Final = (
     "INSERT INTO numbers VALUES (?, ?, ?)"
     " ON CONFLICT DO UPDATE SET entries = excluded.entries, forget_at = excluded.forget_at"
@@ -51,7 +54,7 @@ _ADVICE: Final = {
     "FULL": "Make room on the disk.",
     "CORRUPT": _MOVE_AWAY,
     "NOTADB": _MOVE_AWAY,
-    "other": "Check that you may write to the file and its folder, and that there is room on the disk.",
+    "other": "Check that you may write to the file and its folder, and that the disk has room.",
 }
 
 # The threads of this process take turns, so that only processes wait for each other in SQLite: it has no queue, and
@@ -141,8 +144,7 @@ class FileRegistrationLedger(StoredLedger):
                 yield None
                 return
             with closing(sqlite3.connect(self.path, self._timeout, isolation_level=None)) as database:
-                # The default of some builds survives the crash of a process, but not a power cut.
-                database.execute("PRAGMA synchronous = EXTRA")
+                database.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
                 yield database
         except DamagedError as error:
             raise self._error("CORRUPT") from error
@@ -197,5 +199,5 @@ def _check(database: sqlite3.Connection, *, writes: bool = False) -> bool:
 
 
 def _entries(database: sqlite3.Connection, phone_number_id: str) -> Entries:
-    row = database.execute("SELECT entries FROM numbers WHERE phone_number_id = ?", (phone_number_id,)).fetchone()
+    row = database.execute(_READ, (phone_number_id,)).fetchone()
     return decode(row[0] if row else None)
