@@ -43,6 +43,11 @@ def redis_throttle() -> Any:
     return module.RedisThrottle(f"redis://anna:{CANARY}@127.0.0.1:1", app_id="555")
 
 
+def redis_ledger() -> Any:
+    module = pytest.importorskip("wa_phone_async.ratelimit.redis", reason="the extra `redis` is not installed")
+    return module.RedisRegistrationLedger(f"redis://anna:{CANARY}@127.0.0.1:1")
+
+
 def watched_waba() -> WatchedWaba:
     async def read_list() -> list[PhoneNumber]:
         return await PHONES.list_phone_numbers("1111")
@@ -68,9 +73,12 @@ HOLDERS: dict[str, Callable[[], Any]] = {
 }
 if importlib.util.find_spec("redis"):
     HOLDERS["RedisThrottle"] = redis_throttle
+    HOLDERS["RedisRegistrationLedger"] = redis_ledger
 HARMLESS = {
     "Extra": "members of a response",
+    "FileRegistrationLedger": "it has only the path of its file",
     "RateLimiter": "a protocol",
+    "RegistrationLedger": "a protocol",
     "Throttle": "it knows only digests of tokens",
     "Verbatim": "a string of the caller",
 }

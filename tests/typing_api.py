@@ -32,7 +32,7 @@ from wa_phone_async.export import (
 from wa_phone_async.export.dask import client_from_env
 from wa_phone_async.export.dask import export as export_on_a_cluster
 from wa_phone_async.integrations.otel import instrument
-from wa_phone_async.ratelimit.redis import RedisThrottle
+from wa_phone_async.ratelimit.redis import RedisRegistrationLedger, RedisThrottle
 from wa_phone_async.sandbox import (
     APP_ID,
     BUSINESS_ID,
@@ -525,6 +525,39 @@ class OwnLimiter:
     def last_usage(self, waba_id: str | None) -> wa.Usage | None: ...
 
     async def aclose(self) -> None: ...
+
+
+class OwnLedger:
+    """A `RegistrationLedger` that a user writes."""
+
+    async def reserve(self, phone_number_id: str) -> wa.Reservation | float:
+        return wa.Reservation(phone_number_id, "1") if phone_number_id else 60.0
+
+    async def release(self, reservation: wa.Reservation) -> None:
+        assert_type((reservation.phone_number_id, reservation.id), tuple[str, str])
+
+    async def block(self, phone_number_id: str, seconds: float) -> None: ...
+
+
+async def registrations_are_counted(error: wa.LedgerError) -> None:
+    wa.PhoneNumberClient("token", registrations=OwnLedger())
+    wa.PhoneNumberClient("token", registrations=wa.Throttle())  # type: ignore[arg-type]  # not a ledger
+    shared: wa.RegistrationLedger = RedisRegistrationLedger("redis://", timeout=1.0, prefix="p")
+    wa.PhoneNumberClient.from_env(registrations=shared)
+    ledger = wa.FileRegistrationLedger("registrations.db", timeout=2)
+    wa.GraphSession("token", registrations=ledger)
+    assert_type(ledger.path, Path)
+    reservation = await ledger.reserve("1")
+    assert_type(reservation, wa.Reservation | float)
+    if isinstance(reservation, wa.Reservation):
+        await shared.release(reservation)
+    await ledger.block("1", 60.0)
+    await ledger.forget(1)
+    assert_type(await ledger.phone_number_ids(), list[str])
+    usage = await ledger.usage("1")
+    assert_type(usage, wa.RegistrationUsage)
+    assert_type((usage.phone_number_id, usage.used, usage.limit, usage.wait), tuple[str, int, int, float])
+    assert_type((error.ledger, error.reason), tuple[str, str])
 
 
 async def quotas_are_kept(client: wa.PhoneNumberClient, limiter: wa.RateLimiter) -> None:

@@ -264,8 +264,8 @@ PROCESS = """
 def processes(graph_sandbox: Sandbox, tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
     arguments = [graph_sandbox.url, str(tmp_path / "registrations.db"), ID, SEEDED_PIN]
     command = [sys.executable, "-c", textwrap.dedent(PROCESS), *arguments]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(2)]
     yield processes
     for process in processes:
         process.kill()

@@ -159,7 +159,7 @@ async def test_two_clients_of_a_file_do_as_the_model_says(
     path = tmp_path_factory.mktemp("ledger") / "registrations.db"
     with pytest.MonkeyPatch.context() as patch:
         model = Model(T)
-        patch.setattr(registration_file.time, "time", lambda: model.now)
+        patch.setattr(time, "time", lambda: model.now)
         patch.setattr(registration_file, "_SYNCHRONOUS", "OFF")  # no power cut here, and it takes all of the time
         await play(steps, [FileRegistrationLedger(path), FileRegistrationLedger(path)], model)
 
@@ -202,7 +202,7 @@ async def test_forgetting_a_number_lets_it_begin_again(ledger: FileRegistrationL
 
 async def test_old_numbers_are_forgotten(ledger: FileRegistrationLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     now = T
-    monkeypatch.setattr(registration_file.time, "time", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: now)
     for place in range(30):
         await ledger.reserve(f"9{place}")
     now += 2 * REGISTRATION_WINDOW + 1
