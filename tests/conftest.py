@@ -90,4 +90,6 @@ def reader(graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     monkeypatch.setenv("WA_ACCESS_TOKEN", "any-token")
     monkeypatch.setenv("WA_BASE_URL", graph_sandbox.url)
+    monkeypatch.delenv("WA_REGISTRATIONS")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "100")

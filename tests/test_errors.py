@@ -22,6 +22,7 @@ from wa_phone_async.errors import (
     ExportError,
     GraphAPIError,
     InvalidArgumentError,
+    LedgerError,
     MissingTokenError,
     NotFoundError,
     OutcomeUnknownError,
@@ -42,6 +43,7 @@ from wa_phone_async.models import PhoneNumber
 
 BASES: dict[type[WaPhoneError], tuple[type[Exception], ...]] = {
     InvalidArgumentError: (WaPhoneError, ValueError),
+    LedgerError: (WaPhoneError,),
     MissingTokenError: (WaPhoneError,),
     TransportError: (WaPhoneError,),
     RequestTimeoutError: (TransportError, TimeoutError),
@@ -103,6 +105,7 @@ def samples() -> list[WaPhoneError]:
     return [
         WaPhoneError("it failed"),
         InvalidArgumentError("limit", "a whole number", 1.5, hint="a page is never cut"),
+        LedgerError("registrations.db", "it is locked", "Try again."),
         MissingTokenError("1", "tokens.csv"),
         TransportError("no response", sent=False),
         RequestTimeoutError("no response in time", sent=False),

@@ -225,6 +225,8 @@ NAMED = {
     "wa-phone watch WABA_ID…": "wa-phone watch 100200300400003 --interval 0.1 --timeout 0.3",
     "wa-phone health --sandbox": "wa-phone health --sandbox",
     "wa-phone health WABA_ID…": "wa-phone health 100200300400003",
+    "wa-phone registrations": "wa-phone registrations",
+    "wa-phone registrations PHONE_NUMBER_ID --forget": "wa-phone registrations 300000001000000 --forget",
     "wa-phone diff": "wa-phone diff --sandbox",
     "wa-phone diff OLD NEW": "echo id > OLD.csv; wa-phone diff OLD.csv OLD.csv",
     "wa-phone export": "wa-phone export --help",
