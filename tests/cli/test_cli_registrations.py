@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from wa_phone_async import RegistrationLedger, Reservation
 from wa_phone_async.sandbox import SEEDED_PIN, SMALL_WABA, Sandbox
 
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli import app
+from wa_phone_async.cli.ledger import DefaultLedger
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -124,6 +126,30 @@ def test_a_default_ledger_that_fails_is_one_warning(register: Run, graph_sandbox
         "registration is sent all the same, and not counted. Meta allows ten in 72 hours. --registrations none ends "
         "this warning\n"
     ) in err
+
+
+@pytest.mark.usefixtures("run")
+async def test_a_default_ledger_that_works_does_all_that_a_ledger_does(state: Path) -> None:
+    ledger = DefaultLedger()
+    assert isinstance(ledger, RegistrationLedger)
+    reservation = await ledger.reserve(ID)
+    assert isinstance(reservation, Reservation)
+    await ledger.release(reservation)
+    await ledger.block(ID, 60.0)
+    assert await ledger.reserve(ID) == pytest.approx(60, abs=5)
+    assert (state / "wa-phone" / "registrations.db").exists()
+
+
+@pytest.mark.usefixtures("run")
+async def test_a_default_ledger_that_has_failed_does_nothing(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state.touch()
+    ledger = DefaultLedger()
+    for _ in range(2):
+        reservation = await ledger.reserve(ID)
+        assert isinstance(reservation, Reservation)
+        await ledger.release(reservation)
+        await ledger.block(ID, 60.0)
+    assert capsys.readouterr().err.count("failed") == 1
 
 
 @pytest.mark.parametrize("how", ["option", "environment"])

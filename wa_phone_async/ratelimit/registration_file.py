@@ -118,8 +118,10 @@ class FileRegistrationLedger(StoredLedger):
             _check(database, writes=True)
             # All processes of a machine have this clock. It is read under the lock, after those that came before.
             now = time.time()
-            entries, result = change(_entries(database, phone_number_id), now)
-            database.execute(_STORE, (phone_number_id, encode(entries), forget_at(entries)))
+            stored = _entries(database, phone_number_id)
+            entries, result = change(stored, now)
+            if entries != stored:
+                database.execute(_STORE, (phone_number_id, encode(entries), forget_at(entries)))
             database.execute(_FORGET, (now,))
             database.execute("COMMIT")
         return result

@@ -56,7 +56,7 @@ class RedisRegistrationLedger(StoredLedger):
         InvalidArgumentError: A setting is invalid. The text says which one, and what is valid.
     """
 
-    def __init__(self, url: str, *, timeout: float = 2.0, prefix: str = "wa_phone_async") -> None:
+    def __init__(self, url: str, *, timeout: float = 5.0, prefix: str = "wa_phone_async") -> None:
         url = conceal(url)
         check_address(url)
         check_seconds("timeout", timeout)
@@ -118,6 +118,8 @@ async def _try_to_change(redis: Any, key: str, change: Change[T]) -> T:
         await transaction.watch(key)
         stored, now = decode(await transaction.get(key)), await _clock(transaction)
         entries, result = change(stored, now)
+        if entries == stored:  # mostly one too many. Without a write, it is in nobody's way
+            return result
         transaction.multi()
         if entries:
             transaction.set(key, encode(entries), px=max(1, int(1000 * (forget_at(entries) - now))))
