@@ -545,6 +545,8 @@ async def registrations_are_counted(error: wa.LedgerError) -> None:
     shared: wa.RegistrationLedger = RedisRegistrationLedger("redis://", timeout=1.0, prefix="p")
     wa.PhoneNumberClient.from_env(registrations=shared)
     ledger = wa.FileRegistrationLedger("registrations.db", timeout=2)
+    stored: wa.StoredLedger = ledger
+    assert_type(await stored.usage("1"), wa.RegistrationUsage)
     wa.GraphSession("token", registrations=ledger)
     assert_type(ledger.path, Path)
     reservation = await ledger.reserve("1")

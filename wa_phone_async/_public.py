@@ -84,7 +84,7 @@ from .pagination.paginator import AsyncPaginator
 from .query import META_DEFAULT, Filter, ListQuery, MetaDefault, Sort, Verbatim
 from .ratelimit.limiter import CallResult, Lease, RateLimiter, Report
 from .ratelimit.registration_file import FileRegistrationLedger
-from .ratelimit.registrations import RegistrationLedger, RegistrationUsage, Reservation
+from .ratelimit.registrations import RegistrationLedger, RegistrationUsage, Reservation, StoredLedger
 from .ratelimit.throttle import Throttle
 from .readiness import Readiness, is_ready, read_readiness
 from .session import GraphSession
@@ -173,6 +173,7 @@ __all__ = [
     "Severity",
     "Sort",
     "StaleListingError",
+    "StoredLedger",
     "Subject",
     "SuccessResponse",
     "Throttle",

@@ -245,7 +245,10 @@ again, if somebody else was faster."""
 
 
 class StoredLedger(ABC):
-    """A `RegistrationLedger` on a store that can change the entries of one number without anybody between."""
+    """What `FileRegistrationLedger` and `RedisRegistrationLedger` do. They differ in their stores alone.
+
+    It is a `RegistrationLedger` that can also be read.
+    """
 
     async def reserve(self, phone_number_id: str) -> Reservation | float:
         """Reserve one request: see `RegistrationLedger.reserve`."""
