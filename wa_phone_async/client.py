@@ -981,7 +981,7 @@ class PhoneNumberClient:
         `POST /{phone_number_id}/register`, Meta's guides to registration and its v23.0 OpenAPI description, read
         2026-11-22. It is slow, and may succeed after a client has stopped waiting. Meta counts wrong PINs, and allows
         10 registrations and deregistrations of a number in 72 hours. So a retry follows only an attempt that was not
-        counted; see `request_code`.
+        counted; see `request_code`. With `registrations=`, a ledger counts each attempt before it is sent.
 
         Args:
             phone_number_id: Meta's id of the number, digits.
@@ -995,6 +995,8 @@ class PhoneNumberClient:
 
         Raises:
             InvalidArgumentError: An argument is invalid; nothing was sent. The text does not show the PIN.
+            LedgerError: The ledger failed; nothing was sent.
+            RateLimitError: The ten are used, and `retry_after` is the wait. Nothing was sent if `sent` is false.
             OutcomeUnknownError: The response was lost, or does not say whether the write happened. If it
                 did, `host_platform` (or `platform_type`) is `CLOUD_API` and `is_pin_enabled` is true.
             WaPhoneError: The API rejected the registration, or it could not be sent. Code 133005 means a wrong PIN,
@@ -1018,7 +1020,7 @@ class PhoneNumberClient:
 
         `POST /{phone_number_id}/deregister`, Meta's guide to registration, read 2026-11-22. It does not work for a
         number that the WhatsApp Business app uses too. Meta allows 10 registrations and deregistrations of a number in
-        72 hours.
+        72 hours; see `register`.
 
         Args:
             phone_number_id: Meta's id of the number, digits.
@@ -1027,6 +1029,8 @@ class PhoneNumberClient:
 
         Raises:
             InvalidArgumentError: An argument is invalid; nothing was sent.
+            LedgerError: The ledger failed; nothing was sent.
+            RateLimitError: The ten are used, and `retry_after` is the wait. Nothing was sent if `sent` is false.
             OutcomeUnknownError: The response was lost, or does not say whether the write happened. If it
                 did, `host_platform` (or `platform_type`) is `NOT_APPLICABLE`.
             WaPhoneError: The API rejected it, with code 100/2207051 if the number is not registered, or it could not be

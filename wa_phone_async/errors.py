@@ -466,8 +466,8 @@ class RateLimitError(GraphAPIError):
     """There were too many calls. `retry_after` has the seconds to wait, if they are known."""
 
     sent: bool = True
-    """Whether the request was sent. `False`: the quota is used, and the wait for it is longer than you allow. There is
-    then no `http_status`."""
+    """Whether the request was sent. `False`: the quota is used, and the wait for it is longer than you allow. Or the
+    number has used its ten registrations of 72 hours. There is then no `http_status`."""
     usage: Usage | None = None
     """What the last response reported of the quotas, or `None`."""
 

@@ -323,6 +323,11 @@ async def test_a_place_where_no_file_can_be(tmp_path: Path) -> None:
         assert str(error).endswith("Check that you may write to the file and its folder, and that the disk has room.")
 
 
+async def test_a_python_without_sqlite(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    assert (await failure(path)).reason == "this Python has no SQLite"
+
+
 def test_a_disk_that_is_full(path: Path) -> None:
     code = f"""
         import asyncio, resource

@@ -135,8 +135,10 @@ class FileRegistrationLedger(StoredLedger):
     @contextmanager
     def _open(self, *, creates: bool = False) -> Generator[Any]:
         """Open the file. Yields `None` if there is none. Whatever fails is a `LedgerError`."""
-        import sqlite3  # noqa: PLC0415 - few programs register, and it makes the import of all others slower
-
+        try:
+            import sqlite3  # noqa: PLC0415 - few programs register, and it makes the import of all others slower
+        except ImportError as error:
+            raise LedgerError(str(self.path), "this Python has no SQLite", "Install one that has it.") from error
         if not _turn.acquire(timeout=self._timeout):
             raise self._error("BUSY")
         try:

@@ -8,7 +8,7 @@ Meta's rule has two sentences: 10 requests to register a number in a moving wind
 The next one gets error 133016, and the number is blocked for the next 72 hours (Meta's "Register a business phone
 number" of 26 June 2026, read 2026-11-28). The page does not say if the two share the ten. Their error code is the same,
 "Account register deregister rate limit exceeded" (Meta's error-code page of 18 June 2026, read 2026-11-28). So here
-they share it. That is a guess, and the careful one: it may refuse a request, and it never sends one too many.
+they share it. That is a guess, and the careful one: a ledger never lets one too many be sent.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ async def _try_to_change(redis: Any, key: str, change: Change[T]) -> T:
         await transaction.watch(key)
         stored, now = decode(await transaction.get(key)), await _clock(transaction)
         entries, result = change(stored, now)
-        if entries == stored:  # mostly one too many. Without a write, it is in nobody's way
+        if entries == stored:  # none is left, mostly. Without a write, it is in nobody's way
             return result
         transaction.multi()
         if entries:
