@@ -555,7 +555,7 @@ async def registrations_are_counted(error: wa.LedgerError) -> None:
         await shared.release(reservation)
     await ledger.block("1", 60.0)
     await ledger.forget(1)
-    assert_type(await ledger.phone_number_ids(), list[str])
+    assert_type(await ledger.usages(), list[wa.RegistrationUsage])
     usage = await ledger.usage("1")
     assert_type(usage, wa.RegistrationUsage)
     assert_type((usage.phone_number_id, usage.used, usage.limit, usage.wait), tuple[str, int, int, float])

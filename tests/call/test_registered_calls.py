@@ -81,7 +81,7 @@ async def test_other_writes_and_other_numbers_use_none(ledger: FileRegistrationL
         await client.verify_code(ID, "123830")
         await client.set_two_step_verification_pin(ID, SEEDED_PIN)
         await client.deregister("7")
-    assert await ledger.phone_number_ids() == ["7"]
+    assert [usage.phone_number_id for usage in await ledger.usages()] == ["7"]
 
 
 OUTCOMES = {

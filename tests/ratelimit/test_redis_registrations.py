@@ -23,6 +23,12 @@ from wa_phone_async.ratelimit.redis import registrations as module  # noqa: E402
 pytestmark = [pytest.mark.heavy, pytest.mark.skipif(COMMAND is None, reason="there is no redis-server")]
 
 NUMBER, OTHER = "1234", "5678"
+
+
+async def known(ledger: RedisRegistrationLedger) -> list[str]:
+    return [usage.phone_number_id for usage in await ledger.usages()]
+
+
 KEY = f"wa_phone_async:registrations:{NUMBER}"
 
 
@@ -67,7 +73,8 @@ async def test_ten_of_many_tasks_get_a_reservation(server: RedisServer, ledger: 
     reserved = await asyncio.gather(*[ledgers[place % 2].reserve(NUMBER) for place in range(30)])
     assert sum(isinstance(each, Reservation) for each in reserved) == MAX_REGISTRATIONS
     usage = await ledger.usage(NUMBER)
-    assert (usage.used, round(usage.wait)) == (MAX_REGISTRATIONS, REGISTRATION_WINDOW)
+    assert usage.used == MAX_REGISTRATIONS
+    assert usage.wait == pytest.approx(REGISTRATION_WINDOW, abs=60)
 
 
 async def test_a_key_expires_and_is_dropped_when_nothing_is_left(ledger: RedisRegistrationLedger, store: Any) -> None:
@@ -75,18 +82,18 @@ async def test_a_key_expires_and_is_dropped_when_nothing_is_left(ledger: RedisRe
     assert store.ttl(KEY) == pytest.approx(2 * REGISTRATION_WINDOW, abs=2)
     await ledger.reserve(OTHER)
     store.set("wa_phone_async:another", "x")
-    assert sorted(await ledger.phone_number_ids()) == [NUMBER, OTHER]
+    assert await known(ledger) == [NUMBER, OTHER]
     assert isinstance(reservation, Reservation)
     await ledger.release(reservation)
-    assert await ledger.phone_number_ids() == [OTHER]
+    assert await known(ledger) == [OTHER]
 
 
 async def test_a_prefix_keeps_ledgers_apart(server: RedisServer, ledger: RedisRegistrationLedger) -> None:
     starred = RedisRegistrationLedger(server.url, prefix="*[")
     await ledger.reserve(NUMBER)
-    assert await starred.phone_number_ids() == []
+    assert await known(starred) == []
     await starred.reserve(OTHER)
-    assert await starred.phone_number_ids() == [OTHER]
+    assert await known(starred) == [OTHER]
 
 
 async def test_a_damaged_key_sends_nothing(ledger: RedisRegistrationLedger, store: Any) -> None:

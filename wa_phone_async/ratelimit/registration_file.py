@@ -14,7 +14,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -92,9 +92,8 @@ class FileRegistrationLedger(StoredLedger):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(vars(self).get('path', ''))!r})"
 
-    async def phone_number_ids(self) -> list[str]:
-        """Read the ids of all numbers that the ledger knows: see `StoredLedger.phone_number_ids`."""
-        return await _in_thread(self._phone_number_ids)
+    async def _read_all(self) -> tuple[Mapping[str, Entries], float]:
+        return await _in_thread(self._read_all_now)
 
     async def _read(self, phone_number_id: str) -> tuple[Entries, float]:
         return await _in_thread(self._read_now, phone_number_id)
@@ -104,9 +103,10 @@ class FileRegistrationLedger(StoredLedger):
 
     # What runs in the thread
 
-    def _phone_number_ids(self) -> list[str]:
+    def _read_all_now(self) -> tuple[Mapping[str, Entries], float]:
         with self._reading() as database:
-            return [row[0] for row in database.execute("SELECT phone_number_id FROM numbers")] if database else []
+            rows = database.execute("SELECT phone_number_id, entries FROM numbers") if database else ()
+            return {row[0]: decode(row[1]) for row in rows}, time.time()
 
     def _read_now(self, phone_number_id: str) -> tuple[Entries, float]:
         with self._reading() as database:

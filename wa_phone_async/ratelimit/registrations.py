@@ -288,13 +288,20 @@ class StoredLedger(ABC):
         phone_number_id = read_node_id("phone_number_id", phone_number_id)
         return usage_of(phone_number_id, *await self._read(phone_number_id))
 
-    @abstractmethod
-    async def phone_number_ids(self) -> list[str]:
-        """Read the ids of all numbers that the ledger knows, in no order.
+    async def usages(self) -> list[RegistrationUsage]:
+        """Read the usage of each number that has used any registration, by the size of its id.
 
         Raises:
             LedgerError: The ledger failed.
         """
+        entries, now = await self._read_all()
+        usages = [usage_of(phone_number_id, its_own, now) for phone_number_id, its_own in entries.items()]
+        by_size = sorted(usages, key=lambda usage: (len(usage.phone_number_id), usage.phone_number_id))
+        return [usage for usage in by_size if usage.used]
+
+    @abstractmethod
+    async def _read_all(self) -> tuple[Mapping[str, Entries], float]:
+        """Read the entries of all numbers, and the clock."""
 
     @abstractmethod
     async def _read(self, phone_number_id: str) -> tuple[Entries, float]:

@@ -52,7 +52,7 @@ async def show_registrations(
     own count to nobody.
 
     Args:
-        phone_number_ids: Ids of the numbers, not the phone numbers. Default: all that the ledger knows.
+        phone_number_ids: Ids of the numbers, not the phone numbers. Default: all that have used any.
         forget: Forget what was counted for these numbers, and each block of Meta that the ledger has noted. Do so only
             if you know better than the ledger.
         form: The output format: a sentence, or a line of JSON for each number.
@@ -64,11 +64,11 @@ async def show_registrations(
     async with _ledger(connection) as ledger:
         for phone_number_id in given if forget else ():
             await ledger.forget(phone_number_id)
-        ids = given or sorted(await ledger.phone_number_ids(), key=int)
-        use_utf8()
-        for phone_number_id in ids:
-            write(_line(await ledger.usage(phone_number_id), form, datetime.now().astimezone()))
-    tell(f"{counted(len(ids), 'number')}, 0 calls")
+        usages = [await ledger.usage(phone_number_id) for phone_number_id in given] if given else await ledger.usages()
+    use_utf8()
+    for usage in usages:
+        write(_line(usage, form, datetime.now().astimezone()))
+    tell(f"{counted(len(usages), 'number')}, 0 calls")
 
 
 @asynccontextmanager

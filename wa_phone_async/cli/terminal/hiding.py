@@ -64,7 +64,9 @@ def _configured(arguments: Sequence[str]) -> Iterator[Secret]:
         yield from filter(None, [conceal(conceal(os.environ.get(name)).strip())])
     for option, value in itertools.pairwise([*arguments, ""]):
         name, _, joined = option.partition("=")
-        if name in {"--webhook-url", "--notify"} or (name == "--registrations" and "@" in (joined or value)):
+        if name in {"--webhook-url", "--notify"} or (
+            name == "--registrations" and re.match("[a-z]+://.*@", joined or value)
+        ):
             yield from filter(None, [Secret(joined or value)])
         if name in {"--token-file", "--app-secret-file", "--webhook-secret-file"}:
             yield from filter(None, [_content(Path(joined or value))])

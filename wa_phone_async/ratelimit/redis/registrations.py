@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NoReturn, TypeVar, cast
 
@@ -74,12 +74,13 @@ class RedisRegistrationLedger(StoredLedger):
             "process"
         )
 
-    async def phone_number_ids(self) -> list[str]:
-        """Read the ids of all numbers that the ledger knows: see `StoredLedger.phone_number_ids`."""
+    async def _read_all(self) -> tuple[Mapping[str, Entries], float]:
         pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix) + "*"
         async with self._connected() as redis:
-            # A scan may yield a key twice.
-            return list({key.removeprefix(self._prefix): None async for key in redis.scan_iter(pattern, count=1000)})
+            keys: list[str] = [key async for key in redis.scan_iter(pattern, count=1000)]
+            texts: list[str | None] = await redis.mget(keys) if keys else []
+            entries = {key.removeprefix(self._prefix): decode(text) for key, text in zip(keys, texts, strict=True)}
+            return entries, await _clock(redis)
 
     async def _read(self, phone_number_id: str) -> tuple[Entries, float]:
         async with self._connected() as redis:
