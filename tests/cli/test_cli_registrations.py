@@ -161,7 +161,8 @@ def test_a_named_ledger_that_fails_sends_nothing(
         monkeypatch.setenv("WA_REGISTRATIONS", "fleet.db")
     status, _, err = register(*(("--registrations", "fleet.db") if how == "option" else ()))
     assert (status, registrations(graph_sandbox)) == (1, 0)
-    assert "wa-phone: the ledger of registrations (fleet.db) failed: it is damaged, or is no ledger. Nothing was" in err
+    path = Path("fleet.db").absolute()
+    assert f"wa-phone: the ledger of registrations ({path}) failed: it is damaged, or is no ledger. Nothing was" in err
 
 
 def test_a_ledger_in_redis_is_named_by_its_url(register: Run, graph_sandbox: Sandbox, run: Run) -> None:

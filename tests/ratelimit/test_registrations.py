@@ -357,7 +357,7 @@ def test_a_disk_that_is_full(path: Path) -> None:
     assert asyncio.run(FileRegistrationLedger(path).usage("1")).used == 1
 
 
-@pytest.mark.parametrize("path", ["", "a\0b", 5, None])
+@pytest.mark.parametrize("path", ["", "a\0b", 5, None, "~no-such-user/a.db"])
 def test_a_path_is_checked(path: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="path must be the path of a file"):
         FileRegistrationLedger(path)

@@ -80,13 +80,18 @@ class FileRegistrationLedger(StoredLedger):
     """
 
     path: Path
-    """The file."""
+    """The file, as an absolute path."""
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0) -> None:
+        expected = "the path of a file, such as '~/.local/state/registrations.db'"
         if not isinstance(path, str | os.PathLike) or not str(path) or "\0" in str(path):
-            raise InvalidArgumentError("path", "the path of a file, such as '~/.local/state/registrations.db'", path)
+            raise InvalidArgumentError("path", expected, path)
         check_seconds("timeout", timeout)
-        self.path = Path(path).expanduser()
+        try:
+            # Absolute: a program that changes its working directory must not begin another ledger.
+            self.path = Path(path).expanduser().absolute()
+        except RuntimeError as error:
+            raise InvalidArgumentError("path", expected, path, hint="there is no such home directory") from error
         self._timeout = timeout
 
     def __repr__(self) -> str:
