@@ -49,6 +49,8 @@ HOMES = {
     "redis": {"ratelimit.redis"},
 }
 
+OPENED_ON_USE = {"wa_phone_async.export", "wa_phone_async.sandbox"}
+
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 PACKAGE = Path(wa_phone_async.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -111,8 +113,13 @@ def layer_of(module: str) -> str:
 def imports(file: Path) -> Iterator[str]:
     """Yield each imported module, and each imported name with its module, also of imports in functions.
 
-    Relative names become absolute ones.
+    Relative names become absolute ones. What the front door opens on first use, it does not need.
     """
+    opened = OPENED_ON_USE if file == PACKAGE / "__init__.py" else set[str]()
+    yield from (name for name in _imports(file) if name not in opened)
+
+
+def _imports(file: Path) -> Iterator[str]:
     package = file.parent.relative_to(PACKAGE.parent).parts
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

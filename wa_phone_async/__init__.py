@@ -23,12 +23,22 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from . import export as export
+    from . import sandbox as sandbox
     from ._public import *  # noqa: F403 - its `__all__` is the list of public names
     from ._public import __all__ as __all__
 else:
     # `wa-phone --help` needs no client, and starts in half of the time without aiohttp.
     def __getattr__(name: str) -> Any:
-        """Import all public names when the first of them is used."""
+        """Import all public names when the first of them is used, and the packages for exports and tests likewise."""
+        if name == "export":
+            import wa_phone_async.export as package  # noqa: PLC0415 - see above
+
+            return package
+        if name == "sandbox":
+            import wa_phone_async.sandbox as package  # noqa: PLC0415 - see above
+
+            return package
         import wa_phone_async._public as public  # noqa: PLC0415 - see above
 
         globals().update({each: getattr(public, each) for each in public.__all__}, __all__=public.__all__)
@@ -38,4 +48,4 @@ else:
 
     def __dir__() -> list[str]:
         """Return the names of the module, with those that are imported later."""
-        return sorted({*globals(), *__getattr__("__all__")})
+        return sorted({*globals(), *__getattr__("__all__"), "export", "sandbox"})

@@ -78,6 +78,32 @@ def test_what_was_private_stays_private(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002, 0])
+@pytest.mark.parametrize("old", [None, 0o600, 0o640, 0o664, 0o400])
+def test_no_file_is_ever_more_open_than_the_umask_and_the_file_before_it_allow(
+    path: Path, monkeypatch: pytest.MonkeyPatch, umask: int, old: int | None
+) -> None:
+    if old is not None:
+        path.touch()
+        path.chmod(old)
+    allowed = (0o666 if old is None else old) & ~umask
+    before = os.umask(umask)
+    try:
+        with Job(path) as job:
+            for_others = job.directory.stat().st_mode & 0o066
+            with monkeypatch.context() as patch:  # it has its mode from the start, and not by a change
+                patch.setattr(Path, "chmod", lambda *_: None)
+                file = WholeFile(path)
+            [partial] = path.parent.glob("*.partial-*")
+            assert partial.stat().st_mode & 0o777 == allowed
+            file.keep()
+    finally:
+        os.umask(before)
+    assert for_others & ~allowed == 0
+    assert path.stat().st_mode & 0o777 == (allowed if old is None else old)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 def test_a_link_stays_a_link(path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     target = tmp_path_factory.mktemp("elsewhere") / "real.csv"

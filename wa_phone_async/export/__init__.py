@@ -1,12 +1,12 @@
 """Phone numbers as files and tables, written as they come.
 
-    from wa_phone_async.export import to_arrow, write
+    from wa_phone_async.export import export
 
-    async with client.list_many(waba_ids) as listings:
-        summary = await write(listings, "numbers.parquet", errors="failed.jsonl")
+    summary = await export(client, "numbers.parquet", waba_ids, resume=True)
 
 What you call:
 
+    one_call.py        export: many accounts to a file, in one call
     writer.py          write and Writer: listings to a file
     parts.py           merge: one file of several
     job.py             Job: an export that you can kill and resume
@@ -41,6 +41,7 @@ What makes it safe:
 from .arrow import ArrowTable, to_arrow
 from .formats import FileFormat
 from .job import Job
+from .one_call import export
 from .part import Part
 from .parts import merge
 from .rows import COLUMNS, Row, errors_row, row_of
@@ -56,6 +57,7 @@ __all__ = [
     "Summary",
     "Writer",
     "errors_row",
+    "export",
     "merge",
     "row_of",
     "to_arrow",

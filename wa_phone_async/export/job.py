@@ -21,8 +21,8 @@ from .part import Part, write_part
 from .parts import merge_parts
 from .paths import AnyPath
 from .rows import ERROR_COLUMNS, batches, columns_of, each_number_once, error_batches
-from .whole_file import WholeFile, check_is_file, remove_partials
-from .writer import Summary
+from .whole_file import WholeFile, check_is_file, directory_mode, remove_partials
+from .writer import MOST_FAILURES, Summary
 
 
 class Job:
@@ -90,12 +90,13 @@ class Job:
         self.directory: Path = self._path.with_name(f"{self._path.name}.parts")
         """The directory of the parts and the journal."""
         bound = {**(options or {}), "format": self.format, "columns": list(self._columns)}
-        self._journal = Journal(self.directory, bound, resume=resume)
+        self._journal = Journal(self.directory, bound, mode=directory_mode(self._path), resume=resume)
         for whole in (*files, self.directory):
             remove_partials(whole)
         # `remaining` yields an id and it is open. Then it is complete, which the journal knows, or it has failed.
         self._open = set[str]()
         self._failed = IdSet()
+        self._failures: list[WabaListing] = []  # the first of those
         self._failed_parts: list[Part] = []
         self._batch: list[WabaListing] = []
         self._batch_numbers = 0
@@ -111,7 +112,12 @@ class Job:
     def so_far(self) -> Summary:
         """What is complete now, and how many accounts failed this time."""
         journal = self._journal
-        return Summary(accounts=len(journal.complete), phone_numbers=journal.phone_numbers, failed=len(self._failed))
+        return Summary(
+            accounts=len(journal.complete),
+            phone_numbers=journal.phone_numbers,
+            failed=len(self._failed),
+            failures=tuple(self._failures),
+        )
 
     async def remaining(self, waba_ids: Accounts) -> AsyncGenerator[str]:
         """Yield each account id that still has to be listed."""
@@ -235,6 +241,7 @@ class Job:
         if self._errors is not None:
             path = self.directory / f"failed-{len(self._failed_parts) + 1:06}.jsonl"
             self._failed_parts.append(write_part(path, error_batches(listings.values()), ERROR_COLUMNS))
+        self._failures.extend(list(listings.values())[: MOST_FAILURES - len(self._failures)])
         for waba_id in listings:
             self._failed.add(waba_id)
 

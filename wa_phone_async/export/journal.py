@@ -49,6 +49,7 @@ class Journal:
     Args:
         directory: The directory of the parts. It is made if it is not there.
         options: The options of the export.
+        mode: The mode of the directory, before the umask, if it is made.
         resume: Whether to go on with what is there. If `False`, a finished export is removed, and an unfinished one
             is an error.
 
@@ -59,12 +60,12 @@ class Journal:
         ExportError: The directory cannot be used. Or the journal or a part is damaged: then its `errno` is `None`.
     """
 
-    def __init__(self, directory: Path, options: Options, *, resume: bool) -> None:
+    def __init__(self, directory: Path, options: Options, *, mode: int = 0o777, resume: bool) -> None:
         self._directory = directory
         self._forget()
         given = _as_json(options)
         with self._explained():
-            directory.mkdir(exist_ok=True)
+            directory.mkdir(mode, exist_ok=True)
             self._check_journal_is_there()  # before it is made
             self._file = (directory / _NAME).open("a+b", buffering=0)  # no rest of a failed line is written later
         try:

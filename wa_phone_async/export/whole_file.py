@@ -7,6 +7,7 @@ disk and a power failure leave either the old file or the new one.
 from __future__ import annotations
 
 import errno
+import functools
 import glob
 import hashlib
 import os
@@ -100,15 +101,16 @@ class WholeFile:
         self._path = Path(os.path.realpath(check_is_file(path)))
         self._is_kept = False
         with self._explained():
-            mode = _mode(self._path)  # an error if the name is too long: the partial file has another one
-            self._partial, self._file = _open_partial(self._path)
-            if mode is not None:
-                self._set_mode(mode)
+            self._mode = _mode(self._path)  # an error if the name is too long: the partial file has another one
+            # Private from its first moment, if the file that it replaces is: somebody might open it before a `chmod`.
+            self._partial, self._file = _open_partial(self._path, 0o666 if self._mode is None else self._mode & 0o666)
+            if self._mode is not None:
+                self._try_mode()
 
-    def _set_mode(self, mode: int) -> None:
-        """Keep a private file private."""
+    def _try_mode(self) -> None:
+        """Fail now if modes cannot be set here, and not when the file is whole. The mode stays as it is."""
         try:
-            self._partial.chmod(mode)
+            self._partial.chmod(stat.S_IMODE(self._partial.stat().st_mode))
         except OSError:
             self.drop()
             raise
@@ -133,6 +135,8 @@ class WholeFile:
         # In this order: after a power failure the name must not stand for a file whose bytes never arrived.
         with self._explained():
             os.fsync(self._file.fileno())
+            if self._mode is not None:
+                self._partial.chmod(self._mode)
             if not HAS_LOCKS:  # pragma: no cover - Windows renames no open file
                 self._file.close()
             # Before it is closed, since its lock keeps `remove_partials` away from it.
@@ -171,6 +175,12 @@ def _mode(path: Path) -> int | None:
         return None
 
 
+def directory_mode(path: Path) -> int:
+    """The mode, before the umask, of a directory that keeps parts of a file: private if the file at the path is."""
+    mode = _mode(path)
+    return 0o777 if mode is None else 0o700 | (mode & 0o066) | (mode & 0o044) >> 2
+
+
 def partial_path(path: Path) -> Path:
     """A new name beside a path, for a file that is not whole or a directory that is being removed."""
     return path.with_name(f"{_partial_prefix(path)}{secrets.token_hex(4)}")
@@ -193,11 +203,13 @@ def _partial_prefix(path: Path) -> str:
     return f".{path.name if len(name) <= _LONGEST else hashlib.blake2b(name, digest_size=16).hexdigest()}.partial-"
 
 
-def _open_partial(path: Path) -> tuple[Path, IO[bytes]]:
-    """Make the file that will be renamed to this path, and lock it."""
+def _open_partial(path: Path, mode: int) -> tuple[Path, IO[bytes]]:
+    """Make the file that will be renamed to this path, with this mode without the bits of the umask, and lock it."""
+    opener = functools.partial(os.open, mode=mode)
     while True:
         partial = partial_path(path)
-        file = partial.open("xb", buffering=0)  # so dropping it writes nothing
+        # Unbuffered, so dropping it writes nothing. `Path.open` takes no opener, and the caller closes the file.
+        file = open(partial, "xb", buffering=0, opener=opener)  # noqa: SIM115 - see above
         is_ours = True
         with suppress(OSError):  # a file system without locks
             is_ours = lock(file, partial)

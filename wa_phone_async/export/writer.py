@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from contextlib import ExitStack
 from os.path import realpath
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
@@ -20,6 +20,9 @@ from .row_file import RowFile
 from .rows import BATCH_ROWS, ERROR_COLUMNS, Exportable, batches, columns_of, error_batches
 from .whole_file import check_is_file
 
+MOST_FAILURES: Final = 100
+"""How many failed listings a `Summary` keeps. A file of errors has all of them."""
+
 
 @attrs.frozen(kw_only=True)
 class Summary:
@@ -31,6 +34,8 @@ class Summary:
     """Rows of the file."""
     failed: int = 0
     """Accounts that could not be listed. The file has nothing of them."""
+    failures: tuple[WabaListing, ...] = attrs.field(default=(), eq=False)
+    """Those that could not be listed this time, each with its `error`; the first `MOST_FAILURES` of them."""
 
 
 async def write(
@@ -131,11 +136,12 @@ class Writer:
         if self._errors is not None:
             self._errors.write(error_batches(items))
         listings = [item for item in items if isinstance(item, WabaListing)]
-        failed = sum(listing.error is not None for listing in listings)
+        failures = [listing for listing in listings if listing.error is not None]
         self._summary = Summary(
-            accounts=self._summary.accounts + len(listings) - failed,
+            accounts=self._summary.accounts + len(listings) - len(failures),
             phone_numbers=self._summary.phone_numbers + rows,
-            failed=self._summary.failed + failed,
+            failed=self._summary.failed + len(failures),
+            failures=(*self._summary.failures, *failures)[:MOST_FAILURES],
         )
 
     def close(self) -> Summary:

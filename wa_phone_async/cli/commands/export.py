@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 import attrs
 from cyclopts import Parameter
 
-from wa_phone_async import ExportError, InvalidArgumentError, Listings, RetryPolicy
+from wa_phone_async import InvalidArgumentError, Listings, RetryPolicy
 from wa_phone_async.cli.cluster import list_on_cluster
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
@@ -25,6 +25,7 @@ from wa_phone_async.cli.terminal.progress import Progress, showing
 from wa_phone_async.cli.terminal.stopping import Stop, stopping, until_a_moment_after
 from wa_phone_async.export import Job
 from wa_phone_async.export.chunks import Chunk, split_in_chunks, stretches_of
+from wa_phone_async.export.one_call import saving
 from wa_phone_async.export.paths import read_path
 from wa_phone_async.query import AccountKind
 
@@ -124,7 +125,7 @@ async def export_numbers(
         with Job(out, fields=asked, errors=errors, options=options, resume=resume) as job:
             progress = Progress(accounts.total, job.resumed)
             link.client.subscribe(progress.count)
-            async with _saving(job):
+            async with _telling_of_a_stop(), saving(job, _TO_CONTINUE):
                 if dask is None:
                     is_all = await _list(accounts, job, progress)
                 else:
@@ -210,17 +211,10 @@ async def _list(accounts: Accounts, job: Job, progress: Progress) -> bool:
 
 
 @asynccontextmanager
-async def _saving(job: Job) -> AsyncGenerator[None]:
-    """Save what is complete when something goes wrong, and say how to continue."""
+async def _telling_of_a_stop() -> AsyncGenerator[None]:
+    """Say how to continue when the export is stopped at once."""
     try:
         yield
     except asyncio.CancelledError:
         tell(f"stopped at once; {_TO_CONTINUE}")
-        raise
-    except Exception as error:
-        is_damaged = isinstance(error, ExportError) and error.errno is None  # then resuming fails too
-        if not isinstance(error, ExportError):
-            await job.pause()
-        if job.so_far.accounts and not is_damaged:
-            error.add_note(f"what is complete is kept: {_TO_CONTINUE}")
         raise
