@@ -12,9 +12,13 @@ import wa_phone_async
 
 LAYERS = (  # a module imports from its own row and from the rows above it
     {"cli.starting"},  # before all others
-    {"_version", "_optional", "concurrency", "models", "usage", "errors", "events", "redaction"},  # values
+    {  # values
+        *("_version", "_optional", "concurrency", "models", "usage", "errors", "events", "redaction"),
+        "workflows.listing",
+    },
     {"checks", "phone_digits", "query", "readiness", "spelling"},  # rules
     {"decoding"},
+    {"export.rows", "export.plain_json", "export.frames"},  # rows as columns, of a file or a table
     {"ratelimit"},
     {"call"},
     {"pagination"},
@@ -22,7 +26,7 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"session"},
     {"workflows", "health", "export.reading", "export.file_thread"},  # two modules of exports that need no client
     {"client"},
-    {"cache", "integrations.notebook"},
+    {"cache", "integrations.notebook", "integrations.ipython"},
     {"__init__", "_public", "sandbox"},
     {"export", "integrations"},
     {"alerts"},
@@ -46,6 +50,8 @@ HOMES = {
     "distributed": {"export.dask", "cli"},  # the command line only connects
     "msgspec": {"decoding.fast_path"},
     "opentelemetry": {"integrations.otel"},
+    "pandas": {"export.frames", "pagination.rows"},
+    "polars": {"export.frames", "pagination.rows"},
     "redis": {"ratelimit.redis"},
 }
 

@@ -79,6 +79,7 @@ HARMLESS = {
     "FileRegistrationLedger": "it has only the path of its file",
     "RateLimiter": "a protocol",
     "RegistrationLedger": "a protocol",
+    "Rows": "a list",
     "StoredLedger": "an abstract class",
     "Throttle": "it knows only digests of tokens",
     "Verbatim": "a string of the caller",

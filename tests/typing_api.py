@@ -139,13 +139,13 @@ async def a_set_up_is_diagnosed(client: wa.PhoneNumberClient, error: wa.Transpor
     assert_type((info.application, info.user_id), tuple[str | None, str | None])
     assert_type((info.issued_at, info.expires_at), tuple[datetime | None, datetime | None])
     assert_type(info.data_access_expires_at, datetime | None)
-    assert_type(await client.list_token_accounts(waba_id=1, total_timeout=2), list[wa.BusinessAccount])
+    assert_type(await client.list_token_accounts(waba_id=1, total_timeout=2), wa.Rows[wa.BusinessAccount])
 
 
 async def a_fleet_is_listed(client: wa.PhoneNumberClient, job: Job) -> None:
     listings = client.list_fleet(1, kind="all", concurrency=8, ordered=True, verify_empty=False, wanted=job.needs)
     assert_type(listings, wa.Listings)
-    assert_type(await listings, list[wa.WabaListing])
+    assert_type(await listings, wa.Rows[wa.WabaListing])
     assert_type(listings.shared_calls, int)
     assert_type(listings.stop(), None)
     client.start_fleet("1", wa.ListQuery.of_numbers(fields="id"), kind="client", after="cursor", max_accounts=3)
@@ -171,8 +171,8 @@ async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
     async for number in paginator:
         assert_type(number, PN)
     assert_type(await anext(paginator), PN)
-    assert_type(await paginator, list[PN])
-    assert_type(await paginator.collect(), list[PN])
+    assert_type(await paginator, wa.Rows[PN])
+    assert_type(await paginator.collect(), wa.Rows[PN])
     assert_type(await paginator.first_page(), wa.Page[PN])
     assert_type(await paginator.next_page(), wa.Page[PN] | None)
     assert_type(paginator.pages(), AsyncIterator[wa.Page[PN]])
@@ -184,7 +184,7 @@ async def numbers_are_listed(client: wa.PhoneNumberClient) -> None:
     assert_type(paginator.exhausted, bool)
 
     assert_type(client.list_business_accounts("1", kind="client"), wa.AsyncPaginator[wa.BusinessAccount])
-    assert_type(await client.list_business_accounts("1"), list[wa.BusinessAccount])
+    assert_type(await client.list_business_accounts("1"), wa.Rows[wa.BusinessAccount])
 
     query = wa.ListQuery.of_numbers(fields=["id"], filtering=wa.Filter("account_mode", "LIVE"), sort="x", limit=2)
     assert_type(query, wa.ListQuery)
@@ -231,8 +231,8 @@ async def edges_are_read(client: wa.PhoneNumberClient) -> None:
     assert_type(session.paginate("1/edge", dict, {"fields": "id"}, limit=10), wa.AsyncPaginator[dict[Any, Any]])
     assert_type(session.paginate("1/edge", PN, None), wa.AsyncPaginator[PN])
     assert_type(session.paginate("1/edge", model=PN, follow="after"), wa.AsyncPaginator[PN])
-    assert_type(await session.paginate("1/edge", dict), list[dict[Any, Any]])
-    assert_type(await session.paginate("1/edge", model=PN), list[PN])
+    assert_type(await session.paginate("1/edge", dict), wa.Rows[dict[Any, Any]])
+    assert_type(await session.paginate("1/edge", model=PN), wa.Rows[PN])
     assert_type(await session.paginate("1/edge", model=PN).first_page(), wa.Page[PN])
     write = wa.Write(path="1/edge", body={"name": "x"}, timeout=aiohttp.ClientTimeout(total=3), is_counted=True)
     assert_type(await session.post(write, wa.SuccessResponse), wa.SuccessResponse)
@@ -266,7 +266,7 @@ async def edges_are_read(client: wa.PhoneNumberClient) -> None:
 async def many_accounts_are_listed(client: wa.PhoneNumberClient, ids: AsyncIterator[str]) -> None:
     listings = client.list_many(["1", "2"], concurrency=8, ordered=True, unique=True, fields="id")
     assert_type(listings, wa.Listings)
-    assert_type(await listings, list[wa.WabaListing])
+    assert_type(await listings, wa.Rows[wa.WabaListing])
     client.list_many(client.list_business_accounts("1"))
     async with client.list_many(ids) as entered:
         assert_type(entered, wa.Listings)

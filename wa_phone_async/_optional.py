@@ -26,3 +26,18 @@ def requires(extra: str, *, error: type[ImportError | InvalidArgumentError] = Im
         install = f'python -m pip install "wa_phone_async[{extra}]"'
         wrong = InvalidArgumentError(f'the extra "{extra}"', "installed", hint=install)
         raise (wrong if error is InvalidArgumentError else ImportError(str(wrong))) from missing
+
+
+@contextmanager
+def requires_package(package: str, name: str) -> Generator[None]:
+    """Import a package that no extra has in the block, or say what to install.
+
+    Args:
+        package: The package's name.
+        name: What needs it.
+    """
+    try:
+        yield
+    except ImportError as missing:
+        hint = f"python -m pip install {package}"
+        raise InvalidArgumentError(f"{package}, which {name} needs,", "installed", hint=hint) from missing

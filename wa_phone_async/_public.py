@@ -58,6 +58,7 @@ from .health.findings import (
     Severity,
     Subject,
 )
+from .integrations.ipython import adapt_ipython as _adapt_ipython
 from .integrations.notebook import show_tables as _show_tables
 from .models import (
     ALL_FIELDS,
@@ -81,6 +82,7 @@ from .models import (
     UnifiedCertStatus,
 )
 from .pagination.paginator import AsyncPaginator
+from .pagination.rows import Rows
 from .query import META_DEFAULT, Filter, ListQuery, MetaDefault, Sort, Verbatim
 from .ratelimit.limiter import CallResult, Lease, RateLimiter, Report
 from .ratelimit.registration_file import FileRegistrationLedger
@@ -89,13 +91,15 @@ from .ratelimit.throttle import Throttle
 from .readiness import Readiness, is_ready, read_readiness
 from .session import GraphSession
 from .usage import Usage, UsageMetric
-from .workflows.bulk import Listings, WabaListing
+from .workflows.bulk import Listings
 from .workflows.differences import Differences, DiffSummary, diff_listings
 from .workflows.ensure import EnsuredPhoneNumber
+from .workflows.listing import WabaListing
 from .workflows.watch import Change, Watch, WatchedWaba
 from .workflows.watch_many import Watches
 
 _show_tables()
+_adapt_ipython()
 
 __all__ = [
     "ALL_FIELDS",
@@ -169,6 +173,7 @@ __all__ = [
     "Reservation",
     "RetryPlanned",
     "RetryPolicy",
+    "Rows",
     "ServerError",
     "Severity",
     "Sort",

@@ -306,10 +306,10 @@ class GraphSession:
         reader, cursor = page_reader(model), PageCursor[T](query)
         if not self._events.list_listeners:
             fetch = PageFetcher(self.calls, path, query, reader, cursor, waba_id=waba_id)
-            return AsyncPaginator(fetch, cursor, read_ahead=query.read_ahead)
+            return AsyncPaginator(fetch, cursor, read_ahead=query.read_ahead, model=model)
         observer = ListObserver(self._events, path, cursor)
         fetch = PageFetcher(self.calls, path, query, reader, cursor, waba_id=waba_id, list_id=observer.list_id)
-        paginator = AsyncPaginator(observer.count(fetch), cursor, read_ahead=query.read_ahead)
+        paginator = AsyncPaginator(observer.count(fetch), cursor, read_ahead=query.read_ahead, model=model)
         observer.end_with(paginator)
         return paginator
 

@@ -23,7 +23,7 @@ from wa_phone_async import (
     WaPhoneError,
     from_dict,
 )
-from wa_phone_async.export import COLUMNS, errors_row, json_lines, row_of, rows
+from wa_phone_async.export import COLUMNS, errors_row, plain_json, row_of, rows
 
 FIRST = {"waba_id": str, "id": str, "also_in": dict}
 
@@ -231,7 +231,7 @@ def test_writable_rows_hold_only_what_utf_8_and_json_can(number: PhoneNumber) ->
 
 @given(JSON | TEXTS)
 def test_any_json_is_written_as_json_that_strict_readers_take(value: Any) -> None:
-    text = rows.offer(value, json_lines.to_json)
+    text = rows.offer(value, plain_json.to_json)
     assert json.loads(text.encode(), parse_constant=pytest.fail) == rows.writable(value)
     assert "\n" not in text
 
@@ -239,7 +239,7 @@ def test_any_json_is_written_as_json_that_strict_readers_take(value: Any) -> Non
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), "\ud800", {"\udc00": 1}, ["a", {"b": ["\udfff\ud800"]}]])
 def test_what_strict_readers_do_not_take_is_never_written(value: Any) -> None:
     with pytest.raises(ValueError, match=r"surrogates not allowed|not JSON compliant"):
-        json_lines.to_json(value)
+        plain_json.to_json(value)
 
 
 def test_writable_changes_nothing_else() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from kernels import Cell, Kernel
-from manual import block_that_runs
 
 from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
@@ -19,10 +18,6 @@ USED_BY_IT = ("arro3.core", "matplotlib", "polars", "tqdm")
 
 MAKE_CLIENT = "client = PhoneNumberClient('an-invented-token', base_url=url, retry=RetryPolicy.batch())"
 LIST_ALL = f"print(len(await client.list_phone_numbers('{LARGE_WABA}')))"
-
-# ipykernel handles a SIGINT only when something wakes the loop (ipython/ipykernel#881, seen in 7.4.0). If any signal
-# has a handler, every signal wakes it. These lines are from the page of recipes.
-BE_WOKEN = block_that_runs("in a kernel").code
 
 
 def code_cells() -> list[dict[str, Any]]:
@@ -43,7 +38,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     aiohttp logs that open client in the log of the Jupyter server, when the kernel's loop has stopped.
     """
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
-        well(kernel.run(f"import asyncio, gc, signal\nfrom wa_phone_async import *\n{BE_WOKEN}"))
+        well(kernel.run("import asyncio, gc\nfrom wa_phone_async import *\nPhoneNumberClient"))
         yield kernel
         well(kernel.run("from wa_phone_async.sandbox import Sandbox\nsandbox = await Sandbox().__aenter__()"))
         well(kernel.run(f"url = sandbox.url\n{MAKE_CLIENT}\n{LIST_ALL}"))

@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 
 from wa_phone_async.decoding.converter import to_dict
-from wa_phone_async.export.json_lines import to_json
+from wa_phone_async.export.plain_json import to_json
 from wa_phone_async.export.rows import offer
 from wa_phone_async.health.facts import label
 from wa_phone_async.health.findings import Finding, Severity, Subject

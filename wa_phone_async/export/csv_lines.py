@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from .homes import Homes
-from .json_lines import to_json
 from .lines import LineFormat, Sink
+from .plain_json import to_json
 from .rows import Batch, Columns
 
 

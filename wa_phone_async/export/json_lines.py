@@ -10,15 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from .homes import Homes
 from .lines import LineFormat, Sink
+from .plain_json import to_json
 from .rows import Batch, Columns
-
-_JOINER: Final = "\N{ZERO WIDTH JOINER}"  # one emoji of several needs it
 
 
 class JsonLines:
@@ -54,19 +52,6 @@ class JsonLines:
         """Do nothing: there is nothing to release."""
 
 
-def to_json(value: Any) -> str:
-    r"""A plain value as JSON on one line, with times in ISO 8601.
-
-    What could move a cursor or turn the direction of text is an escape such as `\u202e`. It is the same JSON, and a
-    terminal may show it.
-
-    Raises:
-        ValueError: A number is infinite or not a number, or a text has half of a surrogate pair. See `rows.offer`.
-    """
-    text = _encode(value)
-    return text if text.isprintable() else _UNUSUAL.sub(_escape, text)
-
-
 def _members(name: str, kind: type[Any], column: Sequence[Any]) -> Iterable[str]:
     """The member of each row for a column: its name, and the JSON of its value."""
     before = f"{to_json(name)}: "
@@ -79,17 +64,7 @@ def _members(name: str, kind: type[Any], column: Sequence[Any]) -> Iterable[str]
     return [null if value is None else before + encode(value) for value in column]
 
 
-def _escape(found: re.Match[str]) -> str:
-    character = found[0]
-    if character.isprintable() or character == _JOINER:
-        return character
-    character.encode()  # half of a surrogate pair raises: strict readers take it neither in UTF-8 nor as an escape
-    return json.dumps(character)[1:-1]
-
-
-_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=datetime.isoformat).encode
 _quoted: Final = json.encoder.encode_basestring
-_UNUSUAL: Final = re.compile("[^ -~]")
 _LINES: Final = LineFormat(
     re.compile(rb'\{"waba_id": "(?P<waba_id>[^"\\]+)", "id": "(?P<id>[^"\\]+)", "also_in": (?P<also_in>null)'),
     iter,

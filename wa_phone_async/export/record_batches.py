@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from wa_phone_async._optional import requires
 
-from .json_lines import to_json
+from .plain_json import to_json
 from .rows import Batch, Columns
 
 with requires("arrow"):

@@ -20,10 +20,11 @@ from typing import Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import attrs
 
-from wa_phone_async import Extra, GraphAPIError, InvalidArgumentError, PhoneNumber, WabaListing, WaPhoneError, to_dict
-from wa_phone_async.decoding.converter import OTHER_NAMES
-from wa_phone_async.models import NO_EXTRA
+from wa_phone_async.decoding.converter import OTHER_NAMES, to_dict
+from wa_phone_async.errors import GraphAPIError, InvalidArgumentError, WaPhoneError
+from wa_phone_async.models import NO_EXTRA, Extra, PhoneNumber
 from wa_phone_async.query import META_DEFAULT, Fields, field_names
+from wa_phone_async.workflows.listing import WabaListing
 
 Row: TypeAlias = dict[str, Any]
 """A number by the names of its columns: strings, numbers, booleans, times in UTC, and plain JSON."""
@@ -55,7 +56,12 @@ def _kind_of(annotation: Any) -> type[Any]:
     return next((kind for kind in kinds if isinstance(annotation, type) and issubclass(annotation, kind)), dict)
 
 
-_FIELDS: Final[Columns] = {field.name: _kind_of(field.type) for field in attrs.fields(PhoneNumber)}
+def kinds_of(model: type[Any]) -> Columns:
+    """The columns of a model: its fields, and the type of each."""
+    return {field.name: _kind_of(field.type) for field in attrs.fields(model)}
+
+
+_FIELDS: Final[Columns] = kinds_of(PhoneNumber)
 
 _FIRST_COLUMNS: Final[Columns] = {"waba_id": str, "id": str, "also_in": dict}
 
@@ -145,10 +151,16 @@ def _numbers_of(item: Exportable) -> tuple[str | None, Sequence[PhoneNumber]]:
 
 def _batch_of(waba_ids: Sequence[str | None], numbers: Sequence[PhoneNumber]) -> Batch:
     """Numbers and the account of each as a batch of all columns."""
-    nothing: Batch = {"waba_id": waba_ids, "id": (), "also_in": [None] * len(numbers)}
-    batch: Batch = nothing | {name: [*map(value, numbers)] for name, value in _VALUES.items()}
-    for name, plain in _PLAIN.items():
-        batch[name] = [None if value is None else plain(value) for value in batch[name]]
+    return {"waba_id": waba_ids, "id": (), "also_in": [None] * len(numbers)} | batch_of(numbers, _FIELDS)
+
+
+def batch_of(rows: Sequence[Any], columns: Columns) -> Batch:
+    """Values of a model as a batch: its fields, as plain values of the types of these columns."""
+    batch: Batch = {name: [*map(attrgetter(name), rows)] for name in columns}
+    for name, kind in columns.items():
+        if kind in _MADE_PLAIN:
+            plain = _plain_extra if name == "extra" else _MADE_PLAIN[kind]
+            batch[name] = [None if value is None else plain(value) for value in batch[name]]
     return batch
 
 
@@ -250,9 +262,4 @@ def _plain_extra(extra: Extra) -> dict[str, Any] | None:
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
-_VALUES: Final = {name: attrgetter(name) for name in _FIELDS}
 _MADE_PLAIN: Final[Mapping[type[Any], Callable[[Any], Any]]] = {datetime: _in_utc, dict: to_dict}
-_PLAIN: Final = {
-    **{name: _MADE_PLAIN[kind] for name, kind in _FIELDS.items() if kind in _MADE_PLAIN},
-    "extra": _plain_extra,
-}

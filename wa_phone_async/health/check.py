@@ -15,7 +15,8 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from wa_phone_async.models import BusinessAccount, PhoneNumber
-from wa_phone_async.workflows.bulk import Accounts, Lister, Listings, WabaListing, as_async, each_to_list
+from wa_phone_async.workflows.bulk import Accounts, Lister, Listings, as_async, each_to_list
+from wa_phone_async.workflows.listing import WabaListing
 from wa_phone_async.workflows.stepwise import Stepwise
 
 from .diagnosis import Diagnosis

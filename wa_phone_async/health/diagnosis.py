@@ -14,8 +14,8 @@ from typing import Final
 import attrs
 
 from wa_phone_async.models import BusinessAccount, PhoneNumber
-from wa_phone_async.workflows.bulk import WabaListing
 from wa_phone_async.workflows.id_set import IdMap, IdSet
+from wa_phone_async.workflows.listing import WabaListing
 
 from .facts import AccountFacts, NumberFacts
 from .findings import Finding, HealthSummary, HealthTotals, Severity, SubjectKind

@@ -17,9 +17,10 @@ import attrs
 
 from wa_phone_async.errors import WaPhoneError
 from wa_phone_async.models import BusinessAccount, Page, PhoneNumber
+from wa_phone_async.pagination.rows import Rows
 from wa_phone_async.redaction import hide_queries
 from wa_phone_async.usage import Usage
-from wa_phone_async.workflows.bulk import WabaListing
+from wa_phone_async.workflows.listing import WabaListing
 
 MOST_ROWS: Final = 100
 """How many rows a table shows. Its caption says if there are more."""
@@ -32,8 +33,11 @@ _SENTENCE: Final = "text-align:left;white-space:normal;min-width:30em"
 
 
 def rows_as_html(caption: str, rows: Sequence[object]) -> str:
-    """Return a table with a line for each value, and a column for each member that any of the values has."""
-    members = [members_of(row) for row in islice(rows, MOST_ROWS)]
+    """Return a table with a line for each value, and a column for each member that any of the values has.
+
+    A listing is a line: it shows how many numbers it has, and not the numbers.
+    """
+    members = [_summary_of(row) if isinstance(row, WabaListing) else members_of(row) for row in islice(rows, MOST_ROWS)]
     columns = dict.fromkeys(name for row in members for name, value in row.items() if _is_shown(value))
     more = len(rows) - len(members)
     return _table(
@@ -56,6 +60,11 @@ def members_of(value: object) -> Mapping[str, object]:
     if attrs.has(kind):
         return {field.name: getattr(value, field.name) for field in attrs.fields(kind)}
     return {"value": value}
+
+
+def _summary_of(listing: WabaListing) -> Mapping[str, object]:
+    error = None if listing.error is None else f"{type(listing.error).__name__}: {listing.error}"
+    return {**members_of(listing), "phone_numbers": len(listing.phone_numbers), "error": error}
 
 
 def _is_shown(value: object) -> bool:
@@ -104,6 +113,10 @@ def _page_as_html(page: Page[Any]) -> str:
     return rows_as_html(f"Page of {len(page)}{more}", page.data)
 
 
+def _rows_as_html(rows: Rows[Any]) -> str:
+    return rows_as_html(f"{_NAMES.get(rows.model, 'Rows')}: {len(rows):,}", rows)
+
+
 def _listing_as_html(listing: WabaListing) -> str:
     what = "not listed" if listing.error else f"phone numbers: {len(listing.phone_numbers)}"
     caption = f"WABA {listing.waba_id}: {what}; calls: {listing.calls}; {listing.elapsed_seconds:.1f} s"
@@ -124,10 +137,16 @@ def _error_as_html(error: WaPhoneError) -> str:
     return members_as_html(type(error).__name__, {"message": str(error), **facts})
 
 
+_NAMES: Final[Mapping[type[Any], str]] = {
+    PhoneNumber: "Phone numbers",
+    BusinessAccount: "WhatsApp Business Accounts",
+    WabaListing: "WABAs",
+}
 _TABLES: Final[Mapping[type[Any], Callable[[Any], str]]] = {
     PhoneNumber: _number_as_html,
     BusinessAccount: _account_as_html,
     Page: _page_as_html,
+    Rows: _rows_as_html,
     WabaListing: _listing_as_html,
     Usage: _usage_as_html,
     WaPhoneError: _error_as_html,

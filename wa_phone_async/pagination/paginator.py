@@ -18,6 +18,7 @@ from wa_phone_async.query import ListQuery, optional_fields
 
 from .page import PageCursor, RawPage
 from .prefetch import Prefetcher
+from .rows import Rows
 
 T = TypeVar("T")
 
@@ -86,7 +87,9 @@ class PageFetcher(Generic[T]):
 
 
 class AsyncPaginator(Generic[T]):
-    """The rows of a list: iterate over them, or await them all as a `list`. It requests pages as you need them.
+    """The rows of a list: iterate over them, or await them all as a list. It requests pages as you need them.
+
+    Awaited, they are `Rows`: a `list` that notebooks show as a table, with `to_polars()` and `to_pandas()`.
 
     Use it once. Rows and pages share one position: await it after a part, and you get the rest. After an error it
     goes on with the page that failed. It starts no task, so leaving a loop early leaves nothing open.
@@ -109,9 +112,15 @@ class AsyncPaginator(Generic[T]):
     """
 
     def __init__(
-        self, fetch: Callable[[dict[str, str]], Awaitable[RawPage[T]]], cursor: PageCursor[T], *, read_ahead: int = 0
+        self,
+        fetch: Callable[[dict[str, str]], Awaitable[RawPage[T]]],
+        cursor: PageCursor[T],
+        *,
+        read_ahead: int = 0,
+        model: type[T] | None = None,
     ) -> None:
         self._fetch = fetch
+        self._model = model
         self._page_cursor = cursor  # of the next page to request, which with `read_ahead` the caller may be far behind
         self._prefetcher: Prefetcher[tuple[str | None, Page[T]]] | None = None
         if read_ahead:
@@ -170,13 +179,14 @@ class AsyncPaginator(Generic[T]):
                 raise StopAsyncIteration
         return self._unread.popleft()
 
-    def __await__(self) -> Generator[Any, None, list[T]]:
+    def __await__(self) -> Generator[Any, None, Rows[T]]:
         """Return all rows that are left: `rows = await paginator`."""
         return self.collect().__await__()
 
-    async def collect(self) -> list[T]:
+    async def collect(self) -> Rows[T]:
         """Return all rows that are left. After an error you can call it again and lose none of them."""
-        cursor, rows = self._cursor, list[T]()
+        cursor = self._cursor
+        rows: Rows[T] = Rows((), self._model)
         try:
             while True:
                 rows.extend(self._unread)

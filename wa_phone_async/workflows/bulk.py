@@ -27,8 +27,10 @@ from wa_phone_async.checks import check_at_least_one, plain_id
 from wa_phone_async.concurrency import Slot
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from wa_phone_async.models import BusinessAccount, PhoneNumber
+from wa_phone_async.pagination.rows import Rows
 
 from .id_set import IdSet
+from .listing import WabaListing
 
 T = TypeVar("T")
 
@@ -40,25 +42,6 @@ Lister = Callable[[str], Awaitable[list[PhoneNumber]]]
 
 Accounts: TypeAlias = Iterable[str | int | BusinessAccount] | AsyncIterable[str | int | BusinessAccount]
 """Any number of accounts, or of their ids."""
-
-
-@attrs.frozen(kw_only=True)
-class WabaListing:
-    """The phone numbers of one account, or the error that prevented the listing."""
-
-    waba_id: str
-    """The account's id, as you passed it or as the business lists it."""
-    phone_numbers: tuple[PhoneNumber, ...] = ()
-    """All numbers of the account. Empty if there is an error.
-
-    With `unique=True`, those that came in an earlier listing are left out.
-    """
-    error: WaPhoneError | None = None
-    """Why the account could not be listed. `None`: the listing is complete."""
-    calls: int = 0
-    """How many requests were sent for the account alone. 0: its numbers came in a call for many accounts."""
-    elapsed_seconds: float = 0.0
-    """Seconds that the listing took, waits included."""
 
 
 class Unlisted(NamedTuple):  # made for each account; an attrs class takes more calls
@@ -117,7 +100,7 @@ class Listings:
     def __reduce__(self) -> NoReturn:
         raise TypeError("listings hold a client with its token and cannot be pickled or copied: call list_many() again")
 
-    def __await__(self) -> Generator[Any, None, list[WabaListing]]:
+    def __await__(self) -> Generator[Any, None, Rows[WabaListing]]:
         """Return all listings: `listings = await client.list_many(waba_ids)`."""
         return self._collect().__await__()
 
@@ -126,9 +109,9 @@ class Listings:
         """Whether you are inside its `async with`."""
         return self._is_open
 
-    async def _collect(self) -> list[WabaListing]:
+    async def _collect(self) -> Rows[WabaListing]:
         async with self:
-            return [listing async for listing in self]
+            return Rows([listing async for listing in self], WabaListing)
 
     async def __aenter__(self) -> Self:
         if self._reader is not None:

@@ -25,8 +25,9 @@ from wa_phone_async.health.rules import diagnose_number
 from wa_phone_async.models import ALL_FIELDS, PhoneNumber
 from wa_phone_async.query import field_names
 
-from .bulk import Listings, WabaListing, as_async
+from .bulk import Listings, as_async
 from .id_set import IdSet
+from .listing import WabaListing
 from .spooled_rows import SpooledRow, SpooledRows, in_buckets, members_of
 from .stepwise import Stepwise
 from .watch import Change, members

@@ -41,9 +41,10 @@ from wa_phone_async.pagination.paginator import AsyncPaginator, PageFetcher
 from wa_phone_async.query import ListQuery, expanded_fields, optional_fields
 from wa_phone_async.session import GraphSession
 
-from .bulk import Unlisted, WabaListing
+from .bulk import Unlisted
 from .fleet_plan import TARGET_SECONDS, FleetLimits, FleetPlan, FleetRequest
 from .id_set import IdSet
+from .listing import WabaListing
 
 Wanted: TypeAlias = Callable[[str], bool]
 """Says for the id of an account whether to list it."""

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 from wa_phone_async.decoding.converter import to_dict
-from wa_phone_async.export import json_lines
+from wa_phone_async.export import plain_json
 from wa_phone_async.export.formats import Encoder, make_encoder
 from wa_phone_async.export.rows import Batch, batches, columns_of, offer
 from wa_phone_async.models import BusinessAccount, PhoneNumber
 from wa_phone_async.redaction import hide_queries
-from wa_phone_async.workflows.bulk import WabaListing
+from wa_phone_async.workflows.listing import WabaListing
 
 from .output import printable, use_utf8, write
 
@@ -124,4 +124,4 @@ def _shown(value: Any) -> Any:
 
 def to_json(value: Any) -> str:
     """A plain value as JSON on one line, which a terminal may show."""
-    return offer(value, json_lines.to_json)
+    return offer(value, plain_json.to_json)
