@@ -12,7 +12,7 @@ import pytest
 
 from wa_phone_async import NotFoundError, OutcomeUnknownError, PhoneNumberClient, WaPhoneError
 from wa_phone_async.integrations import ipython
-from wa_phone_async.sandbox import Sandbox
+from wa_phone_async.sandbox import Fault, Sandbox
 
 
 class Shell:
@@ -100,8 +100,10 @@ async def test_a_cancelled_cell_is_short_and_its_error_is_kept(
     ipython.adapt_ipython()
     assert shell.custom_exceptions == (asyncio.CancelledError, TimeoutError)
     async with PhoneNumberClient("any", base_url=graph_sandbox.url) as client:
+        graph_sandbox.plan(Fault.delay(60))
         task = asyncio.ensure_future(client.list_phone_numbers("404").collect())
-        await asyncio.sleep(0)
+        while not graph_sandbox.requests:
+            await asyncio.sleep(0.001)
         task.cancel()
         try:
             await task

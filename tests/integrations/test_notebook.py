@@ -1,6 +1,7 @@
 """The client in a real Jupyter kernel: the example, cells that run again, interrupted cells, and tables."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ NOTEBOOK = Path(__file__).parents[2] / "examples" / "notebook.ipynb"
 USED_BY_IT = ("arro3.core", "matplotlib", "polars", "tqdm")
 
 MAKE_CLIENT = "client = PhoneNumberClient('an-invented-token', base_url=url, retry=RetryPolicy.batch())"
+SOON = 5.0  # seconds: mostly it takes a fifth of one, and a busy machine draws a kernel's first traceback in two
 LIST_ALL = f"print(len(await client.list_phone_numbers('{LARGE_WABA}')))"
 
 
@@ -173,10 +175,29 @@ def test_an_interrupted_wait_leaves_a_client_that_works(kernel: Kernel, sandbox:
 
     kernel.interrupt()
 
+    began = time.monotonic()
     assert kernel.end(cell).error == "CancelledError"
+    assert time.monotonic() - began < SOON
     assert well(kernel.run(f"unsubscribe()\n{LIST_ALL}")) == "250\n"
     sentence = f"Waiting 3,600 s because Meta throttles WABA {SMALL_WABA}; cancelling is safe.\n"
     assert kernel.take_noise() == sentence
+
+
+@pytest.mark.unmeasured
+def test_the_cell_that_imports_can_be_interrupted_too(tmp_path: Path, graph_sandbox: Sandbox) -> None:
+    graph_sandbox.plan(Fault.delay(60))
+    with Kernel(tmp_path) as kernel:
+        cell = kernel.begin(
+            "from wa_phone_async import PhoneNumberClient\n"
+            f"client = PhoneNumberClient('any-token', base_url={graph_sandbox.url!r})\n"
+            f"await client.list_phone_numbers('{SMALL_WABA}')"
+        )
+        wait_for(lambda: len(graph_sandbox.requests) == 1)
+        began = time.monotonic()
+        kernel.interrupt()
+        assert kernel.end(cell).error == "CancelledError"
+        assert time.monotonic() - began < SOON
+        well(kernel.run("await client.aclose()"))
 
 
 @pytest.mark.unmeasured
@@ -211,6 +232,9 @@ def test_an_interrupted_bulk_leaves_a_client_that_works(kernel: Kernel, sandbox:
 @pytest.mark.parametrize(
     ("code", "texts"),
     [
+        ("numbers", ["Phone numbers: 250, the first 100 of them", "300000002000027", "+1 (206) 555-0141"]),
+        ("numbers[:5]", ["Phone numbers: 5", "300000002000027"]),
+        (f"await client.list_many(['{LARGE_WABA}', '404'])", ["WABAs: 2", LARGE_WABA, "250", "NotFoundError: Unsu"]),
         ("page", ["Page of 100, and there is more", "300000002000027", "+1 (206) 555-0141"]),
         ("page.data[0]", ["300000002000027", "+1 (206) 555-0141"]),
         (f"(await client.list_many(['{LARGE_WABA}']))[0]", [f"WABA {LARGE_WABA}", "300000002000027"]),
@@ -221,15 +245,35 @@ def test_an_interrupted_bulk_leaves_a_client_that_works(kernel: Kernel, sandbox:
             ["NotFoundError", "fbtrace_id", "Object with ID &#x27;404&#x27; does not exist"],
         ),
     ],
-    ids=["page", "number", "listing", "usage", "account", "error"],
+    ids=["list", "slice", "listings", "page", "number", "listing", "usage", "account", "error"],
 )
 def test_values_are_shown_as_tables(kernel: Kernel, sandbox: Sandbox, code: str, texts: list[str]) -> None:
     del sandbox
+    well(kernel.run(f"numbers = await client.list_phone_numbers('{LARGE_WABA}')"))
     well(kernel.run(f"page = await client.list_phone_numbers('{LARGE_WABA}').first_page()"))
     cell = kernel.run(code)
     well(cell)
     [shown] = cell.shown
     assert [text for text in texts if text not in shown["text/html"]] == []
+
+
+@pytest.mark.unmeasured
+def test_a_traceback_has_the_frames_of_the_cell_alone(kernel: Kernel, sandbox: Sandbox) -> None:
+    well(kernel.run("async def mine(waba_id):\n    return await client.list_phone_numbers(waba_id)"))
+    failed = kernel.run("await mine('404')")
+    assert re.findall(r"^(Cell|File).* line (\d+)|^---*> *\d+ (.*)", failed.traceback, re.MULTILINE) == [
+        *(("Cell", "1", ""), ("", "", "await mine('404')")),
+        *(("Cell", "2", ""), ("", "", "    return await client.list_phone_numbers(waba_id)")),
+    ]
+    assert failed.traceback.splitlines()[-1].startswith("NotFoundError: Unsupported get request.")
+
+    sandbox.plan(Fault.delay(60))
+    cell = kernel.begin(f"await mine('{LARGE_WABA}')")
+    wait_for(lambda: len(sandbox.requests) == 2)
+    kernel.interrupt()
+    assert "wa_phone_async/" not in kernel.end(cell).traceback
+    assert "await mine" in cell.traceback
+    assert well(kernel.run("import sys, traceback\nprint(len(traceback.extract_tb(sys.last_value.__traceback__)) > 5)"))
 
 
 @pytest.mark.unmeasured

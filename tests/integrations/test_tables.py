@@ -16,6 +16,7 @@ from wa_phone_async import (
     PhoneNumber,
     PhoneNumberClient,
     RateLimitError,
+    Rows,
     Throughput,
     Usage,
     UsageMetric,
@@ -101,6 +102,24 @@ def test_a_long_listing_says_how_many_of_its_rows_are_shown() -> None:
     caption, column, *cells = texts(WabaListing(waba_id="7", phone_numbers=numbers, calls=10, elapsed_seconds=2.0))
     assert caption == "WABA 7: phone numbers: 1000; calls: 10; 2.0 s, the first 100 of them"
     assert (column, cells) == ("id", [str(index) for index in range(MOST_ROWS)])
+
+
+def test_an_awaited_list_is_a_table_of_its_first_rows() -> None:
+    caption, column, *cells = texts(Rows([PhoneNumber(str(index)) for index in range(1_000)]))
+    assert caption == "Phone numbers: 1,000, the first 100 of them"
+    assert (column, cells) == ("id", [str(index) for index in range(MOST_ROWS)])
+    assert texts(Rows([{"id": "1"}])) == ["Rows: 1", "id", "1"]
+    assert texts(Rows[BusinessAccount]((), BusinessAccount)) == ["WhatsApp Business Accounts: 0"]
+
+
+def test_a_list_of_listings_has_a_line_for_each() -> None:
+    listed = WabaListing(waba_id="7", phone_numbers=(PhoneNumber("1"),), calls=1)
+    failed = WabaListing(waba_id="8", error=RateLimitError("wait", http_status=400, code=80008))
+    assert texts(Rows([listed, failed])) == [
+        *("WABAs: 2", "waba_id", "phone_numbers", "calls", "elapsed_seconds", "error"),
+        *("7", "1", "1", "0.0", ""),
+        *("8", "0", "0", "0.0", "RateLimitError: wait (HTTP 400, code 80008)"),
+    ]
 
 
 def test_a_listing_without_numbers_says_why() -> None:

@@ -1,6 +1,7 @@
 """A real Jupyter kernel for tests, spoken to as a notebook's page does."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +22,8 @@ class Cell:
     """What it displayed, by MIME type."""
     error: str | None = None
     """The name of the class of the error that ended it; `None` if there was none."""
+    traceback: str = ""
+    """What it shows of that error, without colours."""
     is_done: bool = False
     """Whether it has ended."""
 
@@ -100,5 +103,6 @@ class Kernel:
                 cell.shown.append(content["data"])
             case "error":
                 cell.error = content["ename"]
+                cell.traceback = re.sub("\x1b\\[[0-9;]*m", "", "\n".join(content["traceback"]))
             case "status":
                 cell.is_done = content["execution_state"] == "idle"

@@ -5,7 +5,7 @@ It changes nothing in other programs, and imports no IPython: without one that r
 An interrupted cell. ipykernel turns a SIGINT into the cancellation of the cell, by a callback on the event loop. But a
 signal handler does not wake a loop that waits, so the cell ends when its next timer is due: after an hour, if it waits
 an hour for a quota (ipython/ipykernel#881, seen in 7.4.0 on 2026-11-28). So while a cell runs, a timer wakes the loop
-four times a second. It touches no signal handler, and helps whatever the cell waits for.
+ten times a second. It touches no signal handler, and helps whatever the cell waits for.
 
 A traceback. A call has ten frames of this library and of those that it uses. None of them says what the cell did wrong.
 IPython lets an exception render its traceback itself, by `_render_traceback_`, and the frames of the caller are enough.
@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from wa_phone_async.errors import WaPhoneError
 
-_WAKE_SECONDS: Final = 0.25
+_WAKE_SECONDS: Final = 0.1
 _INTERNAL: Final = frozenset({"aiohttp", "asyncio", "backoff", "wa_phone_async"})
 
 
