@@ -28,7 +28,7 @@ from .health.check import HealthCheck, HealthSource
 from .health.rules import choose_rules
 from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
 from .pagination.paginator import AsyncPaginator
-from .pagination.rows import Rows
+from .pagination.rows import Rows, rows_of
 from .phone_digits import read_phone_number
 from .query import (
     ACCOUNT_FIELDS,
@@ -796,7 +796,7 @@ class PhoneNumberClient:
             except (BadRequestError, NotFoundError, PermissionDeniedError):
                 return BusinessAccount(named)
 
-        return Rows(await map_bounded(read, info.waba_ids, DEFAULT_CONCURRENCY), BusinessAccount)
+        return rows_of(await map_bounded(read, info.waba_ids, DEFAULT_CONCURRENCY), BusinessAccount)
 
     async def diagnose(self, *, waba_id: str | int | None = None, total_timeout: float = DEFAULT_SECONDS) -> Diagnosis:
         """Find out what is wrong with the set-up: the host, the clock, the token, its permissions, Redis.

@@ -21,6 +21,7 @@ from wa_phone_async import (
     WabaListing,
 )
 from wa_phone_async.export import row_of, write
+from wa_phone_async.pagination.rows import rows_of
 
 pl = pytest.importorskip("polars", reason="polars is not installed")
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
@@ -50,7 +51,7 @@ def test_pandas_has_typed_columns() -> None:
 @pytest.mark.parametrize("model", [PhoneNumber, WabaListing, BusinessAccount])
 def test_an_empty_table_has_the_same_columns(model: Any) -> None:
     full: Rows[Any] = Rows([model(id="1")] if model is not WabaListing else LISTINGS)
-    empty: Rows[Any] = Rows((), model)
+    empty: Rows[Any] = rows_of((), model)
     assert empty.to_polars().schema == full.to_polars().schema
     assert empty.to_pandas().dtypes.equals(full.to_pandas().dtypes)
 

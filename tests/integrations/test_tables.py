@@ -25,6 +25,7 @@ from wa_phone_async import (
     from_dict,
 )
 from wa_phone_async.integrations.notebook import MOST_ROWS
+from wa_phone_async.pagination.rows import rows_of
 from wa_phone_async.sandbox import LARGE_WABA, Fault, Sandbox
 
 
@@ -109,7 +110,7 @@ def test_an_awaited_list_is_a_table_of_its_first_rows() -> None:
     assert caption == "Phone numbers: 1,000, the first 100 of them"
     assert (column, cells) == ("id", [str(index) for index in range(MOST_ROWS)])
     assert texts(Rows([{"id": "1"}])) == ["Rows: 1", "id", "1"]
-    assert texts(Rows[BusinessAccount]((), BusinessAccount)) == ["WhatsApp Business Accounts: 0"]
+    assert texts(rows_of((), BusinessAccount)) == ["WhatsApp Business Accounts: 0"]
 
 
 def test_a_list_of_listings_has_a_line_for_each() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async import BusinessAccount, PhoneNumber, PhoneNumberClient, Rows, WabaListing
+from wa_phone_async.pagination.rows import rows_of
 from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, Sandbox
 
 NUMBERS = [PhoneNumber(str(place)) for place in range(5)]
@@ -46,7 +47,7 @@ def test_it_changes_like_a_list() -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_it_can_be_pickled_and_copied_with_its_class(protocol: int) -> None:
-    for rows in (Rows(NUMBERS), Rows[BusinessAccount]((), BusinessAccount)):
+    for rows in (Rows(NUMBERS), rows_of((), BusinessAccount)):
         for other in (pickle.loads(pickle.dumps(rows, protocol)), copy.copy(rows), copy.deepcopy(rows)):
             assert (other, type(other), other.model) == (rows, Rows, rows.model)
             assert other is not rows
@@ -56,7 +57,7 @@ def test_it_knows_the_class_of_its_rows() -> None:
     assert Rows(NUMBERS).model is PhoneNumber
     assert Rows([{"id": "1"}]).model is dict
     assert Rows[Any]().model is PhoneNumber
-    assert Rows[Any]((), WabaListing)[:0].model is WabaListing
+    assert rows_of((), WabaListing)[:0].model is WabaListing
 
 
 async def test_whatever_is_awaited_is_one(graph_sandbox: Sandbox) -> None:

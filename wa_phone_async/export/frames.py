@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -75,7 +75,7 @@ def _columns_of(rows: Sequence[Any], model: type[Any]) -> tuple[Columns, Batch]:
 
 def _stored(columns: Columns, batch: Batch) -> Batch:
     """The values as a frame holds them: members of enums as their strings, and other objects as JSON."""
-    store = {str: str, dict: to_json}
+    store: Mapping[type[Any], Callable[[Any], str]] = {str: str, dict: to_json}
     return {
         name: [None if value is None else store[kind](value) for value in batch[name]] if kind in store else batch[name]
         for name, kind in columns.items()

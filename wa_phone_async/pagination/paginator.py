@@ -186,7 +186,8 @@ class AsyncPaginator(Generic[T]):
     async def collect(self) -> Rows[T]:
         """Return all rows that are left. After an error you can call it again and lose none of them."""
         cursor = self._cursor
-        rows: Rows[T] = Rows((), self._model)
+        rows: Rows[T] = Rows()
+        rows.row_class = self._model
         try:
             while True:
                 rows.extend(self._unread)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast, overload
 
 from wa_phone_async.models import PhoneNumber
 
@@ -21,19 +21,20 @@ class Rows(list[T]):
     makes a plain list of it; `Rows(…)` makes a table of that again.
 
     Args:
-        items: The rows.
-        model: The class of the rows, for the columns of an empty table. `None`: that of the first row, or
-            `PhoneNumber`.
+        iterable: The rows.
     """
 
-    __slots__ = ("_model",)
+    # No `__init__`, since one is made for each account of a bulk. So this may be missing.
+    __slots__ = ("row_class",)
 
-    def __init__(self, items: Iterable[T] = (), model: type[Any] | None = None) -> None:
-        super().__init__(items)
-        self._model = model
+    row_class: type[Any] | None
+    """The class of the rows, if it was known before they came.
+
+    :meta private:
+    """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (list(self), self._model)
+        return rows_of, (list(self), getattr(self, "row_class", None))
 
     @overload
     def __getitem__(self, index: SupportsIndex, /) -> T: ...
@@ -42,14 +43,13 @@ class Rows(list[T]):
     def __getitem__(self, index: slice, /) -> Rows[T]: ...
 
     def __getitem__(self, index: Any, /) -> Any:
-        if isinstance(index, slice):
-            return Rows(super().__getitem__(index), self._model)
-        return super().__getitem__(index)
+        found = cast("Any", super().__getitem__(index))
+        return rows_of(found, getattr(self, "row_class", None)) if isinstance(index, slice) else found
 
     @property
     def model(self) -> type[Any]:
-        """The class of the rows."""
-        return self._model or (type(self[0]) if self else PhoneNumber)
+        """The class of the rows. An empty table has its columns."""
+        return getattr(self, "row_class", None) or (type(self[0]) if self else PhoneNumber)
 
     def to_polars(self) -> pl.DataFrame:
         """Make a data frame of polars, with the columns of an export: the same ones even if there are no rows.
@@ -79,3 +79,10 @@ class Rows(list[T]):
 
         frame: pd.DataFrame = to_pandas(self, self.model)
         return frame
+
+
+def rows_of(items: Iterable[T], row_class: type[Any] | None) -> Rows[T]:
+    """Make rows of a class that is known even if there are none; `None` for that of the first row."""
+    rows = Rows(items)
+    rows.row_class = row_class
+    return rows

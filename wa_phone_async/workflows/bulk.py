@@ -27,7 +27,7 @@ from wa_phone_async.checks import check_at_least_one, plain_id
 from wa_phone_async.concurrency import Slot
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from wa_phone_async.models import BusinessAccount, PhoneNumber
-from wa_phone_async.pagination.rows import Rows
+from wa_phone_async.pagination.rows import Rows, rows_of
 
 from .id_set import IdSet
 from .listing import WabaListing
@@ -111,7 +111,7 @@ class Listings:
 
     async def _collect(self) -> Rows[WabaListing]:
         async with self:
-            return Rows([listing async for listing in self], WabaListing)
+            return rows_of([listing async for listing in self], WabaListing)
 
     async def __aenter__(self) -> Self:
         if self._reader is not None:
