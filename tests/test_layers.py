@@ -26,9 +26,9 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"session"},
     {"workflows", "health", "export.reading", "export.file_thread"},  # two modules of exports that need no client
     {"client"},
-    {"cache", "integrations.notebook", "integrations.ipython"},
+    {"cache", "integrations.notebook", "integrations.ipython", "integrations.pydantic"},
     {"__init__", "_public", "sandbox"},
-    {"export", "integrations"},
+    {"export", "integrations", "sandbox.pytest_plugin"},  # the plugin brings a client and a sandbox together
     {"alerts"},
     {"cli"},
     {"__main__"},
@@ -51,6 +51,7 @@ HOMES = {
     "msgspec": {"decoding.fast_path"},
     "opentelemetry": {"integrations.otel"},
     "pandas": {"export.frames", "pagination.rows"},
+    "pydantic_core": {"integrations.pydantic"},
     "polars": {"export.frames", "pagination.rows"},
     "redis": {"ratelimit.redis"},
 }

@@ -172,3 +172,12 @@ def test_a_page_is_a_sequence_of_its_rows() -> None:
 def test_a_status_prints_and_compares_as_its_word() -> None:
     assert f"{PhoneNumberStatus.CONNECTED}" == "CONNECTED"
     assert NUMBER.status == "CONNECTED"
+
+
+def test_a_page_has_its_rows_and_cursors_under_the_names_that_people_guess() -> None:
+    page = Page(data=(1, 2, 3), cursors=Cursors("b", "a"), has_next=True)
+    assert page.items == page.data == tuple(page)
+    assert (page[0], page[-1], page[1:]) == (1, 3, (2, 3))
+    assert (page.next_cursor, page.previous_cursor) == ("a", None)
+    page = Page[int](cursors=Cursors("b", "a"), has_previous=True)
+    assert (page.next_cursor, page.previous_cursor) == (None, "b")

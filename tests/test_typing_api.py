@@ -21,6 +21,7 @@ from typing import TypeVar
 import attrs
 import pytest
 
+from wa_phone_async import PhoneNumberClient
 from wa_phone_async.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -60,11 +61,14 @@ def test_typing_api_names_all_that_is_public(module: str) -> None:
 
 
 def test_fixtures_have_the_types_that_typing_api_states(
-    graph_sandbox: Sandbox, virtual_time: asyncio.Runner, request: pytest.FixtureRequest
+    graph_sandbox: Sandbox,
+    wa_phone_client: PhoneNumberClient,
+    virtual_time: asyncio.Runner,
+    request: pytest.FixtureRequest,
 ) -> None:
     reader = next(node for node in TREE.body if isinstance(node, ast.FunctionDef) and node.name == "test_of_a_reader")
-    stated = {arg.arg: ast.unparse(arg.annotation) for arg in reader.args.args if arg.annotation}
-    given = {"graph_sandbox": graph_sandbox, "virtual_time": virtual_time}
+    stated = {arg.arg: ast.unparse(arg.annotation).removeprefix("wa.") for arg in reader.args.args if arg.annotation}
+    given = {"graph_sandbox": graph_sandbox, "wa_phone_client": wa_phone_client, "virtual_time": virtual_time}
     assert stated == {name: type(value).__name__ for name, value in given.items()}
     assert given == {name: request.getfixturevalue(name) for name in stated}
 

@@ -24,6 +24,7 @@ from wa_phone_async.export import (
     Summary,
     Writer,
     errors_row,
+    export,
     merge,
     row_of,
     to_arrow,
@@ -716,12 +717,42 @@ async def listings_are_compared(listings: wa.Listings, listing: wa.WabaListing, 
     wa.diff_listings("a.csv", "b.csv", fields=5)  # type: ignore[arg-type]  # names
 
 
+async def accounts_are_exported(client: wa.PhoneNumberClient, waba_ids: AsyncIterator[str]) -> None:
+    summary = await export(client, "numbers.parquet", waba_ids, fields=["status"], errors="failed.jsonl", resume=True)
+    assert_type(summary, Summary)
+    assert_type(await wa.export.export(client, Path("all.csv"), business_id=1, kind="all", format="csv"), Summary)
+
+    await export(client, waba_ids)  # type: ignore[arg-type]  # a path
+
+    await export(client, "all.csv", business_id=[1])  # type: ignore[arg-type]  # one business
+    await export(client, "all.csv", kind="mine")  # type: ignore[arg-type]  # "owned", "client" or "all"
+
+
+def pages_have_rows_and_cursors(page: wa.Page[wa.PhoneNumber]) -> None:
+    assert_type(page.items, tuple[wa.PhoneNumber, ...])
+    assert_type(page[0], wa.PhoneNumber)
+    assert_type(page[:2], tuple[wa.PhoneNumber, ...])
+    assert_type((page.next_cursor, page.previous_cursor), tuple[str | None, str | None])
+
+
+def rows_are_lists(numbers: wa.Rows[wa.PhoneNumber]) -> None:
+    assert_type(numbers[0], wa.PhoneNumber)
+    assert_type(numbers[1:], wa.Rows[wa.PhoneNumber])
+    assert_type(wa.Rows(number.id for number in numbers), wa.Rows[str])
+    assert_type(numbers.model, type[Any])
+    as_list: list[wa.PhoneNumber] = numbers
+    as_list.sort(key=lambda number: number.id)
+    numbers.to_polars()
+    numbers.to_pandas()
+
+
 async def listings_are_exported(listings: wa.Listings, listing: wa.WabaListing, number: wa.PhoneNumber) -> None:
     summary = await write(listings, Path("numbers.csv"), fields=["id"], errors="failed.jsonl", format="csv")
     assert_type(summary, Summary)
     assert_type(summary.accounts, int)
     assert_type(summary.phone_numbers, int)
     assert_type(summary.failed, int)
+    assert_type(summary.failures, tuple[wa.WabaListing, ...])
     await merge(["a.csv", Path("b.csv")], "c.csv", fields="id,status", format="csv")
     with Job("all.csv", fields="id,status", errors="failed.jsonl", options={"fields": "all"}, resume=True) as job:
         assert_type(job, Job)
@@ -901,6 +932,8 @@ async def the_sandbox_is_typed() -> None:
     sandbox.deliver_to("http://127.0.0.1", copies=2, seed=7)
     sandbox.send_again(sandbox.webhooks)
     sandbox.add_waba("2", 3)
+    assert_type(sandbox.add_number("2", verified_name="Acme Shoes"), dict[str, Any])
+    sandbox.advance(3600)
     sandbox.set_nested("2", "absent")
     sandbox.update_number("2", "1", status="BANNED", code=SEEDED_PIN)
     sandbox.update_waba("2", account_review_status="REJECTED")
@@ -920,6 +953,7 @@ async def the_sandbox_is_typed() -> None:
     sandbox.schedule(60, sandbox.approve_name, 1)  # type: ignore[arg-type]  # an id is text
     sandbox.deliver_to(8000)  # type: ignore[arg-type]  # an address
     sandbox.notify("1", "account_update", None)  # type: ignore[arg-type]  # an object
+    sandbox.advance("an hour")  # type: ignore[arg-type]  # seconds
     sandbox.add_waba(2)  # type: ignore[arg-type]  # an id is text
     Fault.error(80008, subcode="1")  # type: ignore[arg-type]  # a number
     Fault.error(80008, trace_id="1")  # type: ignore[call-arg]  # each answer has its own
@@ -1018,7 +1052,8 @@ def faults_are_values(fault: Fault, loop: VirtualTimeLoop) -> None:
     loop.jump("an hour")  # type: ignore[arg-type]  # seconds
 
 
-def test_of_a_reader(graph_sandbox: Sandbox, virtual_time: Runner) -> None:
+def test_of_a_reader(graph_sandbox: Sandbox, wa_phone_client: wa.PhoneNumberClient, virtual_time: Runner) -> None:
     """What the fixtures are: test_typing_api.py holds it against what they give."""
+    wa_phone_client.list_phone_numbers("1")
     assert_type(graph_sandbox.url, str)
     virtual_time.close()

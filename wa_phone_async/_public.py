@@ -60,6 +60,7 @@ from .health.findings import (
 )
 from .integrations.ipython import adapt_ipython as _adapt_ipython
 from .integrations.notebook import show_tables as _show_tables
+from .integrations.pydantic import give_schemas as _give_schemas
 from .models import (
     ALL_FIELDS,
     DEFAULT_FIELDS,
@@ -100,6 +101,7 @@ from .workflows.watch_many import Watches
 
 _show_tables()
 _adapt_ipython()
+_give_schemas()
 
 __all__ = [
     "ALL_FIELDS",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
@@ -204,10 +205,12 @@ def read_secret(name: str, value: Secret) -> Secret:
     return value
 
 
-def check_seconds(name: str, value: object) -> None:
-    """Require a length of time in seconds, above 0 and finite."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise InvalidArgumentError(name, "a number of seconds above 0", value)
+def check_seconds(name: str, value: object, *, may_be_zero: bool = False) -> None:
+    """Require a length of time in seconds, finite and above 0, or 0 if it may be."""
+    least = 0.0 if may_be_zero else math.ulp(0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
+        expected = "a number of seconds, 0 or more" if may_be_zero else "a number of seconds above 0"
+        raise InvalidArgumentError(name, expected, value)
 
 
 def check_at_least_one(name: str, value: object) -> None:

@@ -11,7 +11,7 @@ were compared again with Meta's pages of 2025 and 2026 on 2026-11-28, in stored 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, SupportsIndex, TypeVar, overload
 
 import attrs
 
@@ -476,8 +476,33 @@ class Page(Generic[T]):
     extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
     """Other top-level members of the response, such as `summary`, without links."""
 
+    @property
+    def items(self) -> tuple[T, ...]:
+        """The rows: the same as `data`, which is the API's name for them."""
+        return self.data
+
+    @property
+    def next_cursor(self) -> str | None:
+        """Pass it as `after=` to get the next page. `None`: this is the last one."""
+        return self.cursors.after if self.has_next else None
+
+    @property
+    def previous_cursor(self) -> str | None:
+        """Pass it as `before=` to get the page before this one. `None`: this is the first one."""
+        return self.cursors.before if self.has_previous else None
+
     def __len__(self) -> int:
         return len(self.data)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.data)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice, /) -> tuple[T, ...]: ...
+
+    def __getitem__(self, index: Any, /) -> Any:
+        rows: Any = self.data
+        return rows[index]

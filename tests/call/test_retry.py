@@ -86,7 +86,7 @@ def test_the_defaults_end() -> None:
         ({"max_attempts": 2.5}, "max_attempts must be a whole number from 1 up, not 2.5"),
         ({"max_wait": 0}, "max_wait must be a number of seconds above 0, not 0"),
         ({"max_wait": float("inf")}, "max_wait must be a number of seconds above 0, not inf"),
-        ({"first_wait": -1}, "first_wait must be a number of seconds above 0, not -1"),
+        ({"first_wait": -1}, "first_wait must be a number of seconds, 0 or more, not -1"),
         ({"total_timeout": "1"}, "total_timeout must be a number of seconds above 0, not '1'"),
     ],
     ids=str,

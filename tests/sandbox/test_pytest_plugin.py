@@ -114,9 +114,108 @@ def test_a_day_takes_no_time_with_or_without_a_plugin_for_async(
     result.assert_outcomes(passed=2)
 
 
-def test_pytest_knows_the_marker(pytester: pytest.Pytester) -> None:
+CLIENT = """
+    import time
+
+    from wa_phone_async import AuthenticationError, RateLimitError, RetryPolicy, ServerError
+    from wa_phone_async.sandbox import EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault
+
+    async def ids(client, waba_id=SMALL_WABA):
+        return [number.id async for number in client.list_phone_numbers(waba_id)]
+"""
+
+PLAIN = """
+    import asyncio
+    import pytest
+
+    def test_a_list(wa_phone_client, graph_sandbox):
+        number = graph_sandbox.add_number(EMPTY_WABA, verified_name="Acme Shoes")
+        assert asyncio.run(ids(wa_phone_client, EMPTY_WABA)) == [number["id"]]
+        assert len(asyncio.run(ids(wa_phone_client))) == 3  # in another loop
+
+    def test_retries_take_no_time(wa_phone_client, graph_sandbox):
+        began = time.monotonic()
+        graph_sandbox.plan(Fault.error(status=500), times=4)
+        assert len(asyncio.run(ids(wa_phone_client))) == 3
+        graph_sandbox.plan(Fault.error(80008, headers={"Retry-After": "30"}))
+        graph_sandbox.plan(Fault.error(80008))
+        assert len(asyncio.run(ids(wa_phone_client))) == 3
+        graph_sandbox.plan(Fault.error(status=500), times=5)
+        with pytest.raises(ServerError):
+            asyncio.run(ids(wa_phone_client))
+        assert time.monotonic() - began < 10
+
+    @pytest.mark.graph_sandbox(quota=1)
+    def test_a_wait_that_is_too_long_is_an_error(wa_phone_client):
+        async def twice():
+            await ids(wa_phone_client)
+            assert wa_phone_client.last_usage(SMALL_WABA).waba.calls_percent == 100
+            await ids(wa_phone_client)
+
+        with pytest.raises(RateLimitError) as caught:
+            asyncio.run(twice())
+        assert caught.value.retry_after > 3_000
+
+    @pytest.mark.graph_sandbox(quota=1)
+    @pytest.mark.wa_phone_client(retry=RetryPolicy.batch())
+    def test_hours_of_quota_take_no_time(wa_phone_client):
+        async def day():
+            return [len(await ids(wa_phone_client)) for _ in range(24)]
+
+        assert asyncio.run(day()) == [3] * 24
+
+    @pytest.mark.graph_sandbox(tokens=["good"], app_secret="secret")
+    def test_it_has_the_token_and_the_secret_of_the_sandbox(wa_phone_client, graph_sandbox):
+        assert len(asyncio.run(ids(wa_phone_client))) == 3
+        graph_sandbox.revoke("good")
+        with pytest.raises(AuthenticationError):
+            asyncio.run(ids(wa_phone_client))
+
+    def test_a_block_closes_it(wa_phone_client):
+        async def main():
+            async with wa_phone_client:
+                await ids(wa_phone_client)
+            with pytest.raises(RuntimeError, match="closed"):
+                await ids(wa_phone_client)
+
+        asyncio.run(main())
+"""
+
+
+def test_the_client_works_in_plain_tests_without_waiting(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(CLIENT + PLAIN)
+    pytester.runpytest_subprocess("-W", "error", "--strict-markers").assert_outcomes(passed=6)
+
+
+@pytest.mark.parametrize("scope", ["function", "session"])
+def test_the_client_works_in_async_tests(pytester: pytest.Pytester, scope: str) -> None:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(
+        CLIENT
+        + """
+    async def test_a_list(wa_phone_client, graph_sandbox):
+        graph_sandbox.plan(Fault.drop_before(), times=2)
+        assert len(await ids(wa_phone_client)) == 3
+
+    async def test_it_is_new_for_each_test(wa_phone_client, graph_sandbox):
+        assert graph_sandbox.requests == []
+        assert len(await ids(wa_phone_client)) == 3
+    """
+    )
+    options = [*ASYNC_PLUGIN, "-o", f"asyncio_default_test_loop_scope={scope}"]
+    pytester.runpytest_subprocess("-W", "error", "--strict-markers", *options).assert_outcomes(passed=2)
+
+
+def test_pytest_knows_the_markers(pytester: pytest.Pytester) -> None:
     result = run(pytester, "", "--markers")
-    result.stdout.fnmatch_lines(["@pytest.mark.graph_sandbox(*options): arguments of the `Sandbox` of this test"])
+    result.stdout.fnmatch_lines(
+        [
+            "@pytest.mark.graph_sandbox(*options): arguments of the `Sandbox` of this test",
+            "",
+            "@pytest.mark.wa_phone_client(*settings): arguments of the client of this test",
+        ]
+    )
 
 
 @pytest.mark.graph_sandbox(quota=1)

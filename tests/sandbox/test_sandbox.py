@@ -62,7 +62,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 def test_it_shares_no_code_with_the_client() -> None:
-    for file in PACKAGE.glob("*.py"):
+    for file in set(PACKAGE.glob("*.py")) - {PACKAGE / "pytest_plugin.py"}:  # which brings the two together
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []

@@ -199,6 +199,24 @@ def test_a_change_clears_what_an_account_has_cached() -> None:
     assert not account.has("123")
 
 
+def test_a_number_is_added_with_its_members_and_an_id(store: Store) -> None:
+    before = store.numbers(SMALL_WABA)
+    assert not store.existing(EMPTY_WABA).is_registered
+    added = store.add_number(EMPTY_WABA, {"display_phone_number": "+1 631-555-1000", "status": "CONNECTED"})
+    assert store.numbers(EMPTY_WABA) == [added]
+    assert store.existing(EMPTY_WABA).is_registered
+    assert store.existing(EMPTY_WABA).has("16315551000")
+    assert store.find_owner(added["id"]) is store.existing(EMPTY_WABA)
+
+    added["status"] = "BANNED"  # a copy
+    own = store.add_number(SMALL_WABA, {"id": "77", "status": "PENDING"})
+    assert store.numbers(SMALL_WABA) == [*before, own]
+    assert store.find_owner("77") is store.existing(SMALL_WABA)
+    assert store.numbers(EMPTY_WABA)[0]["status"] == "CONNECTED"
+    with pytest.raises(KeyError):
+        store.add_number("404", {})
+
+
 def test_given_numbers_are_served_as_they_are() -> None:
     account = StoredAccount("1", 5, [{"throughput": 80}, {"id": "77", "status": "CONNECTED"}])
     assert list(account.rows()) == [{"id": number_id(5, 0), "throughput": 80}, {"id": "77", "status": "CONNECTED"}]

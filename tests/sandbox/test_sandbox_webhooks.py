@@ -342,7 +342,31 @@ async def test_with_another_clock_actions_run_before_the_next_response() -> None
         assert [webhook.at for webhook in sandbox.webhooks] == [60.0]
 
 
+def test_what_is_scheduled_until_then_happens_when_time_is_put_forward() -> None:
+    happened = list[str]()
+    with Sandbox() as sandbox:
+        sandbox.schedule(3600, happened.append, "in an hour")
+        sandbox.schedule(7200, happened.append, "in two hours")
+        sandbox.advance(3600)
+        assert happened == ["in an hour"]
+        sandbox.schedule(3599, happened.append, "before that")
+        sandbox.advance(3600)
+        assert happened == ["in an hour", "before that", "in two hours"]
+        with pytest.raises(ValueError, match=r"^seconds must be 0 or more, not -1$"):
+            sandbox.advance(-1)
+
+
+async def test_a_timer_is_due_earlier_when_time_is_put_forward() -> None:
+    happened = asyncio.Event()
+    async with Sandbox() as sandbox:
+        sandbox.schedule(3600, happened.set)
+        sandbox.advance(3599.99)
+        await happened.wait()
+
+
 def test_without_a_clock_nothing_can_be_scheduled_or_sent() -> None:
+    with pytest.raises(RuntimeError, match="the sandbox has no clock"):
+        Sandbox().advance(1)
     with pytest.raises(RuntimeError, match="no clock before it serves: open it first"):
         Sandbox().schedule(1, list[str]().append, "")
     with pytest.raises(RuntimeError, match="no clock before it serves: open it first"):

@@ -49,14 +49,14 @@ class RetryPolicy:
     max_wait: float = 60.0
     """The longest wait in seconds. Our own waits are cut to it. If the server asks for more, the call fails."""
     first_wait: float = 0.5
-    """Seconds before the first retry, if the server names no wait. Each further wait is twice as long."""
+    """Seconds before the first retry, if the server names no wait. Each further wait is twice as long. 0: at once."""
     total_timeout: float | None = None
     """Seconds for one call with all its attempts and waits. Of a list it is for each page. `None`: no limit."""
 
     def __attrs_post_init__(self) -> None:
         check_at_least_one("max_attempts", self.max_attempts)
         check_seconds("max_wait", self.max_wait)
-        check_seconds("first_wait", self.first_wait)
+        check_seconds("first_wait", self.first_wait, may_be_zero=True)
         if self.total_timeout is not None:
             check_seconds("total_timeout", self.total_timeout)
 
@@ -75,6 +75,10 @@ class RetryPolicy:
         It makes 3 attempts at most. It waits 0.2 s before the first retry and 3 s at most, and takes 20 s in all.
         """
         return cls(max_attempts=3, max_wait=3.0, first_wait=0.2, total_timeout=20.0)
+
+    def _begin_wait(self, seconds: float) -> float:
+        """Return how long to sleep where the policy waits: these seconds. The pytest plugin skips them."""
+        return seconds
 
 
 # --- is it retried?
@@ -187,7 +191,7 @@ def waits(policy: RetryPolicy, *, draw: Callable[[], float] = random.random) -> 
         out_of_time = error.seconds_left is not None and wait >= error.seconds_left
         if not error.retryable or wait > policy.max_wait or out_of_time:
             return
-        error = yield wait
+        error = yield policy._begin_wait(wait)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no caller's
 
 
 def retrying(

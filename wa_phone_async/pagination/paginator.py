@@ -187,7 +187,7 @@ class AsyncPaginator(Generic[T]):
         """Return all rows that are left. After an error you can call it again and lose none of them."""
         cursor = self._cursor
         rows: Rows[T] = Rows()
-        rows.row_class = self._model
+        rows._model = self._model  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - `rows_of` would be two calls
         try:
             while True:
                 rows.extend(self._unread)

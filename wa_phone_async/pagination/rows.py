@@ -24,17 +24,14 @@ class Rows(list[T]):
         iterable: The rows.
     """
 
-    # No `__init__`, since one is made for each account of a bulk. So this may be missing.
-    __slots__ = ("row_class",)
+    # The class of the rows, if it was known before they came. There is no `__init__`, since rows are made for each
+    # account of a bulk. So this may be missing.
+    __slots__ = ("_model",)
 
-    row_class: type[Any] | None
-    """The class of the rows, if it was known before they came.
-
-    :meta private:
-    """
+    _model: type[Any] | None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return rows_of, (list(self), getattr(self, "row_class", None))
+        return rows_of, (list(self), getattr(self, "_model", None))
 
     @overload
     def __getitem__(self, index: SupportsIndex, /) -> T: ...
@@ -44,12 +41,12 @@ class Rows(list[T]):
 
     def __getitem__(self, index: Any, /) -> Any:
         found = cast("Any", super().__getitem__(index))
-        return rows_of(found, getattr(self, "row_class", None)) if isinstance(index, slice) else found
+        return rows_of(found, getattr(self, "_model", None)) if isinstance(index, slice) else found
 
     @property
     def model(self) -> type[Any]:
         """The class of the rows. An empty table has its columns."""
-        return getattr(self, "row_class", None) or (type(self[0]) if self else PhoneNumber)
+        return getattr(self, "_model", None) or (type(self[0]) if self else PhoneNumber)
 
     def to_polars(self) -> pl.DataFrame:
         """Make a data frame of polars, with the columns of an export: the same ones even if there are no rows.
@@ -81,8 +78,8 @@ class Rows(list[T]):
         return frame
 
 
-def rows_of(items: Iterable[T], row_class: type[Any] | None) -> Rows[T]:
+def rows_of(items: Iterable[T], model: type[Any] | None) -> Rows[T]:
     """Make rows of a class that is known even if there are none; `None` for that of the first row."""
     rows = Rows(items)
-    rows.row_class = row_class
+    rows._model = model  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is ours
     return rows

@@ -58,7 +58,7 @@ class Fault:
     @classmethod
     def error(
         cls,
-        code: int | None,
+        code: int | None = None,
         message: str | None = None,
         *,
         status: int | None = None,
@@ -66,7 +66,7 @@ class Fault:
         takes_effect: bool = False,
         **details: Unpack[ErrorDetails],
     ) -> Self:
-        """Send an API error.
+        """Send an API error: `Fault.error(80008)`, or `Fault.error(status=500)`.
 
         Args:
             code: Its code; `None` leaves the code out.

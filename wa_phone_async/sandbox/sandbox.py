@@ -262,6 +262,18 @@ class Sandbox:
             self._api.reviews.schedule.add(self._server.now() + seconds, functools.partial(action, *args, **options))
         self._server.update_timer()
 
+    def advance(self, seconds: float) -> None:
+        """Put the sandbox's clock forward: quotas regain, and what is scheduled until then happens before this returns.
+
+        Raises:
+            ValueError: `seconds` is below 0.
+            RuntimeError: The sandbox has no clock yet: it does not serve, and has no `clock` of its own.
+        """
+        if seconds < 0:
+            raise ValueError(f"seconds must be 0 or more, not {seconds}")
+        with self._api.lock:
+            self._server.advance(seconds)
+
     # Webhooks
 
     @property
@@ -422,6 +434,22 @@ class Sandbox:
         """
         with self._api.lock:
             self._api.store.update_account(waba_id, members)
+
+    def add_number(self, waba_id: str, **members: Any) -> dict[str, Any]:
+        """Add a number to an account, without a webhook: `add_number(SMALL_WABA, verified_name="Acme Shoes")`.
+
+        Args:
+            waba_id: The account.
+            **members: The members of the number, served as they are. Without an `id`, it gets one.
+
+        Returns:
+            A copy of the number, with its `id`.
+
+        Raises:
+            KeyError: There is no such account.
+        """
+        with self._api.lock:
+            return self._api.store.add_number(waba_id, members)
 
     def update_number(self, waba_id: str, phone_number_id: str, **members: Any) -> None:
         """Change members of a number, without a webhook.

@@ -51,7 +51,8 @@ class Server:
         self._in_flight = set[asyncio.Task[web.Response]]()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.now: Callable[[], float] = clock or _no_clock
+        self._read_clock: Callable[[], float] = clock or _no_clock
+        self._ahead = 0.0  # seconds that the time was put forward
 
     @property
     def url(self) -> str:
@@ -83,7 +84,7 @@ class Server:
         connections = web.Server(self._handle, access_log=None, logger=LOG)
         self._listener = await loop.create_server(connections, self._host, self._port, backlog=_BACKLOG)
         self._connections = connections
-        self.now = self._clock or loop.time
+        self._read_clock = self._clock or loop.time
         self._loop = loop
         self._sender.start()
         self._set_timer()
@@ -106,6 +107,22 @@ class Server:
             await asyncio.sleep(0)
         self._listener = self._connections = None
 
+    def now(self) -> float:
+        """Return the time in seconds.
+
+        Raises:
+            RuntimeError: There is no clock: the server does not run, and has no `clock` of its own.
+        """
+        return self._read_clock() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Put the time forward, and run what is scheduled until then."""
+        self._ahead += seconds
+        try:
+            self._api.reviews.run_due(self.now())
+        finally:
+            self.update_timer()
+
     def update_timer(self) -> None:
         """Notice a change of the schedule, from any thread.
 
@@ -121,7 +138,7 @@ class Server:
         # Only the loop's own clock can wake the loop: another clock may stand still, or go at another speed.
         at = self._api.reviews.schedule.next_at
         if at is not None and self._loop is not None and self._clock is None:
-            self._timer = self._loop.call_at(at, self._run_due)
+            self._timer = self._loop.call_at(at - self._ahead, self._run_due)
 
     def _run_due(self) -> None:
         try:

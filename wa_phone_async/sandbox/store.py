@@ -85,6 +85,13 @@ class StoredAccount:
         self._known_digits().add(digits)
         return str(row["id"])
 
+    def add(self, members: Row) -> Row:
+        """Add a number with these members, and return it."""
+        row = {"id": self._next_id(), **members}
+        self._stored().append(row)
+        self._is_registered = self._digits = None
+        return row
+
     def update(self, number: str, changes: Row) -> None:
         """Change members of a number.
 
@@ -245,6 +252,17 @@ class Store:
             KeyError: There is no such account.
         """
         return [copy.deepcopy(row) for row in self.existing(waba_id).rows()]
+
+    def add_number(self, waba_id: str, members: Row) -> dict[str, Any]:
+        """Add a number with these members to an account, and return a copy of it.
+
+        Raises:
+            KeyError: There is no such account.
+        """
+        account = self._stored(waba_id)
+        if "id" in members:
+            self._with_own_ids[waba_id] = None
+        return copy.deepcopy(account.add(members))
 
     def update(self, waba_id: str, number: str, changes: Row) -> None:
         """Change members of a number.
