@@ -88,8 +88,7 @@ async def list_page(request: web.Request) -> web.Response:
         request.match_info["waba_id"], fields=FIELDS, limit=int(limit), after=after
     )
     page = await numbers.first_page()
-    following = page.cursors.after if page.has_next else None
-    return web.json_response({"data": list(map(wa.to_dict, page)), "next": following})
+    return web.json_response({"data": list(map(wa.to_dict, page)), "next": page.next_cursor})
 
 
 @routes.get("/wabas/{waba_id}/phone_numbers.jsonl")

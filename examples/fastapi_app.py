@@ -80,7 +80,7 @@ async def list_page(request: Request, waba_id: str, limit: int = 100, after: str
     """Respond with one page, which costs one call."""
     client: wa.PhoneNumberClient = request.state.client
     page = await client.list_phone_numbers(waba_id, fields=FIELDS, limit=limit, after=after).first_page()
-    return {"data": list(map(wa.to_dict, page)), "next": page.cursors.after if page.has_next else None}
+    return {"data": list(map(wa.to_dict, page)), "next": page.next_cursor}
 
 
 @app.get("/wabas/{waba_id}/phone_numbers.jsonl")

@@ -55,9 +55,9 @@ from wa_phone_async.sandbox import LARGE_WABA
 pytestmark = pytest.mark.usefixtures("reader")
 
 ROOT = README.parent
-READERS_OWN = re.compile(r"^(?:from|import) (django|fastapi|polars)\b", re.MULTILINE)
+READERS_OWN = re.compile(r"^(?:from|import) (django|duckdb|fastapi|pandas|polars)\b", re.MULTILINE)
 ELSEWHERE = (
-    *("at a terminal", "in a kernel", "changes ~/.bashrc"),
+    *("at a terminal", "in a notebook", "changes ~/.bashrc"),
     *("needs Docker", "needs systemd", "needs cron", "needs your own account", "needs the network"),
 )
 FOR_OTHERS = {"bash", "dockerfile", "ini", "yaml", "toml", "json"}
@@ -70,6 +70,7 @@ WITHOUT_ALL = {
     "integrations.otel.instrument",
     "sandbox.pytest_plugin.graph_sandbox",
     "sandbox.pytest_plugin.virtual_time",
+    "sandbox.pytest_plugin.wa_phone_client",
 }
 """Public names of modules that have no `__all__`."""
 

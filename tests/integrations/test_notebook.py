@@ -15,7 +15,7 @@ from kernels import Cell, Kernel
 from wa_phone_async.sandbox import BUSINESS_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "notebook.ipynb"
-USED_BY_IT = ("arro3.core", "matplotlib", "polars", "tqdm")
+USED_BY_IT = ("matplotlib", "polars", "tqdm")
 
 MAKE_CLIENT = "client = PhoneNumberClient('an-invented-token', base_url=url, retry=RetryPolicy.batch())"
 SOON = 5.0  # seconds: mostly it takes a fifth of one, and a busy machine draws a kernel's first traceback in two
