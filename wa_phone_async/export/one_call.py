@@ -64,7 +64,7 @@ async def export(
         total_timeout: Seconds for all attempts and waits of each call; `None` takes that of the retry policy.
 
     Returns:
-        What is in the file, and the accounts that failed. With failed accounts, the parts stay: call it again with
+        What is in the file, and which accounts failed. If some failed, the parts stay. Call it again with
         `resume=True` to list only those.
 
     Raises:
