@@ -18,6 +18,7 @@ from wa_phone_async import (
     Filter,
     InvalidArgumentError,
     NotFoundError,
+    PhoneNumber,
     PhoneNumberClient,
     RetryPolicy,
 )
@@ -95,6 +96,12 @@ async def test_failed_accounts_are_named_and_tried_again_when_it_is_resumed(
     assert names(out) == {out.name, failed.name}
 
 
+async def test_what_is_no_id_fails_alone(client: PhoneNumberClient, out: Path) -> None:
+    summary = await export(client, out, [None, SMALL_WABA, "x y", PhoneNumber("1"), 5.5])  # type: ignore[list-item]
+    assert (summary.accounts, summary.failed) == (1, 4)
+    assert {type(failure.error) for failure in summary.failures} == {InvalidArgumentError}
+
+
 async def test_what_is_complete_is_kept_if_the_run_ends_in_an_error(
     client: PhoneNumberClient, out: Path, graph_sandbox: Sandbox
 ) -> None:
@@ -143,6 +150,11 @@ async def test_a_wrong_argument_leaves_nothing(
         await export(client, out, **wrong)
     assert names(out) == set()
     assert graph_sandbox.requests == []
+
+
+async def test_it_needs_a_client(out: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^client must be a PhoneNumberClient, not "):
+        await export("a-token", out, [SMALL_WABA])  # type: ignore[arg-type]
 
 
 def test_the_packages_below_open_on_first_use() -> None:

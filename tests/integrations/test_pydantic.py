@@ -64,7 +64,7 @@ def test_the_schema_of_a_number_has_its_fields_and_takes_others() -> None:
     schema = pydantic.TypeAdapter(list[PhoneNumber]).json_schema(mode="serialization")
     number = schema["$defs"]["PhoneNumber"]
     assert schema["items"] == {"$ref": "#/$defs/PhoneNumber"}
-    assert number["required"] == ["id"]
+    assert (number["title"], number["required"]) == ("PhoneNumber", ["id"])
     assert number["additionalProperties"] is True
     assert number["description"] == "A phone number of a WhatsApp Business Account."
     assert number["properties"]["last_onboarded_time"]["format"] == "date-time"

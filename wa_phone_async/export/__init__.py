@@ -11,11 +11,13 @@ What you call:
     parts.py           merge: one file of several
     job.py             Job: an export that you can kill and resume
     arrow.py           to_arrow: an Arrow table (extra `arrow`)
+    frames.py          data frames of polars and pandas, for `Rows`
     dask.py            export: many machines list (extra `dask`)
 
 What a row is, and where it is written:
 
     rows.py            the columns, a number as a row, a failed account as a row
+    plain_json.py      plain values as JSON
     json_lines.py      JSON Lines
     csv_lines.py       CSV
     parquet.py         Parquet (extra `parquet`)

@@ -123,7 +123,8 @@ class Job:
         """Yield each account id that still has to be listed."""
         async with aclosing(each_id(waba_ids)) as ids:
             async for waba_id in ids:
-                if self.needs(waba_id):
+                # What is no id fails in its own listing, as it does in `list_many`.
+                if not isinstance(waba_id, str) or self.needs(waba_id):
                     yield waba_id
 
     def needs(self, waba_id: str) -> bool:

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, Literal
 
 from wa_phone_async import DEFAULT_FIELDS, ExportError, Filter, InvalidArgumentError, PhoneNumberClient
-from wa_phone_async.checks import MAX_PAGE_SIZE
+from wa_phone_async.checks import MAX_PAGE_SIZE, check_kind
 from wa_phone_async.concurrency import DEFAULT_CONCURRENCY
 from wa_phone_async.query import AccountKind, Fields, ListQuery
 from wa_phone_async.workflows.bulk import Accounts
@@ -74,6 +74,7 @@ async def export(
         WaPhoneError: The accounts of the business cannot be listed, or the API rejected the token that all share. What
             is complete is kept.
     """
+    check_kind("client", client, PhoneNumberClient, "a PhoneNumberClient")
     if (waba_ids is None) == (business_id is None):
         raise InvalidArgumentError("waba_ids or business_id", "given, and not both")
     fields = DEFAULT_FIELDS if fields is None else fields

@@ -73,7 +73,7 @@ def _json_schema(model: type[Any], schema: Any, handler: Any) -> dict[str, Any]:
     """The JSON schema of a model: an object with its fields."""
     description = (model.__doc__ or "").partition("\n")[0]
     found: dict[str, Any] = handler(schema["json_schema_input_schema"])
-    return {"description": description, **found}
+    return {"title": model.__name__, "description": description, **found}
 
 
 def _read(source: Any, model: type[Any], value: object) -> Any:
