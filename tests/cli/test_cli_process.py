@@ -171,6 +171,7 @@ def open_command(*command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("moment", range(0, 720, 30))  # about 600 imports follow the first one
 @pytest.mark.parametrize("way", ["module", "script"])
 def test_ctrl_c_at_any_moment_of_the_start_is_quiet(

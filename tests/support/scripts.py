@@ -11,14 +11,14 @@ sys.path.append(str(BENCHMARKS))  # where they find each other
 
 
 def load_benchmark(name: str) -> ModuleType:
-    return _load(BENCHMARKS / f"{name}.py")
+    return load(BENCHMARKS / f"{name}.py")
 
 
 def load_example(name: str) -> ModuleType:
-    return _load(EXAMPLES / f"{name}.py")
+    return load(EXAMPLES / f"{name}.py")
 
 
-def _load(path: Path) -> ModuleType:
+def load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

@@ -1,0 +1,23 @@
+"""The list of licences has each package that is installed here for the package and its extras."""
+
+from pathlib import Path
+
+import pytest
+from scripts import load
+
+pytest.importorskip("packaging", reason="the list is made with packaging")
+for module in ("apprise", "arro3.io", "cyclopts", "distributed", "msgspec", "opentelemetry", "redis"):
+    pytest.importorskip(module, reason="an extra is not installed")
+
+licences = load(Path(__file__).parents[1] / "docs" / "licences.py")
+
+
+def test_each_package_has_its_row() -> None:
+    listed, found = licences.listed(), licences.rows()
+    assert {package: listed.get(package) for package in found} == found
+
+
+def test_every_licence_is_known_and_none_binds_a_program_that_uses_the_package() -> None:
+    for package, (licence, _) in licences.listed().items():
+        assert licence != "unknown", package
+        assert "GPL" not in licence, package
