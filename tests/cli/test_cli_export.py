@@ -48,7 +48,7 @@ from wa_phone_async.cli.commands import export as exporting
 from wa_phone_async.cli.connection import Link
 from wa_phone_async.cli.terminal.ids import STDIN, IdReader, count_ids, read_ids, transcoder
 from wa_phone_async.cli.terminal.progress import Progress, showing
-from wa_phone_async.cli.terminal.stopping import Stop, stopping
+from wa_phone_async.cli.terminal.stopping import Stop
 from wa_phone_async.export import Job, Summary
 
 pytestmark = pytest.mark.heavy  # processes and disks, for many seconds
@@ -724,19 +724,6 @@ async def test_an_action_is_called_when_the_flag_is_set_and_at_once_if_it_is_set
     stop.set()
     stop.then(lambda: heard.append("late"))
     assert heard == ["early", "late"]
-
-
-async def test_where_there_are_no_signal_handlers_it_runs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = asyncio.get_running_loop()
-    handler = signal.getsignal(signal.SIGINT)
-
-    def refuse(*_: object) -> None:
-        raise NotImplementedError
-
-    monkeypatch.setattr(loop, "add_signal_handler", refuse)
-    with stopping() as stop:
-        assert not stop.is_set
-    assert signal.getsignal(signal.SIGINT) is handler
 
 
 # --- standard input

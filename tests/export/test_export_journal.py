@@ -239,12 +239,6 @@ def test_a_lock_on_a_directory_that_was_just_removed_is_none(
         opened(directory)
 
 
-def test_without_locks_it_works_too(unfinished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "fcntl", None)
-    opened(unfinished).remove()
-    assert not unfinished.exists()
-
-
 def test_removing_leaves_nothing_and_may_be_done_again(unfinished: Path) -> None:
     journal = opened(unfinished)
     journal.remove()

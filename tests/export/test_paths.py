@@ -227,15 +227,6 @@ def test_where_the_file_system_has_no_locks_files_are_written_and_what_is_left_s
     assert path.exists()
 
 
-def test_on_a_system_without_locks_what_is_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_lock, "fcntl", None)
-    path = tmp_path / "numbers.csv"
-    partial_path(path).touch()
-    whole_file.remove_partials(path)
-    WholeFile(path).keep()
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_a_mode_that_cannot_be_set_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbid(*_: Any) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")

@@ -69,10 +69,10 @@ class CommandReceiver:
 
 def _kill(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
-        if os.name == "nt":  # pragma: no cover - there are no process groups to kill
-            process.kill()
-        else:
+        if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
+        else:  # Windows has no process groups to kill
+            process.kill()
 
 
 class AppriseReceiver:

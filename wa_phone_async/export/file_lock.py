@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Final
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover - Windows has no such locks
+except ImportError:  # Windows, where `msvcrt` takes its place
     fcntl = None  # type: ignore[assignment]  # a module elsewhere
 
-HAS_LOCKS: bool = fcntl is not None
-"""Whether this system has such locks. Without them, it removes and renames no file that a process has open."""
+_FAR: Final = 2**31 - 2
+"""The byte that Windows locks. Nobody else could read it meanwhile, so it lies behind the end of the file."""
+
+
+def must_close_first() -> bool:
+    """Whether this system neither removes nor renames a file that a process has open, as Windows does."""
+    return fcntl is None
 
 
 def lock(file: IO[bytes], path: Path) -> bool:
@@ -23,13 +28,13 @@ def lock(file: IO[bytes], path: Path) -> bool:
         path: Its name.
 
     Returns:
-        Whether the lock is ours, and the file still has that name. Where there are no locks, it is `True`.
+        Whether the lock is ours, and the file still has that name.
 
     Raises:
         OSError: The file system has no locks.
     """
     if fcntl is None:
-        return True
+        return _lock_on_windows(file.fileno())
     try:
         # Between our `open` and our lock, another process may remove the file. Then we lock a file that has no name any
         # more, and the next process would lock another one.
@@ -39,15 +44,31 @@ def lock(file: IO[bytes], path: Path) -> bool:
         return False
 
 
+def _lock_on_windows(descriptor: int) -> bool:
+    """Lock one byte. An open file keeps its name there, so the file is the one that has it."""
+    import msvcrt  # noqa: PLC0415 - only Windows has it
+
+    windows: Any = msvcrt  # type checkers know its names only there
+    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    os.lseek(descriptor, _FAR, os.SEEK_SET)
+    try:
+        windows.locking(descriptor, windows.LK_NBLCK, 1)
+    except PermissionError:  # somebody else has it
+        return False
+    finally:
+        os.lseek(descriptor, position, os.SEEK_SET)
+    return True
+
+
 def remove_unlocked(path: Path) -> None:
     """Remove a file, unless somebody has locked it.
 
     Raises:
         OSError: It cannot be removed, or the file system has no locks.
     """
-    if fcntl is None:
-        path.unlink()
-        return
     with path.open("r+b") as file:
-        if lock(file, path):
+        is_free = lock(file, path)
+        if is_free and not must_close_first():
             path.unlink()
+    if is_free and must_close_first():
+        path.unlink()  # it fails if somebody has opened it since

@@ -27,7 +27,7 @@ from typing import Any, Final, cast
 from wa_phone_async import ExportError, InvalidArgumentError
 from wa_phone_async.workflows.id_set import IdSet
 
-from .file_lock import HAS_LOCKS, lock
+from .file_lock import lock, must_close_first
 from .part import Part, damaged
 from .whole_file import partial_path
 
@@ -219,7 +219,7 @@ class Journal:
         """
         if self._file.closed:
             return
-        if not HAS_LOCKS:  # pragma: no cover - Windows renames no directory with an open file
+        if must_close_first():
             self.close()
         doomed = partial_path(self._directory)
         with self._explained():

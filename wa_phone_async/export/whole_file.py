@@ -21,7 +21,7 @@ from typing import IO, Final
 
 from wa_phone_async import ExportError, InvalidArgumentError
 
-from .file_lock import HAS_LOCKS, lock, remove_unlocked
+from .file_lock import lock, must_close_first, remove_unlocked
 from .paths import AnyPath, read_path
 
 _LONGEST: Final = 255 - len("..partial-01234567")  # bytes of a name: most file systems take 255
@@ -137,7 +137,7 @@ class WholeFile:
             os.fsync(self._file.fileno())
             if self._mode is not None:
                 self._partial.chmod(self._mode)
-            if not HAS_LOCKS:  # pragma: no cover - Windows renames no open file
+            if must_close_first():
                 self._file.close()
             # Before it is closed, since its lock keeps `remove_partials` away from it.
             self._partial.replace(self._path)

@@ -1,6 +1,7 @@
 """Ctrl-C for work that must end in order. The first Ctrl-C ends it in order, the second one at once.
 
-A kill (SIGTERM) counts as a Ctrl-C, also where Ctrl-C is ignored.
+A kill (SIGTERM) counts as a Ctrl-C, also where Ctrl-C is ignored. On Windows, Ctrl-Break and the closing of the console
+window (SIGBREAK) take its place, since no process can send another one a SIGTERM there.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from .output import tell
 
+_KILL: Final = getattr(signal, "SIGBREAK", signal.SIGTERM)
 _GRACE_SECONDS: Final = 10.0  # a request takes less, and people wait that long
 
 
@@ -44,7 +46,7 @@ def ending_when_killed() -> Generator[Stop]:
 
     The flag says that it was a kill, since the exit status is another one then.
     """
-    stop, before = Stop(), signal.getsignal(signal.SIGTERM)
+    stop, before = Stop(), signal.getsignal(_KILL)
     with _keeping_ctrl_c_ignored() as interrupt:
         if before is not signal.SIG_DFL:  # the caller has decided what a kill does
             yield stop
@@ -54,11 +56,11 @@ def ending_when_killed() -> Generator[Stop]:
             stop.set()
             interrupt()
 
-        signal.signal(signal.SIGTERM, end)
+        signal.signal(_KILL, end)
         try:
             yield stop
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(_KILL, before)
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def _keeping_ctrl_c_ignored() -> Generator[Callable[[], object]]:
 
     A shell ignores SIGINT for what a script runs in the background, since Ctrl-C is meant for the foreground.
     """
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN or not hasattr(signal, "pthread_sigmask"):
         yield lambda: signal.raise_signal(signal.SIGINT)
         return
 
@@ -94,23 +96,21 @@ def stopping() -> Generator[Stop]:
     """Let the first Ctrl-C set the flag. The second one does what Ctrl-C did before the block."""
     loop, stop, handler = asyncio.get_running_loop(), Stop(), signal.getsignal(signal.SIGINT)
 
-    def restore() -> None:
-        # remove_signal_handler sets Python's default. asyncio.run has a handler of its own, which cancels the main
-        # task and lets every `finally` run, so that one must come back.
-        if loop.remove_signal_handler(signal.SIGINT):
-            signal.signal(signal.SIGINT, handler)
+    def first(*_: object) -> None:
+        signal.signal(signal.SIGINT, handler)  # at once: a second Ctrl-C may come while the message is written
+        loop.call_soon_threadsafe(stop_in_order)
 
     def stop_in_order() -> None:
-        restore()  # first: a second Ctrl-C may come while the message is written
         tell("wa-phone: finishing the requests in flight; Ctrl-C again stops at once")
         stop.set()
 
-    with suppress(NotImplementedError):  # on Windows there are no such handlers: there, Ctrl-C stops at once
-        loop.add_signal_handler(signal.SIGINT, stop_in_order)
+    # Not by `loop.add_signal_handler`, which Windows does not have. A signal wakes the loop there too.
+    signal.signal(signal.SIGINT, first)
     try:
         yield stop
     finally:
-        restore()
+        # asyncio.run has a handler of its own, which cancels the main task and lets every `finally` run.
+        signal.signal(signal.SIGINT, handler)
 
 
 @asynccontextmanager
