@@ -159,7 +159,7 @@ def properties(session):
 
 
 @nox.session(venv_backend="uv")
-@nox.parametrize("resolution", ["lowest-direct", "highest"])
+@nox.parametrize("resolution", ["lowest-direct", "highest"], ids=["lowest", "highest"])
 def versions(session, resolution):
     """The quick tests with the oldest dependencies that pyproject.toml allows, and with the newest that there are."""
     session.install("--resolution", resolution, *ALL_EXTRAS, *group("test"))
@@ -310,7 +310,7 @@ def sbom(session):
     """What a release is made of, as `dist/sbom.cdx.json` in CycloneDX: the package, its extras, and what they need."""
     install(session, *ALL_EXTRAS[1:])
     Path("dist").mkdir(exist_ok=True)
-    tool = ("uvx", "--from", "cyclonedx-bom", "cyclonedx-py", "environment")
+    tool = ("uvx", "--from", "cyclonedx-bom==7.5.0", "cyclonedx-py", "environment")
     output = ("--pyproject", "pyproject.toml", "--output-reproducible", "--output-file", "dist/sbom.cdx.json")
     session.run(*tool, *output, session.virtualenv.location, external=True)
 

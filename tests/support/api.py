@@ -38,7 +38,11 @@ def describe(name: str, thing: griffe.Object | griffe.Alias) -> Iterator[str]:
         for signature in thing.overloads or [thing]:
             yield f"{name}{parameters(signature)} -> {is_async}{signature.returns or 'Any'}"
     elif isinstance(thing, griffe.Attribute):
-        is_told = thing.labels & {"class-attribute", "module-attribute"} and 0 < len(str(thing.value or "")) <= 60
+        is_told = (
+            thing.labels & {"class-attribute", "module-attribute"}
+            and 0 < len(str(thing.value or "")) <= 60
+            and thing.name != "__version__"
+        )
         yield f"{name}: {thing.annotation or 'Any'}{f' = {thing.value}' if is_told else ''}"
     else:
         if isinstance(thing, griffe.Class):
