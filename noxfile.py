@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -270,14 +271,15 @@ def bench(session):
 def sdist(session):
     """The archive of the sources, unpacked: its own tests pass, and it builds a wheel."""
     install(session, *group("build"), *PROJECT["build-system"]["requires"], *group("test"))
-    work = Path(session.create_tmp(), "sources")
-    shutil.rmtree(work, ignore_errors=True)
-    session.run("python", "-m", "build", "--no-isolation", "--sdist", "--outdir", str(work))
-    shutil.unpack_archive(next(work.glob("*.tar.gz")), work)
-    with session.chdir(next(path for path in work.iterdir() if path.is_dir())):
-        session.run("python", "-m", "build", "--no-isolation", "--wheel")
-        install(session, *ALL_EXTRAS[1:])
-        session.run(*PYTEST, *QUICK, *session.posargs)
+    # Outside of the checkout, whose settings pytest would find, and under a name that is not that of the package.
+    with tempfile.TemporaryDirectory() as work:
+        session.run("python", "-m", "build", "--no-isolation", "--sdist", "--outdir", work)
+        shutil.unpack_archive(next(Path(work).glob("*.tar.gz")), work)
+        sources = next(path for path in Path(work).iterdir() if path.is_dir()).rename(Path(work, "sources"))
+        with session.chdir(sources):
+            session.run("python", "-m", "build", "--no-isolation", "--wheel")
+            install(session, *ALL_EXTRAS[1:])
+            session.run(*PYTEST, *QUICK, *session.posargs)
 
 
 @nox.session
