@@ -67,7 +67,12 @@ PROCESSES = str(min(8, 2 * (os.cpu_count() or 1)))
 PYTEST = ("python", "-m", "pytest", "-n", PROCESSES, "--dist", "worksteal")
 LIGHT = ("-m", "not heavy and not unmeasured")
 QUICK = (*LIGHT, "--hypothesis-profile", "quick")
-MEASURED = ("-m", "not unmeasured", "--hypothesis-profile", "quick")  # `variants` has more, since nothing counts there
+MEASURED = (
+    "-m",
+    "not unmeasured",
+    "--hypothesis-profile",
+    "counted",
+)  # `variants` has more, since nothing counts there
 
 # Where there is no redis-server, the tests of that extra are skipped.
 WITHOUT_REDIS = ("--omit", "wa_phone_async/ratelimit/redis/*")

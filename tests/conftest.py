@@ -23,6 +23,7 @@ asyncio.set_event_loop(None)
 # A shared machine may be slow for a moment, which is no failure. All else stays Hypothesis' own profile.
 settings.register_profile("patient", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=20)  # where another run has more
+settings.register_profile("counted", deadline=None, max_examples=40)  # where a test takes twice as long
 settings.register_profile("thorough", deadline=None, max_examples=500)  # at night
 settings.load_profile("patient")
 

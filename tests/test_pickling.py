@@ -109,6 +109,15 @@ def rejected() -> Iterator[None]:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("holder", sorted(HOLDERS))
+def test_each_holder_says_so(holder: str) -> None:
+    async def main() -> None:
+        with rejected():
+            pickle.dumps(HOLDERS[holder]())
+
+    asyncio.run(main())
+
+
 @given(
     holder=st.sampled_from(sorted(HOLDERS)),
     way=st.sampled_from(sorted(WAYS)),

@@ -111,7 +111,7 @@ async def test_an_export_without_damage_is_exact(out: Path) -> None:
 # --- the journal
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 async def test_a_journal_that_was_cut_at_any_byte_resumes_exactly(out: Path) -> None:
     directory = await begin(out)
     whole = contents(directory)
@@ -123,7 +123,7 @@ async def test_a_journal_that_was_cut_at_any_byte_resumes_exactly(out: Path) -> 
         assert await assert_exact(out) == set(IDS[kept:])
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 async def test_a_journal_with_any_other_byte_is_damaged(out: Path) -> None:
     directory = await begin(out)
     whole = contents(directory)
@@ -285,7 +285,7 @@ async def test_rows_of_failed_accounts_are_checked_too(out: Path) -> None:
 # --- both, at random
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("seed", range(200))
 async def test_after_any_damage_it_is_exact_or_says_so(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)

@@ -311,7 +311,7 @@ def test_a_malformed_request_is_no_failure_of_the_sandbox(
     check(sandbox, CASES[case], log, capfd)
 
 
-@pytest.mark.heavy
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("seed", range(20))
 def test_a_request_with_random_changes_is_no_failure_of_the_sandbox(
     sandbox: Sandbox, log: list[str], capfd: pytest.CaptureFixture[str], seed: int
