@@ -297,11 +297,11 @@ def tagged(session):
 
 @nox.session
 def lock(session):
-    """Renew the versions that CI installs. Read the difference, and run `full` with it."""
+    """Add what is missing to the versions that CI installs; `-- --upgrade` renews all. Then run `full`."""
     session.install("uv")
     groups = [option for name in PROJECT["dependency-groups"] for option in ("--group", name)]
-    output = ("--no-header", "--no-annotate", "--no-emit-index-url", "--output-file", str(CONSTRAINTS))
-    command = ("uv", "pip", "compile", "--universal", "--python-version", "3.11", "--upgrade", "--all-extras", *groups)
+    output = ("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--output-file", str(CONSTRAINTS))
+    command = ("uv", "pip", "compile", "--universal", "--python-version", "3.11", "--all-extras", *groups)
     session.run(*command, *output, "pyproject.toml", *session.posargs)
 
 
