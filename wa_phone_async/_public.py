@@ -41,6 +41,7 @@ from .events import (
     Event,
     FleetPageFinished,
     ListFinished,
+    NameStageChanged,
     QuotaWaitEnded,
     QuotaWaitStarted,
     RetryPlanned,
@@ -66,6 +67,7 @@ from .models import (
     DEFAULT_FIELDS,
     AccountMode,
     BusinessAccount,
+    BusinessUsername,
     CodeVerificationStatus,
     CreatedPhoneNumber,
     Cursors,
@@ -81,6 +83,7 @@ from .models import (
     Throughput,
     ThroughputLevel,
     UnifiedCertStatus,
+    UsernameStatus,
 )
 from .pagination.paginator import AsyncPaginator
 from .pagination.rows import Rows
@@ -94,6 +97,7 @@ from .session import GraphSession
 from .usage import Usage, UsageMetric
 from .workflows.bulk import Listings
 from .workflows.differences import Differences, DiffSummary, diff_listings
+from .workflows.display_name import DisplayName, NameStage, read_display_name
 from .workflows.ensure import EnsuredPhoneNumber
 from .workflows.listing import WabaListing
 from .workflows.watch import Change, Watch, WatchedWaba
@@ -113,6 +117,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BusinessAccount",
+    "BusinessUsername",
     "CallFinished",
     "CallResult",
     "Change",
@@ -126,6 +131,7 @@ __all__ = [
     "Diagnosis",
     "DiffSummary",
     "Differences",
+    "DisplayName",
     "EnsuredPhoneNumber",
     "Event",
     "Evidence",
@@ -152,6 +158,8 @@ __all__ = [
     "MessagingLimitTier",
     "MetaDefault",
     "MissingTokenError",
+    "NameStage",
+    "NameStageChanged",
     "NameStatus",
     "NotFoundError",
     "OutcomeUnknownError",
@@ -196,6 +204,7 @@ __all__ = [
     "UnprocessableEntityError",
     "Usage",
     "UsageMetric",
+    "UsernameStatus",
     "Verbatim",
     "WaPhoneError",
     "WabaListing",
@@ -213,6 +222,7 @@ __all__ = [
     "from_dict",
     "is_ready",
     "parse_webhook",
+    "read_display_name",
     "read_readiness",
     "to_dict",
     "verify_webhook",

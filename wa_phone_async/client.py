@@ -17,7 +17,7 @@ from .call import writes
 from .call.hints import not_a_number
 from .call.retry import RetryPolicy
 from .call.tokens import TokenProvider
-from .call.writes import REGISTER_SECONDS, CodeMethod, Write
+from .call.writes import REGISTER_SECONDS, CodeMethod, TransferAction, Write
 from .checks import MAX_PAGE_SIZE, check_at_least_one, check_count, check_seconds, read_node_id
 from .concurrency import DEFAULT_CONCURRENCY, map_bounded
 from .diagnosis.doctor import DEFAULT_SECONDS
@@ -26,7 +26,14 @@ from .errors import CLOSED, BadRequestError, InvalidArgumentError, NotFoundError
 from .events import Listener
 from .health.check import HealthCheck, HealthSource
 from .health.rules import choose_rules
-from .models import ALL_FIELDS, BusinessAccount, CreatedPhoneNumber, PhoneNumber, SuccessResponse
+from .models import (
+    ALL_FIELDS,
+    BusinessAccount,
+    BusinessUsername,
+    CreatedPhoneNumber,
+    PhoneNumber,
+    SuccessResponse,
+)
 from .pagination.paginator import AsyncPaginator
 from .pagination.rows import Rows, rows_of
 from .phone_digits import read_phone_number
@@ -52,9 +59,11 @@ from .redaction import conceal
 from .session import GraphSession
 from .usage import Usage
 from .workflows.bulk import Accounts, Listings, each_to_list
+from .workflows.display_name import NAME_FIELDS, DisplayName, wait_for_display_name
 from .workflows.ensure import RECHECK_DELAYS, EnsuredPhoneNumber, EnsurePlan, Ensurer, read_recheck_delays
 from .workflows.fleet import FleetWalk
 from .workflows.fleet_plan import FleetLimits
+from .workflows.usernames import Suggestions
 from .workflows.watch import Predicate, Watch, wait_until
 from .workflows.watch_many import Watches
 
@@ -1067,6 +1076,191 @@ class PhoneNumberClient:
         """
         make_write = partial(writes.set_two_step_verification_pin, phone_number_id, conceal(pin))
         return self._post(make_write, waba_id, total_timeout)
+
+    async def request_display_name(
+        self,
+        phone_number_id: str | int,
+        name: str,
+        *,
+        waba_id: str | int | None = None,
+        total_timeout: float | None = None,
+    ) -> SuccessResponse:
+        """Request another display name for a number. Meta reviews it: see `wait_for_display_name`.
+
+        `POST /{phone_number_id}` with `new_display_name`, Meta's "Display names" (updated 2026-05-21), read 2026-11-28.
+        It costs one call. Meta may reject a name at once, and reviews one name of a number at a time (Twilio's pages on
+        its errors 63124 and 63128, read 2026-11-28). The current name stays until then.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            name: The name, 1 to 512 characters. Meta publishes no limit; it is the largest that a partner names.
+            waba_id: The account of the number; see `request_code`.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            OutcomeUnknownError: The response was lost, or does not say whether the write happened. If it did,
+                `new_display_name` is the name: read it before you request it again.
+            WaPhoneError: The API rejected the name, or the request could not be sent.
+        """
+        return await self._post(partial(writes.request_display_name, phone_number_id, name), waba_id, total_timeout)
+
+    async def wait_for_display_name(
+        self,
+        phone_number_id: str | int,
+        name: str | None = None,
+        *,
+        interval: float = 60.0,
+        total_timeout: float | None = None,
+        waba_id: str | int | None = None,
+    ) -> DisplayName:
+        """Poll a number until Meta's review of a display name is over.
+
+            name = await client.wait_for_display_name(number_id, "Acme Shoes")
+            if name.stage is NameStage.APPROVED:
+                await client.register(number_id, pin=pin)  # one of ten in 72 hours
+
+        It polls as often as `watch` does. Throttling and outages do not end it. Listeners get a `NameStageChanged` for
+        each new stage. A review may take days, so let a job call it again, with a `total_timeout`.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            name: The name. `None`: the one that was requested last.
+            interval: Seconds between two polls. A poll is a call.
+            total_timeout: Seconds for the whole wait; `None` for no limit.
+            waba_id: The account of the number; see `get_phone_number`.
+
+        Returns:
+            The name with its stage. `APPROVED`: register the number again. `IN_USE`: it is the approved name of the
+            number. `NOT_REVIEWED`: it may be used, and Meta has not reviewed it yet. Waiting does not change that.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            WaitError: Meta has declined the name, its certificate has expired, or three polls show that nobody has
+                requested it. The text says what to do.
+            WaitTimeoutError: The review was not over within `total_timeout`.
+            WaPhoneError: The API does not let you read the number.
+        """
+        self._check_open()
+        phone_number_id = read_node_id("phone_number_id", phone_number_id)
+        if waba_id is not None:
+            waba_id = read_node_id("waba_id", waba_id)
+        return await wait_for_display_name(
+            phone_number_id,
+            name,
+            partial(self.get_phone_number, phone_number_id, fields=NAME_FIELDS, waba_id=waba_id),
+            interval=interval,
+            total_timeout=total_timeout,
+            usage=lambda: self.last_usage(waba_id),
+            dispatch=self.session.dispatch,
+            waba_id=waba_id,
+        )
+
+    async def get_username(
+        self, phone_number_id: str | int, *, waba_id: str | int | None = None, total_timeout: float | None = None
+    ) -> BusinessUsername:
+        """Get the username of a number, and whether people see it.
+
+        `GET /{phone_number_id}/username`, Kapso's and Vonage's pages on Meta's usernames, read 2026-11-28. It costs one
+        call. The field `username` of the number itself often comes empty.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            waba_id: The account of the number; see `get_phone_number`.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
+
+        Returns:
+            The username. Its `username` is `None` or empty if the number has none.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            WaPhoneError: The API rejected the request, or no valid response came.
+        """
+        self._check_open()
+        path = f"{read_node_id('phone_number_id', phone_number_id)}/username"
+        return await self.session.get(path, BusinessUsername, waba_id=waba_id, total_timeout=total_timeout)
+
+    async def suggest_usernames(
+        self, phone_number_id: str | int, *, waba_id: str | int | None = None, total_timeout: float | None = None
+    ) -> list[str]:
+        """Get the usernames that Meta keeps for a number. Each may be claimed.
+
+        `GET /{phone_number_id}/username_suggestions`, Kapso's page on Meta's usernames, read 2026-11-28. It costs one
+        call.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            waba_id: The account of the number; see `get_phone_number`.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            WaPhoneError: The API rejected the request, or no valid response came.
+        """
+        self._check_open()
+        path = f"{read_node_id('phone_number_id', phone_number_id)}/username_suggestions"
+        return (await self.session.get(path, Suggestions, waba_id=waba_id, total_timeout=total_timeout)).usernames
+
+    async def claim_username(
+        self,
+        phone_number_id: str | int,
+        username: str,
+        *,
+        transfer_action: TransferAction = "none",
+        waba_id: str | int | None = None,
+        total_timeout: float | None = None,
+    ) -> BusinessUsername:
+        """Claim a username for a number. It replaces the one that the number has.
+
+        `POST /{phone_number_id}/username`, Kapso's and Alibaba Cloud's pages on Meta's usernames, read 2026-11-28. It
+        costs one call. `release_username` undoes it; nothing brings a replaced username back for certain.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            username: The username, without `@`: 3 to 35 letters a-z, digits, dots and underscores, with a letter. Meta
+                also rejects endings such as `.com`.
+            transfer_action: `"force_transfer"` takes the username from another number of your business portfolio, which
+                then has none. With `"none"`, that is an error with code 147005. Meta has it since 2026-06-10.
+            waba_id: The account of the number; see `request_code`.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
+
+        Returns:
+            The username and its status: `"approved"`, or `"reserved"` until usernames are there in people's region.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            OutcomeUnknownError: The response was lost, or does not say whether the write happened. `get_username` shows
+                it: read it before you claim again.
+            ConflictError: The username is taken: code 147001, or 147005 if another number of yours has it. `hint` says
+                what to do.
+            WaPhoneError: The API rejected the claim, or it could not be sent. 147002: the account may not have a
+                username. 147003 and 147004: link the Facebook or Instagram account of that name first.
+        """
+        self._check_open()
+        write = writes.claim_username(phone_number_id, username, transfer_action=transfer_action)
+        claimed = await self.session.post(write, BusinessUsername, waba_id=waba_id, total_timeout=total_timeout)
+        return attrs.evolve(claimed, username=claimed.username or username)
+
+    async def release_username(
+        self, phone_number_id: str | int, *, waba_id: str | int | None = None, total_timeout: float | None = None
+    ) -> SuccessResponse:
+        """Release the username of a number. Anybody may claim it then, so you may lose it for good.
+
+        `DELETE /{phone_number_id}/username`, Kapso's and YCloud's pages on Meta's usernames, read 2026-11-28. It costs
+        one call. YCloud says that a username which is only reserved stays: `get_username` shows what is left.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            waba_id: The account of the number; see `request_code`.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            OutcomeUnknownError: The response was lost, or does not say whether the write happened. `get_username` shows
+                it: read it before you release it again.
+            WaPhoneError: The API rejected the request, or it could not be sent.
+        """
+        return await self._post(partial(writes.release_username, phone_number_id), waba_id, total_timeout)
 
     async def ensure_phone_number(
         self,

@@ -455,7 +455,7 @@ class NotFoundError(GraphAPIError):
 
 
 class ConflictError(GraphAPIError):
-    """The object exists already."""
+    """The object exists already, or the username is taken."""
 
 
 class UnprocessableEntityError(GraphAPIError):

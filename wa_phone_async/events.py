@@ -26,7 +26,7 @@ class CallFinished:
     """A call has ended, with a response or with an error. Each page of a list is a call."""
 
     method: str
-    """`GET` or `POST`."""
+    """`GET`, `POST` or `DELETE`."""
     path: str
     """The path below the API's version, without the query."""
     node_id: str
@@ -63,7 +63,7 @@ class RetryPlanned:
     """An attempt has failed, and a retry follows."""
 
     method: str
-    """`GET` or `POST`."""
+    """`GET`, `POST` or `DELETE`."""
     path: str
     """The path below the API's version, without the query."""
     node_id: str
@@ -149,6 +149,22 @@ class ListFinished:
 
 
 @attrs.frozen(kw_only=True)
+class NameStageChanged:
+    """`wait_for_display_name` has seen its name at another stage. The first poll is such an event, too."""
+
+    node_id: str
+    """The number."""
+    waba_id: str | None = None
+    """The account of the number; `None` if you did not pass it."""
+    name: str
+    """The display name."""
+    stage: str
+    """The `NameStage`."""
+    sentence: str
+    """What the stage means, for people."""
+
+
+@attrs.frozen(kw_only=True)
 class FleetPageFinished:
     """`list_fleet` has got some accounts. Each count is that of the whole run so far."""
 
@@ -175,6 +191,7 @@ Event = (
     | QuotaWaitEnded
     | ListFinished
     | FleetPageFinished
+    | NameStageChanged
 )
 """Any event that a listener gets."""
 
@@ -202,6 +219,8 @@ def _sentence(event: Event) -> str:
             text = f"A call on {event.node_id} waits for its quota, for {_shown(event.seconds)} at most."
         case QuotaWaitEnded():
             text = f"No call waits for its quota any more. The last one was on {event.node_id}."
+        case NameStageChanged():
+            text = f"{event.node_id}: {event.sentence}"
         case FleetPageFinished():
             size = f"accounts: {event.accounts:,}, complete: {event.complete:,}"
             text = f"The list {event.path} has come as far as this, {size}, calls saved: {event.calls_saved:,}."

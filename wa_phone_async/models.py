@@ -445,6 +445,29 @@ class SuccessResponse:
     """Members that no field knows."""
 
 
+class UsernameStatus(StrEnum):
+    """The state of a username. A changelog of Meta's entries of June 2026 and partners' pages, read 2026-11-28."""
+
+    APPROVED = "approved"
+    """People see it."""
+    RESERVED = "reserved"
+    """It is kept for the number. People see it once usernames are there in their region."""
+    DELETED = "deleted"
+    """It was released, or Meta has revoked it."""
+
+
+@attrs.frozen
+class BusinessUsername:
+    """The username of a number. Partners' pages about Meta's edge `username`, read 2026-11-28."""
+
+    username: str | None = None
+    """The username, without `@`. `None` or empty: the number has none. The response to a claim leaves it out."""
+    status: UsernameStatus | str | None = None
+    """Whether people see it, an open enum. `None`: the API did not send it."""
+    extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
+    """Members that no field knows."""
+
+
 @attrs.frozen
 class Cursors:
     """Where a page begins and ends. A cursor may become invalid when its row is removed.

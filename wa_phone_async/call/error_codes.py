@@ -70,6 +70,8 @@ class ErrorCode:
     Meta says `is_transient`."""
     blocks_for: float | None = attrs.field(default=None, kw_only=True)
     """Seconds for which the number is blocked, unless a text of the error states them. `None`: it is not blocked."""
+    to_do: str | None = attrs.field(default=None, kw_only=True)
+    """What to do, in sentences with `{id}` for the number: the `hint` of the error. `None`: it has no such hint."""
 
 
 _Key: TypeAlias = int | tuple[int | None, int | None] | None
@@ -153,6 +155,47 @@ ERROR_CODES: Final[Mapping[_Key, ErrorCode]] = {
     # with the text "not eligible, since it is not being migrated" and no wait. So only a text says how long.
     (136024, 2388091): ErrorCode(
         "the number is not eligible for a code", retry="never", of_number=True, blocks_for=AS_STATED
+    ),
+    # Usernames: Kapso's page on them and Alibaba Cloud's reference of July 2026, read 2026-11-28.
+    147001: ErrorCode(
+        "the username is not available",
+        ConflictError,
+        retry="never",
+        of_number=True,
+        to_do="The username is not available: somebody else has it, or Meta does not give it away. "
+        "`wa-phone username suggest {id}` lists those that Meta keeps for you"
+        ' (in Python: `client.suggest_usernames("{id}")`).',
+    ),
+    147002: ErrorCode(
+        "the account may not have a username",
+        PermissionDeniedError,
+        retry="never",
+        of_number=True,
+        to_do="Meta does not let this account have a username so far. Another username does not help.",
+    ),
+    147003: ErrorCode(
+        "the Facebook account of the username is not linked",
+        retry="never",
+        of_number=True,
+        to_do="A Facebook account has this name. Link it to your business in Meta Business Suite, and claim the "
+        "username again.",
+    ),
+    147004: ErrorCode(
+        "the Instagram account of the username is not linked",
+        retry="never",
+        of_number=True,
+        to_do="An Instagram account has this name. Link it to your business in Meta Business Suite, and claim the "
+        "username again.",
+    ),
+    147005: ErrorCode(
+        "another number of your business portfolio has the username",
+        ConflictError,
+        retry="never",
+        of_number=True,
+        to_do="Another number of your business portfolio has this username. Choose another one, or move it here: "
+        "`wa-phone username claim {id} USERNAME --transfer`"
+        ' (in Python: `client.claim_username("{id}", username, transfer_action="force_transfer")`). '
+        "The other number loses it then.",
     ),
 }
 """What each code means, or each code with a subcode. `None` is an error without a code."""

@@ -18,7 +18,7 @@ from wa_phone_async.errors import GraphAPIError, NotFoundError, PermissionDenied
 from wa_phone_async.models import PhoneNumber
 from wa_phone_async.query import ACCOUNT_FIELDS, NUMBER_FIELDS
 
-from .error_codes import is_missing_permission
+from .error_codes import is_missing_permission, meaning_of
 from .request import GraphRequest
 
 Kind: TypeAlias = Literal["account", "number", "business", "user", "app"]
@@ -41,6 +41,7 @@ _NEEDED_BY: Final[dict[str, Kind]] = {
     "owned_whatsapp_business_accounts": "business",
     "client_whatsapp_business_accounts": "business",
     **dict.fromkeys(("", "request_code", "verify_code", "register", "deregister"), "number"),
+    **dict.fromkeys(("username", "username_suggestions"), "number"),
 }
 """The kind of the id at the head of a path, by the edge that follows it. Any other edge is not known here."""
 
@@ -99,6 +100,8 @@ def hint_of(error: GraphAPIError, request: GraphRequest) -> str | None:
     """Say what is wrong with the id or the token of a request, and what to do. `None`: the error says it all."""
     node_id, edge = request.node_id, request.path.partition("/")[2]
     needed = _NEEDED_BY.get(edge)
+    if to_do := meaning_of(error.code, error.error_subcode).to_do:
+        return to_do.format(id=node_id)
     if isinstance(error, PermissionDeniedError):
         return _permission_hint(error, node_id, needed)
     if needed is None or (not edge and request.write is not None and request.write.phone_number_id is None):
@@ -108,9 +111,8 @@ def hint_of(error: GraphAPIError, request: GraphRequest) -> str | None:
             return f"{node_id} looks like a phone number. That is a guess. {_TO_FIND[needed]}"
         return f"{node_id} may not be the id of {_NEEDED[needed]}. {_TO_FIND[needed]}" if request.is_write else None
     kind, field = _KINDS.get(error.node_type), _NONEXISTING.search(error.message)
-    if field is None or kind == needed or not _is_about_the_id(field[1], edge, error.node_type):
-        return None
-    return wrong_id_hint(node_id, needed, kind)
+    is_of_id = field is not None and kind != needed and _is_about_the_id(field[1], edge, error.node_type)
+    return wrong_id_hint(node_id, needed, kind) if is_of_id else None
 
 
 def not_a_number(number: PhoneNumber) -> NotFoundError:

@@ -89,14 +89,14 @@ class GraphRequest:
     """The id whose token it carries: that of the account, if one is named."""
     quota_id: str | None = attrs.field(init=False, eq=False, repr=False)
     """The account whose quota it uses beside the app's; `None` if only the app's counts."""
-    method: Literal["GET", "POST"] = attrs.field(init=False, eq=False, repr=False)
+    method: Literal["GET", "POST", "DELETE"] = attrs.field(init=False, eq=False, repr=False)
     """The HTTP method."""
 
     def __attrs_post_init__(self) -> None:
         self.node_id = node_id = self.path.partition("/")[0]
         self.token_id = self.waba_id if isinstance(self.waba_id, str) else node_id
         self.quota_id = node_id if self.waba_id is ... else self.waba_id
-        self.method = "GET" if self.write is None else "POST"
+        self.method = "GET" if self.write is None else self.write.method
 
     @property
     def is_write(self) -> bool:

@@ -1,9 +1,9 @@
-"""The six writes as values: what each sends, and what to do after a lost response.
+"""The writes as values: what each sends, and what to do after a lost response.
 
 A code or PIN stays a `Secret` from the argument to the body. No log, error text or traceback shows it.
 
 Sources: Meta's v23.0 reference of `phone_numbers`, its guides to registration and to two-step verification, and its
-v23.0 OpenAPI description, read 2026-11-22.
+v23.0 OpenAPI description, read 2026-11-22. Names and usernames have their sources at their functions.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 CodeMethod = Literal["SMS", "VOICE", "sms", "voice"]
 """How a code is sent: by message or by call. Landlines and VoIP numbers need `VOICE`. Case makes no difference."""
+
+TransferAction = Literal["none", "force_transfer"]
+"""What happens if another number of your business portfolio has the username: an error, or it loses the username."""
 
 REGISTER_SECONDS: Final = 120.0
 """Default seconds of one attempt to register. It is slow: clients have been seen to wait for more than 15 s."""
@@ -46,8 +49,10 @@ class Write:
     """The path below the API's version, relative and without a query: `1234/phone_numbers`."""
     body: Mapping[str, Any] = attrs.field(repr=False)
     """The JSON to send. Errors hide each value that is a `redaction.Secret`, and no `repr` shows the body."""
-    operation: str = attrs.Factory(lambda write: f"POST {write.path}", takes_self=True)
-    """The name of the write in errors, such as the client's method; default: `POST` and the path."""
+    method: Literal["POST", "DELETE"] = "POST"
+    """The HTTP method."""
+    operation: str = attrs.Factory(lambda write: f"{write.method} {write.path}", takes_self=True)
+    """The name of the write in errors, such as the client's method; default: the HTTP method and the path."""
     advice: str = "It may have happened: check before you send it again."
     """What to do after a lost response, in full sentences. The text of the `OutcomeUnknownError` ends with it."""
     field: str | None = None
@@ -226,3 +231,72 @@ def set_two_step_verification_pin(phone_number_id: str | int, pin: Secret) -> Wr
 def _check_pin(pin: Secret) -> None:
     if not re.fullmatch(r"[0-9]{6}", pin):
         raise InvalidArgumentError("pin", "a string of 6 digits", hint="it is the PIN of two-step verification")
+
+
+LONGEST_NAME: Final = 512
+"""Characters of a display name. Meta does not publish a limit. Partners name 75, 255 and 512 (read 2026-11-28)."""
+
+
+def request_display_name(phone_number_id: str | int, name: str) -> Write:
+    """Request another display name for a number. Meta reviews it."""
+    phone_number_id = read_node_id("phone_number_id", phone_number_id)
+    if not (isinstance(name, str) and name.strip() and len(name) <= LONGEST_NAME):
+        raise InvalidArgumentError("name", f"a text of 1 to {LONGEST_NAME} characters, and not only blanks", name)
+    return Write(
+        path=phone_number_id,
+        body={"new_display_name": name},
+        operation="request_display_name",
+        advice=f"The name may have been requested. Then new_display_name of {phone_number_id} is that name: read it "
+        "before you request it again.",
+        field="new_display_name",
+        phone_number_id=phone_number_id,
+    )
+
+
+def claim_username(phone_number_id: str | int, username: str, *, transfer_action: TransferAction) -> Write:
+    """Claim a username for a number."""
+    phone_number_id = read_node_id("phone_number_id", phone_number_id)
+    _check_username(username)
+    if transfer_action not in ("none", "force_transfer"):
+        raise InvalidArgumentError("transfer_action", "'none' or 'force_transfer'", transfer_action)
+    return Write(
+        path=f"{phone_number_id}/username",
+        body={"username": username, "transfer_action": transfer_action},
+        operation="claim_username",
+        advice=f"{phone_number_id} may have the username: read it with get_username before you claim it again.",
+        phone_number_id=phone_number_id,
+    )
+
+
+def release_username(phone_number_id: str | int) -> Write:
+    """Release the username of a number."""
+    phone_number_id = read_node_id("phone_number_id", phone_number_id)
+    return Write(
+        path=f"{phone_number_id}/username",
+        body={},
+        method="DELETE",
+        operation="release_username",
+        advice=f"{phone_number_id} may have lost its username: read it with get_username before you release it again.",
+        phone_number_id=phone_number_id,
+    )
+
+
+def _check_username(username: object) -> None:
+    """Reject what no username can be.
+
+    Meta's rules as Kapso, Vonage and YCloud give them, read 2026-11-28. Meta also rejects names that end like a domain.
+    The lists of those endings differ, so that is left to Meta.
+    """
+    problem = ""
+    if not (isinstance(username, str) and re.fullmatch(r"[A-Za-z0-9._]{3,35}", username)):
+        problem = "it has no @ and no blanks"
+    elif not re.search("[A-Za-z]", username):
+        problem = "it needs a letter"
+    elif username.startswith(".") or username.endswith(".") or ".." in username:
+        problem = "no dot stands at its ends, or beside another dot"
+    elif username.lower().startswith("www"):
+        problem = "it does not begin with www"
+    if problem:
+        raise InvalidArgumentError(
+            "username", "3 to 35 letters a-z, digits, dots and underscores", username, hint=problem
+        )

@@ -427,6 +427,18 @@ def _check_numbers(known: Iterable[object]) -> list[PhoneNumber]:
     raise InvalidArgumentError("known", "phone numbers of an earlier list", type(wrong))
 
 
+@attrs.frozen
+class Goal:
+    """A state of a number that somebody waits for."""
+
+    is_reached: Predicate
+    """Whether a number is in that state."""
+    why_never: Callable[[PhoneNumber], str]
+    """Says why a number can never get there; empty if it may."""
+    describe: Callable[[PhoneNumber], str]
+    """Says in which state a number is, for the error after the time-out."""
+
+
 async def wait_until(
     phone_number_id: str,
     predicate: Predicate,
@@ -451,43 +463,63 @@ async def wait_until(
     _check_predicate("predicate", predicate)
     if unless is not None:
         _check_predicate("unless", unless)
+
+    def why_never(number: PhoneNumber) -> str:
+        if unless is not None:
+            return f"unless= returned true; {describe(number, *STATE_FIELDS)}" if unless(number) else ""
+        # Only for `is_ready` do we know what is final: another predicate may wait for exactly such a state.
+        readiness = read_readiness(number)
+        return "; ".join(readiness.reasons) if predicate is is_ready and readiness.is_final else ""
+
+    def state_of(number: PhoneNumber) -> str:
+        if predicate is is_ready:
+            return "; ".join(read_readiness(number).reasons)
+        return f"last seen with {describe(number, *STATE_FIELDS)}"
+
+    goal = Goal(predicate, why_never, state_of)
+    return await wait_for(phone_number_id, goal, read, interval=interval, total_timeout=total_timeout, usage=usage)
+
+
+async def wait_for(
+    phone_number_id: str,
+    goal: Goal,
+    read: Callable[[], Awaitable[PhoneNumber]],
+    *,
+    interval: float,
+    total_timeout: float | None,
+    usage: Callable[[], Usage | None],
+) -> PhoneNumber:
+    """Poll a number until it has reached a goal.
+
+    Args:
+        phone_number_id: Meta's id of the number.
+        goal: The state to wait for.
+        read: Reads the number.
+        interval: Seconds between two polls.
+        total_timeout: Seconds for the whole wait; `None` for no limit.
+        usage: Returns the last known usage.
+
+    Raises:
+        WaitError: The number cannot reach it by waiting.
+        WaitTimeoutError: It was not reached in time.
+    """
     poller, last = Poller(interval, total_timeout, usage), None
     while await poller.wait():
         number = await poller.poll(read)
         if number is None:
             continue
-        if predicate(number):
+        if goal.is_reached(number):
             return number
-        if why := _why_never(number, predicate, unless):
+        if why := goal.why_never(number):
             text = f"{phone_number_id} cannot reach the state that you wait for: {why}"
             raise WaitError(text, phone_number_id=phone_number_id, last_seen=number)
         poller.schedule("quiet" if last is None or last == number else "changed")
         last = number
-    raise _timed_out(phone_number_id, predicate, total_timeout, last) from poller.error
+    state = "no poll could read it" if last is None else goal.describe(last)
+    text = f"{phone_number_id} did not reach the state that you wait for within {total_timeout:g} s: {state}"
+    raise WaitTimeoutError(text, phone_number_id=phone_number_id, last_seen=last) from poller.error
 
 
 def _check_predicate(name: str, predicate: object) -> None:
     if not callable(predicate) or inspect.iscoroutinefunction(predicate):
         raise InvalidArgumentError(name, "a plain function of a PhoneNumber, such as is_ready")
-
-
-def _why_never(number: PhoneNumber, predicate: Predicate, unless: Predicate | None) -> str:
-    """Say why a number can never get there; empty if it may."""
-    if unless is not None:
-        return f"unless= returned true; {describe(number, *STATE_FIELDS)}" if unless(number) else ""
-    # Only for `is_ready` do we know what is final: another predicate may wait for exactly such a state.
-    readiness = read_readiness(number)
-    return "; ".join(readiness.reasons) if predicate is is_ready and readiness.is_final else ""
-
-
-def _timed_out(
-    phone_number_id: str, predicate: Predicate, total_timeout: float | None, last: PhoneNumber | None
-) -> WaitTimeoutError:
-    if last is None:
-        state = "no poll could read it"
-    elif predicate is is_ready:
-        state = "; ".join(read_readiness(last).reasons)
-    else:
-        state = f"last seen with {describe(last, *STATE_FIELDS)}"
-    text = f"{phone_number_id} did not reach the state that you wait for within {total_timeout:g} s: {state}"
-    return WaitTimeoutError(text, phone_number_id=phone_number_id, last_seen=last)
