@@ -323,6 +323,32 @@ async def one_number_is_read_and_written(client: wa.PhoneNumberClient) -> None:
         return
 
 
+async def names_are_requested_and_claimed(client: wa.PhoneNumberClient, number: wa.PhoneNumber) -> None:
+    assert_type(await client.request_display_name("1", "Acme", waba_id="2", total_timeout=3), wa.SuccessResponse)
+    name = await client.wait_for_display_name("1", "Acme", interval=60, total_timeout=3.0, waba_id=2)
+    assert_type(name, wa.DisplayName)
+    assert_type(wa.read_display_name(number), wa.DisplayName)
+    assert_type(wa.read_display_name(number, "Acme").number, wa.PhoneNumber)
+    assert_type((name.name, name.stage, name.other), tuple[str, wa.NameStage, str | None])
+    assert_type((name.sentence, name.remedy, name.is_open), tuple[str, str, bool])
+    username = await client.get_username(1, waba_id="2", total_timeout=3)
+    assert_type(username, wa.BusinessUsername)
+    assert_type(username.username, str | None)
+    assert_type(username.status, wa.UsernameStatus | str | None)
+    assert_type(username.extra, wa.Extra)
+    assert_type(await client.suggest_usernames("1", waba_id="2", total_timeout=3), list[str])
+    claimed = await client.claim_username("1", "acme", transfer_action="force_transfer", waba_id="2", total_timeout=3)
+    assert_type(claimed, wa.BusinessUsername)
+    await client.claim_username("1", "acme", transfer_action="yes")  # type: ignore[arg-type]  # an action that exists
+    assert_type(await client.release_username("1", waba_id="2", total_timeout=3), wa.SuccessResponse)
+    assert_type(wa.Write(path="1/username", body={}, method="DELETE").method, Literal["POST", "DELETE"])
+
+
+def a_name_has_stages(event: wa.NameStageChanged) -> None:
+    assert_type((event.node_id, event.name, event.stage, event.sentence), tuple[str, str, str, str])
+    assert_type(event.waba_id, str | None)
+
+
 def numbers_are_values(number: wa.PhoneNumber) -> None:
     assert_type(number.id, str)
     assert_type(number.display_phone_number, str | None)
@@ -448,11 +474,12 @@ def status_of(number: wa.PhoneNumber) -> str | None:
 
 
 Wait: TypeAlias = wa.ThrottleStarted | wa.ThrottleEnded | wa.QuotaWaitStarted | wa.QuotaWaitEnded
+Progress: TypeAlias = wa.FleetPageFinished | wa.NameStageChanged
 
 
 async def events_are_dispatched(client: wa.PhoneNumberClient, node_ids: list[str]) -> None:
     def listen(event: wa.Event) -> None:
-        assert_type(event, wa.CallFinished | wa.RetryPlanned | Wait | wa.ListFinished | wa.FleetPageFinished)
+        assert_type(event, wa.CallFinished | wa.RetryPlanned | Wait | wa.ListFinished | Progress)
         assert_type(event.node_id, str)
         match event:
             case wa.CallFinished():
@@ -484,7 +511,7 @@ async def events_are_dispatched(client: wa.PhoneNumberClient, node_ids: list[str
             case wa.FleetPageFinished():
                 assert_type((event.path, event.node_id, event.accounts), tuple[str, str, int])
                 assert_type((event.complete, event.calls, event.calls_saved), tuple[int, int, int])
-            case wa.ThrottleEnded() | wa.QuotaWaitEnded():
+            case wa.ThrottleEnded() | wa.QuotaWaitEnded() | wa.NameStageChanged():
                 pass
             case wa.ListFinished():
                 assert_type((event.list_id, event.path), tuple[int, str])
@@ -967,6 +994,9 @@ def what_meta_decides_is_typed(sandbox: Sandbox) -> None:
     sandbox.approve_badge("1")
     sandbox.decline_badge("1")
     sandbox.set_username("1", None)
+    sandbox.revoke_username("1")
+    sandbox.take_username("acme")
+    sandbox.defer_name("1")
     sandbox.set_calling("1", is_enabled=True)
     sandbox.request_pin_reset("1", BUSINESS_ID)
     sandbox.request_pin_reset(USER_ID, APP_ID)  # two ids of other kinds

@@ -53,6 +53,7 @@ code            HTTP  transient  error                     read  write  unknown
 368             429   -          PermissionDeniedError     no    no     no
 131005          403   -          PermissionDeniedError     no    no     no
 131031          403   -          PermissionDeniedError     no    no     no
+147002          400   -          PermissionDeniedError     no    no     no
 -               403   -          PermissionDeniedError     no    no     no
 
 # throttling: as HTTP 400 in life, 429 in the specification; the API did nothing
@@ -111,6 +112,8 @@ code            HTTP  transient  error                     read  write  unknown
 100             409   -          ConflictError             no    no     no
 2388012         400   -          ConflictError             no    no     no
 100/2388012     400   -          ConflictError             no    no     no
+147001          400   -          ConflictError             no    no     no
+147005          400   true       ConflictError             no    no     no
 -               409   -          ConflictError             no    no     no
 100             422   -          UnprocessableEntityError  no    no     no
 -               422   -          UnprocessableEntityError  no    no     no
@@ -137,7 +140,8 @@ code            HTTP  transient  error                     read  write  unknown
 133015          400   -          BadRequestError           no    no     no
 135000          400   -          BadRequestError           no    no     no
 136025/2388093  400   -          BadRequestError           no    no     no
-147001          400   -          BadRequestError           no    no     no
+147003          400   -          BadRequestError           no    no     no
+147004          400   true       BadRequestError           no    no     no
 200000/3095008  400   -          BadRequestError           no    no     no
 2388001         400   -          BadRequestError           no    no     no
 2388103         400   -          BadRequestError           no    no     no

@@ -17,6 +17,7 @@ from .nesting import Nesting
 from .quotas import Quotas
 from .reviews import Reviews
 from .store import Store
+from .usernames import Usernames
 
 _TOO_MUCH = GraphError(500, 1, "Please reduce the amount of data you're asking for, then retry your request", type=None)
 """The error for too large a response (reported for other edges of Graph, read 2026-11-22)."""
@@ -74,6 +75,7 @@ class Api:
             nested_calls=nested_calls,
         )
         self.inbox: list[Code] = self._graph.onboarding.codes.inbox
+        self.usernames: Usernames = self._graph.usernames
 
     def receive(self, request: Request) -> Fault:
         """Record a request and return the fault that is planned for it."""

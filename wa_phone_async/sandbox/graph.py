@@ -36,6 +36,7 @@ from .query import (
 from .quotas import Quotas
 from .reviews import Reviews
 from .store import AccountKind, Store, StoredAccount
+from .usernames import Usernames
 
 Version: TypeAlias = tuple[int, int]
 
@@ -89,6 +90,7 @@ class Graph:
         self._reviews = reviews
         self._nesting = nesting
         self.onboarding: Onboarding = Onboarding(mode, reviews)
+        self.usernames: Usernames = Usernames(mode, reviews)
         self._with_links = with_links
         self._nested_calls = nested_calls
         self._responses = 0
@@ -181,6 +183,17 @@ class Graph:
         row = owner.row(target.node) or {}
         if request.method == "GET" and not target.edge:
             return dumps(project(row, read_node_fields(request.query, self._mode)))
+        match request.method, target.edge:
+            case "GET", "username":
+                return dumps(self.usernames.get(row))
+            case "GET", "username_suggestions":
+                return dumps(self.usernames.suggest(row))
+            case "POST", "username":
+                return dumps(self.usernames.claim(row, read_members(request), now))
+            case "DELETE", "username":
+                return dumps(self.usernames.release(row, now))
+            case _:
+                pass
         if request.method == "POST" and self.onboarding.has(target.edge):
             return dumps(self.onboarding.write(target.edge, row, read_members(request), now))
         raise no_such_member(target.edge, NUMBER_TYPE)

@@ -92,11 +92,17 @@ class Mode:
     name: ModeName
     fields: frozenset[str]
     default_fields: tuple[str, ...]
+    node_fields: tuple[str, ...]
+    """Fields that only the node of a number has, and not the list of an account."""
     sorts: Mapping[str, SortOrder]
     cannot_sort: str
     """The message for an unknown spelling, `{sort}`."""
     code_languages: str
     """The pattern of the languages that a code may have."""
+    renames_at_approval: bool
+    """Whether a requested name becomes the name of its number with the approval, and not with a registration."""
+    approves_usernames: bool
+    """Whether a claimed username is approved at once, and not only reserved."""
     verifies_with_id: bool
     """Whether the response to a right code has the id of the number."""
     rejects_large_limits: bool
@@ -142,6 +148,8 @@ REFERENCE = Mode(
     name="reference",
     fields=frozenset(REFERENCE_FIELDS),
     default_fields=REFERENCE_FIELDS,
+    # Meta's "Display names" (updated 2026-05-21, read 2026-11-28) reads them from the node.
+    node_fields=("name_status", "new_name_status", "new_display_name"),
     sorts={
         f"{field}.{ending}": SortOrder(field, is_descending=ending == "desc")
         for field in SORT_FIELDS
@@ -151,6 +159,8 @@ REFERENCE = Mode(
     cannot_sort="Invalid parameter: {sort} is not one of "
     + ", ".join(f"{field}.{ending}" for field in SORT_FIELDS for ending in ("asc", "desc")),
     code_languages="[a-z]{2}_[A-Z]{2}",
+    renames_at_approval=True,
+    approves_usernames=True,
     verifies_with_id=True,
     rejects_large_limits=True,
     omits_empty_lists=False,  # the reference has no word on it, and requires `data` in every list
@@ -173,6 +183,7 @@ LIVE = Mode(
     name="live",
     fields=frozenset(LIVE_FIELDS),
     default_fields=LIVE_DEFAULT_FIELDS,
+    node_fields=(),
     sorts={
         f"{field}{ending}": SortOrder(field, is_descending=ending == "_descending")
         for field in SORT_FIELDS
@@ -180,6 +191,8 @@ LIVE = Mode(
     },
     cannot_sort="Cannot sort by {sort}_ascending",  # as sent: the live service adds a direction to any spelling
     code_languages="[a-z]{2,3}(_[A-Z]{2})?",
+    renames_at_approval=False,
+    approves_usernames=False,
     verifies_with_id=False,
     rejects_large_limits=False,
     omits_empty_lists=True,  # common practice of Graph, as people report; not seen on this edge

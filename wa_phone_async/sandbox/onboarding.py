@@ -18,6 +18,7 @@ from .data import Row
 from .durations import HOUR
 from .messages import rejected
 from .modes import Mode
+from .names import DisplayNames
 from .pins import Pins, read_pin
 from .reviews import Reviews, onboarded, pin_changed
 
@@ -68,11 +69,12 @@ class Onboarding:
     def __init__(self, mode: Mode, reviews: Reviews) -> None:
         self.codes: Codes = Codes(mode, reviews)
         self._pins = Pins()
+        self._names = DisplayNames(mode, reviews)
         self._mode = mode
         self._reviews = reviews
         self._histories: dict[str, _History] = {}
         self._edges: Mapping[str, Callable[[Row, Mapping[str, Any], float], None]] = {
-            "": self._set_pin,
+            "": self._write_node,
             "request_code": self.codes.send,
             "verify_code": self.codes.verify,
             "register": self._register,
@@ -93,6 +95,12 @@ class Onboarding:
         has_id = edge == "verify_code" and self._mode.verifies_with_id
         return {"success": True, "id": row["id"]} if has_id else {"success": True}
 
+    def _write_node(self, row: Row, members: Mapping[str, Any], now: float) -> None:
+        if "new_display_name" in members:
+            self._names.request(row, members, now)
+        else:
+            self._set_pin(row, members, now)
+
     def _set_pin(self, row: Row, members: Mapping[str, Any], now: float) -> None:
         pin = read_pin(members)
         if not _is_registered(row):
@@ -112,10 +120,11 @@ class Onboarding:
         if not self.codes.is_verified(row):
             raise rejected("Phone number needs to be verified before registering", code=133006)
         self._pins.keep(row, self._pins.check(row, members, now))
+        changes = _REGISTERED | self._names.after_registration(row)
         if _is_registered(row):  # a second registration, as after a new name, makes no webhook
-            self._reviews.update(row["id"], _REGISTERED)
+            self._reviews.update(row["id"], changes)
         else:
-            self._reviews.apply(row["id"], functools.partial(onboarded, changes=_REGISTERED), now)
+            self._reviews.apply(row["id"], functools.partial(onboarded, changes=changes), now)
 
     def _deregister(self, row: Row, _: Mapping[str, Any], now: float) -> None:
         if row.get("is_on_biz_app"):

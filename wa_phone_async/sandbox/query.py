@@ -132,7 +132,8 @@ def read_account_query(query: Mapping[str, str], mode: Mode) -> ListParams:
 
 def read_node_fields(query: Mapping[str, str], mode: Mode) -> tuple[Field, ...]:
     """Read the requested fields of one number."""
-    return _read_known_fields(query.get("fields"), mode.fields, mode.default_fields, of=NUMBER_TYPE)
+    known = mode.fields.union(mode.node_fields)
+    return _read_known_fields(query.get("fields"), known, mode.default_fields, of=NUMBER_TYPE)
 
 
 def read_account_fields(

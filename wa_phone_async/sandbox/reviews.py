@@ -5,7 +5,7 @@ quality rating. `phone_number_quality_update` has only the events `ONBOARDING` a
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -43,16 +43,37 @@ class NumberEvent:
     """The value of its webhook."""
 
 
-def name_approved(row: Row) -> NumberEvent:
-    """The name of a number is approved."""
-    changes = {"name_status": "APPROVED", "unified_cert_status": "APPROVED"}
-    return NumberEvent(changes, "phone_number_name_update", _name_update(row, "APPROVED", None))
+NO_NEWER_NAME: Mapping[str, None] = {"new_display_name": None, "new_name_status": None}
+"""The members of a number without a newer name."""
+
+
+def name_approved(row: Row, *, renames: bool = False) -> NumberEvent:
+    """The requested name of a number is approved, or else the one that it has.
+
+    Args:
+        row: The number.
+        renames: Whether a requested name becomes the name of the number now.
+    """
+    update = _name_update(row, "APPROVED", None)
+    if not row.get("new_display_name"):
+        return NumberEvent(_name_status("APPROVED"), "phone_number_name_update", update)
+    if not renames:
+        return NumberEvent({"new_name_status": "APPROVED"}, "phone_number_name_update", update)
+    changes = {**_name_status("APPROVED"), "verified_name": row["new_display_name"], **NO_NEWER_NAME}
+    return NumberEvent(changes, "phone_number_name_update", update)
 
 
 def name_declined(row: Row, reason: str) -> NumberEvent:
-    """The name of a number is declined."""
-    changes = {"name_status": "DECLINED", "unified_cert_status": "NAME_NOT_APPROVED"}
+    """The requested name of a number is declined, or else the one that it has."""
+    changes = {"new_name_status": "DECLINED"} if row.get("new_display_name") else _name_status("DECLINED")
     return NumberEvent(changes, "phone_number_name_update", _name_update(row, "REJECTED", reason))
+
+
+def name_deferred(row: Row) -> NumberEvent:
+    """The name of a number may be used, and is reviewed later. That the decision is DEFERRED then is a guess."""
+    status = "AVAILABLE_WITHOUT_REVIEW"
+    changes = {"new_name_status": status} if row.get("new_display_name") else {"name_status": status}
+    return NumberEvent(changes, "phone_number_name_update", _name_update(row, "DEFERRED", None))
 
 
 def onboarded(row: Row, changes: Row) -> NumberEvent:
@@ -68,10 +89,21 @@ def throughput_upgraded(row: Row) -> NumberEvent:
     return NumberEvent(changes, "phone_number_quality_update", value)
 
 
-def username_set(row: Row, username: str | None) -> NumberEvent:
-    """The username of a number is approved; `None` deletes it."""
-    value = {"status": "deleted"} if username is None else {"username": username, "status": "approved"}
-    return NumberEvent({"username": username or ""}, "business_username_updates", {**_named(row), **value})
+def username_set(row: Row, username: str) -> NumberEvent:
+    """The username of a number is approved."""
+    value = {**_named(row), "username": username, "status": "approved"}
+    return NumberEvent({"username": username}, "business_username_updates", value)
+
+
+def username_reserved(row: Row, username: str) -> NumberEvent:
+    """A username is reserved for a number. The number shows it once it is approved."""
+    value = {**_named(row), "username": username, "status": "reserved"}
+    return NumberEvent({"username": ""}, "business_username_updates", value)
+
+
+def username_deleted(row: Row, **more: str) -> NumberEvent:
+    """The username of a number is deleted. The webhook leaves it out."""
+    return NumberEvent({"username": ""}, "business_username_updates", {**_named(row), "status": "deleted", **more})
 
 
 def badge_decided(row: Row, *, is_approved: bool) -> NumberEvent:
@@ -115,11 +147,16 @@ def pin_reset(row: Row) -> NumberEvent:
     return NumberEvent({"is_pin_enabled": False}, "security", _security(row, "PIN_REQUEST_SUCCESS"))
 
 
+def _name_status(status: str) -> Row:
+    """Return the state of the name that a number has, in the words of the live service and of the reference."""
+    return {"name_status": status, "unified_cert_status": "APPROVED" if status == "APPROVED" else "NAME_NOT_APPROVED"}
+
+
 def _name_update(row: Row, decision: str, reason: str | None) -> Row:
     return {
         **_named(row),
         "decision": decision,
-        "requested_verified_name": row.get("verified_name"),
+        "requested_verified_name": row.get("new_display_name") or row.get("verified_name"),
         "rejection_reason": reason,
     }
 
@@ -142,17 +179,19 @@ class Reviews:
     Args:
         store: The accounts and their numbers.
         webhooks: Makes and sends the webhooks.
-        review_after: Seconds after which the name of a new number is approved; `None` leaves it in review.
+        review_after: Seconds after which a name is approved; `None` leaves it in review.
+        renames: Whether a requested name becomes the name of its number with the approval.
     """
 
-    def __init__(self, store: Store, webhooks: Webhooks, review_after: float | None) -> None:
+    def __init__(self, store: Store, webhooks: Webhooks, review_after: float | None, *, renames: bool = False) -> None:
         self.schedule: Schedule = Schedule()
         self.webhooks = webhooks
         self._store = store
         self._review_after = review_after
+        self._renames = renames
 
     def start(self, number: str, now: float) -> None:
-        """Start the review of a new number's name."""
+        """Start the review of the name of a new number, or of one that was requested."""
         if self._review_after is not None:
             at = now + self._review_after
             self.schedule.add(at, functools.partial(self._approve, number, at))
@@ -160,8 +199,16 @@ class Reviews:
     def _approve(self, number: str, at: float) -> None:
         """Approve a name if it is still in review."""
         row = self.row(number)  # `None` if the number was removed meanwhile
-        if row and row["name_status"] == "PENDING_REVIEW":
-            self.apply(number, name_approved, at)
+        if row and row["new_name_status" if row.get("new_display_name") else "name_status"] == "PENDING_REVIEW":
+            self.approve(number, at)
+
+    def approve(self, number: str, now: float) -> None:
+        """Approve the requested name of a number, or else the one that it has.
+
+        Raises:
+            KeyError: There is no such number.
+        """
+        self.apply(number, functools.partial(name_approved, renames=self._renames), now)
 
     def run_due(self, now: float) -> None:
         """Run the scheduled actions that are due by now."""
@@ -192,6 +239,10 @@ class Reviews:
         """Return the current row of a number."""
         account = self._store.find_owner(number)
         return None if account is None else account.row(number)
+
+    def neighbours(self, number: str) -> Iterator[Row]:
+        """Return the rows of a number's account, this number included."""
+        return self._owner(number).rows()
 
     def _owner(self, number: str) -> StoredAccount:
         account = self._store.find_owner(number)

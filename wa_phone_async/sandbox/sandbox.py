@@ -22,12 +22,11 @@ from .reviews import (
     Reviews,
     badge_decided,
     calling_set,
-    name_approved,
     name_declined,
+    name_deferred,
     pin_reset,
     pin_reset_requested,
     throughput_upgraded,
-    username_set,
 )
 from .server import Server
 from .store import AccountKind, Created, Store
@@ -72,8 +71,8 @@ class Sandbox:
         numbers_per_account: How many numbers each generated account has, below a million. A function gets the position
             of an account in `waba_ids`: `lambda position: 20 if position % 20 else 0` leaves every 20th one empty. It
             has to return the same number each time.
-        review_after: Seconds after which the name of a new number is approved, unless it was decided before. `None`
-            leaves it in review.
+        review_after: Seconds after which the name of a new number, or a requested one, is approved, unless it was
+            decided before. `None` leaves it in review.
         webhook_url: Where webhooks are sent; see `deliver_to`.
         clock: Returns the time in seconds. Default: the clock of the serving loop, so virtual time applies here too.
             With another clock, a scheduled action runs before the first response after its time.
@@ -117,7 +116,7 @@ class Sandbox:
         self._sender = WebhookSender()
         self._sender.configure(webhook_url, copies=1, seed=None)
         webhooks = Webhooks(app_secret or INVENTED_SECRET, lambda webhook: self._sender.send([webhook]))
-        reviews = Reviews(store, webhooks, review_after)
+        reviews = Reviews(store, webhooks, review_after, renames=MODES[mode].renames_at_approval)
         self._api = Api(
             store,
             MODES[mode],
@@ -323,15 +322,17 @@ class Sandbox:
         with self._api.lock:
             return self._api.reviews.webhooks.add(waba_id, field, value, self._server.now())
 
-    # What Meta decides. Each of these methods changes a number and makes a webhook, except `rate_quality`. They raise
-    # KeyError if there is no such number or account, and RuntimeError if the sandbox has no clock yet.
+    # What Meta decides. Each of these methods changes a number and makes a webhook, except `rate_quality` and
+    # `take_username`. They raise KeyError if there is no such number or account, and RuntimeError if the sandbox has no
+    # clock yet.
 
     def approve_name(self, phone_number_id: str) -> None:
-        """Approve the name of a number."""
-        self._apply(phone_number_id, name_approved)
+        """Approve the requested name of a number, or else the one that it has."""
+        with self._api.lock:
+            self._api.reviews.approve(phone_number_id, self._server.now())
 
     def decline_name(self, phone_number_id: str, reason: str = "NAME_NOT_CONSISTENT") -> None:
-        """Decline the name of a number.
+        """Decline the requested name of a number, or else the one that it has.
 
         Raises:
             ValueError: Meta has no such reason.
@@ -339,6 +340,10 @@ class Sandbox:
         if reason not in REJECTION_REASONS:
             raise ValueError(f"reason must be one of {', '.join(REJECTION_REASONS)}, not {reason!r}")
         self._apply(phone_number_id, functools.partial(name_declined, reason=reason))
+
+    def defer_name(self, phone_number_id: str) -> None:
+        """Let the requested name of a number, or else the one that it has, be used without a review for now."""
+        self._apply(phone_number_id, name_deferred)
 
     def approve_badge(self, phone_number_id: str) -> None:
         """Give a number Meta's badge for official business accounts. The webhook names the number by its id."""
@@ -350,7 +355,18 @@ class Sandbox:
 
     def set_username(self, phone_number_id: str, username: str | None) -> None:
         """Approve a username for a number; `None` deletes the one it has."""
-        self._apply(phone_number_id, functools.partial(username_set, username=username))
+        with self._api.lock:
+            self._api.usernames.set(phone_number_id, username, self._server.now())
+
+    def revoke_username(self, phone_number_id: str) -> None:
+        """Take the username of a number away, as Meta does."""
+        with self._api.lock:
+            self._api.usernames.revoke(phone_number_id, self._server.now())
+
+    def take_username(self, username: str) -> None:
+        """Give a username to somebody outside of the business. Claims of it end in code 147001."""
+        with self._api.lock:
+            self._api.usernames.take(username)
 
     def set_calling(self, phone_number_id: str, *, is_enabled: bool) -> None:
         """Let people call a number, or not. No member of the number changes. The webhook names it by its id."""

@@ -192,33 +192,48 @@ async def wait_for_display_name(
     """
     if name is not None:
         request_display_name(phone_number_id, name)  # checks the name
-    wanted, last, unseen = name, None, 0
+    follower = _Follower(phone_number_id, waba_id, dispatch, name)
+    goal = Goal(follower.is_over, follower.why_never, lambda number: follower.read(number).sentence)
+    number = await wait_for(phone_number_id, goal, read, interval=interval, total_timeout=total_timeout, usage=usage)
+    return follower.read(number)
 
-    def look(number: PhoneNumber) -> DisplayName:
-        nonlocal wanted, last
-        found = read_display_name(number, wanted)
-        wanted = found.name or None
-        if found.stage is not last:
-            last = found.stage
+
+@attrs.define
+class _Follower:
+    """Follows one name from poll to poll."""
+
+    phone_number_id: str
+    waba_id: str | None
+    dispatch: Callable[[NameStageChanged], object]
+    name: str | None
+    """The name. `None` until the first poll shows one."""
+    _stage: NameStage | None = attrs.field(default=None, init=False)
+    _unseen: int = attrs.field(default=0, init=False)  # polls in a row that did not show the name
+
+    def read(self, number: PhoneNumber) -> DisplayName:
+        """Read how far the name has come."""
+        return read_display_name(number, self.name)
+
+    def is_over(self, number: PhoneNumber) -> bool:
+        """Whether the wait is over. It is called once for each poll."""
+        found = self.read(number)
+        self.name = found.name or None
+        self._unseen = self._unseen + 1 if found.stage is NameStage.NOT_REQUESTED else 0
+        if found.stage is not self._stage:
+            self._stage = found.stage
             event = NameStageChanged(
-                node_id=phone_number_id,
-                waba_id=waba_id,
+                node_id=self.phone_number_id,
+                waba_id=self.waba_id,
                 name=found.name,
                 stage=found.stage,
                 sentence=found.sentence,
             )
-            dispatch(event)
-        return found
+            self.dispatch(event)
+        return found.stage in _ENDS
 
-    def why_never(number: PhoneNumber) -> str:
-        nonlocal unseen
-        found = read_display_name(number, wanted)
-        unseen = unseen + 1 if found.stage is NameStage.NOT_REQUESTED else 0
-        is_over = found.stage in {NameStage.DECLINED, NameStage.EXPIRED} or unseen >= _UNSEEN_POLLS or not found.name
-        return f"{found.sentence} {found.remedy}" if is_over else ""
-
-    goal = Goal(
-        lambda number: look(number).stage in _ENDS, why_never, lambda number: read_display_name(number, wanted).sentence
-    )
-    number = await wait_for(phone_number_id, goal, read, interval=interval, total_timeout=total_timeout, usage=usage)
-    return read_display_name(number, wanted)
+    def why_never(self, number: PhoneNumber) -> str:
+        """Say why waiting does not help, and what does; empty if it may help."""
+        found = self.read(number)
+        is_nameless = self.name is None
+        is_final = found.stage in {NameStage.DECLINED, NameStage.EXPIRED} or self._unseen >= _UNSEEN_POLLS
+        return f"{found.sentence} {found.remedy}" if is_final or is_nameless else ""
