@@ -7,7 +7,6 @@ the person knows, and sends it once. The person is prompted for another code or 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal
 
@@ -23,24 +22,23 @@ from wa_phone_async import (
     is_ready,
     read_readiness,
 )
-from wa_phone_async.call.error_codes import WRONG_CODE, WRONG_PIN
+from wa_phone_async.call.error_codes import WRONG_CODE
 from wa_phone_async.readiness import OnboardingStep, next_step
 from wa_phone_async.redaction import Secret
 
 from .connection import Link
+from .dialog import (
+    REVIEW_INTERVAL,
+    SANDBOX_INTERVAL,
+    SANDBOX_REVIEW_SECONDS,
+    SETTLING_INTERVAL,
+    SETTLING_SECONDS,
+    Person,
+    say,
+)
 from .errors import sentence
-from .terminal.output import broken, printable, tell, terminal_width
-from .terminal.prompt import NoInputError, Prompt
+from .terminal.prompt import Prompt
 
-_SETTLING_SECONDS: Final = 15.0
-"""How long it polls to see whether a write has happened after its response was lost."""
-_SETTLING_INTERVAL: Final = 2.0
-
-_REVIEW_INTERVAL: Final = 60.0
-_SANDBOX_INTERVAL: Final = 1.0
-_SANDBOX_REVIEW_SECONDS: Final = 3.0
-
-_INDENT: Final = "   "
 _OUTCOMES: Final[Mapping[str, str]] = {
     "created": "created",
     "found": "already in the account",
@@ -91,7 +89,7 @@ class OnboardingDialog:
         self._client = link.client
         self._sandbox = link.sandbox
         self._wanted = wanted
-        self._prompt = prompt
+        self._person = Person(prompt)
         self._id = ""
         self._was_created = False
         self._confirmed = set[OnboardingStep]()
@@ -142,9 +140,9 @@ class OnboardingDialog:
         )
         number, self._was_created = ensured.phone_number, ensured.outcome != "found"
         self._id = number.id
-        _tell(f"1. The number: {_OUTCOMES[ensured.outcome]}, with the id {number.id}.", indent="")
+        say(f"1. The number: {_OUTCOMES[ensured.outcome]}, with the id {number.id}.", indent="")
         if number.verified_name not in {None, wanted.verified_name}:
-            _tell(f"It keeps its name: {number.verified_name}")
+            say(f"It keeps its name: {number.verified_name}")
         return number
 
     async def _verify(self, _: PhoneNumber) -> PhoneNumber:
@@ -156,7 +154,7 @@ class OnboardingDialog:
         if self._was_created:
             self._was_created = False
             await self._request_code()
-            _tell("Type it; it is not shown. Press Enter alone to send another one.")
+            say("Type it; it is not shown. Press Enter alone to send another one.")
         else:
             text = "If you have received one, type it; it is not shown. Press Enter alone to send a new one."
             self._tell_at(OnboardingStep.VERIFY, text)
@@ -166,10 +164,10 @@ class OnboardingDialog:
             except OutcomeUnknownError as error:
                 return await self._settle(OnboardingStep.VERIFY, error)
             except GraphAPIError as error:
-                if not self._may_retype(error, WRONG_CODE):
+                if not self._person.may_retype(error, WRONG_CODE):
                     raise
-                _tell(sentence(error))
-                _tell("Meta counts wrong codes. Check it and type it again, or press Enter alone to send a new one.")
+                say(sentence(error))
+                say("Meta counts wrong codes. Check it and type it again, or press Enter alone to send a new one.")
             else:
                 return await self._confirm(OnboardingStep.VERIFY)
 
@@ -177,31 +175,21 @@ class OnboardingDialog:
         """Register the number with the PIN that it has, or with a new one."""
         has_pin = number.is_pin_enabled
         self._tell_at(OnboardingStep.REGISTER, f"{_PIN_PROMPTS[has_pin]} They are not shown.")
-        while True:
-            try:
-                await self._client.register(
-                    self._id, pin=await self._read_pin(is_new=not has_pin), waba_id=self._wanted.waba_id
-                )
-            except OutcomeUnknownError as error:
-                return await self._settle(OnboardingStep.REGISTER, error)
-            except GraphAPIError as error:
-                if not self._may_retype(error, WRONG_PIN):
-                    raise
-                _tell(sentence(error))
-                _tell("Meta counts wrong PINs. Type the PIN of this number. You can reset it in WhatsApp Manager.")
-                has_pin = True  # whatever the API said: only such a number can have a wrong one
-            else:
-                return await self._confirm(OnboardingStep.REGISTER)
+        try:
+            await self._person.register(self._client, self._id, has_pin=has_pin, waba_id=self._wanted.waba_id)
+        except OutcomeUnknownError as error:
+            return await self._settle(OnboardingStep.REGISTER, error)
+        return await self._confirm(OnboardingStep.REGISTER)
 
     async def _wait(self, number: PhoneNumber) -> PhoneNumber:
         """Wait until Meta has approved the name."""
         leave = "You can leave with Ctrl-C, and run the same command again later."
         self._tell_at(OnboardingStep.REVIEW, f"So far the number is {_reasons(number)}. {leave}")
-        interval = _REVIEW_INTERVAL
+        interval = REVIEW_INTERVAL
         if self._sandbox is not None:
-            _tell("The sandbox plays Meta, and approves it in a moment.")
-            self._sandbox.schedule(_SANDBOX_REVIEW_SECONDS, self._sandbox.approve_name, self._id)
-            interval = _SANDBOX_INTERVAL
+            say("The sandbox plays Meta, and approves it in a moment.")
+            self._sandbox.schedule(SANDBOX_REVIEW_SECONDS, self._sandbox.approve_name, self._id)
+            interval = SANDBOX_INTERVAL
         number = await self._client.wait_until(self._id, is_ready, interval=interval, waba_id=self._wanted.waba_id)
         self._tell_at(OnboardingStep.REVIEW, _DONE[OnboardingStep.REVIEW])
         return number
@@ -221,60 +209,35 @@ class OnboardingDialog:
         else:
             self._tell_at(OnboardingStep.VERIFY, f"One was sent by {way}.")
         for code in self._sandbox.inbox[-1:] if self._sandbox is not None else ():
-            _tell(f"The sandbox plays the phone, which shows: {code.code}")
+            say(f"The sandbox plays the phone, which shows: {code.code}")
 
     async def _read_code(self) -> Secret:
         # The form is checked here, since Meta would count a typing error as a wrong code.
-        while not re.fullmatch(r"[0-9]{3}-?[0-9]{3}", code := await self._read("Code")):
+        while not re.fullmatch(r"[0-9]{3}-?[0-9]{3}", code := await self._person.read("Code")):
             if code:
-                self._reject("A code has 6 digits, such as 123-830")
+                self._person.reject("A code has 6 digits, such as 123-830")
             else:
                 await self._request_code()
         return code
-
-    async def _read_pin(self, *, is_new: bool) -> Secret:
-        """Read a PIN. A person types a new one twice, since a typing error is not to be seen."""
-        while True:
-            pin = await self._read("New PIN" if is_new else "PIN")
-            if not re.fullmatch(r"[0-9]{6}", pin):
-                self._reject("A PIN has 6 digits")
-            elif is_new and self._prompt.is_terminal and pin != await self._read("Repeat the PIN"):
-                self._reject("The two PINs differ")
-            else:
-                _tell("Registering. This may take two minutes.")
-                return pin
-
-    async def _read(self, what: str) -> Secret:
-        return await self._prompt.read(f"{_INDENT}{what}: ")
-
-    def _reject(self, text: str) -> None:
-        """Say why an input is invalid. In a pipe nobody can type another one, so that ends the dialog."""
-        if not self._prompt.is_terminal:
-            raise NoInputError(f"{text}: nothing was sent")
-        _tell(f"{text}: nothing was sent.")
-
-    def _may_retype(self, error: GraphAPIError, wrong: int) -> bool:
-        """Whether the API rejected only the input, and a person may type another one at once."""
-        return error.code == wrong and error.retry_after is None and self._prompt.is_terminal
 
     async def _settle(self, step: OnboardingStep, error: OutcomeUnknownError) -> PhoneNumber:
         """Poll to see whether a write has happened after its response was lost.
 
         It is never sent again from here. If it has not happened in time, it still may: the person decides.
         """
-        _tell(f"The response was lost ({error.reason}). Checking the number to see what has happened.")
+        say(f"The response was lost ({error.reason}). Checking the number to see what has happened.")
         try:
             number = await self._client.wait_until(
                 self._id,
                 lambda number: next_step(number, self._confirmed) is not step,
-                interval=_SETTLING_INTERVAL,
-                total_timeout=_SETTLING_SECONDS,
+                interval=SETTLING_INTERVAL,
+                total_timeout=SETTLING_SECONDS,
                 waba_id=self._wanted.waba_id,
             )
         except WaitTimeoutError as late:
-            if late.last_seen is None or not self._prompt.is_terminal:
+            if late.last_seen is None or not self._person.is_there:
                 raise error from late
-            _tell("It has not happened so far, but it still may. Wait a little, or leave with Ctrl-C.")
+            say("It has not happened so far, but it still may. Wait a little, or leave with Ctrl-C.")
             return late.last_seen
         self._tell_at(step, _DONE[step])
         return number
@@ -301,20 +264,10 @@ class OnboardingDialog:
         if step not in self._told:
             self._told.add(step)
             text = f"{_TITLES[step]}: {text[0].lower()}{text[1:]}"
-            _tell(text, indent="")
+            say(text, indent="")
         else:
-            _tell(text)
+            say(text)
 
 
 def _reasons(number: PhoneNumber) -> str:
     return "; ".join(read_readiness(number).reasons)
-
-
-def _tell(text: str, indent: str = _INDENT) -> None:
-    """Write a message. A terminal gets lines that are broken between words, with an indent; a pipe gets one line."""
-    width = terminal_width(sys.stderr)
-    if width is None:
-        tell(f"{indent}{text}")
-        return
-    for line in broken(printable(text), width, first=indent, later=_INDENT):
-        tell(line)
