@@ -63,7 +63,7 @@ from .workflows.display_name import NAME_FIELDS, DisplayName, wait_for_display_n
 from .workflows.ensure import RECHECK_DELAYS, EnsuredPhoneNumber, EnsurePlan, Ensurer, read_recheck_delays
 from .workflows.fleet import FleetWalk
 from .workflows.fleet_plan import FleetLimits
-from .workflows.usernames import Suggestions
+from .workflows.usernames import read_suggestions
 from .workflows.watch import Predicate, Watch, wait_until
 from .workflows.watch_many import Watches
 
@@ -1199,7 +1199,7 @@ class PhoneNumberClient:
         """
         self._check_open()
         path = f"{read_node_id('phone_number_id', phone_number_id)}/username_suggestions"
-        return (await self.session.get(path, Suggestions, waba_id=waba_id, total_timeout=total_timeout)).usernames
+        return read_suggestions(await self.session.get(path, dict, waba_id=waba_id, total_timeout=total_timeout))
 
     async def claim_username(
         self,

@@ -85,6 +85,8 @@ COMMANDS: Final = (  # --help lists them in this order
     ("create", "Add a phone number to a WhatsApp Business Account."),
     ("onboard", "Add a phone number to an account, verify it, register it, and wait for its name."),
     ("registrations", "Show how many of its ten registrations a number has used, and when the next one is possible."),
+    ("name", "Request another display name, follow its review, and register the number again."),
+    ("username", "Read, claim and release the usernames of phone numbers."),
     ("watch", "Show changes to the phone numbers of WhatsApp Business Accounts, until Ctrl-C."),
     ("health", "Say why phone numbers cannot send messages, and what to do."),
     ("export", "Export the phone numbers of many accounts to a file."),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
+from datetime import datetime, timedelta
 from typing import Final
 
-from wa_phone_async import GraphAPIError, PhoneNumberClient
+from wa_phone_async import GraphAPIError, PhoneNumberClient, WaPhoneError
 from wa_phone_async.call.error_codes import WRONG_PIN
 from wa_phone_async.redaction import Secret
 
@@ -32,6 +34,15 @@ def say(text: str, indent: str = INDENT) -> None:
         return
     for line in broken(printable(text), width, first=indent, later=INDENT):
         tell(line)
+
+
+def when_to_continue(error: WaPhoneError, how_to_continue: str, now: datetime) -> str:
+    """Say how to continue after an error, and when if the number is blocked."""
+    if error.retry_after is None:
+        return how_to_continue
+    wait = timedelta(seconds=math.ceil(error.retry_after))
+    until = now + wait + timedelta(minutes=1)  # its seconds are not shown
+    return f"Wait until {until:%Y-%m-%d %H:%M %Z}, {wait} from now: an earlier try may prolong it. {how_to_continue}"
 
 
 class Person:

@@ -37,6 +37,13 @@ _OPTIONS: Final = {
 }
 """The option of an argument, where the argument's name does not say it."""
 
+_SHOWN_BY: Final = {
+    "request_display_name": "wa-phone name status {id}",
+    "claim_username": "wa-phone username get {id}",
+    "release_username": "wa-phone username get {id}",
+}
+"""The command that shows whether a write has happened. For any other write it is wa-phone list."""
+
 _OF_PYTHON: Final = re.compile(r" \(in Python: [^()]*(?:\([^()]*\)[^()]*)*\)")
 """What a hint of an API error says for Python alone, such as ` (in Python: `client.list_phone_numbers("1")`)`."""
 
@@ -88,7 +95,9 @@ def _in_options(error: InvalidArgumentError) -> str:
 def _unknown(error: OutcomeUnknownError) -> str:
     """What may have happened when a response was lost, and which command shows it."""
     lost = f"since the response to {error.operation} was lost ({error.reason})"
-    shows = f"wa-phone list {error.waba_id} shows it"
+    shows = f"{_SHOWN_BY.get(error.operation, f'wa-phone list {error.waba_id}')} shows it".format(
+        id=error.phone_number_id
+    )
     if error.phone_number is None:
         return f"{error.phone_number_id} may have changed, {lost}: {shows}"
     ensure = "wa-phone create --ensure creates it only if it is missing"

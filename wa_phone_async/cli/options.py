@@ -40,6 +40,13 @@ NoCheck: TypeAlias = Annotated[bool, Parameter(name="--no-check", negative=(), s
 """The option that sends fields, filters and orders as they are."""
 
 
+OfWaba: TypeAlias = Annotated[
+    str | None,
+    Parameter(name="--waba", metavar="ID", help="Account of the number: its token is used, and its quota counts."),
+]
+"""The option that names the account of a number."""
+
+
 def parse_fields(fields: str | None, *, check: bool) -> str:
     """The fields to request, from the option `--fields`. With `check`, a typing error is an error."""
     if fields is None:

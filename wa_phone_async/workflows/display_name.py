@@ -77,6 +77,18 @@ _STAGES: Final[Mapping[str | None, NameStage]] = {
 _ENDS: Final = frozenset({NameStage.APPROVED, NameStage.IN_USE, NameStage.NOT_REVIEWED})
 """What a wait returns: the review is over, or has not begun."""
 
+STAGES: Final[Mapping[NameStage, str]] = {
+    NameStage.NOT_REQUESTED: "it is not requested.",
+    NameStage.IN_REVIEW: "Meta reviews it.",
+    NameStage.NOT_REVIEWED: "it may be used, and Meta has not reviewed it yet, so it may still be declined.",
+    NameStage.APPROVED: "Meta has approved it, and it waits for a registration.",
+    NameStage.IN_USE: "Meta has approved it, and it is the name of the number.",
+    NameStage.DECLINED: "Meta has declined it.",
+    NameStage.EXPIRED: "its certificate has expired, so the number cannot be registered with it.",
+    NameStage.UNKNOWN: "Meta does not say how far it has come.",
+}
+"""What each stage means, of a name that stands beside it."""
+
 _MEANINGS: Final[Mapping[NameStage, str]] = {
     NameStage.NOT_REQUESTED: 'the name "{name}" is not requested.',
     NameStage.IN_REVIEW: 'the name "{name}" is in review.',

@@ -1,36 +1,26 @@
-"""Usernames: the suggestions that Meta keeps for a number.
-
-`GET /{phone_number_id}/username_suggestions` sends `{"data": [{"username_suggestions": ["acme", "acme.shoes"]}]}`
-(Kapso's page on usernames, and the types of the JavaScript SDK `meta-cloud-api`, read 2026-11-28).
-"""
+"""Usernames: the suggestions that Meta keeps for a number."""
 
 from __future__ import annotations
 
-import attrs
-
-from wa_phone_async.models import NO_EXTRA, Extra
-
-
-@attrs.frozen
-class SuggestionRow:
-    """One row of the response. It has had only one so far."""
-
-    username_suggestions: tuple[str, ...] = ()
-    """The usernames, best first."""
-    extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
-    """Members that no field knows."""
+from collections.abc import Iterator
+from typing import Any, cast
 
 
-@attrs.frozen
-class Suggestions:
-    """The response."""
+def read_suggestions(payload: object) -> list[str]:
+    """Read the usernames of a response, each once: `{"data": [{"username_suggestions": ["acme", "acme.shoes"]}]}`.
 
-    data: tuple[SuggestionRow, ...] = ()
-    """Its rows."""
-    extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
-    """Members that no field knows."""
+    Kapso's page on usernames, and the types of the JavaScript SDK `meta-cloud-api`, read 2026-11-28. What has another
+    form counts as no suggestion.
+    """
+    names = (
+        name for row in _items(payload, "data") for name in _items(row, "username_suggestions") if isinstance(name, str)
+    )
+    return list(dict.fromkeys(names))
 
-    @property
-    def usernames(self) -> list[str]:
-        """The usernames of all rows, each once."""
-        return list(dict.fromkeys(name for row in self.data for name in row.username_suggestions))
+
+def _items(value: object, member: str) -> Iterator[object]:
+    """Yield the items of a list in an object."""
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).get(member)
+        if isinstance(items, list):
+            yield from cast("list[object]", items)

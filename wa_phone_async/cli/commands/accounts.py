@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import attrs
 from cyclopts import Parameter
@@ -15,15 +14,11 @@ from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import FAILED, sentence
-from wa_phone_async.cli.terminal.formats import JsonArray, PageWriter
-from wa_phone_async.cli.terminal.output import complain, counted, tell, use_utf8, write
+from wa_phone_async.cli.terminal.formats import Format, writer_of
+from wa_phone_async.cli.terminal.output import complain, counted, tell
 from wa_phone_async.diagnosis.token import WHERE_BUSINESS_ID
-from wa_phone_async.export.formats import Encoder, make_encoder
-from wa_phone_async.export.rows import Batch, offer
 from wa_phone_async.models import Extra
 from wa_phone_async.query import AccountKind
-
-Format = Literal["table", "json", "jsonl", "csv"]
 
 _KINDS: Final[Mapping[AccountKind, str]] = {"owned": "owned", "client": "shared"}
 """The lists of a business, and the kind that people see."""
@@ -72,7 +67,7 @@ async def list_accounts(
     count, first = 0, None
     failures = dict[str, PermissionDeniedError]()
     async with connect(connection) as link:
-        writer = _writer(form, ("id", "name") if business_id is None else ("id", "name", "kind"))
+        writer = writer_of(form, ("id", "name") if business_id is None else ("id", "name", "kind"))
         pages = _of_token(link) if business_id is None else _of_business(link, business_id, failures)
         async for page in pages:
             writer.page("", page)
@@ -120,39 +115,3 @@ async def _of_business(
         raise next(iter(failures.values()))
     for shown, failure in failures.items():
         complain(f"{shown} accounts: {sentence(failure)}")
-
-
-def _writer(form: Format, columns: Sequence[str]) -> PageWriter[BusinessAccount]:
-    if form == "json":
-        return JsonArray(with_waba_id=False)
-    if form == "table":
-        from wa_phone_async.cli.terminal.table import PlainTable  # noqa: PLC0415 - rich, which few commands need
-
-        return PlainTable(columns, with_waba_id=False, may_drop=False)
-    return _AccountRows(form, columns)
-
-
-class _AccountRows:
-    """JSON Lines or CSV, encoded as those of `wa-phone list`."""
-
-    left_out: Sequence[str] = ()
-
-    def __init__(self, form: Literal["jsonl", "csv"], columns: Sequence[str]) -> None:
-        self._columns = columns
-        self._make_encoder = make_encoder(form, dict.fromkeys(columns, str))
-        use_utf8()
-
-    @functools.cached_property
-    def _encoder(self) -> Encoder:
-        # Made with the first page, since CSV writes its header then: an API error leaves stdout empty.
-        return self._make_encoder(lambda data: write(data.decode()))
-
-    def page(self, _: str, accounts: Sequence[BusinessAccount]) -> None:
-        """Write one page."""
-        rows = [{"id": account.id, "name": account.name, **account.extra} for account in accounts]
-        batch: Batch = {name: [row.get(name) for row in rows] for name in self._columns}
-        offer(batch, self._encoder.write)
-
-    def end(self) -> None:
-        """Write the header of a CSV that has no rows."""
-        _ = self._encoder

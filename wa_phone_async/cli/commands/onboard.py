@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from cyclopts import Parameter, Token
@@ -14,6 +13,7 @@ from cyclopts import Parameter, Token
 from wa_phone_async import InvalidArgumentError, WaitError, WaPhoneError
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import REGISTERING_HERE, Connection, RegisteringConnection, connect
+from wa_phone_async.cli.dialog import when_to_continue
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.onboarding_dialog import NumberToOnboard, OnboardingDialog
 from wa_phone_async.cli.terminal.output import complain, tell, write
@@ -33,7 +33,7 @@ command: Final = new_command("onboard", USAGE, EXAMPLES)
 
 _CONTINUE: Final = "To continue, run the same command again."
 _CONTINUE_SANDBOX: Final = "The sandbox is gone: the next run starts from the beginning."
-_ANOTHER_NAME: Final = "If the name was declined or has expired, request another one in WhatsApp Manager first."
+_ANOTHER_NAME: Final = "If the name was declined or has expired, request another one first: wa-phone name request."
 
 
 def _check_language(_: Any, language: str) -> None:
@@ -137,8 +137,4 @@ def _after(error: WaPhoneError, how_to_continue: str, now: datetime) -> str:
     """Say what to do after an error: try again at once, try again later, or change the name."""
     if isinstance(error, WaitError):
         return f"Waiting does not change that. {_ANOTHER_NAME} {how_to_continue}"
-    if error.retry_after is None:
-        return how_to_continue
-    wait = timedelta(seconds=math.ceil(error.retry_after))
-    until = now + wait + timedelta(minutes=1)  # its seconds are not shown
-    return f"Wait until {until:%Y-%m-%d %H:%M %Z}, {wait} from now: an earlier try may prolong it. {how_to_continue}"
+    return when_to_continue(error, how_to_continue, now)

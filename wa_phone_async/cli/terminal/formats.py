@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from wa_phone_async.decoding.converter import to_dict
 from wa_phone_async.export import plain_json
@@ -42,12 +42,14 @@ class JsonArray:
 
     Args:
         with_waba_id: Whether each object begins with the account of the number.
+        first: The members with which each object begins.
     """
 
     left_out: Sequence[str] = ()
 
-    def __init__(self, *, with_waba_id: bool) -> None:
+    def __init__(self, *, with_waba_id: bool, first: Sequence[str] = ()) -> None:
         self._with_waba_id = with_waba_id
+        self._first = first
         self._before_row = "[\n"
         use_utf8()
 
@@ -55,7 +57,9 @@ class JsonArray:
         """Write one page of an account."""
         account = {"waba_id": waba_id} if self._with_waba_id else {}
         for number in numbers:
-            write(f"{self._before_row}{to_json({**account, **to_dict(number)})}")
+            members = to_dict(number)
+            first = {name: members[name] for name in self._first if name in members}
+            write(f"{self._before_row}{to_json({**account, **first, **members})}")
             self._before_row = ",\n"
 
     def end(self) -> None:
@@ -94,6 +98,51 @@ class ExportedRows:
     def end(self) -> None:
         """Write the header of a CSV that has no rows."""
         _ = self._encoder
+
+
+class ColumnRows:
+    """JSON Lines or CSV with exactly these columns.
+
+    Args:
+        form: The format.
+        columns: Members of each number or account, in `extra` too.
+    """
+
+    left_out: Sequence[str] = ()
+
+    def __init__(self, form: Literal["jsonl", "csv"], columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._make_encoder = make_encoder(form, dict.fromkeys(columns, str))
+        use_utf8()
+
+    @functools.cached_property
+    def _encoder(self) -> Encoder:
+        # Made with the first page, since CSV writes its header then: an API error leaves stdout empty.
+        return self._make_encoder(lambda data: write(data.decode()))
+
+    def page(self, _: str, numbers: Sequence[PhoneNumber | BusinessAccount]) -> None:
+        """Write one page."""
+        rows = [to_dict(number) for number in numbers]
+        batch: Batch = {name: [row.get(name) for row in rows] for name in self._columns}
+        offer(batch, self._encoder.write)
+
+    def end(self) -> None:
+        """Write the header of a CSV that has no rows."""
+        _ = self._encoder
+
+
+Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
+
+
+def writer_of(form: Format, columns: Sequence[str]) -> PageWriter[Any]:
+    """Make what writes rows with exactly these columns in a format."""
+    if form == "json":
+        return JsonArray(with_waba_id=False, first=columns)
+    if form == "table":
+        from .table import PlainTable  # noqa: PLC0415 - rich, which few commands need
+
+        return PlainTable(columns, with_waba_id=False, may_drop=False)
+    return ColumnRows(form, columns)
 
 
 def cells(number: PhoneNumber | BusinessAccount, fields: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Ids of accounts from a file or a pipe: one in each line, as people and spreadsheets write them.
+"""Ids of accounts or of phone numbers from a file or a pipe: one in each line, as people and spreadsheets write them.
 
 A file may have a header, quotes, several columns, and the encodings of spreadsheets, if it is certain which value is
 the id. Any other line is an error. A file is checked as a whole before the first request.
@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Final
@@ -34,13 +34,46 @@ _EXPECTED: Final = "a file with an id in each line"
 _LONGEST: Final = 1 << 16  # bytes of a line
 _HEAD_BYTES: Final = 2  # enough to tell the encoding
 _DELIMITERS: Final = ";\t,"  # the first one in a line: a decimal comma may stand beside a semicolon
-# Names of a column of ids, in small letters and without anything between them. A lower rank wins.
-_HEADERS: Final = {
-    **dict.fromkeys(("wabaid", "wabaids", "whatsappbusinessaccountid", "whatsappbusinessaccountids"), 0),
-    **dict.fromkeys(("accountid", "accountids", "businessaccountid", "whatsappaccountid"), 1),
-    **dict.fromkeys(("id", "ids", "waba", "wabas", "account", "accounts"), 2),
-}
-_VAGUE: Final = 2  # the rank of names that may mean another id
+
+
+@attrs.frozen
+class IdKind:
+    """What the ids of a file are of."""
+
+    option: str
+    """The option that names the file."""
+    noun: str
+    """What has such ids."""
+    column: str
+    """The best name of their column."""
+    ranks: Mapping[str, int]
+    """Names of their column, in small letters and without anything between them. A lower rank wins."""
+    vague: int
+    """The rank of names that may mean another id beside phone numbers."""
+
+
+ACCOUNTS: Final = IdKind(
+    "--wabas",
+    "accounts",
+    "waba_id",
+    {
+        **dict.fromkeys(("wabaid", "wabaids", "whatsappbusinessaccountid", "whatsappbusinessaccountids"), 0),
+        **dict.fromkeys(("accountid", "accountids", "businessaccountid", "whatsappaccountid"), 1),
+        **dict.fromkeys(("id", "ids", "waba", "wabas", "account", "accounts"), 2),
+    },
+    vague=2,
+)
+NUMBERS: Final = IdKind(
+    "--numbers",
+    "phone numbers",
+    "phone_number_id",
+    {
+        **dict.fromkeys(("phonenumberid", "phonenumberids", "whatsappphonenumberid"), 0),
+        **dict.fromkeys(("numberid", "numberids", "phoneid", "phoneids"), 1),
+        **dict.fromkeys(("id", "ids"), 2),
+    },
+    vague=3,  # beside phone numbers, `id` is the number's own, as in the files of wa-phone list and export
+)
 
 
 @attrs.define
@@ -49,9 +82,11 @@ class IdReader:
 
     Args:
         name: The file in messages.
+        kind: What the ids are of.
     """
 
     name: str
+    kind: IdKind = ACCOUNTS
     _number: int = attrs.field(default=0, init=False)
     _is_header_possible: bool = attrs.field(default=True, init=False)
     _delimiter: str = attrs.field(default="", init=False)  # empty while no line says it for all
@@ -80,7 +115,9 @@ class IdReader:
             if filled and not cell:
                 raise self._error(text, "has no id in the column that the header names")
         elif len(filled) > 1:
-            raise self._error(text, f"has {len(filled)} values, and no header says which is the id: name it waba_id")
+            raise self._error(
+                text, f"has {len(filled)} values, and no header says which is the id: name it {self.kind.column}"
+            )
         else:
             cell = filled[0] if filled else ""
         if cell and not re.fullmatch("[0-9]+", cell):
@@ -98,19 +135,23 @@ class IdReader:
     def _read_header(self, line: str, cells: list[str]) -> bool:
         """Learn from a header which column has the ids. Returns whether it is one."""
         names = [re.sub(r"[\W_]", "", cell.casefold()) for cell in cells]
-        ranks = [_HEADERS.get(name, len(_HEADERS)) for name in names]
+        known = self.kind.ranks
+        ranks = [known.get(name, len(known)) for name in names]
         best = min(ranks)
-        if best == len(_HEADERS):
+        if best == len(known):
             return False
         # Beside phone numbers, `id` may be the number's own id.
-        if ranks.count(best) > 1 or (best == _VAGUE and any("phone" in name for name in names)):
-            raise self._error(line.strip(), "does not say for certain which ids are those of accounts: name it waba_id")
+        if ranks.count(best) > 1 or (best == self.kind.vague and any("phone" in name for name in names)):
+            which = f"which ids are those of {self.kind.noun}"
+            problem = f"does not say for certain {which}: name it {self.kind.column}"
+            raise self._error(line.strip(), problem)
         self._column = ranks.index(best)
         self._delimiter = self._delimiter or next((each for each in _DELIMITERS if each in line), "")
         return True
 
     def _error(self, found: str, problem: str) -> InvalidArgumentError:
-        return InvalidArgumentError("--wabas", _EXPECTED, found, hint=f"line {self._number} of {self.name} {problem}")
+        hint = f"line {self._number} of {self.name} {problem}"
+        return InvalidArgumentError(self.kind.option, _EXPECTED, found, hint=hint)
 
 
 def _without_quotes(cell: str) -> str:
@@ -127,7 +168,7 @@ def _what_is_wrong(cell: str) -> str:
     return "is no id: an id has only digits"
 
 
-def count_ids(file: Path) -> int | None:
+def count_ids(file: Path, kind: IdKind = ACCOUNTS) -> int | None:
     """Check each line of a file, and count its ids. It is `None` for a pipe, since reading would use it up.
 
     Raises:
@@ -135,18 +176,18 @@ def count_ids(file: Path) -> int | None:
     """
     if file != STDIN and _is_pipe(file):
         return None  # to open it, somebody must write
-    with _open(file) as source:
+    with _open(file, kind) as source:
         if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
             return None
         start = os.lseek(source.fileno(), 0, os.SEEK_CUR)
         try:
-            reader = IdReader(_name_of(file))
-            return sum(1 for line in _lines_of(source, reader.name) if reader.read(line))
+            reader = IdReader(_name_of(file), kind)
+            return sum(1 for line in _lines_of(source, reader) if reader.read(line))
         finally:
             os.lseek(source.fileno(), start, os.SEEK_SET)  # standard input is shared
 
 
-async def read_ids(file: Path, stop: Stop) -> AsyncGenerator[str]:
+async def read_ids(file: Path, stop: Stop, kind: IdKind = ACCOUNTS) -> AsyncGenerator[str]:
     """Read the ids of a file or of standard input, line by line, until you ask it to stop.
 
     The lines that a pipe has at the start are checked before the first id. A later line that is no id is returned as it
@@ -155,22 +196,23 @@ async def read_ids(file: Path, stop: Stop) -> AsyncGenerator[str]:
     Args:
         file: The file; `STDIN` is standard input, whose ids come as somebody writes them.
         stop: Ends the reading.
+        kind: What the ids are of.
 
     Raises:
         InvalidArgumentError: There is no such file, its first lines have no certain id, or a line is too long for one.
     """
-    with _open(file) as source:
+    with _open(file, kind) as source:
         lines = LineReader(source.fileno(), longest=_LONGEST, transcode=transcoder())
         stop.then(lines.end)
-        reader = IdReader(_name_of(file))
+        reader = IdReader(_name_of(file), kind)
         is_checked = False
         while (line := await lines.line()) is not None:
             if not is_checked:
                 is_checked, trial = True, copy.copy(reader)
                 for each in (line, *lines.arrived()):
-                    _check_length(each, reader.name)
+                    _check_length(each, reader)
                     trial.read(each.decode())
-            _check_length(line, reader.name)
+            _check_length(line, reader)
             text = line.decode()
             try:
                 waba_id = reader.read(text)
@@ -193,18 +235,18 @@ def _name_of(file: Path) -> str:
     return "standard input" if file == STDIN else str(file)
 
 
-def _check_length(line: bytes | str, name: str) -> None:
+def _check_length(line: bytes | str, reader: IdReader) -> None:
     if len(line) >= _LONGEST:
-        raise InvalidArgumentError("--wabas", _EXPECTED, hint=f"a line of {name} is too long for an id")
+        raise InvalidArgumentError(reader.kind.option, _EXPECTED, hint=f"a line of {reader.name} is too long for an id")
 
 
-def _lines_of(source: IO[bytes], name: str) -> Iterator[str]:
+def _lines_of(source: IO[bytes], reader: IdReader) -> Iterator[str]:
     """Yield the lines of a regular file, in any encoding and with any line break."""
     head = source.read(_HEAD_BYTES)
     source.seek(-len(head), os.SEEK_CUR)
     text = io.TextIOWrapper(source, _encoding_of(head), errors="replace")
     while line := text.readline(_LONGEST):
-        _check_length(line, name)
+        _check_length(line, reader)
         yield line
     text.detach()  # or it would close the file
 
@@ -237,13 +279,13 @@ def transcoder() -> Callable[[bytes], bytes]:
     return transcode
 
 
-def _open(file: Path) -> AbstractContextManager[IO[bytes]]:
+def _open(file: Path, kind: IdKind) -> AbstractContextManager[IO[bytes]]:
     if file == STDIN:
         if sys.stdin is None:  # closed. Another file may have got its number since.
-            raise InvalidArgumentError("--wabas", "a file", hint="standard input is closed")
+            raise InvalidArgumentError(kind.option, "a file", hint="standard input is closed")
         return os.fdopen(os.dup(0), "rb")
     try:
         return file.open("rb")
     except OSError as error:
         problem = reason(error)
-    raise InvalidArgumentError("--wabas", _EXPECTED, file, hint=problem)
+    raise InvalidArgumentError(kind.option, _EXPECTED, file, hint=problem)

@@ -94,6 +94,13 @@ def prompting() -> Generator[Prompt]:
             termios.tcsetattr(file, termios.TCSAFLUSH, before)
 
 
+async def confirm(text: str) -> bool:
+    """Ask a person at a terminal whether to go on; only `y` and `yes` count. What is typed is shown."""
+    _show(f"{text} [y/N] ")
+    line = await LineReader(sys.stdin.fileno(), longest=_LONGEST).line()
+    return line is not None and line.strip().lower() in {b"y", b"yes"}
+
+
 def _hide_typing(*, forget: bool = False) -> None:
     """Let the terminal show nothing that is typed.
 

@@ -40,6 +40,7 @@ TITLES: Final[Mapping[str, str]] = {
     "account_mode": "MODE",
     "is_official_business_account": "OFFICIAL",
     "last_onboarded_time": "ONBOARDED",
+    "username_status": "STATUS",
 }
 """The titles of columns. Any other column has its field's name."""
 
