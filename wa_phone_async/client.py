@@ -1199,7 +1199,8 @@ class PhoneNumberClient:
         """
         self._check_open()
         path = f"{read_node_id('phone_number_id', phone_number_id)}/username_suggestions"
-        return read_suggestions(await self.session.get(path, dict, waba_id=waba_id, total_timeout=total_timeout))
+        payload: object = await self.session.get(path, dict[str, object], waba_id=waba_id, total_timeout=total_timeout)
+        return read_suggestions(payload)
 
     async def claim_username(
         self,

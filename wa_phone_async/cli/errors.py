@@ -38,9 +38,9 @@ _OPTIONS: Final = {
 """The option of an argument, where the argument's name does not say it."""
 
 _SHOWN_BY: Final = {
-    "request_display_name": "wa-phone name status {id}",
-    "claim_username": "wa-phone username get {id}",
-    "release_username": "wa-phone username get {id}",
+    "request_display_name": "name status {id}",
+    "claim_username": "username get {id}",
+    "release_username": "username get {id}",
 }
 """The command that shows whether a write has happened. For any other write it is wa-phone list."""
 
@@ -95,9 +95,8 @@ def _in_options(error: InvalidArgumentError) -> str:
 def _unknown(error: OutcomeUnknownError) -> str:
     """What may have happened when a response was lost, and which command shows it."""
     lost = f"since the response to {error.operation} was lost ({error.reason})"
-    shows = f"{_SHOWN_BY.get(error.operation, f'wa-phone list {error.waba_id}')} shows it".format(
-        id=error.phone_number_id
-    )
+    command = _SHOWN_BY.get(error.operation, f"list {error.waba_id}" if error.waba_id else "name status {id}")
+    shows = f"wa-phone {command.format(id=error.phone_number_id)} shows it"
     if error.phone_number is None:
         return f"{error.phone_number_id} may have changed, {lost}: {shows}"
     ensure = "wa-phone create --ensure creates it only if it is missing"

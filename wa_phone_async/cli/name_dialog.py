@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import attrs
@@ -143,20 +144,22 @@ class NameDialog:
         try:
             await self._client.request_display_name(self._id, wanted.name or "", waba_id=wanted.waba_id)
         except OutcomeUnknownError as error:
-            return await self._settle(error)
+            say(f"1. The request: its response was lost ({error.reason}). Checking the number.", indent="")
+            name = await self._settle(error, {*NameStage} - {NameStage.NOT_REQUESTED})
+            say(name.sentence)
+            return name
         say(f'1. The request: "{wanted.name}" is requested. The number keeps its name meanwhile.', indent="")
         name = await self._read()
         # A read may be older than the request, or show how an earlier request of the same name has ended.
         is_older = name.stage in {NameStage.NOT_REQUESTED, NameStage.DECLINED, NameStage.EXPIRED}
         return attrs.evolve(name, stage=NameStage.IN_REVIEW) if is_older else name
 
-    async def _settle(self, error: OutcomeUnknownError) -> DisplayName:
-        """Poll to see whether the request has happened after its response was lost. It is never sent again here."""
-        say(f"1. The request: its response was lost ({error.reason}). Checking the number.", indent="")
+    async def _settle(self, error: OutcomeUnknownError, stages: Collection[NameStage]) -> DisplayName:
+        """Poll to see whether a write has happened after its response was lost. It is never sent again here."""
         try:
             number = await self._client.wait_until(
                 self._id,
-                lambda number: read_display_name(number, self._wanted.name).stage is not NameStage.NOT_REQUESTED,
+                lambda number: read_display_name(number, self._wanted.name).stage in stages,
                 interval=SETTLING_INTERVAL,
                 total_timeout=SETTLING_SECONDS,
                 waba_id=self._wanted.waba_id,
@@ -164,9 +167,7 @@ class NameDialog:
             )
         except WaitTimeoutError as late:
             raise error from late
-        name = read_display_name(number, self._wanted.name)
-        say(name.sentence)
-        return name
+        return read_display_name(number, self._wanted.name)
 
     async def _wait(self) -> DisplayName:
         """Wait for the end of the review, and say how far it is."""
@@ -203,7 +204,15 @@ class NameDialog:
             from wa_phone_async.sandbox import SEEDED_PIN  # noqa: PLC0415 - a web server, which few commands need
 
             say(f"The sandbox's numbers have the PIN {SEEDED_PIN}.")
-        await self._person.register(self._client, self._id, has_pin=number.is_pin_enabled, waba_id=self._wanted.waba_id)
+        try:
+            await self._person.register(
+                self._client, self._id, has_pin=number.is_pin_enabled, waba_id=self._wanted.waba_id
+            )
+        except OutcomeUnknownError as error:
+            if name.stage is not NameStage.APPROVED:  # no field would show the registration
+                raise
+            say(f"The response was lost ({error.reason}). Checking the number.")
+            await self._settle(error, {NameStage.IN_USE})
         say(f'The number is registered, with the name "{name.name}".')
         return REGISTERED
 

@@ -182,10 +182,10 @@ async def in_order(
     try:
         while reading is not None or tasks:
             # A result must not wait for the next item: somebody may be typing the ids.
-            may_read = reading is not None and len(tasks) < limit
-            await asyncio.wait(
-                [*([reading] if may_read else []), *list(tasks)[:1]], return_when=asyncio.FIRST_COMPLETED
-            )
+            awaited = list[asyncio.Task[Any]](tasks)[:1]
+            if reading is not None and len(tasks) < limit:
+                awaited.append(reading)
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
             while tasks and tasks[0].done():
                 yield tasks.popleft().result()
             if reading is not None and reading.done() and len(tasks) < limit:
