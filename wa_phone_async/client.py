@@ -63,7 +63,7 @@ from .workflows.display_name import NAME_FIELDS, DisplayName, wait_for_display_n
 from .workflows.ensure import RECHECK_DELAYS, EnsuredPhoneNumber, EnsurePlan, Ensurer, read_recheck_delays
 from .workflows.fleet import FleetWalk
 from .workflows.fleet_plan import FleetLimits
-from .workflows.usernames import read_suggestions
+from .workflows.usernames import read_claim, read_suggestions
 from .workflows.watch import Predicate, Watch, wait_until
 from .workflows.watch_many import Watches
 
@@ -1199,7 +1199,7 @@ class PhoneNumberClient:
         """
         self._check_open()
         path = f"{read_node_id('phone_number_id', phone_number_id)}/username_suggestions"
-        payload: object = await self.session.get(path, dict[str, object], waba_id=waba_id, total_timeout=total_timeout)
+        payload: dict[str, Any] = await self.session.get(path, dict, waba_id=waba_id, total_timeout=total_timeout)
         return read_suggestions(payload)
 
     async def claim_username(
@@ -1239,8 +1239,8 @@ class PhoneNumberClient:
         """
         self._check_open()
         write = writes.claim_username(phone_number_id, username, transfer_action=transfer_action)
-        claimed = await self.session.post(write, BusinessUsername, waba_id=waba_id, total_timeout=total_timeout)
-        return attrs.evolve(claimed, username=claimed.username or username)
+        payload: dict[str, Any] = await self.session.post(write, dict, waba_id=waba_id, total_timeout=total_timeout)
+        return read_claim(payload, write, waba_id=None if waba_id is None else str(waba_id))
 
     async def release_username(
         self, phone_number_id: str | int, *, waba_id: str | int | None = None, total_timeout: float | None = None

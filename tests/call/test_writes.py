@@ -54,6 +54,7 @@ class Case:
     body: dict[str, Any]
     field: str | None
     advice: str
+    method: str = "POST"
 
 
 WRITES = [
@@ -102,6 +103,24 @@ WRITES = [
         f"The new PIN of {ID} may be set. Then is_pin_enabled is true, but if there was a PIN before, no field shows "
         "which one is valid. It is safe to set the same PIN again.",
     ),
+    Case(
+        "request_display_name",
+        lambda client, **options: client.request_display_name(ID, "Acme Shoes", **options),
+        ID,
+        {"new_display_name": "Acme Shoes"},
+        "new_display_name",
+        f"The name may have been requested. Then new_display_name of {ID} is that name: read it before you request it "
+        "again.",
+    ),
+    Case(
+        "release_username",
+        lambda client, **options: client.release_username(ID, **options),
+        f"{ID}/username",
+        {},
+        None,
+        f"{ID} may have lost its username: read it with get_username before you release it again.",
+        "DELETE",
+    ),
 ]
 each_write = pytest.mark.parametrize("write", WRITES, ids=[write.name for write in WRITES])
 
@@ -149,7 +168,7 @@ async def test_what_is_sent(write: Case) -> None:
     async with against(respond('{"success":true,"more":1}')) as (server, client):
         assert await write.call(client) == SuccessResponse(success=True, extra=Extra({"more": 1}))
     [request] = server.requests
-    assert (request.method, json.loads(request.body)) == ("POST", write.body)
+    assert (request.method, json.loads(request.body)) == (write.method, write.body)
     assert request.target == f"/v23.0/{write.path}"
 
 
@@ -241,6 +260,34 @@ async def test_all_arguments_of_a_registration() -> None:
         (lambda client: client.register(ID, pin=PIN, data_localization_region=5), "data_localization_region must"),
         (lambda client: client.register(ID, pin=PIN, timeout=0), "timeout must be a number of seconds above 0"),
         (lambda client: client.register("", pin=PIN), "phone_number_id must be the id of the phone number"),
+        (lambda client: client.request_display_name(ID, " "), "name must be a text of 1 to 512 characters"),
+        (lambda client: client.request_display_name(ID, "x" * 513), "name must be a text of 1 to 512 characters"),
+        (lambda client: client.request_display_name(ID, None), "name must be a text of 1 to 512 characters"),
+        (lambda client: client.wait_for_display_name(ID, ""), "name must be a text of 1 to 512 characters"),
+        (lambda client: client.wait_for_display_name(ID, waba_id="me"), "waba_id must be the id of the account"),
+        (lambda client: client.wait_for_display_name(ID, interval=0), "interval must be a number of seconds above 0"),
+        *(
+            (lambda client, name=name: client.claim_username(ID, name), f"username must be 3 to 35 letters.*{problem}")
+            for name, problem in (
+                ("@acme", "it has no @ and no blanks"),
+                ("ac", "it has no @ and no blanks"),
+                ("a" * 36, "it has no @ and no blanks"),
+                ("acmé", "it has no @ and no blanks"),
+                (None, "it has no @ and no blanks"),
+                ("1._2", "it needs a letter"),
+                (".acme", "no dot stands at its ends"),
+                ("acme.", "no dot stands at its ends"),
+                ("ac..me", "no dot stands at its ends"),
+                ("WWWacme", "it does not begin with www"),
+            )
+        ),
+        (
+            lambda client: client.claim_username(ID, "acme", transfer_action="force"),
+            "transfer_action must be 'none' or 'force_transfer', not 'force'",
+        ),
+        (lambda client: client.get_username("me"), "phone_number_id must be the id of the phone number"),
+        (lambda client: client.suggest_usernames("me"), "phone_number_id must be the id of the phone number"),
+        (lambda client: client.release_username("me"), "phone_number_id must be the id of the phone number"),
         (lambda client: client.deregister("1/2"), "phone_number_id must be the id of the phone number"),
     ],
 )

@@ -85,11 +85,19 @@ class Sending:
 
 
 class _Body(BytesPayload):
-    """The body of a write. It notes when aiohttp begins to write it, with the headers before it."""
+    """The body of a write. It notes when aiohttp begins to write it, with the headers before it.
+
+    aiohttp sends a DELETE again by itself if the connection breaks before the response. The second time, this body
+    raises, and nothing is sent.
+    """
 
     sending: Sending
+    is_sent_again: bool = False
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - aiohttp's signature; the length is that of the value
+        if self.sending.has_begun:
+            self.is_sent_again = True
+            raise RuntimeError("a write is sent once")
         self.sending.has_begun = True
         await writer.write(self._value)  # whole, since a slice of it would be made of bytes that show
 
@@ -327,7 +335,8 @@ class Transport:
         except aiohttp.InvalidURL as error:  # the proxy's: the URL of the request is valid
             return _unusable(http, self._settings.endpoint.host_name, error)
         except (aiohttp.ClientError, OSError) as error:
-            failure = _without_response(request, error)
+            was_cut = body is not None and body.is_sent_again
+            failure = _without_response(request, aiohttp.ServerDisconnectedError() if was_cut else error)
             failure.failed_at = _stage(error)
             if is_borrowed and isinstance(error, _NOT_CONNECTED):
                 sending.has_begun = False

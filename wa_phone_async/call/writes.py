@@ -249,6 +249,7 @@ def request_display_name(phone_number_id: str | int, name: str) -> Write:
         advice=f"The name may have been requested. Then new_display_name of {phone_number_id} is that name: read it "
         "before you request it again.",
         field="new_display_name",
+        is_counted=True,  # Meta does not say so: sent once, to be safe. So are those below
         phone_number_id=phone_number_id,
     )
 
@@ -264,6 +265,7 @@ def claim_username(phone_number_id: str | int, username: str, *, transfer_action
         body={"username": username, "transfer_action": transfer_action},
         operation="claim_username",
         advice=f"{phone_number_id} may have the username: read it with get_username before you claim it again.",
+        is_counted=True,
         phone_number_id=phone_number_id,
     )
 
@@ -277,6 +279,7 @@ def release_username(phone_number_id: str | int) -> Write:
         method="DELETE",
         operation="release_username",
         advice=f"{phone_number_id} may have lost its username: read it with get_username before you release it again.",
+        is_counted=True,
         phone_number_id=phone_number_id,
     )
 

@@ -76,6 +76,7 @@ class NameDialog:
         self._wanted = wanted
         self._id = wanted.phone_number_id
         self._person = Person(prompt)
+        self._told = set[str]()
 
     async def run(self) -> str:
         """Take all steps that the name still needs.
@@ -92,10 +93,19 @@ class NameDialog:
         if self._must_request(name):
             name = await self._request()
         else:
-            say(f"1. The request: {_in_sentence(name)}", indent="")
+            self._told.add(name.sentence)
+            say(f"1. The request: {name.sentence[0].lower()}{name.sentence[1:]}", indent="")
         if name.is_open and self._wanted.waits:
             name = await self._wait()
-        return await self._finish(name)
+            if name.stage is NameStage.IN_USE and self._wanted.registers:
+                # It took the place of the old name with the approval. This run has seen it in review, so the number was
+                # not registered since.
+                return await self._register(name)
+        if name.stage is NameStage.APPROVED and self._wanted.registers:
+            return await self._register(name)
+        self._tell(name.sentence)
+        say(name.remedy)
+        return name.stage.value
 
     async def register(self) -> str:
         """Register the number again, if its name is approved or may be used.
@@ -146,7 +156,7 @@ class NameDialog:
         except OutcomeUnknownError as error:
             say(f"1. The request: its response was lost ({error.reason}). Checking the number.", indent="")
             name = await self._settle(error, {*NameStage} - {NameStage.NOT_REQUESTED})
-            say(name.sentence)
+            self._tell(name.sentence)
             return name
         say(f'1. The request: "{wanted.name}" is requested. The number keeps its name meanwhile.', indent="")
         name = await self._read()
@@ -177,7 +187,7 @@ class NameDialog:
             say("The sandbox plays Meta, and approves it in a moment.")
             self._sandbox.schedule(SANDBOX_REVIEW_SECONDS, self._sandbox.approve_name, self._id)
             interval = SANDBOX_INTERVAL
-        unsubscribe = self._client.subscribe(_tell_stage)
+        unsubscribe = self._client.subscribe(self._on_event)
         try:
             return await self._client.wait_for_display_name(
                 self._id,
@@ -188,13 +198,6 @@ class NameDialog:
             )
         finally:
             unsubscribe()
-
-    async def _finish(self, name: DisplayName) -> str:
-        """Register the number if its name is approved. Otherwise say what is next."""
-        if name.stage is NameStage.APPROVED and self._wanted.registers:
-            return await self._register(name)
-        say(name.remedy)
-        return name.stage.value
 
     async def _register(self, name: DisplayName) -> str:
         say(f"3. The registration: {_COST[0].lower()}{_COST[1:]}", indent="")
@@ -224,11 +227,14 @@ class NameDialog:
     async def _read_number(self) -> PhoneNumber:
         return await self._client.get_phone_number(self._id, fields=_FIELDS, waba_id=self._wanted.waba_id)
 
+    # The messages
 
-def _tell_stage(event: Event) -> None:
-    if isinstance(event, NameStageChanged):
-        say(event.sentence)
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, NameStageChanged):
+            self._tell(event.sentence)
 
-
-def _in_sentence(name: DisplayName) -> str:
-    return f"{name.sentence[0].lower()}{name.sentence[1:]}"
+    def _tell(self, sentence: str) -> None:
+        """Say how far the name is, unless that was said."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            say(sentence)

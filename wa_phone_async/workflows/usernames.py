@@ -1,9 +1,34 @@
-"""Usernames: the suggestions that Meta keeps for a number."""
+"""Usernames: what the responses about them say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, cast
+
+import attrs
+
+from wa_phone_async.call.writes import Write
+from wa_phone_async.decoding.converter import read_model
+from wa_phone_async.models import BusinessUsername
+
+
+def read_claim(payload: dict[str, object], write: Write, *, waba_id: str | None) -> BusinessUsername:
+    """Read the response to a claim, which has a `status` (Kapso's page on usernames, read 2026-11-28).
+
+    Args:
+        payload: The response.
+        write: The claim.
+        waba_id: The account that was written to, if it is known.
+
+    Raises:
+        OutcomeUnknownError: The response does not say whether the claim has happened.
+    """
+    if not isinstance(payload.get("status"), str) and payload.get("success") is not True:
+        error = write.outcome_unknown("the response does not say whether it happened", waba_id=waba_id)
+        error.attempts = 1
+        raise error
+    claimed = read_model(payload, BusinessUsername)
+    return attrs.evolve(claimed, username=claimed.username or write.body["username"])
 
 
 def read_suggestions(payload: object) -> list[str]:
