@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack, cast, overload
 
 import aiohttp
 import attrs
@@ -1199,8 +1199,8 @@ class PhoneNumberClient:
         """
         self._check_open()
         path = f"{read_node_id('phone_number_id', phone_number_id)}/username_suggestions"
-        payload: dict[str, Any] = await self.session.get(path, dict, waba_id=waba_id, total_timeout=total_timeout)
-        return read_suggestions(payload)
+        payload = await self.session.get(path, dict, waba_id=waba_id, total_timeout=total_timeout)
+        return read_suggestions(cast("object", payload))
 
     async def claim_username(
         self,
@@ -1239,8 +1239,8 @@ class PhoneNumberClient:
         """
         self._check_open()
         write = writes.claim_username(phone_number_id, username, transfer_action=transfer_action)
-        payload: dict[str, Any] = await self.session.post(write, dict, waba_id=waba_id, total_timeout=total_timeout)
-        return read_claim(payload, write, waba_id=None if waba_id is None else str(waba_id))
+        payload = await self.session.post(write, dict, waba_id=waba_id, total_timeout=total_timeout)
+        return read_claim(cast("dict[str, Any]", payload), write, waba_id=None if waba_id is None else str(waba_id))
 
     async def release_username(
         self, phone_number_id: str | int, *, waba_id: str | int | None = None, total_timeout: float | None = None
