@@ -1199,8 +1199,9 @@ class PhoneNumberClient:
         """
         self._check_open()
         path = f"{read_node_id('phone_number_id', phone_number_id)}/username_suggestions"
-        payload = await self.session.get(path, dict, waba_id=waba_id, total_timeout=total_timeout)
-        return read_suggestions(cast("object", payload))
+        return read_suggestions(
+            cast("object", await self.session.get(path, dict, waba_id=waba_id, total_timeout=total_timeout))
+        )
 
     async def claim_username(
         self,
@@ -1239,8 +1240,11 @@ class PhoneNumberClient:
         """
         self._check_open()
         write = writes.claim_username(phone_number_id, username, transfer_action=transfer_action)
-        payload = await self.session.post(write, dict, waba_id=waba_id, total_timeout=total_timeout)
-        return read_claim(cast("dict[str, Any]", payload), write, waba_id=None if waba_id is None else str(waba_id))
+        return read_claim(
+            cast("object", await self.session.post(write, dict, waba_id=waba_id, total_timeout=total_timeout)),
+            write,
+            waba_id=None if waba_id is None else str(waba_id),
+        )
 
     async def release_username(
         self, phone_number_id: str | int, *, waba_id: str | int | None = None, total_timeout: float | None = None

@@ -28,11 +28,13 @@ _OPTIONS: Final = {
     "Filter.value": "the VALUE of --filter",
     "accounts": "--wabas or --business",
     "business_id": "--business",
+    "name": "NAME",
     "new": "NEW",
     "old": "OLD",
     "path": "--out",
     "phone_number_id": "PHONE_NUMBER_ID",
     "source": "FILE",
+    "username": "USERNAME",
     "waba_id": "WABA_ID",
 }
 """The option of an argument, where the argument's name does not say it."""

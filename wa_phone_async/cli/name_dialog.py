@@ -16,11 +16,11 @@ from wa_phone_async import (
     NameStage,
     NameStageChanged,
     OutcomeUnknownError,
-    PhoneNumber,
     WaitError,
     WaitTimeoutError,
     read_display_name,
 )
+from wa_phone_async.query import ChosenFields
 from wa_phone_async.workflows.display_name import NAME_FIELDS
 
 from .connection import Link
@@ -38,7 +38,7 @@ from .terminal.prompt import Prompt
 REGISTERED: Final = "registered"
 """The last stage: the number was registered with its approved name."""
 
-_FIELDS: Final = (*NAME_FIELDS, "is_pin_enabled")
+_PIN_FIELDS: Final = ChosenFields("id,is_pin_enabled")  # a server made from the reference does not have the second
 _COST: Final = "Registering the number again spends one of the ten registrations that Meta allows in 72 hours."
 
 
@@ -173,7 +173,7 @@ class NameDialog:
                 interval=SETTLING_INTERVAL,
                 total_timeout=SETTLING_SECONDS,
                 waba_id=self._wanted.waba_id,
-                fields=_FIELDS,
+                fields=NAME_FIELDS,
             )
         except WaitTimeoutError as late:
             raise error from late
@@ -201,7 +201,7 @@ class NameDialog:
 
     async def _register(self, name: DisplayName) -> str:
         say(f"3. The registration: {_COST[0].lower()}{_COST[1:]}", indent="")
-        number = await self._read_number()
+        number = await self._client.get_phone_number(self._id, fields=_PIN_FIELDS, waba_id=self._wanted.waba_id)
         say("Type the 6 digits of this number's two-step verification. They are not shown.")
         if self._sandbox is not None:
             from wa_phone_async.sandbox import SEEDED_PIN  # noqa: PLC0415 - a web server, which few commands need
@@ -209,7 +209,7 @@ class NameDialog:
             say(f"The sandbox's numbers have the PIN {SEEDED_PIN}.")
         try:
             await self._person.register(
-                self._client, self._id, has_pin=number.is_pin_enabled, waba_id=self._wanted.waba_id
+                self._client, self._id, has_pin=number.is_pin_enabled is not False, waba_id=self._wanted.waba_id
             )
         except OutcomeUnknownError as error:
             if name.stage is not NameStage.APPROVED:  # no field would show the registration
@@ -222,10 +222,8 @@ class NameDialog:
     # Reading
 
     async def _read(self) -> DisplayName:
-        return read_display_name(await self._read_number(), self._wanted.name)
-
-    async def _read_number(self) -> PhoneNumber:
-        return await self._client.get_phone_number(self._id, fields=_FIELDS, waba_id=self._wanted.waba_id)
+        number = await self._client.get_phone_number(self._id, fields=NAME_FIELDS, waba_id=self._wanted.waba_id)
+        return read_display_name(number, self._wanted.name)
 
     # The messages
 

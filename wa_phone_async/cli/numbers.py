@@ -67,7 +67,7 @@ class NumberLoop:
             if not connection.sandbox:
                 raise InvalidArgumentError("PHONE_NUMBER_ID or --numbers FILE", "given, or --sandbox to try it")
             ids = sandbox_ids()
-        self._ids = [number_id(text) for text in ids]
+        self._ids = [read_node_id("phone_number_id", text) for text in ids]
         self._file = file
         if file is not None:
             count_ids(file, NUMBERS)  # to check every line before anything is sent
@@ -142,19 +142,6 @@ class NumberRows:
     def _flush(self) -> None:
         self._writer.page("", self._waiting)
         self._waiting = []
-
-
-def number_id(text: str) -> str:
-    """Read an id on the command line.
-
-    Raises:
-        InvalidArgumentError: It is no id.
-    """
-    try:
-        return read_node_id("phone_number_id", text)
-    except InvalidArgumentError as error:
-        error.argument = "PHONE_NUMBER_ID"
-        raise
 
 
 def sandbox_ids() -> list[str]:

@@ -12,7 +12,7 @@ from wa_phone_async.decoding.converter import read_model
 from wa_phone_async.models import BusinessUsername
 
 
-def read_claim(payload: dict[str, object], write: Write, *, waba_id: str | None) -> BusinessUsername:
+def read_claim(payload: object, write: Write, *, waba_id: str | None) -> BusinessUsername:
     """Read the response to a claim, which has a `status` (Kapso's page on usernames, read 2026-11-28).
 
     Args:
@@ -23,7 +23,8 @@ def read_claim(payload: dict[str, object], write: Write, *, waba_id: str | None)
     Raises:
         OutcomeUnknownError: The response does not say whether the claim has happened.
     """
-    if not isinstance(payload.get("status"), str) and payload.get("success") is not True:
+    members = cast("dict[str, Any]", payload)
+    if not isinstance(members.get("status"), str) and members.get("success") is not True:
         error = write.outcome_unknown("the response does not say whether it happened", waba_id=waba_id)
         error.attempts = 1
         raise error

@@ -20,12 +20,13 @@ from wa_phone_async import (
     WaPhoneError,
     read_display_name,
 )
+from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command, new_subcommand
 from wa_phone_async.cli.connection import HERE, Connection, connect
 from wa_phone_async.cli.dialog import when_to_continue
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.name_dialog import NameDialog, WantedName
-from wa_phone_async.cli.numbers import NumberIds, NumberLoop, NumberRows, NumbersFile, number_id, sandbox_ids
+from wa_phone_async.cli.numbers import NumberIds, NumberLoop, NumberRows, NumbersFile, sandbox_ids
 from wa_phone_async.cli.options import OfWaba
 from wa_phone_async.cli.terminal.formats import Format
 from wa_phone_async.cli.terminal.output import complain, tell, write
@@ -165,7 +166,7 @@ async def request_name(
     if phone_number_id is None or name is None:
         raise InvalidArgumentError("PHONE_NUMBER_ID and NAME", "given, or --sandbox to try it")
     wanted = WantedName(
-        phone_number_id=number_id(phone_number_id),
+        phone_number_id=read_node_id("phone_number_id", phone_number_id),
         name=name,
         waba_id=waba,
         anyway=anyway,
@@ -198,7 +199,7 @@ async def register_name(
         waba: Account of the number: its token is used, and its quota counts.
         connection: Where to run.
     """
-    wanted = WantedName(phone_number_id=number_id(phone_number_id), waba_id=waba)
+    wanted = WantedName(phone_number_id=read_node_id("phone_number_id", phone_number_id), waba_id=waba)
     return await _run(wanted, connection, NameDialog.register)
 
 

@@ -9,10 +9,11 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from wa_phone_async import BusinessUsername, Extra, InvalidArgumentError, PhoneNumber, UsernameStatus
+from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command, new_subcommand
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import FAILED
-from wa_phone_async.cli.numbers import NumberIds, NumberLoop, NumberRows, NumbersFile, number_id, sandbox_ids
+from wa_phone_async.cli.numbers import NumberIds, NumberLoop, NumberRows, NumbersFile, sandbox_ids
 from wa_phone_async.cli.options import OfWaba
 from wa_phone_async.cli.terminal.formats import Format
 from wa_phone_async.cli.terminal.output import counted, tell, write
@@ -175,7 +176,7 @@ async def claim_username(
         yes = True  # nothing is lost there
     if phone_number_id is None or username is None:
         raise InvalidArgumentError("PHONE_NUMBER_ID and USERNAME", "given, or --sandbox to try it")
-    number = number_id(phone_number_id)
+    number = read_node_id("phone_number_id", phone_number_id)
     async with connect(connection) as link:
         before = await link.client.get_username(number, waba_id=waba)
         if before.username and before.username.lower() == username.lower():
