@@ -9,6 +9,8 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from wa_phone_async import BusinessUsername, Extra, InvalidArgumentError, PhoneNumber, UsernameStatus
+from wa_phone_async.call import writes
+from wa_phone_async.call.writes import TransferAction
 from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command, new_subcommand
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
@@ -177,6 +179,8 @@ async def claim_username(
     if phone_number_id is None or username is None:
         raise InvalidArgumentError("PHONE_NUMBER_ID and USERNAME", "given, or --sandbox to try it")
     number = read_node_id("phone_number_id", phone_number_id)
+    action: TransferAction = "force_transfer" if transfer else "none"
+    writes.claim_username(number, username, transfer_action=action)  # checks the username before anything is sent
     async with connect(connection) as link:
         before = await link.client.get_username(number, waba_id=waba)
         if before.username and before.username.lower() == username.lower():
@@ -187,9 +191,7 @@ async def claim_username(
             question = f"{number} has the username {before.username}, and the claim replaces it. {_FOR_GOOD} Claim?"
             if not await _may_lose(question, yes=yes):
                 return FAILED
-        claimed = await link.client.claim_username(
-            number, username, transfer_action="force_transfer" if transfer else "none", waba_id=waba
-        )
+        claimed = await link.client.claim_username(number, username, transfer_action=action, waba_id=waba)
         tell(f"{number} has the username {claimed.username}, {_status(claimed)}; {_calls(link)}")
     write(f"{claimed.username}\n")
     return 0
