@@ -222,6 +222,13 @@ NAMED = {
         f"wa-phone create {WHICH.format(1)} && wa-phone create {WHICH.format(2)} --ensure"
     ),
     "wa-phone completion --help": "wa-phone completion --help",
+    "wa-phone name status": "wa-phone name status --sandbox",
+    "wa-phone name request": "wa-phone name request --sandbox --no-wait",
+    "wa-phone name register": "echo 123456 | wa-phone name register 300000001000000",
+    "wa-phone username get": "wa-phone username get --sandbox",
+    "wa-phone username suggest": "wa-phone username suggest --sandbox",
+    "wa-phone username claim": "wa-phone username claim --sandbox",
+    "wa-phone username release": "wa-phone username release --sandbox --yes",
     "wa-phone watch": "wa-phone watch --help",
     "wa-phone watch WABA_ID…": "wa-phone watch 100200300400003 --interval 0.1 --timeout 0.3",
     "wa-phone health --sandbox": "wa-phone health --sandbox",
@@ -288,6 +295,7 @@ def test_the_command_line_has_the_options_that_a_sentence_names(capsys: pytest.C
     shown = [span for span in spans(PAGES.values()) if span.startswith(("--", "wa-phone"))]
     named = {option for span in shown for option in re.findall(r"--[a-z-]+", span)}
     for command, *_ in app.COMMANDS:
-        app.run([command, "--help"])
+        for subcommand in ([], *([name] for name in app.app[command] if not name.startswith("-"))):
+            app.run([command, *subcommand, "--help"])
     assert named
     assert named - {"--help"} - set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) == set()

@@ -210,6 +210,7 @@ def test_after_a_lost_response_a_command_shows_what_has_happened(run: Run, graph
     status, _, err = run("release", ID, "--yes")
     assert (status, methods(graph_sandbox).count("DELETE")) == (1, 1)
     assert err.endswith(f"wa-phone username get {ID} shows it\n")
+    assert run("get", ID)[1].split()[-2:] == ["acme", "reserved"]
 
 
 # Releasing
