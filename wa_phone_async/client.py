@@ -1227,7 +1227,7 @@ class PhoneNumberClient:
             total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
 
         Returns:
-            The username and its status: `"approved"`, or `"reserved"` until usernames are there in people's region.
+            The username with its status, `"approved"`, or `"reserved"` until usernames are there in people's region.
 
         Raises:
             InvalidArgumentError: An argument is invalid; nothing was sent.
