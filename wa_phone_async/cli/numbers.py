@@ -26,10 +26,10 @@ from wa_phone_async.models import PhoneNumber
 
 from .connection import Connection
 from .errors import sentence
-from .terminal.formats import Format, writer_of
 from .terminal.ids import NUMBERS, count_ids, read_ids
 from .terminal.output import complain, counted, tell
 from .terminal.stopping import Stop
+from .terminal.writers import Format, writer_of
 
 T = TypeVar("T")
 

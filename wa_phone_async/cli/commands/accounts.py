@@ -14,8 +14,8 @@ from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import FAILED, sentence
-from wa_phone_async.cli.terminal.formats import Format, writer_of
 from wa_phone_async.cli.terminal.output import complain, counted, tell
+from wa_phone_async.cli.terminal.writers import Format, writer_of
 from wa_phone_async.diagnosis.token import WHERE_BUSINESS_ID
 from wa_phone_async.models import Extra
 from wa_phone_async.query import AccountKind

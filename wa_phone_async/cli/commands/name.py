@@ -28,9 +28,9 @@ from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.name_dialog import NameDialog, WantedName
 from wa_phone_async.cli.numbers import NumberIds, NumberLoop, NumberRows, NumbersFile, sandbox_ids
 from wa_phone_async.cli.options import OfWaba
-from wa_phone_async.cli.terminal.formats import Format
 from wa_phone_async.cli.terminal.output import complain, tell, write
 from wa_phone_async.cli.terminal.prompt import NoInputError, prompting
+from wa_phone_async.cli.terminal.writers import Format
 from wa_phone_async.workflows.display_name import NAME_FIELDS, STAGES
 
 USAGE: Final = "wa-phone name status|request|register [OPTIONS]"

@@ -17,9 +17,9 @@ from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.numbers import NumberIds, NumberLoop, NumberRows, NumbersFile, sandbox_ids
 from wa_phone_async.cli.options import OfWaba
-from wa_phone_async.cli.terminal.formats import Format
 from wa_phone_async.cli.terminal.output import counted, tell, write
 from wa_phone_async.cli.terminal.prompt import confirm
+from wa_phone_async.cli.terminal.writers import Format
 
 USAGE: Final = "wa-phone username get|suggest|claim|release [OPTIONS]"
 EXAMPLES: Final = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from wa_phone_async.decoding.converter import to_dict
 from wa_phone_async.export import plain_json
@@ -129,20 +129,6 @@ class ColumnRows:
     def end(self) -> None:
         """Write the header of a CSV that has no rows."""
         _ = self._encoder
-
-
-Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
-
-
-def writer_of(form: Format, columns: Sequence[str]) -> PageWriter[Any]:
-    """Make what writes rows with exactly these columns in a format."""
-    if form == "json":
-        return JsonArray(with_waba_id=False, first=columns)
-    if form == "table":
-        from .table import PlainTable  # noqa: PLC0415 - rich, which few commands need
-
-        return PlainTable(columns, with_waba_id=False, may_drop=False)
-    return ColumnRows(form, columns)
 
 
 def cells(number: PhoneNumber | BusinessAccount, fields: Iterable[str]) -> list[str]:
