@@ -25,7 +25,7 @@ pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli import app
 from wa_phone_async.cli.commands import name as names
-from wa_phone_async.cli.connection import Connection
+from wa_phone_async.cli.connection import RegisteringConnection
 from wa_phone_async.cli.terminal.prompt import NoInputError, Prompt
 from wa_phone_async.redaction import Secret
 
@@ -128,9 +128,9 @@ def talk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         async def main() -> int:
             async with asyncio.timeout(seconds):
                 if sandbox is None:
-                    return await command(*arguments, connection=Connection(sandbox=True), **options)
+                    return await command(*arguments, connection=RegisteringConnection(sandbox=True), **options)
                 async with sandbox:
-                    return await command(*arguments, connection=Connection(base_url=sandbox.url), **options)
+                    return await command(*arguments, connection=RegisteringConnection(base_url=sandbox.url), **options)
 
         monkeypatch.setattr(names, "prompting", prompting)
         error, status = None, -1

@@ -22,7 +22,7 @@ from wa_phone_async import (
 )
 from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command, new_subcommand
-from wa_phone_async.cli.connection import HERE, Connection, connect
+from wa_phone_async.cli.connection import HERE, REGISTERING_HERE, Connection, RegisteringConnection, connect
 from wa_phone_async.cli.dialog import when_to_continue
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.name_dialog import NameDialog, WantedName
@@ -132,7 +132,7 @@ async def request_name(
     interval: Annotated[float, Parameter(metavar="SECONDS")] = 60.0,
     total_timeout: Annotated[float | None, Parameter(name=("--total-timeout", "--timeout"), metavar="SECONDS")] = None,
     waba: OfWaba = None,
-    connection: Connection = HERE,
+    connection: RegisteringConnection = REGISTERING_HERE,
 ) -> int:
     """Request another display name for a number, follow its review, and register the number again.
 
@@ -184,7 +184,7 @@ async def register_name(
     /,
     *,
     waba: OfWaba = None,
-    connection: Connection = HERE,
+    connection: RegisteringConnection = REGISTERING_HERE,
 ) -> int:
     """Register a number again, so that customers see its approved display name.
 
