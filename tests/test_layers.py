@@ -24,7 +24,9 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"pagination"},
     {"diagnosis"},
     {"session"},
-    {"workflows", "health", "export.reading", "export.file_thread"},  # two modules of exports that need no client
+    # Some modules of exports need no client.
+    {"export.file_lock", "export.file_thread", "export.lines_on_disk", "export.reading"},
+    {"edits", "workflows", "health"},
     {"client"},
     {"cache", "integrations.notebook", "integrations.ipython", "integrations.pydantic"},
     {"__init__", "_public", "sandbox"},

@@ -898,7 +898,7 @@ def errors_keep_what_is_known(
         assert_type(error.garbled, bool)
     elif isinstance(error, wa.PaginationError):
         assert_type(error.cursor, str | None)
-    elif isinstance(error, wa.ExportError):
+    elif isinstance(error, wa.ExportError | wa.JournalError):
         assert_type(error.errno, int | None)
         assert_type(error.filename, str | None)
     elif isinstance(error, wa.StaleListingError):
@@ -914,7 +914,7 @@ def errors_before_a_response_say_why(error: wa.TransportError, missing: wa.Missi
 def errors_are_a_tree() -> None:
     _values: list[type[ValueError]] = [wa.InvalidArgumentError]
     _timeouts: list[type[TimeoutError]] = [wa.RequestTimeoutError, wa.WaitTimeoutError]
-    _files: list[type[OSError]] = [wa.ExportError]
+    _files: list[type[OSError]] = [wa.ExportError, wa.JournalError]
     _others: list[type[wa.WaPhoneError]] = [
         wa.MissingTokenError,
         wa.OutcomeUnknownError,

@@ -10,6 +10,8 @@ from .call.writes import Write
 from .client import PhoneNumberClient
 from .decoding.converter import from_dict, to_dict
 from .diagnosis.report import Check, CheckStatus, Diagnosis, TokenInfo
+from .edits.bulk import BulkEdit
+from .edits.edit import Edit, EditReport, EditState, EditSummary
 from .errors import (
     AmbiguousNumberError,
     AuthenticationError,
@@ -19,6 +21,7 @@ from .errors import (
     ExportError,
     GraphAPIError,
     InvalidArgumentError,
+    JournalError,
     LedgerError,
     MissingTokenError,
     NotFoundError,
@@ -116,6 +119,7 @@ __all__ = [
     "AsyncPaginator",
     "AuthenticationError",
     "BadRequestError",
+    "BulkEdit",
     "BusinessAccount",
     "BusinessUsername",
     "CallFinished",
@@ -132,6 +136,10 @@ __all__ = [
     "DiffSummary",
     "Differences",
     "DisplayName",
+    "Edit",
+    "EditReport",
+    "EditState",
+    "EditSummary",
     "EnsuredPhoneNumber",
     "Event",
     "Evidence",
@@ -150,6 +158,7 @@ __all__ = [
     "HealthTotals",
     "HostPlatform",
     "InvalidArgumentError",
+    "JournalError",
     "Lease",
     "LedgerError",
     "ListFinished",

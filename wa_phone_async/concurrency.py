@@ -14,7 +14,7 @@ import asyncio
 import math
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from typing import Any, Final, Generic, TypeVar
 
@@ -103,6 +103,40 @@ async def map_bounded(function: Callable[[K], Awaitable[T]], items: Iterable[K],
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def stream_bounded(
+    function: Callable[[K], Coroutine[Any, Any, T]], items: AsyncIterable[K], limit: int
+) -> AsyncGenerator[T]:
+    """Await a function for each item, with at most `limit` calls at once. Yield each result when it comes.
+
+    Close it early to cancel the calls in flight, and to wait for them.
+
+    Raises:
+        Exception: That of the first call that failed, after the results before it.
+    """
+    tasks, ready = set[asyncio.Task[T]](), list[asyncio.Task[T]]()
+
+    async def wait_for_one() -> None:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        tasks.difference_update(done)
+        ready.extend(done)
+
+    try:
+        async for item in items:
+            tasks.add(asyncio.create_task(function(item)))
+            if len(tasks) >= limit:
+                await wait_for_one()
+            while ready:
+                yield ready.pop().result()
+        while tasks:
+            await wait_for_one()
+            while ready:
+                yield ready.pop().result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, *ready, return_exceptions=True)
 
 
 class LoopLocal(Generic[T]):

@@ -11,6 +11,7 @@
     ├── DecodeError                                    a response is invalid
     ├── PaginationError                                a list cannot go on, or would never end
     ├── ExportError               (also OSError)       a file was not written
+    ├── JournalError              (also OSError)       a journal was not written: nothing more was sent
     ├── WaitError                                      waiting does not help: somebody must act on the number
     │   └── WaitTimeoutError      (also TimeoutError)  a number did not change in time: wait again, or give up
     ├── StaleListingError                              an account changed during each read: read it again later
@@ -278,6 +279,24 @@ class ExportError(WaPhoneError, OSError):
     """The error number of the system, such as `errno.ENOSPC`; `None` where a file is damaged."""
     filename: str | None = None
     """The file to write, or the damaged one."""
+
+    def __init__(self, message: str, *, errno: int | None = None, filename: str | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
+        self.filename = filename
+
+
+class JournalError(WaPhoneError, OSError):
+    """The journal of a bulk edit cannot be written, so nothing more was sent. Or the journal is damaged.
+
+    What the journal has is true. Free the disk, and run the same edit with the same journal: it goes on.
+    """
+
+    # As in `ExportError`.
+    errno: int | None = None
+    """The error number of the system, such as `errno.ENOSPC`; `None` where the journal is damaged."""
+    filename: str | None = None
+    """The journal."""
 
     def __init__(self, message: str, *, errno: int | None = None, filename: str | None = None) -> None:
         super().__init__(message)

@@ -33,6 +33,7 @@ What makes it safe:
     whole_file.py      a file that appears under its name only when it is whole
     file_thread.py     a thread for the work on files
     file_lock.py       a lock on a file that is being written
+    lines_on_disk.py   lines that outlive a kill, with checksums
     paths.py           paths as callers give them
     journal.py         which accounts of a job are complete, on the disk
     part.py            a part of a job, with its checksum

@@ -15,10 +15,8 @@ Then the export is as it was before them: their parts are removed, and their acc
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +26,7 @@ from wa_phone_async import ExportError, InvalidArgumentError
 from wa_phone_async.workflows.id_set import IdSet
 
 from .file_lock import lock, must_close_first
+from .lines_on_disk import END, is_cut, make_line, read_line, write_synced
 from .part import Part, damaged
 from .whole_file import partial_path
 
@@ -124,11 +123,11 @@ class Journal:
         options, length = dict[str, Any](), 0
         with journal.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                read = _read_line(line, self._checksum)
+                read = read_line(line, self._checksum)
                 if read is None:
                     if number == 1:
                         self._check_version(_old_entry(line))
-                    if _is_cut(line, self._checksum):  # the process was killed in this line
+                    if is_cut(line, self._checksum):  # the process was killed in this line
                         break
                     raise damaged(journal, f"has another line {number} than was written")
                 entry, self._checksum = read
@@ -234,12 +233,9 @@ class Journal:
         self._file.close()
 
     def _write(self, entry: Mapping[str, Any]) -> None:
-        line, checksum = _write_line(entry, self._checksum)
-        rest = memoryview(line)
+        line, checksum = make_line(entry, self._checksum)
         with self._explained():
-            while rest:  # an unbuffered file may take less than all
-                rest = rest[self._file.write(rest) :]
-            os.fsync(self._file.fileno())
+            write_synced(self._file, line)
         self._checksum = checksum
 
     @contextmanager
@@ -262,47 +258,9 @@ def _as_json(options: Options) -> Options:
     return plain
 
 
-# A line is a JSON object. Its last member is the CRC-32 of the bytes before that member, in this line and in all lines
-# before it.
-_END: Final = re.compile(rb',"journal_crc32":"[0-9a-f]{8}"}')
-
-
-def _write_line(entry: Mapping[str, Any], before: int) -> tuple[bytes, int]:
-    """An entry as a line behind lines with the checksum `before`, and the checksum of all of them."""
-    body = json.dumps(entry, separators=(",", ":")).encode().removesuffix(b"}")
-    checksum = zlib.crc32(body, before)
-    return body + _end(checksum), checksum
-
-
-def _end(checksum: int) -> bytes:
-    return b',"journal_crc32":"%08x"}\n' % checksum
-
-
-def _read_line(line: bytes, before: int) -> tuple[dict[str, Any], int] | None:
-    """An entry and the checksum of all lines up to it, or `None` if the line is not what was written."""
-    body = line[: -len(_end(0))]
-    checksum = zlib.crc32(body, before)
-    return (json.loads(body + b"}"), checksum) if line == body + _end(checksum) else None
-
-
-def _is_cut(line: bytes, before: int) -> bool:
-    """Whether an invalid line is the beginning of one, as a process leaves it that was killed.
-
-    After a power failure, zeros may follow it.
-    """
-    text = line.rstrip(b"\0")
-    is_beginning = text.isascii() and text.decode().isprintable() and text[:2] == b'{"'[: len(text)]
-    # Behind a line that is complete but for its break, another byte in the place of the break is no cut.
-    is_complete = any(
-        _read_line(line[: end.end()] + b"\n", before) and (text[end.end() :] or len(line) == end.end() + 1)
-        for end in _END.finditer(line)
-    )
-    return is_beginning and not is_complete
-
-
 def _old_entry(line: bytes) -> dict[str, Any]:
     """The entry of a line as version 1 wrote it, without a checksum. It is empty if this is no such line."""
-    if _END.search(line):
+    if END.search(line):
         return {}
     try:
         entry: Any = json.loads(line)

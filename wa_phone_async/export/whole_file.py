@@ -22,6 +22,7 @@ from typing import IO, Final
 from wa_phone_async import ExportError, InvalidArgumentError
 
 from .file_lock import lock, must_close_first, remove_unlocked
+from .lines_on_disk import sync_directory
 from .paths import AnyPath, read_path
 
 _LONGEST: Final = 255 - len("..partial-01234567")  # bytes of a name: most file systems take 255
@@ -143,7 +144,7 @@ class WholeFile:
             self._partial.replace(self._path)
             self._is_kept = True
             self._file.close()
-            _sync_directory(self._path.parent)
+            sync_directory(self._path.parent)
 
     def drop(self) -> None:
         """Remove the file, unless you kept it. You may call it again."""
@@ -216,13 +217,3 @@ def _open_partial(path: Path, mode: int) -> tuple[Path, IO[bytes]]:
         if is_ours:
             return partial, file
         file.close()  # `remove_partials` found it before it was locked
-
-
-def _sync_directory(directory: Path) -> None:
-    """Sync a new name to the disk. Windows does so by itself, and cannot open a directory."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(directory, os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

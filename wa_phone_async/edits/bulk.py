@@ -1,0 +1,235 @@
+"""`BulkEdit`: plans edits, sends each at most once, and goes on after a kill.
+
+    settle what an earlier run left in flight → plan → send → settle what was lost now
+
+To settle is to read the setting back, and to compare it with the old and the new value. Nothing that may have happened
+is sent again, unless the caller asks for that after it was read back. Each step writes to the journal first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeAlias, cast
+
+import attrs
+
+from wa_phone_async.checks import check_at_least_one
+from wa_phone_async.concurrency import stream_bounded
+from wa_phone_async.errors import AuthenticationError, OutcomeUnknownError, WaPhoneError
+from wa_phone_async.workflows.id_set import IdSet
+
+from .edit import IN_FLIGHT, OPEN_STATES, Edit, EditPlan, EditReport, EditState, EditSummary
+
+if TYPE_CHECKING:
+    from .journal import Journal
+
+    Work: TypeAlias = Callable[[Journal, Edit], Coroutine[Any, Any, Edit]]
+
+_PLANNED_AT_ONCE: Final = 256
+"""Edits that are written to the journal at once: they share a sync of the disk."""
+
+
+class BulkEdit:
+    """An edit of many settings. Iterate inside `async with`, or await it for an `EditReport`.
+
+        async with client.set_webhooks(ids, url, verify_token=token, journal="webhooks.jsonl") as edits:
+            async for edit in edits:
+                print(edit.target, edit.state, edit.why)
+        print(edits.summary.by_state)
+
+    Without a journal it is a dry run: it reads the old values and sends nothing. With one, each edit is written to the
+    journal, then sent, and its outcome is written too. It comes when its state is final for this run. If the process is
+    killed, make the same edit with the same journal: it goes on. You can use it once.
+
+    Raises:
+        InvalidArgumentError: The journal is another file, that of another plan, or in use.
+        JournalError: The journal cannot be written, or it is damaged. Nothing more was sent.
+        AuthenticationError: The API rejected the token that all calls share. This ends the edit.
+        RuntimeError: You iterate outside `async with`, or enter it twice.
+    """
+
+    def __init__(self, plan: EditPlan, journal: Path | None, *, concurrency: int, resend: bool = False) -> None:
+        check_at_least_one("concurrency", concurrency)
+        self._plan = plan
+        self._path = journal
+        self._concurrency = concurrency
+        self._resend = resend
+        self._counts = Counter[EditState]()  # of a dry run, and of what is in no journal
+        self._journal: Journal | None = None
+        self._steps: AsyncGenerator[Edit] | None = None
+        self._failure: WaPhoneError | None = None
+        self._next: asyncio.Task[Edit | None] | None = None
+        self._is_open = self._is_stopped = False
+
+    def __repr__(self) -> str:  # seen in a notebook after a forgotten `await`
+        return f"<{type(self).__name__}: await it for a report, or iterate over it inside 'async with'>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an edit holds a client with its token and cannot be pickled or copied: pickle its report")
+
+    def __await__(self) -> Generator[Any, None, EditReport]:
+        """Return the report. It holds all edits in memory."""
+        return self._collect().__await__()
+
+    async def _collect(self) -> EditReport:
+        async with self:
+            edits = tuple([edit async for edit in self])
+            summary = self.summary
+        return EditReport(by_state=summary.by_state, resumed=summary.resumed, edits=edits)
+
+    @property
+    def summary(self) -> EditSummary:
+        """What the edits have come to so far, with what earlier runs did."""
+        counts = dict.fromkeys(EditState, 0) if self._journal is None else self._journal.count()
+        for state, count in self._counts.items():
+            counts[state] += count
+        return EditSummary(by_state=counts, resumed=0 if self._journal is None else self._journal.resumed)
+
+    def stop(self) -> None:
+        """Send nothing more. Edits in flight end in order, and the iteration ends after them."""
+        self._is_stopped = True
+
+    async def __aenter__(self) -> Self:
+        if self._steps is not None:
+            raise RuntimeError("this edit was used already: make it again, with the same journal")
+        self._steps = self._run()
+        self._is_open = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._is_open = False
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
+        await cast("AsyncGenerator[Edit]", self._steps).aclose()
+
+    def __aiter__(self) -> Self:
+        """Return the edit itself."""
+        return self
+
+    async def __anext__(self) -> Edit:
+        """Return the next edit whose state is final."""
+        self._check_open()
+        # A consumer that is cancelled here leaves the task, and the next one goes on with it.
+        if self._next is None:
+            self._next = asyncio.create_task(self._take())
+        await asyncio.wait({self._next})
+        self._check_open()  # the block may have ended meanwhile
+        taken, self._next = self._next, None
+        edit = taken.result()
+        if edit is None:
+            raise StopAsyncIteration
+        return edit
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise RuntimeError("iterate inside 'async with', or await the edit")
+
+    async def _take(self) -> Edit | None:
+        return await anext(cast("AsyncGenerator[Edit]", self._steps), None)
+
+    async def _run(self) -> AsyncGenerator[Edit]:
+        if self._path is None:
+            async with aclosing(self._until_stopped(self._plan.edits(IdSet().add))) as edits:
+                async for edit in edits:
+                    is_same = edit.state is EditState.PLANNED and edit.old == edit.new
+                    shown = attrs.evolve(edit, state=EditState.UNCHANGED) if is_same else edit
+                    self._counts[shown.state] += 1
+                    yield shown
+            return
+        # The package of exports, which has the locks, imports the client. So this can be imported only later.
+        from .journal import open_journal  # noqa: PLC0415
+
+        async with open_journal(self._path, self._plan.options) as journal:
+            self._journal = journal
+            for step in (self._settle_earlier, self._plan_all, self._send_all):
+                async with aclosing(step(journal)) as edits:
+                    async for edit in edits:
+                        yield edit
+                if self._failure is not None:
+                    raise self._failure
+                if self._is_stopped:
+                    return
+
+    async def _settle_earlier(self, journal: Journal) -> AsyncGenerator[Edit]:
+        """Read back what an earlier run left in flight."""
+        states = {*IN_FLIGHT, EditState.NOT_APPLIED} if self._resend else IN_FLIGHT
+        async with aclosing(self._each(journal, states, self._settle)) as edits:
+            async for edit in edits:
+                if not (self._resend and edit.state is EditState.NOT_APPLIED):  # that one is sent again, and comes then
+                    yield edit
+
+    async def _plan_all(self, journal: Journal) -> AsyncGenerator[Edit]:
+        """Read the old values, and complete the plan. Edits that have nothing to do come now."""
+        async with (
+            aclosing(self._until_stopped(self._plan.edits(journal.needs))) as edits,
+            aclosing(stream_bounded(journal.plan, edits, _PLANNED_AT_ONCE)) as planned,
+        ):
+            async for edit in planned:
+                if edit.state is not EditState.PLANNED:
+                    self._counts[edit.state] += edit.number < 0  # those with a number are counted by the journal
+                    yield edit
+        if not self._is_stopped:
+            await journal.complete_plan()
+
+    async def _send_all(self, journal: Journal) -> AsyncGenerator[Edit]:
+        """Send what may be sent, and read back at once what was lost."""
+        states = {*OPEN_STATES, EditState.NOT_APPLIED} if self._resend else OPEN_STATES
+        async with aclosing(self._each(journal, states, self._send)) as edits:
+            async for edit in edits:
+                yield edit
+
+    async def _each(
+        self,
+        journal: Journal,
+        states: Collection[EditState],
+        work: Callable[[Journal, Edit], Coroutine[Any, Any, Edit]],
+    ) -> AsyncGenerator[Edit]:
+        """Do work on each edit that is now in one of these states."""
+        async with (
+            aclosing(self._until_stopped(journal.edits(journal.numbers(states)))) as edits,
+            aclosing(stream_bounded(partial(work, journal), edits, self._concurrency)) as done,
+        ):
+            async for edit in done:
+                yield edit
+
+    async def _until_stopped(self, edits: AsyncGenerator[Edit]) -> AsyncGenerator[Edit]:
+        async with aclosing(edits):
+            async for edit in edits:
+                if self._is_stopped or self._failure is not None:
+                    return
+                yield edit
+
+    async def _send(self, journal: Journal, edit: Edit) -> Edit:
+        """Send an edit. If its response is lost, read back at once what came of it."""
+        await journal.note(attrs.evolve(edit, state=EditState.SENT))
+        try:
+            await self._plan.send(edit)
+            edit = attrs.evolve(edit, state=EditState.DONE)
+        except OutcomeUnknownError as error:
+            edit = attrs.evolve(edit, state=EditState.UNKNOWN, why=str(error))
+        except WaPhoneError as error:
+            self._end_at(error)
+            edit = attrs.evolve(edit, state=EditState.REJECTED, why=str(error))
+        await journal.note(edit)
+        return await self._settle(journal, edit) if edit.state is EditState.UNKNOWN else edit
+
+    async def _settle(self, journal: Journal, edit: Edit) -> Edit:
+        """Read back what came of an edit."""
+        try:
+            edit = edit.settled_by(await self._plan.read(edit))
+        except WaPhoneError as error:
+            self._end_at(error)
+            edit = attrs.evolve(edit, state=EditState.UNKNOWN, why=f"it cannot be read back: {error}")
+        await journal.note(edit)
+        return edit
+
+    def _end_at(self, error: WaPhoneError) -> None:
+        """End the edit if all other calls would fail with the same error. What is in flight ends in order."""
+        if isinstance(error, AuthenticationError) and error.is_shared:
+            self._failure = error.with_traceback(None)
