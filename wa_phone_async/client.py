@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack, cast, overload
 
 import aiohttp
@@ -22,6 +24,7 @@ from .checks import MAX_PAGE_SIZE, check_at_least_one, check_count, check_second
 from .concurrency import DEFAULT_CONCURRENCY, map_bounded
 from .diagnosis.doctor import DEFAULT_SECONDS
 from .diagnosis.report import Diagnosis
+from .edits.bulk import BulkEdit
 from .errors import CLOSED, BadRequestError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from .events import Listener
 from .health.check import HealthCheck, HealthSource
@@ -58,6 +61,11 @@ from .ratelimit.registrations import RegistrationLedger
 from .redaction import conceal
 from .session import GraphSession
 from .usage import Usage
+from .webhooks.audit import audit_rules
+from .webhooks.bulk import FIELDS as WEBHOOK_FIELDS
+from .webhooks.bulk import OwnApp, VerifyTokens, WebhookEditor, conceal_tokens
+from .webhooks.callbacks import read_callback_url
+from .webhooks.targets import WebhookLevel, WebhookTargets
 from .workflows.bulk import Accounts, Listings, each_to_list
 from .workflows.display_name import NAME_FIELDS, DisplayName, wait_for_display_name
 from .workflows.ensure import RECHECK_DELAYS, EnsuredPhoneNumber, EnsurePlan, Ensurer, read_recheck_delays
@@ -560,6 +568,183 @@ class PhoneNumberClient:
             return await self.session.get(read_node_id("waba_id", waba_id), BusinessAccount, account_fields)
 
         return HealthCheck(source, rules, partial(self.start_list, query=query), read_node, concurrency=concurrency)
+
+    def audit_webhooks(
+        self,
+        source: HealthSource,
+        *,
+        url: str | None = None,
+        app_id: str | int | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> HealthCheck:
+        """Say whose webhooks nobody gets, and whose go to another app or URL: iterate over the findings, or await all.
+
+            async with client.audit_webhooks(waba_ids, url="https://shop.example/webhooks") as audit:
+                async for finding in audit:
+                    print(finding.severity, finding.sentence)
+
+        An account costs a call for each 100 numbers, and one for `GET /{waba_id}/subscribed_apps`. One more call for
+        all of them, `GET /debug_token`, finds your app, unless you pass `app_id`. Listings and files cost no call, and
+        say nothing of subscriptions. Meta's page "Webhook overrides" and its reference of `subscribed_apps`, both read
+        2026-11-28. Memory is bounded for any number of accounts, if you iterate.
+
+        Args:
+            source: The accounts or their ids, listings, or the path of an exported file, as for `check_health`.
+            url: The callback URL that the webhooks of all numbers should go to. `None`: each override is told, for
+                information.
+            app_id: Your app; `None`: that of the token. If Meta does not let the token ask, the checks of other apps
+                are in `not_checked`.
+            concurrency: The number of requests that may be in flight at once.
+
+        Returns:
+            A check whose findings have codes such as `webhook.not_subscribed`.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent. An invalid id is a finding.
+        """
+        rules = audit_rules(None if url is None else read_callback_url(url))
+        check_at_least_one("concurrency", concurrency)
+        editor = self._webhook_editor(app_id, concurrency)
+        query = ListQuery.of_numbers(fields=WEBHOOK_FIELDS, limit=MAX_PAGE_SIZE)
+        return HealthCheck(
+            source, rules, partial(self.start_list, query=query), editor.read_account, concurrency=concurrency
+        )
+
+    def set_webhooks(
+        self,
+        targets: WebhookTargets,
+        url: str | None,
+        *,
+        verify_token: str | None = None,
+        on: WebhookLevel = "numbers",
+        journal: str | PathLike[str] | None = None,
+        resend: bool = False,
+        app_id: str | int | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> BulkEdit:
+        """Let the webhooks of many numbers or accounts go to another callback URL: an override.
+
+            async with client.set_webhooks(ids, url, verify_token=token, journal="webhooks.jsonl") as edits:
+                async for edit in edits:
+                    print(edit.target, edit.state, edit.why)
+
+        `POST /{phone_number_id}` with `webhook_configuration`, and `POST /{waba_id}/subscribed_apps`: Meta's page
+        "Webhook overrides" (copies of June and September 2026, read 2026-11-28). Meta verifies the URL with the verify
+        token at each write. Overrides concern messages and calls; Meta sends other webhooks to the app's own URL.
+
+        Without `journal` it is a dry run: it reads the old values, and sends no write. With it, the old values are kept
+        there for `undo_webhooks`, and each write is journalled before it is sent. After a kill, make the same edit with
+        the same journal: what is done is skipped, and what was in flight is read back, and not sent again.
+
+        It costs a call to read each number, or one for each 100 with `on="members"`, and a call for each write. An
+        account whose app is not subscribed takes two writes. What has the URL already costs no write.
+
+        Args:
+            targets: The ids, an iterable or an async iterable; or the path of a file that an export or an audit wrote.
+                The ids of a journal are those of its first run.
+            url: The callback URL, https:// and at most 200 characters. `None`, with `on="accounts"` only: the app is
+                subscribed where it is not, and callback URLs stay as they are.
+            verify_token: The token with which your endpoint verifies the URL. No journal and no error shows it.
+            on: `"numbers"`: the ids are those of numbers. `"accounts"`: they are those of accounts, and the account
+                gets the URL. `"members"`: they are those of accounts, and each of their numbers gets it.
+            journal: The file of the journal. It is made with mode 0600, or gone on with. `None` for a dry run.
+            resend: Whether to send again what was in flight at a kill, and had the old value when it was read back.
+            app_id: Your app, for accounts; `None`: that of the token.
+            concurrency: The number of requests that may be in flight at once.
+
+        Returns:
+            The edit. Nothing is sent before you iterate or await.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent. While iterating: the journal is that of
+                another plan, or an id is invalid.
+            JournalError: While iterating, the journal cannot be written; nothing more was sent.
+        """
+        verify_token = None if verify_token is None else conceal(verify_token)
+        editor = self._webhook_editor(app_id, concurrency)
+        plan = editor.set(targets, on, url, verify_token)
+        return BulkEdit(plan, _path(journal), concurrency=concurrency, resend=resend)
+
+    def clear_webhooks(
+        self,
+        targets: WebhookTargets,
+        *,
+        on: WebhookLevel = "numbers",
+        journal: str | PathLike[str] | None = None,
+        resend: bool = False,
+        app_id: str | int | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> BulkEdit:
+        """Remove the callback URLs of many numbers or accounts: their webhooks go to the next one that there is.
+
+        After that of a number comes that of its account, and then the app's. No app is subscribed or unsubscribed. The
+        source, the costs and the journal are those of `set_webhooks`.
+
+        Args:
+            targets: The ids, or the path of a file; see `set_webhooks`.
+            on: What the ids are; see `set_webhooks`.
+            journal: The file of the journal; `None` for a dry run.
+            resend: Whether to send again what was read back as not applied; see `set_webhooks`.
+            app_id: Your app, for accounts; `None`: that of the token.
+            concurrency: The number of requests that may be in flight at once.
+
+        Raises:
+            InvalidArgumentError: As for `set_webhooks`.
+            JournalError: As for `set_webhooks`.
+        """
+        plan = self._webhook_editor(app_id, concurrency).clear(targets, on)
+        return BulkEdit(plan, _path(journal), concurrency=concurrency, resend=resend)
+
+    def undo_webhooks(
+        self,
+        of: str | PathLike[str],
+        *,
+        verify_tokens: str | Mapping[str, str] | None = None,
+        journal: str | PathLike[str] | None = None,
+        resend: bool = False,
+        app_id: str | int | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> BulkEdit:
+        """Restore the values that were there before `set_webhooks` or `clear_webhooks`, from the journal of that.
+
+        It reads each value that may have changed, and restores those that the edit has set. A value that is neither the
+        old nor the new one was changed by somebody else: it stays, and its edit is `CHANGED`. An undo has a journal of
+        its own. It can be killed, resumed and undone like any other edit. It costs a call to read each value, and a
+        call for each write.
+
+        Meta does not give verify tokens back. To set an older callback URL again, pass its token.
+
+        Args:
+            of: The journal of the edit.
+            verify_tokens: The verify token of each callback URL that has to be set again, or one for all. `None`: no
+                edit has to set one. If one has, nothing is sent, and the error names the URL.
+            journal: The file of the undo's own journal; `None` for a dry run.
+            resend: Whether to send again what was read back as not applied; see `set_webhooks`.
+            app_id: Your app, for accounts; `None`: that of the token.
+            concurrency: The number of requests that may be in flight at once.
+
+        Raises:
+            InvalidArgumentError: `of` is no journal of such an edit, or of another API. While iterating: a verify token
+                is missing, or the journal is that of another plan. Nothing was sent.
+            JournalError: As for `set_webhooks`.
+        """
+        verify_tokens = concealed = conceal_tokens(verify_tokens)
+        tokens = VerifyTokens(concealed)
+        # The package of exports, which has the locks, imports the client. So this can be imported only later.
+        from .edits.journal import read_header  # noqa: PLC0415
+
+        editor, path = self._webhook_editor(app_id, concurrency), _path(journal)
+        plan = editor.undo(read_header(Path(of)), tokens, needs_tokens=path is not None)
+        return BulkEdit(plan, path, concurrency=concurrency, resend=resend)
+
+    def _webhook_editor(self, app_id: str | int | None, concurrency: int) -> WebhookEditor:
+        self._check_open()
+        return WebhookEditor(
+            session=self.session,
+            list_many=partial(self.list_many, fields=WEBHOOK_FIELDS, concurrency=concurrency),
+            app=OwnApp(self.session, None if app_id is None else read_node_id("app_id", app_id)),
+            concurrency=concurrency,
+        )
 
     @overload
     def watch(  # type: ignore[overload-overlap]  # a string is one id, and no iterable of ids
@@ -1371,3 +1556,7 @@ class PhoneNumberClient:
     def _check_open(self) -> None:
         if self._is_closed:
             raise RuntimeError(CLOSED)
+
+
+def _path(path: str | PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path)

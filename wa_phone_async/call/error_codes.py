@@ -107,6 +107,9 @@ ERROR_CODES: Final[Mapping[_Key, ErrorCode]] = {
     2388012: ErrorCode("the account has this number already", ConflictError),
     33: ErrorCode("there is no such object", NotFoundError),
     803: ErrorCode("there is no object of this name", NotFoundError),
+    # Public issues of 2021 to 2026 have it as HTTP 400, with the status that the URL sent (chatwoot's issue 14738, read
+    # 2026-11-28).
+    2200: ErrorCode("the callback URL could not be verified: check its verify token, and that it responds"),
     # Quotas of calls
     4: ErrorCode("the app has used its quota", RateLimitError, quota="app"),
     341: ErrorCode("the app has reached a limit", RateLimitError, quota="app"),

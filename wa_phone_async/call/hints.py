@@ -37,7 +37,7 @@ _KINDS: Final[dict[str | None, Kind]] = {
 """The kind of an id, by Graph's name for its type."""
 
 _NEEDED_BY: Final[dict[str, Kind]] = {
-    "phone_numbers": "account",
+    **dict.fromkeys(("phone_numbers", "subscribed_apps"), "account"),
     "owned_whatsapp_business_accounts": "business",
     "client_whatsapp_business_accounts": "business",
     **dict.fromkeys(("", "request_code", "verify_code", "register", "deregister"), "number"),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import EllipsisType
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from urllib.parse import quote
 
 import attrs
@@ -116,7 +116,7 @@ class GraphRequest:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """The secrets in its body. No error may show them, even if the API echoes them."""
-        return () if self.write is None else tuple(v for v in self.write.body.values() if isinstance(v, Secret))
+        return () if self.write is None else tuple(_secrets_in(self.write.body))
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -129,6 +129,15 @@ class GraphRequest:
         if left_out := self.optional_fields & self.dialect.missing_fields:
             params = {**params, "fields": without_fields(params["fields"], left_out)}
         return "&".join([f"{_encoded(name)}={_encoded(str(value))}" for name, value in params.items()])
+
+
+def _secrets_in(value: object) -> Iterator[Secret]:
+    """Yield the secrets in the body of a write, at any depth."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in cast("Mapping[str, object]", value).values():
+            yield from _secrets_in(each)
 
 
 @functools.lru_cache

@@ -89,6 +89,7 @@ COMMANDS: Final = (  # --help lists them in this order
     ("username", "Read, claim and release the usernames of phone numbers."),
     ("watch", "Show changes to the phone numbers of WhatsApp Business Accounts, until Ctrl-C."),
     ("health", "Say why phone numbers cannot send messages, and what to do."),
+    ("webhooks", "Find numbers whose webhooks get lost, and set, clear or restore callback URLs."),
     ("export", "Export the phone numbers of many accounts to a file."),
     ("diff", "Show what has changed between two exports, or between an export and now."),
     ("sandbox", "Serve the Graph API with invented accounts, on this machine only, until Ctrl-C."),

@@ -35,6 +35,9 @@ _OPTIONS: Final = {
     "phone_number_id": "PHONE_NUMBER_ID",
     "source": "FILE",
     "username": "USERNAME",
+    "targets": "ID or FILE",
+    "undo": "FILE",
+    "verify_token": "--verify-token-file or WA_VERIFY_TOKEN",
     "waba_id": "WABA_ID",
 }
 """The option of an argument, where the argument's name does not say it."""
@@ -116,6 +119,11 @@ def _missing(error: MissingArgumentError) -> str:
 def _no_secret(option: str) -> str:
     """What to do instead of giving a secret as an argument, without any value: it could be that secret."""
     option = option.partition("=")[0]
+    if "verify-token" in option:
+        return (
+            f"there is no {option}: other users of this machine can read arguments; "
+            "export WA_VERIFY_TOKEN, or give --verify-token-file"
+        )
     if re.search("token|secret", option):
         return (
             f"there is no {option}: other users of this machine can read arguments; "

@@ -8,6 +8,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
+from wa_phone_async.redaction import hide_queries
+
 TargetKind: TypeAlias = Literal["number", "account"]
 """What an edit changes: a phone number or an account."""
 
@@ -38,6 +40,14 @@ OPEN_STATES: Final = frozenset({EditState.PLANNED, EditState.REJECTED})
 IN_FLIGHT: Final = frozenset({EditState.SENT, EditState.UNKNOWN})
 """The states in which only the setting itself shows what happened."""
 
+SENT_STATES: Final = frozenset({*IN_FLIGHT, EditState.DONE, EditState.NOT_APPLIED, EditState.CHANGED})
+"""The states of an edit that may have happened."""
+
+
+def _without_queries(value: Any) -> str:
+    """A value for people. The query of a URL in it may hold a secret."""
+    return repr(hide_queries(value))
+
 
 @attrs.frozen(kw_only=True)
 class Edit:
@@ -51,9 +61,9 @@ class Edit:
     """The phone number as Meta shows it, or the name of the account. Escape it where you show it."""
     waba_id: str | None = None
     """The account of a number, if it is known."""
-    old: Any = attrs.field(default=None, hash=False)
+    old: Any = attrs.field(default=None, hash=False, repr=_without_queries)
     """The value before, as plain JSON."""
-    new: Any = attrs.field(default=None, hash=False)
+    new: Any = attrs.field(default=None, hash=False, repr=_without_queries)
     """The value to set, as plain JSON."""
     state: EditState = EditState.PLANNED
     """What came of it."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 from array import array
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Collection, Generator, Mapping
@@ -28,6 +29,7 @@ from wa_phone_async.errors import InvalidArgumentError, JournalError
 from wa_phone_async.export.file_lock import lock
 from wa_phone_async.export.file_thread import Run, file_thread
 from wa_phone_async.export.lines_on_disk import is_cut, make_line, read_line, sync_directory, write_synced
+from wa_phone_async.redaction import hide_queries
 from wa_phone_async.workflows.id_set import IdSet
 
 from .edit import Edit, EditState
@@ -35,6 +37,7 @@ from .edit import Edit, EditState
 _FORMAT: Final = "wa_phone_async edits"
 _VERSION: Final = 1
 _STATES: Final = tuple(EditState)
+_LONGEST_HEADER: Final = 1 << 20
 _CHUNK: Final = 256
 """Edits that are read from the file at once."""
 
@@ -51,16 +54,18 @@ class Journal:
         self.path: Path = path
         self.options: Mapping[str, Any] = options or {}
         """What the plan does, as its `EditPlan` says it."""
+        self.id: str = secrets.token_hex(8)
+        """What tells it from all other journals."""
         self.is_planned: bool = False
-        """Whether all edits are in it. Until then none is sent."""
+        """Whether all edits are in it."""
         self.resumed: int = 0
         """How many edits earlier runs had sent."""
         self._must_exist = options is None
         self._states = bytearray()
         self._places = array("Q")
         self._planned = IdSet()
-        self._unread = IdSet()
         self._named = IdSet()  # the targets of this run
+        self._has_gaps = False
         self._left_to_name = 0  # of those that earlier runs have planned
         self._waiting = deque[Mapping[str, Any]]()
         self._failure: BaseException | None = None
@@ -89,7 +94,7 @@ class Journal:
         if target in self._planned:
             self._left_to_name -= 1
             return False
-        if self.is_planned and target not in self._unread:
+        if self.is_planned:
             raise self._is_of_other_targets(f"it has a plan without {target}")
         return True
 
@@ -107,11 +112,10 @@ class Journal:
     async def plan(self, edit: Edit) -> Edit:
         """Add an edit, and return it with its number. It is unchanged if its old value is the new one.
 
-        One that cannot be planned, since its value could not be read, gets no number. The next run may try it again.
+        One that cannot be planned gets no number, and leaves the plan incomplete: the next run tries it again.
         """
         if edit.state is not EditState.PLANNED:
-            self._unread.add(edit.target)
-            await self._write({"unread": edit.target})
+            self._has_gaps = True
             return edit
         number = len(self._states)
         self._planned.add(edit.target)
@@ -120,7 +124,7 @@ class Journal:
         return self._numbered(edit, number)
 
     async def complete_plan(self) -> None:
-        """Say that all edits are planned.
+        """Say that all edits are planned, unless some could not be. From then on it takes no other targets.
 
         Raises:
             InvalidArgumentError: An earlier run has planned a target that this run did not name. Nothing was sent yet.
@@ -129,8 +133,9 @@ class Journal:
             return
         if self._left_to_name:
             raise self._is_of_other_targets(f"an earlier run began it with {self._left_to_name} more")
-        await self._write({"planned": len(self)})
-        self.is_planned = True
+        if not self._has_gaps:
+            await self._write({"planned": len(self)})
+            self.is_planned = True
 
     async def note(self, edit: Edit) -> None:
         """Write down the state of an edit. It is on the disk when this returns.
@@ -161,30 +166,34 @@ class Journal:
             InvalidArgumentError: It is in use, or it is no journal of this plan.
             JournalError: It cannot be used, or it is damaged: then its `errno` is `None`.
         """
+        if self._must_exist:
+            self.read_header()
         with self._explained():
-            try:
-                flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
-                create = 0 if self._must_exist else os.O_CREAT
-                self._file = os.fdopen(os.open(self.path, flags | create, 0o600), "r+b", buffering=0)
-            except FileNotFoundError:
-                if not self._must_exist:
-                    raise
-                raise self._is_none("there is no such file") from None
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._file = os.fdopen(os.open(self.path, flags, 0o600), "r+b", buffering=0)
             if not lock(self._file, self.path):
                 raise InvalidArgumentError("journal", "free", self.path, hint="another process works with it")
             self._read()
+            self._file.truncate(self._length)  # a line that was cut would spoil the next one
             if not self._length:
-                if self._must_exist:
-                    raise self._is_none("it is empty")
-                self._file.truncate(0)
                 sync_directory(self.path.absolute().parent)
                 line, self._checksum = make_line(self._header(), 0)
                 write_synced(self._file, line)
                 self._length = len(line)
-            self._file.truncate(self._length)  # a line that was cut would spoil the next one
             counts = self.count()
             self.resumed = len(self) - counts[EditState.PLANNED] - counts[EditState.UNCHANGED]
             self._left_to_name = len(self)
+
+    def read_header(self) -> None:
+        """Read the first line of a file that has to be a journal."""
+        with self._explained():
+            try:
+                with self.path.open("rb") as file:
+                    line = file.readline(_LONGEST_HEADER)
+            except FileNotFoundError:
+                raise self._is_none("there is no such file") from None
+        read = read_line(line, 0)
+        self._check_header({} if read is None else read[0])
 
     def close(self) -> None:
         """Unlock the file."""
@@ -192,7 +201,7 @@ class Journal:
             self._file.close()
 
     def _header(self) -> dict[str, Any]:
-        return {"journal": _FORMAT, "version": _VERSION, "plan": self.options}
+        return {"journal": _FORMAT, "version": _VERSION, "plan": self.options, "id": self.id}
 
     def _read(self) -> None:
         """Read all lines, up to the one in which a process was killed."""
@@ -213,19 +222,21 @@ class Journal:
 
     def _is_cut_header(self, line: bytes) -> bool:
         """Whether a file has only a part of this journal's header. Any other file is somebody's, and stays as it is."""
-        return not self._must_exist and make_line(self._header(), 0)[0].startswith(line)
+        same = json.dumps({**self._header(), "id": ""}, separators=(",", ":")).removesuffix('"}').encode()
+        return not self._must_exist and (same.startswith(line) or (line.startswith(same) and is_cut(line, 0)))
 
     def _check_header(self, header: Mapping[str, Any]) -> None:
         if header.get("journal") != _FORMAT:
             raise self._is_none("it is another file")
         if header.get("version") != _VERSION:
             raise self._is_none("another version of this library wrote it: go on with that version")
-        plan = cast("Mapping[str, Any]", header["plan"])
+        plan, self.id = cast("Mapping[str, Any]", header["plan"]), header["id"]
         if self._must_exist:
             self.options = plan
         for name in {**plan, **self.options}:
             if plan.get(name) != self.options.get(name):
-                hint = f"its {name} is {plan.get(name)!r}, and that of this plan is {self.options.get(name)!r}"
+                begun, given = (hide_queries(options.get(name)) for options in (plan, self.options))
+                hint = f"its {name} is {begun!r}, and that of this plan is {given!r}"
                 raise InvalidArgumentError("journal", "a new file, or the journal of this plan", self.path, hint=hint)
 
     def _is_of_other_targets(self, hint: str) -> InvalidArgumentError:
@@ -242,8 +253,6 @@ class Journal:
             self._planned.add(edit.target)
         elif "state" in entry:
             self._states[entry["of"]] = _STATES.index(EditState(entry["state"]))
-        elif "unread" in entry:
-            self._unread.add(entry["unread"])
         elif "planned" in entry:
             self.is_planned = True
 
@@ -288,6 +297,30 @@ class Journal:
 
 def _first_state(edit: Edit) -> int:
     return _STATES.index(EditState.UNCHANGED if edit.old == edit.new else EditState.PLANNED)
+
+
+@attrs.frozen
+class JournalHeader:
+    """What the first line of a journal says."""
+
+    path: Path
+    """The file."""
+    id: str
+    """What tells it from all other journals."""
+    options: Mapping[str, Any]
+    """What its plan does."""
+
+
+def read_header(path: Path) -> JournalHeader:
+    """Read the first line of a journal that is there.
+
+    Raises:
+        InvalidArgumentError: The file is no journal.
+        JournalError: It cannot be read.
+    """
+    journal = Journal(path, None)
+    journal.read_header()
+    return JournalHeader(path, journal.id, journal.options)
 
 
 @asynccontextmanager

@@ -69,7 +69,8 @@ class Diagnosis:
         has_cause = False
         if waba_id is not None and waba_id not in self._known_accounts:
             self._known_accounts.add(waba_id)
-            for finding in self._check_account(AccountFacts.of(account or BusinessAccount(waba_id), listing.error)):
+            facts = AccountFacts.of(account or BusinessAccount(waba_id), listing.error)
+            for finding in self._check_account(facts, len(listing.phone_numbers)):
                 has_cause = has_cause or finding.severity is Severity.ERROR
                 found += self._take(finding)
         for number in listing.phone_numbers:
@@ -94,12 +95,13 @@ class Diagnosis:
             not_checked={code: count for code, count in sorted(self._unchecked.items()) if count},
         )
 
-    def _check_account(self, facts: AccountFacts) -> Iterator[Finding]:
+    def _check_account(self, facts: AccountFacts, numbers: int) -> Iterator[Finding]:
         of_nodes = self._rules.of_nodes
         for rule in self._rules.of_accounts:
             # Where the account cannot be listed, the finding says more.
             self._unchecked[rule.code] += rule in of_nodes and facts.error is None and not facts.has_any(rule.needs)
-            yield from rule.findings(facts)
+            for finding in rule.findings(facts):
+                yield attrs.evolve(finding, numbers=numbers) if rule.counts_numbers else finding
 
     def _check_number(self, number: PhoneNumber, waba_id: str | None, *, has_cause: bool) -> Iterator[Finding]:
         """Apply the rules. Of a number that was seen in another account, only what concerns this account is new."""

@@ -341,7 +341,10 @@ class AccountFacts(Facts):
         return name in _ACCOUNT_VALUES and value not in _ACCOUNT_VALUES[name]
 
 
-ACCOUNT_MEMBERS: Final = (*_ACCOUNT_VALUES, "owner_business_info", "health_status")
+ACCOUNT_MEMBERS: Final = (
+    *(*_ACCOUNT_VALUES, "owner_business_info", "health_status"),
+    *("subscribed_apps", "own_subscription"),  # which the audit of webhooks puts there
+)
 """The fields of an account that the rules read."""
 
 _SAFE_ID: Final = re.compile(r"[\w +().-]{1,40}", re.ASCII)

@@ -95,6 +95,9 @@ class Rule(Generic[F_contra]):
     beside: str = ""
     """Not empty: most numbers rightly have none of the fields that it needs. A server that has this field has them."""
 
+    counts_numbers: bool = False
+    """Whether a finding about an account counts the numbers of the account."""
+
     @property
     def group(self) -> str:
         """The part of the code before the dot."""
@@ -737,7 +740,8 @@ class ChosenRules:
     @property
     def of_nodes(self) -> tuple[Rule[AccountFacts], ...]:
         """Those that read the node of an account. The list of its numbers does not have these fields."""
-        own = ("account_review_status", "ownership_type", "business_verification_status")
+        own = ["account_review_status", "ownership_type", "business_verification_status"]
+        own += ["subscribed_apps", "own_subscription"]  # of the audit of webhooks
         return tuple(rule for rule in self.of_accounts if any(name in own for name in rule.needs))
 
     @property

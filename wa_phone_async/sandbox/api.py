@@ -18,6 +18,7 @@ from .quotas import Quotas
 from .reviews import Reviews
 from .store import Store
 from .usernames import Usernames
+from .subscriptions import Subscriptions
 
 _TOO_MUCH = GraphError(500, 1, "Please reduce the amount of data you're asking for, then retry your request", type=None)
 """The error for too large a response (reported for other edges of Graph, read 2026-11-22)."""
@@ -76,6 +77,7 @@ class Api:
         )
         self.inbox: list[Code] = self._graph.onboarding.codes.inbox
         self.usernames: Usernames = self._graph.usernames
+        self.subscriptions: Subscriptions = self._graph.subscriptions
 
     def receive(self, request: Request) -> Fault:
         """Record a request and return the fault that is planned for it."""

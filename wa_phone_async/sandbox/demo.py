@@ -49,6 +49,40 @@ def change_overnight(sandbox: Sandbox) -> None:
     sandbox.update_number(SMALL_WABA, low["id"], quality_rating="RED")
 
 
+DEAF_WABA = "100200300400910"
+"""The account to which no app is subscribed."""
+
+FOREIGN_WABA = "100200300400911"
+"""The account to which only another app is subscribed."""
+
+SHARED_WABA = "100200300400912"
+"""The account to which another app is subscribed too, with a callback URL of its own for the app of the tokens."""
+
+OTHER_APP = "500600700800901"
+
+
+def add_webhook_troubles(sandbox: Sandbox) -> list[str]:
+    """Add accounts whose webhooks get lost or go elsewhere, and return their ids. One of them is not there."""
+    silent: Mapping[str, Any] = {"webhook_configuration": {}}
+    for waba_id in (DEAF_WABA, FOREIGN_WABA, SHARED_WABA):
+        sandbox.add_waba(waba_id, [_number(waba_id, index, silent if index == 2 else {}) for index in range(3)])
+    for waba_id in (DEAF_WABA, FOREIGN_WABA):
+        sandbox.unsubscribe_app(waba_id)
+    for waba_id in (FOREIGN_WABA, SHARED_WABA):
+        sandbox.subscribe_app(waba_id, OTHER_APP)
+    sandbox.subscribe_app(SHARED_WABA, override="https://old.example/webhooks")
+    add_overrides(sandbox)
+    return [SMALL_WABA, DEAF_WABA, FOREIGN_WABA, SHARED_WABA, MISSING_WABA]
+
+
+def add_overrides(sandbox: Sandbox) -> list[str]:
+    """Give a number of the small account a callback URL of its own, and return the ids of all its numbers."""
+    numbers = sandbox.numbers(SMALL_WABA)
+    urls = {"application": "https://shop.example/webhooks", "phone_number": "https://old.example/webhooks"}
+    sandbox.update_number(SMALL_WABA, numbers[0]["id"], webhook_configuration=urls)
+    return [number["id"] for number in numbers]
+
+
 SICK_WABA = "100200300400900"
 """The account whose numbers each have a trouble of their own."""
 

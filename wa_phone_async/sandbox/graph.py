@@ -23,6 +23,7 @@ from .query import (
     BUSINESS_TYPE,
     NUMBER_TYPE,
     NUMBERS_EDGE,
+    SUBSCRIPTIONS_EDGE,
     Field,
     NestedList,
     no_such_member,
@@ -37,6 +38,7 @@ from .quotas import Quotas
 from .reviews import Reviews
 from .store import AccountKind, Store, StoredAccount
 from .usernames import Usernames
+from .subscriptions import Subscriptions
 
 Version: TypeAlias = tuple[int, int]
 
@@ -91,6 +93,7 @@ class Graph:
         self._nesting = nesting
         self.onboarding: Onboarding = Onboarding(mode, reviews)
         self.usernames: Usernames = Usernames(mode, reviews)
+        self.subscriptions: Subscriptions = Subscriptions(store)
         self._with_links = with_links
         self._nested_calls = nested_calls
         self._responses = 0
@@ -162,6 +165,8 @@ class Graph:
         elif target.edge and BUSINESS_EDGES[target.edge] == "owned":
             self._access.require(token, PORTFOLIO)
         self._count(account, now, headers, 1 + self._nested_calls * len(self._nested_ids(request)))
+        if account is not None and target.edge == SUBSCRIPTIONS_EDGE:
+            return self._serve_subscriptions(request, account)
         if request.method == "GET":
             return self._read(request, target, account, token)
         if request.method == "POST" and target.edge and account is not None:
@@ -195,8 +200,22 @@ class Graph:
             case _:
                 pass
         if request.method == "POST" and self.onboarding.has(target.edge):
-            return dumps(self.onboarding.write(target.edge, row, read_members(request), now))
+            members = read_members(request)
+            if not target.edge and "webhook_configuration" in members:
+                return dumps(self.subscriptions.override_number(owner, target.node, members["webhook_configuration"]))
+            return dumps(self.onboarding.write(target.edge, row, members, now))
         raise no_such_member(target.edge, NUMBER_TYPE)
+
+    def _serve_subscriptions(self, request: Request, account: StoredAccount) -> bytes:
+        match request.method:
+            case "GET":
+                return dumps(self.subscriptions.read(account.id))
+            case "POST":
+                return dumps(self.subscriptions.write(account.id, read_members(request)))
+            case "DELETE":
+                return dumps(self.subscriptions.delete(account.id))
+            case method:
+                raise rejected(f"Unsupported {method.lower()} request", type="GraphMethodException")
 
     def _account(self, request: Request, target: Target) -> StoredAccount:
         """Return the WABA that a path names, or reject the request as Graph does for an id of another kind."""
@@ -204,13 +223,13 @@ class Graph:
         if not (node.isascii() and node.isdigit()):
             raise rejected(f"Some of the aliases you requested do not exist: {node}", status=404, code=803)
         account = self._store.account(node)
-        if account is not None and edge in {"", "phone_numbers"}:
+        if account is not None and edge in {"", NUMBERS_EDGE, SUBSCRIPTIONS_EDGE}:
             return account
         if account is not None:
             raise no_such_member(edge, ACCOUNT_TYPE)
         if node == BUSINESS_ID:
             raise no_such_member(edge, BUSINESS_TYPE)
-        if edge == "phone_numbers" and self._store.is_number(node):
+        if edge == NUMBERS_EDGE and self._store.is_number(node):
             raise no_such_member(edge, NUMBER_TYPE)
         raise self._mode.missing(request.method, node)
 

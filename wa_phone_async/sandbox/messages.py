@@ -14,7 +14,7 @@ JSON_TYPE = "application/json; charset=UTF-8"
 # Requests are printed in the reports of failed tests, which often end in public logs: no secret may be in their repr.
 
 
-_SECRETS = ("access_token", "input_token", "appsecret_proof", "code", "pin")
+_SECRETS = ("access_token", "input_token", "appsecret_proof", "code", "pin", "verify_token")
 
 
 def _hidden(query: Mapping[str, str]) -> dict[str, str]:
@@ -23,8 +23,10 @@ def _hidden(query: Mapping[str, str]) -> dict[str, str]:
 
 
 def _without_secrets(body: bytes) -> str:
-    """Mask the codes and PINs in a printed body, in JSON or in a form."""
-    return repr(re.sub(rb"""(\b(?:code|pin)(?:"\s*:\s*|=))("[^"]*"|[^,}&\s]*)""", rb"\1***", body))
+    """Mask the codes, PINs and verify tokens in a printed body, in JSON or in a form."""
+    return repr(
+        re.sub(rb"""(\b(?:code|pin|verify_token)(?:"\s*:\s*|=))("(?:[^"\\]|\\.)*"|[^,}&\s]*)""", rb"\1***", body)
+    )
 
 
 @attrs.frozen(eq=False)

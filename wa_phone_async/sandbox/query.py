@@ -14,6 +14,9 @@ DEFAULT_PAGE = 25
 ACCOUNT_DEFAULT_FIELDS = ("id", "name", "currency", "timezone_id", "message_template_namespace")
 """The fields of an account in a response by default. They were not checked against Meta's reference."""
 
+SUBSCRIPTIONS_EDGE = "subscribed_apps"
+"""The edge of an account with the apps that are subscribed to its webhooks."""
+
 NUMBERS_EDGE = "phone_numbers"
 """The edge of an account's numbers. As a field of an account, it nests the list of its numbers in its row."""
 
@@ -47,7 +50,7 @@ _OF_NUMBERS = {*LIVE_FIELDS, *REFERENCE_FIELDS, "request_code", "verify_code", "
 )
 _LACKING = {
     ACCOUNT_TYPE: {*_OF_NUMBERS, "owned_whatsapp_business_accounts", "client_whatsapp_business_accounts"},
-    BUSINESS_TYPE: {*_OF_NUMBERS, NUMBERS_EDGE},
+    BUSINESS_TYPE: {*_OF_NUMBERS, NUMBERS_EDGE, SUBSCRIPTIONS_EDGE},
 }
 """What an account or a business has neither here nor at Meta."""
 

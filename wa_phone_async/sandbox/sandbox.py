@@ -9,7 +9,7 @@ from .access import ALL_SCOPES, Access, Grant
 from .api import Api
 from .background import BackgroundLoop
 from .codes import Code
-from .data import BUSINESS_ID, Row
+from .data import APP_ID, BUSINESS_ID, Row
 from .delivery import Delivery, WebhookSender
 from .faults import Fault
 from .messages import Request
@@ -484,6 +484,39 @@ class Sandbox:
         """
         with self._api.lock:
             self._api.store.remove(waba_id, phone_number_id)
+
+    def subscribe_app(self, waba_id: str, app_id: str = APP_ID, *, override: str | None = None) -> None:
+        """Subscribe an app to the webhooks of an account. At first the app of all tokens is, and no other.
+
+        Args:
+            waba_id: The account.
+            app_id: The app.
+            override: The callback URL that the app has for this account; `None`: its own.
+
+        Raises:
+            KeyError: There is no such account.
+        """
+        with self._api.lock:
+            self._api.subscriptions.subscribe(self._api.store.existing(waba_id).id, app_id, override)
+
+    def unsubscribe_app(self, waba_id: str, app_id: str = APP_ID) -> None:
+        """End the subscription of an app to an account.
+
+        Raises:
+            KeyError: There is no such account.
+        """
+        with self._api.lock:
+            self._api.subscriptions.unsubscribe(self._api.store.existing(waba_id).id, app_id)
+
+    def set_callback(self, url: str, verify_token: str | None) -> None:
+        """Decide how a callback URL responds when Meta verifies it. At first each accepts any verify token.
+
+        Args:
+            url: The URL, as an override names it.
+            verify_token: The only token that it accepts. `None`: there is nothing at this URL.
+        """
+        with self._api.lock:
+            self._api.subscriptions.set_callback(url, verify_token)
 
     def accept(
         self,

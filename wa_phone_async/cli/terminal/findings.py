@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from wa_phone_async import Finding, HealthSummary, Severity
-from wa_phone_async.export.formats import Encoder, make_encoder
-from wa_phone_async.export.rows import Batch, Columns, offer
+from wa_phone_async.export.rows import Columns
 
-from .formats import to_json
-from .output import broken, counted, printable, spell_out_unknown, takes_escapes, terminal_width, use_utf8, write
+from .output import broken, counted, printable, spell_out_unknown, takes_escapes, terminal_width, write
+from .rows import RowView, rows_in
 
 COLUMNS: Final[Columns] = {
     "severity": str,
@@ -35,19 +33,6 @@ COLUMNS: Final[Columns] = {
 
 _COLOURS: Final[Mapping[Severity, str]] = {Severity.ERROR: "\x1b[31m", Severity.WARNING: "\x1b[33m", Severity.INFO: ""}
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-
-
-class FindingView(Protocol):
-    """Writes findings as they come."""
-
-    def show(self, finding: Finding) -> None:
-        """Write a finding."""
-        ...
-
-    def end(self) -> None:
-        """Write what ends a complete check."""
-        ...
 
 
 class TextFindings:
@@ -83,58 +68,9 @@ class TextFindings:
         """Do nothing: lines have no end."""
 
 
-class JsonFindings:
-    """One JSON array of all findings, closed only when the check is complete."""
-
-    def __init__(self) -> None:
-        self._before = "[\n"
-        use_utf8()
-
-    def show(self, finding: Finding) -> None:
-        """Write a finding."""
-        write(f"{self._before}{to_json({name: value for name, value in _row(finding).items() if value is not None})}")
-        self._before = ",\n"
-
-    def end(self) -> None:
-        """Close the array."""
-        write("[]\n" if self._before == "[\n" else "\n]\n")
-
-
-class RowsOfFindings:
-    """JSON Lines or CSV. A text that a spreadsheet would take for a formula begins with an apostrophe in CSV.
-
-    Args:
-        form: The format.
-    """
-
-    def __init__(self, form: Literal["jsonl", "csv"]) -> None:
-        self._make_encoder = make_encoder(form, COLUMNS)
-        self._is_csv = form == "csv"
-        use_utf8()
-
-    @functools.cached_property
-    def _encoder(self) -> Encoder:
-        # Made with the first finding, since CSV writes its header then: an API error leaves stdout empty.
-        return self._make_encoder(lambda data: write(data.decode()))
-
-    def show(self, finding: Finding) -> None:
-        """Write a finding."""
-        row = _row(finding)
-        if self._is_csv:
-            row = {name: _inert(value) for name, value in row.items()}
-        batch: Batch = {name: [value] for name, value in row.items()}
-        offer(batch, self._encoder.write)
-
-    def end(self) -> None:
-        """Write the header of a CSV that has no rows."""
-        _ = self._encoder
-
-
-def view_of(form: Literal["table", "json", "jsonl", "csv"]) -> FindingView:
+def view_of(form: Literal["table", "json", "jsonl", "csv"]) -> RowView[Finding]:
     """Make what writes findings in a format."""
-    if form == "table":
-        return TextFindings()
-    return JsonFindings() if form == "json" else RowsOfFindings(form)
+    return TextFindings() if form == "table" else rows_in(form, COLUMNS, _row)
 
 
 def what_was_done(summary: HealthSummary) -> str:
@@ -167,13 +103,6 @@ def _row(finding: Finding) -> dict[str, Any]:
         "source_day": day.isoformat(),
         "is_guess": source.is_guess,
     }
-
-
-def _inert(value: Any) -> Any:
-    """A text that no spreadsheet takes for a formula, and no terminal for a command."""
-    if not isinstance(value, str):
-        return value
-    return printable(f"'{value}" if value.startswith(_FORMULA) else value)
 
 
 _INDENT: Final = " " * 8

@@ -27,6 +27,10 @@ _RANDOM: Final = re.compile(r"[\w|-]{20,}")
 _CHANGES: Final = re.compile(r"(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])")
 _LONG: Final = 8  # a secret of so many characters does not appear in a message by chance
 _SHORTEST_PART: Final = 4
+_VARIABLES: Final = (
+    *("WA_ACCESS_TOKEN", "WA_APP_SECRET", "WA_WEBHOOK_SECRET", "WA_WEBHOOK_URL", "WA_NOTIFY", "WA_VERIFY_TOKEN"),
+)
+"""The environment variables that hold secrets."""
 _LARGEST_FILE: Final = 65536  # bytes
 
 
@@ -60,7 +64,14 @@ def _secrets(arguments: Sequence[str]) -> Iterator[Secret]:
 
 def _configured(arguments: Sequence[str]) -> Iterator[Secret]:
     """Yield the secrets with which the command works."""
-    for name in ("WA_ACCESS_TOKEN", "WA_APP_SECRET", "WA_WEBHOOK_SECRET", "WA_WEBHOOK_URL", "WA_NOTIFY"):
+    for name in (
+        "WA_ACCESS_TOKEN",
+        "WA_APP_SECRET",
+        "WA_WEBHOOK_SECRET",
+        "WA_WEBHOOK_URL",
+        "WA_NOTIFY",
+        "WA_VERIFY_TOKEN",
+    ):
         yield from filter(None, [conceal(conceal(os.environ.get(name)).strip())])
     for option, value in itertools.pairwise([*arguments, ""]):
         name, _, joined = option.partition("=")
@@ -68,7 +79,7 @@ def _configured(arguments: Sequence[str]) -> Iterator[Secret]:
             name == "--registrations" and re.match("[a-z]+://.*@", joined or value)
         ):
             yield from filter(None, [Secret(joined or value)])
-        if name in {"--token-file", "--app-secret-file", "--webhook-secret-file"}:
+        if name in {"--token-file", "--app-secret-file", "--webhook-secret-file", "--verify-token-file"}:
             yield from filter(None, [_content(Path(joined or value))])
 
 

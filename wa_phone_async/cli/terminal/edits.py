@@ -1,0 +1,99 @@
+"""Edits for people and for programs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final, Literal, cast
+
+from wa_phone_async import Edit, EditState, EditSummary
+from wa_phone_async.export.rows import Columns
+from wa_phone_async.redaction import hide_queries
+
+from .output import broken, counted, printable, spell_out_unknown, terminal_width, write
+from .rows import RowView, rows_in
+
+COLUMNS: Final[Columns] = {
+    "state": str,
+    "subject_kind": str,
+    "subject_id": str,
+    "waba_id": str,
+    "display_phone_number": str,
+    "old": dict,
+    "new": dict,
+    "why": str,
+}
+"""The members of an edit as an object or a row. The subject is named as in findings, so its file names targets too."""
+
+_INDENT: Final = " " * 8
+NOT_APPLIED: Final = EditState.NOT_APPLIED
+_FAILED: Final = (EditState.REJECTED, EditState.UNKNOWN, EditState.SENT, EditState.NOT_APPLIED, EditState.CHANGED)
+
+
+class TextEdits:
+    """Edits for people: a line each in a pipe, and lines that fit the width on a terminal."""
+
+    def __init__(self) -> None:
+        self._width = terminal_width(sys.stdout)
+        spell_out_unknown()
+
+    def show(self, edit: Edit) -> None:
+        """Write an edit."""
+        subject = " ".join(filter(None, (edit.kind, edit.target, edit.label)))
+        what = "" if edit.old == edit.new else f": {shown(edit.old)} -> {shown(edit.new)}"
+        text = printable(f"{edit.state}  {subject}{what}{'' if edit.why is None else f': {edit.why}'}")
+        lines = [text] if self._width is None else broken(text, self._width, later=_INDENT)
+        write("".join(f"{line}\n" for line in lines))
+
+    def end(self) -> None:
+        """Do nothing: lines have no end."""
+
+
+def view_of(form: Literal["table", "json", "jsonl", "csv"]) -> RowView[Edit]:
+    """Make what writes edits in a format."""
+    return TextEdits() if form == "table" else rows_in(form, COLUMNS, _row)
+
+
+def shown(value: Any) -> str:
+    """A value of a setting for people, without the queries of URLs."""
+    if isinstance(value, dict):
+        return ", ".join(_named(name, each) for name, each in cast("dict[str, Any]", value).items())
+    return "none" if value is None else str(hide_queries(value))
+
+
+def _named(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return name if value else f"not {name}"
+    return f"{name} {shown(value)}"
+
+
+def what_was_edited(summary: EditSummary, calls: int) -> str:
+    """Say what a bulk edit has come to."""
+    counts = [f"{count:,} {state}" for state, count in summary.by_state.items() if count]
+    earlier = f" ({summary.resumed:,} of them sent by earlier runs)" if summary.resumed else ""
+    return f"{', '.join(counts) or 'nothing to edit'}{earlier}; {counted(calls, 'call')}"
+
+
+def what_it_would_cost(summary: EditSummary) -> str:
+    """Say what a dry run would do, and what that costs."""
+    planned = summary.by_state[EditState.PLANNED]
+    if not planned:
+        return "dry run: nothing was changed, and nothing would be"
+    return f"dry run: nothing was changed. --yes --journal FILE makes {counted(planned, 'write')}, a call each"
+
+
+def has_failed(summary: EditSummary) -> bool:
+    """Whether an edit did not come to its end."""
+    return any(summary.by_state[state] for state in _FAILED)
+
+
+def _row(edit: Edit) -> dict[str, Any]:
+    return {
+        "state": edit.state.value,
+        "subject_kind": edit.kind,
+        "subject_id": edit.target,
+        "waba_id": edit.waba_id,
+        "display_phone_number": edit.label,
+        "old": hide_queries(edit.old),
+        "new": hide_queries(edit.new),
+        "why": edit.why,
+    }

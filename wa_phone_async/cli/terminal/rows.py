@@ -1,0 +1,107 @@
+"""Rows for programs, written as they come: JSON, JSON Lines or CSV."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from wa_phone_async.export.formats import Encoder, make_encoder
+from wa_phone_async.export.rows import Batch, Columns, offer
+
+from .formats import to_json
+from .output import printable, use_utf8, write
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+RowOf: TypeAlias = Callable[[T], Mapping[str, Any]]
+"""Makes the members of a row."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+class RowView(Protocol[T_contra]):
+    """Writes values as they come."""
+
+    def show(self, value: T_contra, /) -> None:
+        """Write a value."""
+        ...
+
+    def end(self) -> None:
+        """Write what ends a complete run."""
+        ...
+
+
+def rows_in(form: Literal["json", "jsonl", "csv"], columns: Columns, row_of: RowOf[T]) -> RowView[T]:
+    """Make what writes rows in a format.
+
+    Args:
+        form: The format.
+        columns: The members of a row, and their types.
+        row_of: Makes a row of a value.
+    """
+    return JsonRows(row_of) if form == "json" else EncodedRows(form, columns, row_of)
+
+
+class JsonRows(Generic[T]):
+    """One JSON array of all rows, closed only when the run is complete.
+
+    Args:
+        row_of: Makes a row of a value. What is `None` is left out.
+    """
+
+    def __init__(self, row_of: RowOf[T]) -> None:
+        self._row_of = row_of
+        self._before = "[\n"
+        use_utf8()
+
+    def show(self, value: T) -> None:
+        """Write a value."""
+        members = {name: each for name, each in self._row_of(value).items() if each is not None}
+        write(f"{self._before}{to_json(members)}")
+        self._before = ",\n"
+
+    def end(self) -> None:
+        """Close the array."""
+        write("[]\n" if self._before == "[\n" else "\n]\n")
+
+
+class EncodedRows(Generic[T]):
+    """JSON Lines or CSV. A text that a spreadsheet would take for a formula begins with an apostrophe in CSV.
+
+    Args:
+        form: The format.
+        columns: The members of a row, and their types.
+        row_of: Makes a row of a value.
+    """
+
+    def __init__(self, form: Literal["jsonl", "csv"], columns: Columns, row_of: RowOf[T]) -> None:
+        self._make_encoder = make_encoder(form, columns)
+        self._row_of = row_of
+        self._is_csv = form == "csv"
+        use_utf8()
+
+    @functools.cached_property
+    def _encoder(self) -> Encoder:
+        # Made with the first row, since CSV writes its header then: an API error leaves stdout empty.
+        return self._make_encoder(lambda data: write(data.decode()))
+
+    def show(self, value: T) -> None:
+        """Write a value."""
+        row = self._row_of(value)
+        if self._is_csv:
+            row = {name: _inert(each) for name, each in row.items()}
+        batch: Batch = {name: [each] for name, each in row.items()}
+        offer(batch, self._encoder.write)
+
+    def end(self) -> None:
+        """Write the header of a CSV that has no rows."""
+        _ = self._encoder
+
+
+def _inert(value: Any) -> Any:
+    """A text that no spreadsheet takes for a formula, and no terminal for a command."""
+    if not isinstance(value, str):
+        return value
+    return printable(f"'{value}" if value.startswith(_FORMULA) else value)
