@@ -139,7 +139,8 @@ async def test_the_same_edit_again_sends_only_what_certainly_did_not_happen(worl
     world.fates.clear()
     world.unreadable.clear()
     again = world.edit(reversed(world.values))  # in any order
-    assert await outcome(again) == {"2": DONE, "6": DONE}
+    assert await outcome(again) == {"2": DONE, "4": NOT_APPLIED, "6": DONE}
+    assert world.reads == ["4"]  # it was read back once
     assert (again.summary.total, again.summary.resumed, again.summary.by_state[NOT_APPLIED]) == (8, 7, 1)
     assert world.sends == Counter("1234578") + Counter("26")
     last = world.edit(resend=True)  # the one that was read back, and did not happen
@@ -230,7 +231,7 @@ async def test_it_is_used_once_and_inside_its_block(world: World) -> None:
 
 
 @given(
-    fates=st.lists(st.sampled_from(["done", "rejected", "lost", "dropped"]), min_size=1, max_size=9),
+    fates=st.lists(st.sampled_from(["done", "rejected", "lost", "dropped"]), min_size=1, max_size=6),
     concurrency=st.integers(1, 5),
     where=st.floats(0, 1),
 )
@@ -337,7 +338,7 @@ async def test_a_journal_that_must_be_there(world: World) -> None:
         async with open_journal(world.journal, None):
             pass
     world.journal.touch()
-    with pytest.raises(InvalidArgumentError, match="it is empty"):
+    with pytest.raises(InvalidArgumentError, match="it is another file"):
         async with open_journal(world.journal, None):
             pass
     await world.edit()

@@ -141,7 +141,9 @@ class WebhookEditor:
         _check_level(level)
         if url is None:
             if level != "accounts" or verify_token is not None:
-                raise InvalidArgumentError("url", "given", hint='only on="accounts" can leave it out, with its token')
+                raise InvalidArgumentError(
+                    "url", "given", hint="only where accounts are subscribed is it left out, with its token"
+                )
             options = {"edit": "webhooks.subscribe", "on": level}
             return self._plan(options, targets, lambda old: {**old, "subscribed": True}, VerifyTokens(None))
         url = read_callback_url(url)

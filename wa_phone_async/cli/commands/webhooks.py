@@ -20,7 +20,7 @@ from wa_phone_async.cli.errors import FAILED, FOUND
 from wa_phone_async.cli.starting import INTERRUPTED
 from wa_phone_async.cli.terminal import edits as edit_views
 from wa_phone_async.cli.terminal.findings import view_of, what_was_done
-from wa_phone_async.cli.terminal.ids import ACCOUNTS, NUMBERS, STDIN, count_ids, read_ids
+from wa_phone_async.cli.terminal.ids import ACCOUNTS, NUMBERS, count_ids, read_ids
 from wa_phone_async.cli.terminal.output import tell
 from wa_phone_async.cli.terminal.stopping import Stop, stopping, until_a_moment_after
 from wa_phone_async.cli.verify_tokens import SANDBOX_VERIFY_TOKEN, read_verify_token, read_verify_tokens
@@ -68,11 +68,12 @@ wa-phone webhooks undo set.jsonl --verify-tokens tokens.csv --yes
 
 command: Final[App] = new_command("webhooks", USAGE, EXAMPLES)
 _audit = new_subcommand(command, "audit", "wa-phone webhooks audit [WABA_ID... | FILE] [OPTIONS]", _AUDIT)
-_set = new_subcommand(command, "set", "wa-phone webhooks set [ID... | FILE | -] --url URL [OPTIONS]", _SET)
-_clear = new_subcommand(command, "clear", "wa-phone webhooks clear [ID... | FILE | -] [OPTIONS]", _CLEAR)
+_set = new_subcommand(command, "set", "wa-phone webhooks set [ID... | FILE] --url URL [OPTIONS]", _SET)
+_clear = new_subcommand(command, "clear", "wa-phone webhooks clear [ID... | FILE] [OPTIONS]", _CLEAR)
 _undo = new_subcommand(command, "undo", "wa-phone webhooks undo FILE [OPTIONS]", _UNDO)
 
-Targets = Annotated[str, Parameter(name="ID or FILE", allow_leading_hyphen=True)]
+Targets = Annotated[str, Parameter(name="ID or FILE")]
+IdsFile = Annotated[Path | None, Parameter(name="--ids", metavar="FILE", allow_leading_hyphen=True)]
 On = Annotated[WebhookLevel, Parameter(name="--on", metavar="WHAT")]
 JournalFile = Annotated[Path | None, Parameter(name="--journal", metavar="FILE")]
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
@@ -152,6 +153,7 @@ async def set_webhooks(
     *targets: Targets,
     url: Annotated[str | None, Parameter(metavar="URL")] = None,
     verify_token_file: TokenFile = None,
+    ids: IdsFile = None,
     on: On = "numbers",
     journal: JournalFile = None,
     yes: Flag = False,
@@ -179,12 +181,12 @@ async def set_webhooks(
     The exit status is 1 if something was rejected, is unknown or was not applied.
 
     Args:
-        targets: Ids, or one file: an export (.jsonl, .csv, .parquet), the output of webhooks audit (.jsonl, .csv), or a
-            file with an id in each line. A single - reads ids from standard input. Default with --sandbox: the numbers
-            of its small account.
+        targets: Ids, or one file: an export (.jsonl, .csv, .parquet), or the output of webhooks audit (.jsonl, .csv).
+            Default with --sandbox: the numbers of its small account.
         url: The callback URL: https:// and at most 200 characters. With --on accounts it may be left out: then the app
             is subscribed where it is not, and callback URLs stay as they are.
         verify_token_file: File with the verify token of the URL. Default: the one in WA_VERIFY_TOKEN, or you type it.
+        ids: File with an id in each line, instead of the ids. A single - reads standard input.
         on: "numbers": the ids are those of numbers. "accounts": they are those of accounts, which get the URL
             themselves. "members": they are those of accounts, and each of their numbers gets it.
         journal: The file of the journal. It is made, or gone on with.
@@ -215,12 +217,13 @@ async def set_webhooks(
             concurrency=concurrency,
         )
 
-    return await _edit(start, targets, on=on, journal=path, form=form, connection=connection)
+    return await _edit(start, targets, ids, on=on, journal=path, form=form, connection=connection)
 
 
 @_clear.default
 async def clear_webhooks(
     *targets: Targets,
+    ids: IdsFile = None,
     on: On = "numbers",
     journal: JournalFile = None,
     yes: Flag = False,
@@ -238,8 +241,9 @@ async def clear_webhooks(
     The dry run, --yes, the journal, the costs and the exit status are those of wa-phone webhooks set.
 
     Args:
-        targets: Ids, or one file, or -, as for wa-phone webhooks set. Default with --sandbox: the numbers of an account
-            that have overrides.
+        targets: Ids, or one file, as for wa-phone webhooks set. Default with --sandbox: the numbers of its small
+            account, one of which has an override.
+        ids: File with an id in each line, instead of the ids. A single - reads standard input.
         on: What the ids are: "numbers", "accounts" or "members", as for wa-phone webhooks set.
         journal: The file of the journal. It is made, or gone on with.
         yes: Change it. Without this, it is a dry run.
@@ -256,7 +260,7 @@ async def clear_webhooks(
             named, on=on, journal=path, resend=resend, app_id=app_id, concurrency=concurrency
         )
 
-    return await _edit(start, targets, on=on, journal=path, form=form, connection=connection)
+    return await _edit(start, targets, ids, on=on, journal=path, form=form, connection=connection)
 
 
 @_undo.default
@@ -320,7 +324,7 @@ async def undo_webhooks(
             if file is None:
                 ids, demo_url = _sandbox_numbers(link), "https://shop.example/new"
                 await link.client.set_webhooks(ids, demo_url, verify_token=SANDBOX_VERIFY_TOKEN, journal=past)
-            return await _run(start(link, ()), link, path, form)
+            return await _run(start(link, ()), link, path, form, how="--yes")
 
 
 def _journal(journal: Path | None, *, yes: bool) -> Path | None:
@@ -334,6 +338,7 @@ def _journal(journal: Path | None, *, yes: bool) -> Path | None:
 async def _edit(
     start: Callable[[Link, WebhookTargets], BulkEdit],
     targets: Sequence[str],
+    ids: Path | None,
     *,
     on: WebhookLevel,
     journal: Path | None,
@@ -341,44 +346,56 @@ async def _edit(
     connection: Connection,
 ) -> int:
     """Find the targets, and run an edit of them."""
-    if not targets and not connection.sandbox:
-        raise InvalidArgumentError("ID or FILE", "given, or --sandbox to try it")
-    kind = attrs.evolve(NUMBERS if on == "numbers" else ACCOUNTS, option="ID or FILE")
-    is_id = all(target.strip().isdecimal() for target in targets)
-    file = Path(targets[0]) if len(targets) == 1 and not is_id else None
-    named: WebhookTargets = list(dict.fromkeys(targets))
-    if file is not None and not _has_columns(file):
-        count_ids(file, kind)  # to check every line before anything is sent
-        named = read_ids(file, Stop(), kind)
-    elif file is not None:
-        named = file
+    if targets and ids is not None:
+        raise InvalidArgumentError("--ids", "left out where ID or FILE is given")
+    if not targets and ids is None and not connection.sandbox:
+        raise InvalidArgumentError("ID, FILE or --ids FILE", "given, or --sandbox to try it")
+    named = _named(targets, on)
+    if ids is not None:
+        kind = attrs.evolve(NUMBERS if on == "numbers" else ACCOUNTS, option="--ids")
+        count_ids(ids, kind)  # to check every line before anything is sent
+        named = read_ids(ids, Stop(), kind)
     async with connect(connection, RetryPolicy.batch()) as link:
-        if not targets:
+        if not targets and ids is None:
             named = _sandbox_numbers(link) if on == "numbers" else _sandbox_accounts()
         return await _run(start(link, named), link, journal, form)
 
 
-def _has_columns(file: Path) -> bool:
-    """Whether a file is an export or has findings, by its name and its first line. Other files have an id a line."""
-    if file == STDIN or file.suffix.lower() not in {".csv", ".jsonl", ".parquet"}:
-        return False
-    if file.suffix.lower() != ".csv":
-        return True
+def _named(targets: Sequence[str], on: WebhookLevel) -> WebhookTargets:
+    """Return the ids, or the path of the file, on the command line."""
+    if len(targets) == 1 and not targets[0].strip().isdecimal():
+        path = Path(targets[0])
+        if path.suffix.lower() in {".csv", ".jsonl", ".parquet"}:
+            return path
+        hint = "--ids FILE takes a file with an id in each line"
+        expected = "ids, or one file that ends in .csv, .jsonl or .parquet"
+        raise InvalidArgumentError("ID or FILE", expected, targets[0], hint=hint)
     try:
-        with file.open(encoding="utf-8-sig", errors="replace") as lines:
-            return bool({"id", "subject_id"}.intersection(lines.readline().strip().split(",")))
-    except OSError:  # its reader says what is wrong
-        return False
+        return [read_node_id("phone_number_id" if on == "numbers" else "waba_id", target) for target in targets]
+    except InvalidArgumentError as error:
+        error.argument = "ID"
+        raise
 
 
-async def _run(edits: BulkEdit, link: Link, journal: Path | None, form: Format) -> int:
-    """Run an edit, and say what came of it."""
-    view = edit_views.view_of(form)
+async def _run(
+    edits: BulkEdit, link: Link, journal: Path | None, form: Format, *, how: str = "--yes --journal FILE"
+) -> int:
+    """Run an edit, and say what came of it.
+
+    Args:
+        edits: The edit.
+        link: Counts the calls.
+        journal: Its journal; `None` for a dry run.
+        form: The format.
+        how: The options that a dry run lacks.
+    """
+    view, is_new = edit_views.view_of(form), False
     with stopping() as stop:
         async with _explained(journal), edits, until_a_moment_after(stop):
             stop.then(edits.stop)
             async for edit in edits:
                 view.show(edit)
+                is_new = True
     summary = edits.summary
     if stop.is_set:
         tell(f"stopped: {edit_views.what_was_edited(summary, link.calls)}{_to_go_on(journal)}")
@@ -386,7 +403,9 @@ async def _run(edits: BulkEdit, link: Link, journal: Path | None, form: Format) 
     view.end()
     tell(edit_views.what_was_edited(summary, link.calls))
     if journal is None:
-        tell(edit_views.what_it_would_cost(summary))
+        tell(edit_views.what_it_would_cost(summary, how))
+    elif summary.is_done and summary.total and not is_new:
+        tell(f"{journal} was complete before: to make the edit again, give another --journal")
     elif summary.by_state[edit_views.NOT_APPLIED]:
         tell("not applied: was in flight at a kill or had no response, and has the old value; --resend sends it again")
     return FAILED if edit_views.has_failed(summary) else 0

@@ -39,7 +39,9 @@ class TextEdits:
     def show(self, edit: Edit) -> None:
         """Write an edit."""
         subject = " ".join(filter(None, (edit.kind, edit.target, edit.label)))
-        what = "" if edit.old == edit.new else f": {shown(edit.old)} -> {shown(edit.new)}"
+        what = f": {shown(edit.old)}" if edit.old == edit.new else f": {shown(edit.old)} -> {shown(edit.new)}"
+        if edit.state is EditState.REJECTED and edit.number < 0:  # its value is not known
+            what = ""
         text = printable(f"{edit.state}  {subject}{what}{'' if edit.why is None else f': {edit.why}'}")
         lines = [text] if self._width is None else broken(text, self._width, later=_INDENT)
         write("".join(f"{line}\n" for line in lines))
@@ -73,12 +75,12 @@ def what_was_edited(summary: EditSummary, calls: int) -> str:
     return f"{', '.join(counts) or 'nothing to edit'}{earlier}; {counted(calls, 'call')}"
 
 
-def what_it_would_cost(summary: EditSummary) -> str:
-    """Say what a dry run would do, and what that costs."""
+def what_it_would_cost(summary: EditSummary, how: str) -> str:
+    """Say what a dry run would do with some options, and what that costs."""
     planned = summary.by_state[EditState.PLANNED]
     if not planned:
         return "dry run: nothing was changed, and nothing would be"
-    return f"dry run: nothing was changed. --yes --journal FILE makes {counted(planned, 'write')}, a call each"
+    return f"dry run: nothing was changed. {how} makes {counted(planned, 'write')}, a call each"
 
 
 def has_failed(summary: EditSummary) -> bool:

@@ -64,14 +64,7 @@ def _secrets(arguments: Sequence[str]) -> Iterator[Secret]:
 
 def _configured(arguments: Sequence[str]) -> Iterator[Secret]:
     """Yield the secrets with which the command works."""
-    for name in (
-        "WA_ACCESS_TOKEN",
-        "WA_APP_SECRET",
-        "WA_WEBHOOK_SECRET",
-        "WA_WEBHOOK_URL",
-        "WA_NOTIFY",
-        "WA_VERIFY_TOKEN",
-    ):
+    for name in _VARIABLES:
         yield from filter(None, [conceal(conceal(os.environ.get(name)).strip())])
     for option, value in itertools.pairwise([*arguments, ""]):
         name, _, joined = option.partition("=")
