@@ -235,6 +235,11 @@ NAMED = {
     "wa-phone health WABA_ID…": "wa-phone health 100200300400003",
     "wa-phone registrations": "wa-phone registrations",
     "wa-phone registrations PHONE_NUMBER_ID --forget": "wa-phone registrations 300000001000000 --forget",
+    "wa-phone webhooks audit WABA_ID…": "wa-phone webhooks audit 100200300400003",
+    "wa-phone webhooks clear --sandbox": "wa-phone webhooks clear --sandbox",
+    "wa-phone webhooks undo FILE": (
+        "wa-phone webhooks clear 300000001000000 --journal FILE --yes && wa-phone webhooks undo FILE"
+    ),
     "wa-phone diff": "wa-phone diff --sandbox",
     "wa-phone diff OLD NEW": "echo id > OLD.csv; wa-phone diff OLD.csv OLD.csv",
     "wa-phone export": "wa-phone export --help",

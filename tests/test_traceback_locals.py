@@ -7,6 +7,7 @@ its first step, after each step of the loop, by a time-out, by a connection that
 import asyncio
 import importlib.util
 import inspect
+import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from passing_time import settle
 from secrecy import everything_shown
 
 from wa_phone_async import (
+    BulkEdit,
     GraphSession,
     InvalidArgumentError,
     ListQuery,
@@ -33,6 +35,7 @@ from wa_phone_async import (
 from wa_phone_async.call.tokens import appsecret_proof
 from wa_phone_async.client import Settings
 from wa_phone_async.export import write
+from wa_phone_async.export.lines_on_disk import make_line
 from wa_phone_async.redaction import Secret
 
 TOKEN = "EAAcanary" + "0Zk9" * 40
@@ -40,7 +43,9 @@ SECRET = "c0ffee" * 5 + "c0"
 PIN = "271828"
 CODE = "314-159"
 PROOF = str(appsecret_proof(TOKEN, SECRET))
-CANARIES = (TOKEN, SECRET, PROOF, CODE, PIN, "314159")
+VERIFY = "canary-of-a-verify-token"
+URL = "https://shop.example/hook"
+CANARIES = (TOKEN, SECRET, PROOF, CODE, PIN, "314159", VERIFY)
 PARTS = [part for canary in CANARIES for part in {canary[:24], canary[-24:]}]
 WABA, ID = "100200300400003", "300000001000000"
 NUMBER: dict[str, Any] = {"phone_number": "16315551000", "verified_name": "Acme", "cc": "1"}
@@ -57,6 +62,42 @@ async def read_pages(client: PhoneNumberClient, _: Path) -> None:
 
 async def check_health(client: PhoneNumberClient, _: Path) -> None:
     await client.check_health([WABA, "7"])
+
+
+async def audit_webhooks(client: PhoneNumberClient, _: Path) -> None:
+    await client.audit_webhooks([WABA, "7"])
+
+
+async def set_webhooks(client: PhoneNumberClient, directory: Path) -> None:
+    journal = directory / f"{random.random()}"
+    await tell(client.set_webhooks([ID], URL, verify_token=VERIFY, journal=journal))
+
+
+async def clear_webhooks(client: PhoneNumberClient, directory: Path) -> None:
+    await tell(client.clear_webhooks([WABA], on="accounts", journal=directory / f"{random.random()}"))
+
+
+async def undo_webhooks(client: PhoneNumberClient, directory: Path) -> None:
+    past, plan = directory / f"{random.random()}", {"edit": "webhooks.set", "base_url": client.session.base_url}
+    edit = {
+        "kind": "account",
+        "target": WABA,
+        "old": {"subscribed": True, "url": URL},
+        "new": {"subscribed": False, "url": None},
+    }
+    content, checksum = b"", 0
+    header = {"journal": "wa_phone_async edits", "version": 1, "plan": plan, "id": "7"}
+    for entry in (header, {"edit": edit}, {"of": 0, "state": "done"}):
+        line, checksum = make_line(entry, checksum)
+        content += line
+    past.write_bytes(content)
+    await tell(client.undo_webhooks(past, verify_tokens={URL: VERIFY}, journal=past.with_suffix(".undo"), app_id="7"))
+
+
+async def tell(edits: BulkEdit) -> None:
+    for edit in (await edits).edits:
+        if edit.why is not None:  # no error has it, so this one shows it
+            raise LookupError(edit.why)
 
 
 async def list_many(client: PhoneNumberClient, _: Path) -> None:
@@ -126,6 +167,10 @@ OPERATIONS: dict[str, Operation] = {
     "get": lambda client, _: client.session.get(WABA, dict),
     "paginate": paginate,
     "post": lambda client, _: client.session.post(Write(path=f"{ID}/register", body={"pin": Secret(PIN)}), dict),
+    "audit_webhooks": audit_webhooks,
+    "set_webhooks": set_webhooks,
+    "clear_webhooks": clear_webhooks,
+    "undo_webhooks": undo_webhooks,
     "cache": read_cache,
     "export": export,
 }
@@ -303,6 +348,7 @@ BREAKS: dict[str, Callable[[str], Play]] = {
     **{f"error {code}": partial(rejected, code=code) for code in (1, 100, 190, 133005, 136025)},
 }
 OF_A_WRITE = {"verify_code": "314159", "register": PIN, "set_two_step_verification_pin": PIN, "post": PIN}
+OF_A_WRITE |= dict.fromkeys(("set_webhooks", "undo_webhooks"), VERIFY)
 
 
 @pytest.mark.unmeasured

@@ -724,6 +724,34 @@ async def health_is_checked(client: wa.PhoneNumberClient, listings: wa.Listings,
     client.check_health(["1"], checks=5)  # type: ignore[arg-type]  # no names
 
 
+async def webhooks_are_edited(client: wa.PhoneNumberClient, ids: AsyncIterator[str]) -> None:
+    assert_type(client.audit_webhooks(["1"], url="https://a.example", app_id=7), wa.HealthCheck)
+    edits = client.set_webhooks(ids, "https://a.example", verify_token="t", on="members", journal=Path("j"))
+    assert_type(edits, wa.BulkEdit)
+    async with edits as entered:
+        assert_type(entered, wa.BulkEdit)
+        async for edit in entered:
+            assert_type(edit, wa.Edit)
+            assert_type(edit.kind, Literal["number", "account"])
+            assert_type((edit.target, edit.number), tuple[str, int])
+            assert_type((edit.label, edit.waba_id, edit.why), tuple[str | None, str | None, str | None])
+            assert_type(edit.state, wa.EditState)
+            assert_type((edit.old, edit.new), tuple[Any, Any])
+            assert_type(edit.to_json(), dict[str, Any])
+            assert_type(edit.settled_by(None), wa.Edit)
+        entered.stop()
+        assert_type(entered.summary, wa.EditSummary)
+    report = await client.clear_webhooks("1", resend=True)
+    assert_type(report, wa.EditReport)
+    assert_type(report.edits, tuple[wa.Edit, ...])
+    assert_type(report.by_state, Mapping[wa.EditState, int])
+    assert_type((report.total, report.resumed, report.is_done), tuple[int, int, bool])
+    client.undo_webhooks("j", verify_tokens={"https://a.example": "t"}, journal="k")
+    client.set_webhooks(["1"])  # type: ignore[call-arg]  # which URL?
+    client.set_webhooks([1.5], "https://a.example")  # type: ignore[list-item]  # no id
+    client.clear_webhooks(["1"], on="wabas")  # type: ignore[arg-type]  # no such level
+
+
 async def listings_are_compared(listings: wa.Listings, listing: wa.WabaListing, number: wa.PhoneNumber) -> None:
     differences = wa.diff_listings("old.csv", Path("new.parquet"), fields=["status"])
     assert_type(differences, wa.Differences)
@@ -967,6 +995,9 @@ async def the_sandbox_is_typed() -> None:
     sandbox.remove_number("2", "1")
     sandbox.accept("token")
     sandbox.revoke("token")
+    sandbox.subscribe_app("1", "2", override="https://a.example")
+    sandbox.unsubscribe_app("1")
+    sandbox.set_callback("https://a.example", None)
     sandbox.spend("1", 3)
 
     Sandbox(mode="dead")  # type: ignore[arg-type]  # "live" or "reference"

@@ -143,6 +143,8 @@ code            HTTP  transient  error                     read  write  unknown
 147003          400   -          BadRequestError           no    no     no
 147004          400   true       BadRequestError           no    no     no
 200000/3095008  400   -          BadRequestError           no    no     no
+2200            400   -          BadRequestError           no    no     no
+2200            500   -          ServerError               no    no     no
 2388001         400   -          BadRequestError           no    no     no
 2388103         400   -          BadRequestError           no    no     no
 -               400   -          BadRequestError           no    no     no

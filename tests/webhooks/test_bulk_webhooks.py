@@ -116,8 +116,9 @@ async def test_the_audit_says_what_it_could_not_check(graph_sandbox: Sandbox, tm
 
 @pytest.mark.parametrize("row", [{}, {"whatsapp_business_api_data": 7}, {"whatsapp_business_api_data": {"id": None}}])
 async def test_rows_of_any_shape_are_no_apps(row: Any, graph_sandbox: Sandbox, client: PhoneNumberClient) -> None:
-    rows: dict[str, Any] = {"data": [row, {"whatsapp_business_api_data": {"id": "7", "name": 7}}]}
-    for body in ({"data": []}, rows):  # its numbers, and its apps
+    rows: Any = {"data": [row, {"whatsapp_business_api_data": {"id": "7", "name": 7}}]}
+    none: Any = {"data": []}
+    for body in (none, rows):  # its numbers, and its apps
         graph_sandbox.plan(Fault.raw(json.dumps(body)), node=EMPTY_WABA)
     report = await client.audit_webhooks([EMPTY_WABA], app_id="7")
     assert not report.findings
