@@ -348,7 +348,6 @@ BREAKS: dict[str, Callable[[str], Play]] = {
     **{f"error {code}": partial(rejected, code=code) for code in (1, 100, 190, 133005, 136025)},
 }
 OF_A_WRITE = {"verify_code": "314159", "register": PIN, "set_two_step_verification_pin": PIN, "post": PIN}
-OF_A_WRITE |= dict.fromkeys(("set_webhooks", "undo_webhooks"), VERIFY)
 
 
 @pytest.mark.unmeasured
