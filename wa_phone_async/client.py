@@ -607,7 +607,12 @@ class PhoneNumberClient:
         editor = self._webhook_editor(app_id, concurrency)
         query = ListQuery.of_numbers(fields=WEBHOOK_FIELDS, limit=MAX_PAGE_SIZE)
         return HealthCheck(
-            source, rules, partial(self.start_list, query=query), editor.read_account, concurrency=concurrency
+            source,
+            rules,
+            partial(self.start_list, query=query),
+            editor.read_account,
+            concurrency=concurrency,
+            call="client.audit_webhooks",
         )
 
     def set_webhooks(

@@ -8,13 +8,12 @@ is sent again, unless the caller asks for that after it was read back. Each step
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import attrs
 
@@ -22,6 +21,7 @@ from wa_phone_async.checks import check_at_least_one
 from wa_phone_async.concurrency import stream_bounded
 from wa_phone_async.errors import AuthenticationError, OutcomeUnknownError, WaPhoneError
 from wa_phone_async.workflows.id_set import IdSet
+from wa_phone_async.workflows.stepwise import Stepwise
 
 from .edit import IN_FLIGHT, OPEN_STATES, Edit, EditPlan, EditReport, EditState, EditSummary
 
@@ -34,7 +34,7 @@ _PLANNED_AT_ONCE: Final = 256
 """Edits that are written to the journal at once: they share a sync of the disk."""
 
 
-class BulkEdit:
+class BulkEdit(Stepwise[Edit, EditReport]):
     """An edit of many settings. Iterate inside `async with`, or await it for an `EditReport`.
 
         async with client.set_webhooks(ids, url, verify_token=token, journal="webhooks.jsonl") as edits:
@@ -53,28 +53,26 @@ class BulkEdit:
         RuntimeError: You iterate outside `async with`, or enter it twice.
     """
 
+    _edits: AsyncGenerator[Edit]
+
     def __init__(self, plan: EditPlan, journal: Path | None, *, concurrency: int, resend: bool = False) -> None:
+        super().__init__()
         check_at_least_one("concurrency", concurrency)
+        self._call = plan.call
         self._plan = plan
         self._path = journal
         self._concurrency = concurrency
         self._resend = resend
         self._counts = Counter[EditState]()  # of a dry run, and of what is in no journal
         self._journal: Journal | None = None
-        self._steps: AsyncGenerator[Edit] | None = None
-        self._failure: WaPhoneError | None = None
-        self._next: asyncio.Task[Edit | None] | None = None
-        self._is_open = self._is_stopped = False
+        self._ending: WaPhoneError | None = None  # the error that ends it when what is in flight has ended
+        self._is_stopped = False
 
     def __repr__(self) -> str:  # seen in a notebook after a forgotten `await`
         return f"<{type(self).__name__}: await it for a report, or iterate over it inside 'async with'>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an edit holds a client with its token and cannot be pickled or copied: pickle its report")
-
-    def __await__(self) -> Generator[Any, None, EditReport]:
-        """Return the report. It holds all edits in memory."""
-        return self._collect().__await__()
 
     async def _collect(self) -> EditReport:
         async with self:
@@ -94,44 +92,15 @@ class BulkEdit:
         """Send nothing more. Edits in flight end in order, and the iteration ends after them."""
         self._is_stopped = True
 
-    async def __aenter__(self) -> Self:
-        if self._steps is not None:
-            raise RuntimeError("this edit was used already: make it again, with the same journal")
-        self._steps = self._run()
-        self._is_open = True
-        return self
+    async def _begin(self) -> None:
+        self._edits = await self._stack.enter_async_context(aclosing(self._run()))
 
-    async def __aexit__(self, *_: object) -> None:
-        self._is_open = False
-        if self._next is not None:
-            self._next.cancel()
-            await asyncio.gather(self._next, return_exceptions=True)
-        await cast("AsyncGenerator[Edit]", self._steps).aclose()
-
-    def __aiter__(self) -> Self:
-        """Return the edit itself."""
-        return self
-
-    async def __anext__(self) -> Edit:
-        """Return the next edit whose state is final."""
-        self._check_open()
-        # A consumer that is cancelled here leaves the task, and the next one goes on with it.
-        if self._next is None:
-            self._next = asyncio.create_task(self._take())
-        await asyncio.wait({self._next})
-        self._check_open()  # the block may have ended meanwhile
-        taken, self._next = self._next, None
-        edit = taken.result()
-        if edit is None:
-            raise StopAsyncIteration
-        return edit
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise RuntimeError("iterate inside 'async with', or await the edit")
-
-    async def _take(self) -> Edit | None:
-        return await anext(cast("AsyncGenerator[Edit]", self._steps), None)
+    async def _take_step(self) -> bool:
+        """Go on until the next edit is final."""
+        edit = await anext(self._edits, None)
+        if edit is not None:
+            self._ready.append(edit)
+        return edit is not None
 
     async def _run(self) -> AsyncGenerator[Edit]:
         if self._path is None:
@@ -151,8 +120,8 @@ class BulkEdit:
                 async with aclosing(step(journal)) as edits:
                     async for edit in edits:
                         yield edit
-                if self._failure is not None:
-                    raise self._failure
+                if self._ending is not None:
+                    raise self._ending
                 if self._is_stopped:
                     return
 
@@ -204,7 +173,7 @@ class BulkEdit:
     async def _until_stopped(self, edits: AsyncGenerator[Edit]) -> AsyncGenerator[Edit]:
         async with aclosing(edits):
             async for edit in edits:
-                if self._is_stopped or self._failure is not None:
+                if self._is_stopped or self._ending is not None:
                     return
                 yield edit
 
@@ -235,4 +204,4 @@ class BulkEdit:
     def _end_at(self, error: WaPhoneError) -> None:
         """End the edit if all other calls would fail with the same error. What is in flight ends in order."""
         if isinstance(error, AuthenticationError) and error.is_shared:
-            self._failure = error.with_traceback(None)
+            self._ending = error.with_traceback(None)

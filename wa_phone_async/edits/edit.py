@@ -94,6 +94,8 @@ Needs: TypeAlias = Callable[[str], bool]
 class EditPlan:
     """What a bulk edit does, and how. The functions raise a `WaPhoneError` for what fails."""
 
+    call: str
+    """The call that makes it, for errors: `client.set_webhooks`."""
     options: Mapping[str, Any]
     """What makes this plan another one than any other, as plain JSON without secrets: what is set, and where. A journal
     belongs to one plan, and shows these options to people."""

@@ -59,13 +59,20 @@ class HealthCheck(Stepwise[Finding, HealthReport]):
         RuntimeError: You iterate outside `async with`, or enter it twice.
     """
 
-    _call = "client.check_health"
     _listings: AsyncGenerator[WabaListing]
 
     def __init__(
-        self, source: HealthSource, rules: ChosenRules, lister: Lister, read_node: NodeReader, *, concurrency: int
+        self,
+        source: HealthSource,
+        rules: ChosenRules,
+        lister: Lister,
+        read_node: NodeReader,
+        *,
+        concurrency: int,
+        call: str = "client.check_health",
     ) -> None:
         super().__init__()
+        self._call = call
         self._source = source
         self._rules = rules
         self._lister = lister

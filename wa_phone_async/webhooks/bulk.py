@@ -204,7 +204,8 @@ class WebhookEditor:
                         yield edit
 
         options = {"edit": "webhooks.undo", "of": past.id, "base_url": base_url}
-        return EditPlan(options=options, edits=edits, send=partial(self._send, tokens), read=self._read)
+        send = partial(self._send, tokens)
+        return EditPlan(call="client.undo_webhooks", options=options, edits=edits, send=send, read=self._read)
 
     def _plan(
         self,
@@ -234,6 +235,7 @@ class WebhookEditor:
                         yield edit
 
         return EditPlan(
+            call=f"client.{'clear' if options['edit'] == 'webhooks.clear' else 'set'}_webhooks",
             options={**options, "base_url": self.session.base_url},
             edits=edits,
             send=partial(self._send, tokens),

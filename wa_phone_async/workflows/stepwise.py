@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator
 from contextlib import AsyncExitStack
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 ItemT = TypeVar("ItemT")
 AllT_co = TypeVar("AllT_co", covariant=True)
@@ -20,7 +20,7 @@ AllT_co = TypeVar("AllT_co", covariant=True)
 class Stepwise(ABC, Generic[ItemT, AllT_co]):
     """Results that are found in steps. A subclass says how a run begins, what a step is, and what `await` returns."""
 
-    _call: ClassVar[str]
+    _call: str
     """The call that makes one, for errors: `client.check_health`."""
 
     def __init__(self) -> None:
