@@ -166,7 +166,7 @@ async def test_somebody_else_may_have_changed_what_was_in_flight(world: World) -
     async with edit:
         waiting = asyncio.create_task(_next(edit))
         await world.hangs.wait()
-    with pytest.raises(RuntimeError, match="iterate inside 'async with client.edit"):
+    with pytest.raises(RuntimeError, match=r"iterate inside 'async with client\.edit"):
         await waiting
     world.values["1"] = "another"
     assert await outcome(world.edit(["1"])) == {"1": CHANGED}
@@ -219,7 +219,7 @@ async def test_a_token_that_all_share_ends_it(world: World) -> None:
 async def test_it_is_used_once_and_inside_its_block(world: World) -> None:
     edit = world.edit()
     assert repr(edit) == "<BulkEdit: await it for a report, or iterate over it inside 'async with'>"
-    with pytest.raises(RuntimeError, match="iterate inside 'async with client.edit"):
+    with pytest.raises(RuntimeError, match=r"iterate inside 'async with client\.edit"):
         await anext(edit)
     await edit
     with pytest.raises(RuntimeError, match="used already: call edit"):
