@@ -717,9 +717,14 @@ class TestHostileNames:
         assert next(csv.DictReader(io.StringIO(done.out, newline="")))["verified_name"] == HOSTILE
 
 
+def subcommands() -> list[str]:
+    """The commands of commands, such as `webhooks audit`."""
+    return [f"{name} {each}" for name, *_ in app.COMMANDS for each in app.app[name] if not each.startswith("-")]
+
+
 class TestHelp:
     @pytest.mark.parametrize("width", [60, 80, 120])
-    @pytest.mark.parametrize("command", ["", *(name for name, *_ in app.COMMANDS)])
+    @pytest.mark.parametrize("command", ["", *(name for name, *_ in app.COMMANDS), *subcommands()])
     def test_it_fits_the_width_and_ends_with_examples(
         self, run: Run, monkeypatch: pytest.MonkeyPatch, command: str, width: int
     ) -> None:
@@ -729,7 +734,10 @@ class TestHelp:
         lines = done.out.splitlines()
         assert max(map(len, lines)) <= width
         assert lines[0].startswith("Usage: wa-phone ")
-        names = app.app[command].assemble_argument_collection() if command else ()
+        shown = app.app
+        for name in command.split():
+            shown = shown[name]
+        names = shown.assemble_argument_collection() if command else ()
         options = {name for argument in names for name in argument.names if name.startswith("--")}
         assert [option for option in options if option not in done.out] == []
         assert not re.search(r"(?m) $|\n\n\n", done.out)

@@ -33,24 +33,29 @@ FailOn = Literal["warning", "error"]
 USAGE: Final = "wa-phone webhooks audit|set|clear|undo [OPTIONS]"
 EXAMPLES: Final = """\
 wa-phone webhooks audit --sandbox
-wa-phone webhooks audit $WABA_ID --url https://shop.example/hook
+wa-phone webhooks audit $WABA_ID \\
+    --url https://shop.example
 wa-phone webhooks set --help
 wa-phone webhooks undo --help
 """
 _AUDIT: Final = """\
 wa-phone webhooks audit --sandbox
 wa-phone webhooks audit $WABA_ID --fail-on error
-wa-phone webhooks audit numbers.csv --url https://shop.example/hook
-wa-phone webhooks audit $WABA_ID --url https://shop.example/hook \\
+wa-phone webhooks audit numbers.csv --format csv
+wa-phone webhooks audit $WABA_ID \\
+    --url https://shop.example \\
     --format jsonl > found.jsonl
 """
 _SET: Final = """\
 wa-phone webhooks set --sandbox
-wa-phone webhooks set found.jsonl --url https://shop.example/hook
-wa-phone webhooks set found.jsonl --url https://shop.example/hook \\
-    --verify-token-file token.txt --journal set.jsonl --yes
+wa-phone webhooks set found.jsonl \\
+    --url https://shop.example
+wa-phone webhooks set found.jsonl \\
+    --url https://shop.example \\
+    --verify-token-file token.txt \\
+    --journal set.jsonl --yes
 wa-phone webhooks set $WABA_ID --on members \\
-    --url https://shop.example/hook
+    --url https://shop.example
 wa-phone webhooks set $WABA_ID --on accounts
 """
 _CLEAR: Final = """\
@@ -63,7 +68,8 @@ _UNDO: Final = """\
 wa-phone webhooks undo --sandbox
 wa-phone webhooks undo set.jsonl
 wa-phone webhooks undo set.jsonl --yes
-wa-phone webhooks undo set.jsonl --verify-tokens tokens.csv --yes
+wa-phone webhooks undo set.jsonl --yes \\
+    --verify-tokens tokens.csv
 """
 
 command: Final[App] = new_command("webhooks", USAGE, EXAMPLES)
