@@ -139,6 +139,7 @@ def test_rejected_edits_end_with_status_1(form: str, run: Run, graph_sandbox: Sa
     status, out, err = run(*SET, "j", A, SMALL_WABA, "--format", form)
     assert (status, "2 rejected; " in err) == (1, True)
     assert "(#2200) Callback verification failed" in out
+    assert "in Python" not in out
     if form == "csv":
         rows: list[Any] = list(csv.DictReader(io.StringIO(out)))
     elif form != "table":

@@ -77,12 +77,17 @@ def sentence(error: Exception) -> str:
         case CycloptsError():
             text = str(error).replace("into int.", "into a whole number.").replace("into float.", "into a number.")
         case WaPhoneError():
-            text = _OF_PYTHON.sub("", str(error))
+            text = without_python(str(error))
         case OSError():
             text = f"cannot go on: {reason(error)}"
         case _:
             text = f"{type(error).__name__}: {error}: this should not happen; --debug shows where it did"
     return text
+
+
+def without_python(text: str) -> str:
+    """Leave out what the text of an API error says for Python alone."""
+    return _OF_PYTHON.sub("", text)
 
 
 def _in_options(error: InvalidArgumentError) -> str:

@@ -6,6 +6,7 @@ import sys
 from typing import Any, Final, Literal, cast
 
 from wa_phone_async import Edit, EditState, EditSummary
+from wa_phone_async.cli.errors import without_python
 from wa_phone_async.export.rows import Columns
 from wa_phone_async.redaction import hide_queries
 
@@ -42,7 +43,8 @@ class TextEdits:
         what = f": {shown(edit.old)}" if edit.old == edit.new else f": {shown(edit.old)} -> {shown(edit.new)}"
         if edit.state is EditState.REJECTED and edit.number < 0:  # its value is not known
             what = ""
-        text = printable(f"{edit.state}  {subject}{what}{'' if edit.why is None else f': {edit.why}'}")
+        why = "" if edit.why is None else f": {without_python(edit.why)}"
+        text = printable(f"{edit.state}  {subject}{what}{why}")
         lines = [text] if self._width is None else broken(text, self._width, later=_INDENT)
         write("".join(f"{line}\n" for line in lines))
 
@@ -97,5 +99,5 @@ def _row(edit: Edit) -> dict[str, Any]:
         "display_phone_number": edit.label,
         "old": hide_queries(edit.old),
         "new": hide_queries(edit.new),
-        "why": edit.why,
+        "why": None if edit.why is None else without_python(edit.why),
     }
