@@ -129,7 +129,7 @@ class BulkEdit(Stepwise[Edit, EditReport]):
         """Read back what an earlier run left in flight. What it has read back already is told again, without a call."""
         told = {EditState.CHANGED} if self._resend else {EditState.CHANGED, EditState.NOT_APPLIED}
         async for edit in journal.edits(journal.numbers(told)):
-            yield attrs.evolve(edit, why="an earlier run has read it back")
+            yield attrs.evolve(edit, why="it was in flight, and an earlier run has read it back")
         states = {*IN_FLIGHT, EditState.NOT_APPLIED} if self._resend else IN_FLIGHT
         async with aclosing(self._each(journal, states, self._settle)) as edits:
             async for edit in edits:

@@ -80,10 +80,11 @@ class Edit:
     def settled_by(self, value: Any) -> Edit:
         """Return it with the state that a value of its setting shows, which was read after it was sent."""
         if value == self.new:
-            return attrs.evolve(self, state=EditState.DONE, why=None)
+            return attrs.evolve(self, state=EditState.DONE, why="it was in flight, and was read back")
         if value == self.old:
-            return attrs.evolve(self, state=EditState.NOT_APPLIED, why="it was read back, and has the old value")
-        return attrs.evolve(self, state=EditState.CHANGED, why="it was read back, and has another value")
+            why = "it was in flight, and has the old value now that it was read back"
+            return attrs.evolve(self, state=EditState.NOT_APPLIED, why=why)
+        return attrs.evolve(self, state=EditState.CHANGED, why="it was in flight, and somebody has changed it since")
 
 
 Needs: TypeAlias = Callable[[str], bool]
