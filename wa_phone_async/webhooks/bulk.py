@@ -31,7 +31,8 @@ from wa_phone_async.models import BusinessAccount, PhoneNumber, SuccessResponse
 from wa_phone_async.pagination.paginator import AsyncPaginator
 from wa_phone_async.redaction import Secret, conceal, hide_queries
 from wa_phone_async.session import GraphSession
-from wa_phone_async.workflows.bulk import Listings, WabaListing
+from wa_phone_async.workflows.bulk import Listings
+from wa_phone_async.workflows.listing import WabaListing
 
 from .audit import with_apps
 from .callbacks import (
