@@ -17,8 +17,8 @@ from .nesting import Nesting
 from .quotas import Quotas
 from .reviews import Reviews
 from .store import Store
-from .usernames import Usernames
 from .subscriptions import Subscriptions
+from .usernames import Usernames
 
 _TOO_MUCH = GraphError(500, 1, "Please reduce the amount of data you're asking for, then retry your request", type=None)
 """The error for too large a response (reported for other edges of Graph, read 2026-11-22)."""

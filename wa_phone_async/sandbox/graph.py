@@ -37,8 +37,8 @@ from .query import (
 from .quotas import Quotas
 from .reviews import Reviews
 from .store import AccountKind, Store, StoredAccount
-from .usernames import Usernames
 from .subscriptions import Subscriptions
+from .usernames import Usernames
 
 Version: TypeAlias = tuple[int, int]
 
@@ -186,25 +186,27 @@ class Graph:
 
     def _serve_number(self, request: Request, target: Target, owner: StoredAccount, now: float) -> bytes:
         row = owner.row(target.node) or {}
-        if request.method == "GET" and not target.edge:
-            return dumps(project(row, read_node_fields(request.query, self._mode)))
+        response: object
         match request.method, target.edge:
+            case "GET", "":
+                response = project(row, read_node_fields(request.query, self._mode))
             case "GET", "username":
-                return dumps(self.usernames.get(row))
+                response = self.usernames.get(row)
             case "GET", "username_suggestions":
-                return dumps(self.usernames.suggest(row))
+                response = self.usernames.suggest(row)
             case "POST", "username":
-                return dumps(self.usernames.claim(row, read_members(request), now))
+                response = self.usernames.claim(row, read_members(request), now)
             case "DELETE", "username":
-                return dumps(self.usernames.release(row, now))
+                response = self.usernames.release(row, now)
+            case "POST", edge if self.onboarding.has(edge):
+                members = read_members(request)
+                if not edge and "webhook_configuration" in members:
+                    response = self.subscriptions.override_number(owner, target.node, members["webhook_configuration"])
+                else:
+                    response = self.onboarding.write(edge, row, members, now)
             case _:
-                pass
-        if request.method == "POST" and self.onboarding.has(target.edge):
-            members = read_members(request)
-            if not target.edge and "webhook_configuration" in members:
-                return dumps(self.subscriptions.override_number(owner, target.node, members["webhook_configuration"]))
-            return dumps(self.onboarding.write(target.edge, row, members, now))
-        raise no_such_member(target.edge, NUMBER_TYPE)
+                raise no_such_member(target.edge, NUMBER_TYPE)
+        return dumps(response)
 
     def _serve_subscriptions(self, request: Request, account: StoredAccount) -> bytes:
         match request.method:

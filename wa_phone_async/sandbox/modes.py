@@ -148,8 +148,8 @@ REFERENCE = Mode(
     name="reference",
     fields=frozenset(REFERENCE_FIELDS),
     default_fields=REFERENCE_FIELDS,
-    # Meta's pages "Display names" (updated 2026-05-21) and "Webhook overrides" (June 2026) read these from the node. Both
-    # were read on 2026-11-28.
+    # Meta's pages "Display names" (updated 2026-05-21) and "Webhook overrides" (June 2026) read these from the node.
+    # Both were read on 2026-11-28.
     node_fields=("name_status", "new_name_status", "new_display_name", "webhook_configuration"),
     sorts={
         f"{field}.{ending}": SortOrder(field, is_descending=ending == "desc")
