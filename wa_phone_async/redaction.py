@@ -1,4 +1,4 @@
-"""Keeps secrets out of all that people read: reprs, logs, error texts, tracebacks."""
+"""Keeps secrets out of all that people read: reprs, logs, error texts, tracebacks. It escapes control characters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import html
 import re
 import string
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, SupportsIndex, overload
 
@@ -259,3 +260,23 @@ def hide_queries(value: dict[str, Any] | list[Any] | str | float | None, *, leve
 
 _USER: Final = re.compile(r"//[^\s/?#]*@")
 _QUERY: Final = re.compile(r"(?<!\S)((?>\S*?//)[^\s?#]*+)[?#].+", re.DOTALL)  # it reads each word once
+
+
+_JOINERS: Final = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji, and of letters in Persian
+
+
+def printable(text: str) -> str:
+    r"""Make a text safe to show, and one line long: control characters become escapes such as `\x1b`.
+
+    In a name they could move the cursor of a terminal, change colours or rename the window. Those that change the
+    direction of writing could make one number look like another. Half of a surrogate pair becomes an escape as well.
+    """
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    if character in "\n\t" or unicodedata.category(character) == "Zs":
+        return " "
+    return character.encode("unicode_escape").decode("ascii")

@@ -15,9 +15,10 @@ from wa_phone_async.sandbox import SMALL_WABA, Sandbox
 pytest.importorskip("rich", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, to_json
-from wa_phone_async.cli.terminal.output import printable, tell, terminal_width, use_utf8, write
+from wa_phone_async.cli.terminal.output import tell, terminal_width, use_utf8, write
 from wa_phone_async.cli.terminal.table import Column, PlainTable, fit
 from wa_phone_async.models import DEFAULT_FIELDS
+from wa_phone_async.redaction import printable
 
 SCREENS = {
     "120": """\

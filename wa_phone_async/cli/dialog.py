@@ -10,10 +10,10 @@ from typing import Final
 
 from wa_phone_async import GraphAPIError, PhoneNumberClient, WaPhoneError
 from wa_phone_async.call.error_codes import WRONG_PIN
-from wa_phone_async.redaction import Secret
+from wa_phone_async.redaction import Secret, printable
 
 from .errors import sentence
-from .terminal.output import broken, printable, tell, terminal_width
+from .terminal.output import broken, tell, terminal_width
 from .terminal.prompt import NoInputError, Prompt
 
 INDENT: Final = "   "

@@ -16,9 +16,9 @@ from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, SANDBOX_TOKEN, Connection, connect, has_token
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.terminal.formats import to_json
-from wa_phone_async.cli.terminal.output import broken, printable, takes_escapes, terminal_width, use_utf8, write
+from wa_phone_async.cli.terminal.output import broken, takes_escapes, terminal_width, use_utf8, write
 from wa_phone_async.diagnosis.doctor import check_limiter
-from wa_phone_async.redaction import Secret, conceal
+from wa_phone_async.redaction import Secret, conceal, printable
 
 Trouble = Literal["expired", "no-permission", "no-accounts", "system-user"]
 

@@ -10,10 +10,10 @@ import attrs
 
 from wa_phone_async import Change, Extra, Throughput, Watch, WatchedWaba, to_dict
 from wa_phone_async.cli.errors import sentence
-from wa_phone_async.redaction import hide_queries
+from wa_phone_async.redaction import hide_queries, printable
 
 from .formats import to_json
-from .output import counted, printable, spell_out_unknown, tell, use_utf8, write
+from .output import counted, spell_out_unknown, tell, use_utf8, write
 
 
 @attrs.define

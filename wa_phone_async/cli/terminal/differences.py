@@ -7,10 +7,11 @@ import sys
 from typing import Final, Literal, Protocol
 
 from wa_phone_async import Change, DiffSummary, Finding
+from wa_phone_async.redaction import printable
 
 from .changes import members_of, shown, what_changed
 from .formats import to_json
-from .output import broken, counted, printable, spell_out_unknown, terminal_width, use_utf8, write
+from .output import broken, counted, spell_out_unknown, terminal_width, use_utf8, write
 
 _COLUMNS: Final = ("Account", "Number", "Name", "Change", "Findings")
 _INDENT: Final = " " * 4

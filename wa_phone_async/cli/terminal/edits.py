@@ -8,9 +8,9 @@ from typing import Any, Final, Literal, cast
 from wa_phone_async import Edit, EditState, EditSummary
 from wa_phone_async.cli.errors import without_python
 from wa_phone_async.export.rows import Columns
-from wa_phone_async.redaction import hide_queries
+from wa_phone_async.redaction import hide_queries, printable
 
-from .output import broken, counted, printable, spell_out_unknown, terminal_width, write
+from .output import broken, counted, spell_out_unknown, terminal_width, write
 from .rows import RowView, rows_in
 
 COLUMNS: Final[Columns] = {

@@ -9,8 +9,9 @@ from typing import Any, Final, Literal
 
 from wa_phone_async import Finding, HealthSummary, Severity
 from wa_phone_async.export.rows import Columns
+from wa_phone_async.redaction import printable
 
-from .output import broken, counted, printable, spell_out_unknown, takes_escapes, terminal_width, write
+from .output import broken, counted, spell_out_unknown, takes_escapes, terminal_width, write
 from .rows import RowView, rows_in
 
 COLUMNS: Final[Columns] = {

@@ -12,10 +12,10 @@ from wa_phone_async.export import plain_json
 from wa_phone_async.export.formats import Encoder, make_encoder
 from wa_phone_async.export.rows import Batch, batches, columns_of, offer
 from wa_phone_async.models import BusinessAccount, PhoneNumber
-from wa_phone_async.redaction import hide_queries
+from wa_phone_async.redaction import hide_queries, printable
 from wa_phone_async.workflows.listing import WabaListing
 
-from .output import printable, use_utf8, write
+from .output import use_utf8, write
 
 R_contra = TypeVar("R_contra", PhoneNumber, BusinessAccount, contravariant=True)
 

@@ -17,9 +17,10 @@ from rich.text import Text
 
 from wa_phone_async import Change
 from wa_phone_async.cli.errors import sentence
+from wa_phone_async.redaction import printable
 
 from .changes import WatchedAccount, what_changed
-from .output import printable, spell_out_unknown, tell
+from .output import spell_out_unknown, tell
 from .table import STYLES
 
 _KEPT: Final = 200  # changes, more than any screen has lines

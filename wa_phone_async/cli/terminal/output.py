@@ -5,30 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-import unicodedata
 from contextlib import suppress
-from typing import IO, Final
+from typing import IO
+
+from wa_phone_async.redaction import printable
 
 from .hiding import without_secrets
-
-_JOINER: Final = "\N{ZERO WIDTH JOINER}"  # it makes one emoji of several
-
-
-def printable(text: str) -> str:
-    r"""Make a text safe for a terminal, and one line long: control characters become escapes such as `\x1b`.
-
-    In a name they could move the cursor, change colours or rename the window. Those that change the direction of
-    writing could make one number look like another.
-    """
-    return text if text.isprintable() else "".join(map(_printable, text))
-
-
-def _printable(character: str) -> str:
-    if character.isprintable() or character == _JOINER:
-        return character
-    if character in "\n\t" or unicodedata.category(character) == "Zs":
-        return " "
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def write(text: str) -> None:

@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from getpass import getpass
 from typing import Final
 
-from wa_phone_async.redaction import Secret, conceal
+from wa_phone_async.redaction import Secret, conceal, printable
 
-from .output import printable, tell
+from .output import tell
 from .stdin import LineReader
 
 _LONGEST: Final = 4096  # bytes; no code or PIN is as long

@@ -8,9 +8,10 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from wa_phone_async.export.formats import Encoder, make_encoder
 from wa_phone_async.export.rows import Batch, Columns, offer
+from wa_phone_async.redaction import printable
 
 from .formats import to_json
-from .output import printable, use_utf8, write
+from .output import use_utf8, write
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)

@@ -19,9 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from wa_phone_async.models import BusinessAccount, PhoneNumber
+from wa_phone_async.redaction import printable
 
 from .formats import cells
-from .output import printable, spell_out_unknown, takes_escapes, terminal_width, write
+from .output import spell_out_unknown, takes_escapes, terminal_width, write
 
 TITLES: Final[Mapping[str, str]] = {
     "waba_id": "WABA",
