@@ -154,7 +154,7 @@ def coverage(session):
 
 def everything(*others: str) -> list[str]:
     """What every test needs, or is skipped without."""
-    return [package for name in ("test", "tables", "web", "notebook", *others) for package in group(name)]
+    return [package for name in ("test", "tables", "web", "notebook", "browser", *others) for package in group(name)]
 
 
 @nox.session

@@ -28,7 +28,7 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"export.file_lock", "export.file_thread", "export.lines_on_disk", "export.reading"},
     {"edits", "workflows", "health", "webhooks"},
     {"client"},
-    {"cache", "integrations.notebook", "integrations.ipython", "integrations.pydantic"},
+    {"cache", "integrations.notebook", "integrations.ipython", "integrations.pydantic", "report"},
     {"__init__", "_public", "sandbox"},
     {"export", "integrations", "sandbox.pytest_plugin"},  # the plugin brings a client and a sandbox together
     {"alerts"},

@@ -240,6 +240,11 @@ NAMED = {
     "wa-phone webhooks undo FILE": (
         "wa-phone webhooks clear 300000001000000 --journal FILE --yes && wa-phone webhooks undo FILE"
     ),
+    "wa-phone report": "wa-phone report --sandbox --out report.html",
+    "wa-phone report numbers.parquet": "echo id > n.csv; wa-phone report n.csv --out report.html",
+    "wa-phone report numbers.parquet --out report.html": "echo id > n.csv; wa-phone report n.csv --out report.html",
+    "wa-phone report WABA_ID…": "wa-phone report 100200300400003 --out report.html",
+    "wa-phone report --business ID": "wa-phone report --business 200300400500600 > report.html",
     "wa-phone diff": "wa-phone diff --sandbox",
     "wa-phone diff OLD NEW": "echo id > OLD.csv; wa-phone diff OLD.csv OLD.csv",
     "wa-phone export": "wa-phone export --help",

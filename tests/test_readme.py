@@ -79,6 +79,12 @@ def test_the_picture_shows_what_the_command_shows_now(tmp_path: Path) -> None:
     )
 
 
+def test_the_picture_of_a_report_is_small() -> None:
+    picture = DOCS / "_static" / "report.png"
+    assert picture.stat().st_size < 150_000
+    assert [text.count("_static/report.png") for text in (TEXT, PAGES["report"])] == [1, 1]
+
+
 HOME = "https://github.com/somebody/wa_phone_async"
 HOOK = runpy.run_path(str(ROOT / "hatch_build.py")) if importlib.util.find_spec("hatchling") else {}
 

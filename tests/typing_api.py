@@ -753,6 +753,44 @@ async def webhooks_are_edited(client: wa.PhoneNumberClient, ids: AsyncIterator[s
     client.clear_webhooks(["1"], on="wabas")  # type: ignore[arg-type]  # no such level
 
 
+async def health_is_reported(client: wa.PhoneNumberClient, listings: wa.Listings) -> None:
+    report = await client.check_health(listings).report(since=Path("old.csv"), max_findings=9, source="our shops")
+    assert_type(report, wa.HealthReport)
+    assert_type((report.source, report.version), tuple[str, str])
+    assert_type((report.made_at, report.source_time), tuple[datetime, datetime | None])
+    overview = report.overview
+    assert_type(overview, wa.HealthOverview)
+    assert_type((overview.status, overview.quality), tuple[Mapping[str, int], Mapping[str, int]])
+    assert_type(overview.limits, Mapping[str, int])
+    assert_type(overview.names_in_review, int)
+    assert_type(overview.app_usage, wa.UsageMetric | None)
+    assert_type(overview.numbers, tuple[wa.ReportedNumber, ...])
+    [account] = overview.accounts
+    assert_type(account, wa.ReportedAccount)
+    assert_type((account.waba_id, account.name, account.error), tuple[str, str | None, str | None])
+    assert_type((account.status, account.quality), tuple[Mapping[str, int], Mapping[str, int]])
+    assert_type((account.limits, account.numbers), tuple[Mapping[str, int], int])
+    assert_type((account.findings, account.names_in_review), tuple[Mapping[wa.Severity, int], int])
+    assert_type((account.severity, account.usage), tuple[wa.Severity | None, wa.UsageMetric | None])
+    number = overview.numbers[0]
+    assert_type((number.id, number.waba_id, number.is_in_review), tuple[str, str, bool])
+    assert_type((number.display_phone_number, number.verified_name), tuple[str | None, str | None])
+    assert_type((number.status, number.quality_rating, number.limit), tuple[str | None, str | None, str | None])
+    assert_type((number.name_status, number.new_display_name), tuple[str | None, str | None])
+    assert_type((number.new_name_status, number.severity), tuple[str | None, wa.Severity | None])
+    assert_type(number.codes, tuple[str, ...])
+    if report.changes is not None:
+        assert_type(report.changes, wa.ReportedChanges)
+        assert_type((report.changes.since, report.changes.since_time), tuple[str, datetime | None])
+        assert_type(report.changes.summary, wa.DiffSummary)
+        assert_type(report.changes.changes, tuple[wa.Change, ...])
+    assert_type(wa.to_html(report), str)
+    assert_type(wa.to_html(report, title="Our shops"), str)
+    wa.to_html("report")  # type: ignore[arg-type]  # no report
+    wa.to_html(report, "Our shops")  # type: ignore[call-arg]  # a keyword
+    await client.check_health(["1"]).report(since=5)  # type: ignore[arg-type]  # no list
+
+
 async def listings_are_compared(listings: wa.Listings, listing: wa.WabaListing, number: wa.PhoneNumber) -> None:
     differences = wa.diff_listings("old.csv", Path("new.parquet"), fields=["status"])
     assert_type(differences, wa.Differences)

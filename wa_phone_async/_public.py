@@ -56,12 +56,12 @@ from .health.findings import (
     Evidence,
     FactSource,
     Finding,
-    HealthReport,
     HealthSummary,
     HealthTotals,
     Severity,
     Subject,
 )
+from .health.report import HealthOverview, HealthReport, ReportedAccount, ReportedChanges, ReportedNumber
 from .integrations.ipython import adapt_ipython as _adapt_ipython
 from .integrations.notebook import show_tables as _show_tables
 from .integrations.pydantic import give_schemas as _give_schemas
@@ -96,6 +96,7 @@ from .ratelimit.registration_file import FileRegistrationLedger
 from .ratelimit.registrations import RegistrationLedger, RegistrationUsage, Reservation, StoredLedger
 from .ratelimit.throttle import Throttle
 from .readiness import Readiness, is_ready, read_readiness
+from .report.html import to_html
 from .session import GraphSession
 from .usage import Usage, UsageMetric
 from .workflows.bulk import Listings
@@ -153,6 +154,7 @@ __all__ = [
     "GraphAPIError",
     "GraphSession",
     "HealthCheck",
+    "HealthOverview",
     "HealthReport",
     "HealthSummary",
     "HealthTotals",
@@ -188,6 +190,9 @@ __all__ = [
     "RegistrationLedger",
     "RegistrationUsage",
     "Report",
+    "ReportedAccount",
+    "ReportedChanges",
+    "ReportedNumber",
     "RequestTimeoutError",
     "Reservation",
     "RetryPlanned",
@@ -234,5 +239,6 @@ __all__ = [
     "read_display_name",
     "read_readiness",
     "to_dict",
+    "to_html",
     "verify_webhook",
 ]

@@ -548,6 +548,7 @@ class PhoneNumberClient:
         cost no call. What a check needs and does not have is in `not_checked`.
 
         Memory is bounded for any number of accounts, if you iterate: the check remembers the ids that it has seen.
+        `check_health(…).report(…)` bounds a report, and compares with an older export. `to_html` makes a page of one.
 
         Args:
             source: The accounts or their ids, an iterable or an async iterable of any length; listings, such as those
@@ -567,7 +568,8 @@ class PhoneNumberClient:
         async def read_node(waba_id: str) -> BusinessAccount:
             return await self.session.get(read_node_id("waba_id", waba_id), BusinessAccount, account_fields)
 
-        return HealthCheck(source, rules, partial(self.start_list, query=query), read_node, concurrency=concurrency)
+        lister = partial(self.start_list, query=query)
+        return HealthCheck(source, rules, lister, read_node, self.last_usage, concurrency=concurrency)
 
     def audit_webhooks(
         self,
@@ -611,6 +613,7 @@ class PhoneNumberClient:
             rules,
             partial(self.start_list, query=query),
             editor.read_account,
+            self.last_usage,
             concurrency=concurrency,
             call="client.audit_webhooks",
         )

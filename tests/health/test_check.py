@@ -149,7 +149,9 @@ async def test_a_node_that_cannot_be_read_leaves_its_rules_unchecked(error: type
     failure = error("not yours", http_status=400)
     if isinstance(failure, AuthenticationError):
         failure.is_shared = True
-    check = HealthCheck(["1"], choose_rules(["status", "account"]), list_numbers, read_node, concurrency=1)
+    check = HealthCheck(
+        ["1"], choose_rules(["status", "account"]), list_numbers, read_node, lambda _: None, concurrency=1
+    )
     if error is AuthenticationError:  # all accounts share the token
         with pytest.raises(AuthenticationError):
             await check

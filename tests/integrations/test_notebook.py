@@ -238,6 +238,7 @@ def test_an_interrupted_bulk_leaves_a_client_that_works(kernel: Kernel, sandbox:
         ("page", ["Page of 100, and there is more", "300000002000027", "+1 (206) 555-0141"]),
         ("page.data[0]", ["300000002000027", "+1 (206) 555-0141"]),
         (f"(await client.list_many(['{LARGE_WABA}']))[0]", [f"WABA {LARGE_WABA}", "300000002000027"]),
+        (f"await client.check_health('{LARGE_WABA}')", ["<iframe", "sandbox='allow-scripts'", "300000002000027"]),
         (f"client.last_usage('{LARGE_WABA}')", ["Usage of the quotas", "calls_percent"]),
         (f"(await client.list_business_accounts('{BUSINESS_ID}'))[0]", [EMPTY_WABA]),
         (
@@ -245,7 +246,7 @@ def test_an_interrupted_bulk_leaves_a_client_that_works(kernel: Kernel, sandbox:
             ["NotFoundError", "fbtrace_id", "Object with ID &#x27;404&#x27; does not exist"],
         ),
     ],
-    ids=["list", "slice", "listings", "page", "number", "listing", "usage", "account", "error"],
+    ids=["list", "slice", "listings", "page", "number", "listing", "report", "usage", "account", "error"],
 )
 def test_values_are_shown_as_tables(kernel: Kernel, sandbox: Sandbox, code: str, texts: list[str]) -> None:
     del sandbox

@@ -36,7 +36,7 @@ Data goes to stdout, and messages go to stderr. The exit status tells how a comm
   0  success
   1  the API rejected a request, or did not respond
   2  an argument is wrong, and nothing was sent
-  3  some accounts of export or diff failed
+  3  some accounts of export, diff or report failed
   4  health or diff found what --fail-on names
 130  Ctrl-C
 143  a kill (SIGTERM); the command ended in order
@@ -90,6 +90,7 @@ COMMANDS: Final = (  # --help lists them in this order
     ("watch", "Show changes to the phone numbers of WhatsApp Business Accounts, until Ctrl-C."),
     ("health", "Say why phone numbers cannot send messages, and what to do."),
     ("webhooks", "Find numbers whose webhooks get lost, and set, clear or restore callback URLs."),
+    ("report", "Write a page that shows how numbers are, what is wrong with them, and what to do."),
     ("export", "Export the phone numbers of many accounts to a file."),
     ("diff", "Show what has changed between two exports, or between an export and now."),
     ("sandbox", "Serve the Graph API with invented accounts, on this machine only, until Ctrl-C."),

@@ -8,7 +8,7 @@ When there are more, the oldest comes with the count that it has, and is not tol
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import attrs
@@ -19,6 +19,7 @@ from wa_phone_async.workflows.listing import WabaListing
 
 from .facts import AccountFacts, NumberFacts
 from .findings import Finding, HealthSummary, HealthTotals, Severity, SubjectKind
+from .report import OverviewBuilder
 from .rules import ChosenRules
 
 MAX_WAITING: Final = 10_000
@@ -39,7 +40,10 @@ class Diagnosis:
 
     def __init__(self, rules: ChosenRules, *, has_all_fields: bool = False) -> None:
         self._rules = rules
-        self._has_all_fields = has_all_fields
+        self.has_all_fields: bool = has_all_fields
+        """Whether all fields that the rules read were requested."""
+        self.overview: OverviewBuilder | None = None
+        """Counts what is diagnosed, for a report."""
         self._known_accounts = IdSet()
         self._homes = IdMap()  # the account in which each number was seen first
         self._shared = IdSet()  # the numbers whose second account was told
@@ -70,12 +74,19 @@ class Diagnosis:
         if waba_id is not None and waba_id not in self._known_accounts:
             self._known_accounts.add(waba_id)
             facts = AccountFacts.of(account or BusinessAccount(waba_id), listing.error)
-            for finding in self._check_account(facts, len(listing.phone_numbers)):
-                has_cause = has_cause or finding.severity is Severity.ERROR
-                found += self._take(finding)
+            findings = list(self._check_account(facts, len(listing.phone_numbers)))
+            has_cause = any(finding.severity is Severity.ERROR for finding in findings)
+            found += self._take_all(findings)
+            if self.overview is not None:
+                self.overview.add_account(waba_id, facts.subject.name, listing.error, findings)
         for number in listing.phone_numbers:
-            for finding in self._check_number(number, waba_id, has_cause=has_cause):
-                found += self._take(finding)
+            home = self._homes.add(number.id, waba_id or _NOWHERE)
+            if home == (waba_id or _NOWHERE):
+                continue  # pages shift while a list is read, so a row may come twice
+            findings = list(self._check_number(number, waba_id, home, has_cause=has_cause))
+            found += self._take_all(findings)
+            if self.overview is not None:
+                self.overview.add_number(number, waba_id, findings, is_known=home is not None)
         return found
 
     def end(self) -> list[Finding]:
@@ -103,11 +114,17 @@ class Diagnosis:
             for finding in rule.findings(facts):
                 yield attrs.evolve(finding, numbers=numbers) if rule.counts_numbers else finding
 
-    def _check_number(self, number: PhoneNumber, waba_id: str | None, *, has_cause: bool) -> Iterator[Finding]:
-        """Apply the rules. Of a number that was seen in another account, only what concerns this account is new."""
-        home = self._homes.add(number.id, waba_id or _NOWHERE)
-        if home == (waba_id or _NOWHERE):
-            return  # pages shift while a list is read, so a row may come twice
+    def _check_number(
+        self, number: PhoneNumber, waba_id: str | None, home: str | None, *, has_cause: bool
+    ) -> Iterator[Finding]:
+        """Apply the rules. Of a number that was seen in another account, only what concerns this account is new.
+
+        Args:
+            number: The number.
+            waba_id: Its account.
+            home: The other account in which it was seen first, if any.
+            has_cause: Whether the account is known to be in trouble.
+        """
         is_shared = home is not None and number.id not in self._shared
         facts = NumberFacts.of(
             number, waba_id, also_in=home if is_shared and home != _NOWHERE else None, has_cause=has_cause
@@ -122,11 +139,15 @@ class Diagnosis:
         self._numbers += 1
         for rule in self._rules.of_numbers:
             if rule.beside:
-                if facts.has_any((*rule.needs, rule.beside) if self._has_all_fields else rule.needs):
+                if facts.has_any((*rule.needs, rule.beside) if self.has_all_fields else rule.needs):
                     self._seen.add(rule.code)
             elif rule.needs and not facts.has_any(rule.needs):
                 self._unchecked[rule.code] += 1
             yield from rule.findings(facts)
+
+    def _take_all(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        for finding in findings:
+            yield from self._take(finding)
 
     def _take(self, finding: Finding) -> Iterator[Finding]:
         """Yield a finding if it is complete. Otherwise add it to those that wait."""

@@ -116,11 +116,3 @@ class HealthSummary:
     """How many requests the check has sent, retries included. It is 0 for lists that you pass."""
     not_checked: Mapping[str, int]
     """The rules that lacked evidence, by code: for how many numbers or accounts the fields did not come."""
-
-
-@attrs.frozen(kw_only=True)
-class HealthReport(HealthSummary):
-    """All that a health check has found."""
-
-    findings: tuple[Finding, ...]
-    """The findings, in the order in which they came."""

@@ -181,9 +181,10 @@ def _newer_name_approved(facts: NumberFacts) -> bool:
     return is_approved and newer is not None and newer != facts.get("verified_name")
 
 
-def _in_review(facts: NumberFacts) -> bool:
-    states = {facts.get("name_status"), facts.get("new_name_status"), facts.get("unified_cert_status")}
-    return bool(states & _IN_REVIEW)
+def is_in_review(number: PhoneNumber) -> bool:
+    """Whether a name of a number is in review."""
+    states = (number.name_status, number.new_name_status, number.unified_cert_status)
+    return any(isinstance(state, str) and state in _IN_REVIEW for state in states)
 
 
 def _low_limit(facts: NumberFacts) -> Iterator[Trouble]:
@@ -503,7 +504,7 @@ NUMBER_RULES: Final[tuple[Rule[NumberFacts], ...]] = (
         meaning="The name, or a newer one, is in review; or the review has not begun.",
         remedy="Wait. `wait_until` and `wa-phone watch` tell when it is decided.",
         source=_NAMES_GUIDE,
-        find=_when(_in_review),
+        find=_when(lambda facts: is_in_review(facts.number)),
         needs=_NAME_FIELDS,
         also=("new_name_status",),
     ),
