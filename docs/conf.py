@@ -34,3 +34,6 @@ html_static_path = ["_static"]
 html_css_files = ["manual.css"]
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 pygments_style, pygments_dark_style = "tango", "github-dark"
+
+# Where a class inherits from one in another module, Sphinx reads the types of its fields as mere text.
+nitpick_ignore = [("py:class", "datetime")]
