@@ -1,6 +1,6 @@
 """The page in a real browser: it fits phones, desks and paper, takes a keyboard, and does what names say never.
 
-Facts about the layout are asserted. Pictures are kept for people: in `WA_PICTURES`, or where pytest keeps its files.
+Facts about the layout are asserted. Pictures are kept for people: in `REPORT_PICTURES`, or where pytest keeps its files.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    pictures = Path(os.environ.get("WA_PICTURES") or tmp_path_factory.mktemp("pictures"))
+    pictures = Path(os.environ.get("REPORT_PICTURES") or tmp_path_factory.mktemp("pictures"))
     pictures.mkdir(parents=True, exist_ok=True)
     with asyncio.Runner() as runner:
         opened = open_tab("chromium")
@@ -231,6 +231,9 @@ def test_paper_shows_rows_and_says_how_many(browser: Browser, page: Path) -> Non
     browser.run(browser.tab.send("Emulation.setEmulatedMedia", media="print"))
     assert browser.value("getComputedStyle(document.querySelector('nav')).display") == "none"
     assert browser.value("getComputedStyle(document.querySelector('#numbers .pager')).display") == "none"
+    head = "document.querySelector('#numbers th')"  # a heading that has a button would be on the first page only
+    assert browser.value(f"getComputedStyle({head}.firstChild).display") == "none"
+    assert browser.value(f"getComputedStyle({head}, '::before').content") == '"Attention"'
     assert browser.value("document.documentElement.scrollWidth") == 1040
     assert browser.value("getComputedStyle(document.querySelector('#numbers tbody tr')).display") == "table-row"
     browser.run(browser.tab.send("Emulation.setEmulatedMedia", media=""))

@@ -56,6 +56,7 @@
       this.heads.forEach((head, place) => {
         const button = make("button", { type: "button" }, head.textContent);
         button.addEventListener("click", () => this.sort(place));
+        head.dataset.name = head.textContent;
         head.replaceChildren(button);
       });
       this.section.querySelector("thead").classList.remove("bare");
