@@ -30,7 +30,7 @@ from wa_phone_async import (
 from wa_phone_async.errors import NotFoundError
 from wa_phone_async.integrations.notebook import show_tables
 from wa_phone_async.redaction import printable
-from wa_phone_async.report import html
+from wa_phone_async.report.page import _file, page_of
 from wa_phone_async.report.tables import NOTHING
 
 TAGS = set(
@@ -94,7 +94,7 @@ def check_is_inert(page: str) -> Parsed:
     assert {name for name, _ in parsed.attributes} <= ATTRIBUTES
     assert all(value.startswith("#") for name, value in parsed.attributes if name == "href")
     assert parsed.tags.count("script") == 2
-    assert (parsed.scripts[1], parsed.styles) == (html._file("page.js"), [html._file("page.css")])
+    assert (parsed.scripts[1], parsed.styles) == (_file("page.js"), [_file("page.css")])
     [policy] = [value for name, value in parsed.attributes if value.startswith("default-src")]
     for content in (parsed.scripts[1], parsed.styles[0]):
         assert f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'" in policy
@@ -244,7 +244,7 @@ def test_what_a_bound_has_dropped_is_counted_and_said() -> None:
 
 
 def test_rows_that_do_not_fit_are_left_out_and_said() -> None:
-    page = html._page(report_of(fleet(3_000)), None, 200_000)
+    page = page_of(report_of(fleet(3_000)), None, 200_000)
     parsed = check_is_inert(page)
     rows = len(parsed.tables["numbers"]["rows"])
     assert 0 < rows < 3_000

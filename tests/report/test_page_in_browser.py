@@ -1,6 +1,6 @@
 """The page in a real browser: it fits phones, desks and paper, takes a keyboard, and does what names say never.
 
-Facts about the layout are asserted. Pictures are kept for people: in `REPORT_PICTURES`, or where pytest keeps its files.
+Facts about the layout are asserted. Pictures are kept for people: in `REPORT_PICTURES`, or where pytest has its files.
 """
 
 import asyncio

@@ -42,10 +42,10 @@ command: Final = new_command("report", USAGE, EXAMPLES)
 @command.default
 async def report_health(
     *sources: Annotated[str, Parameter(name="WABA_ID")],
-    out: Annotated[Path | None, Parameter(metavar="FILE", allow_leading_hyphen=True)] = None,
+    out: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     business: Annotated[str | None, Parameter(metavar="ID")] = None,
     kind: Annotated[Kind, Parameter(metavar="KIND")] = "owned",
-    since: Annotated[Path | None, Parameter(metavar="OLD", allow_leading_hyphen=True)] = None,
+    since: Annotated[Path | None, Parameter(metavar="OLD")] = None,
     title: Annotated[str | None, Parameter(metavar="TEXT", allow_leading_hyphen=True)] = None,
     connection: Connection = HERE,
 ) -> int:
