@@ -109,6 +109,8 @@ def test_a_rejected_token_leaves_the_older_page(run: Run, page: Path, graph_sand
         (("nowhere.csv", "--out", "x.html"), "FILE must be a file that an export has written, not 'nowhere.csv'"),
         (("1", "--since", "nowhere.csv", "--out", "x.html"), "--since must be a file that an export has written"),
         (("1", "--since", "old.txt", "--out", "x.html"), "ends in neither .jsonl, .csv nor .parquet"),
+        (("numbers.csv", "--out", "./numbers.csv"), "--out must be another file than FILE and --since"),
+        (("1", "--since", "old.csv", "--out", "old.csv"), "--out must be another file than FILE and --since"),
         (("1", "--out", "."), "--out must be a file"),
         (("--business", "me", "--out", "x.html"), "--business must be"),
     ],

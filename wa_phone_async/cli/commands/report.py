@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -83,7 +84,7 @@ async def report_health(
         raise InvalidArgumentError("FILE, WABA_ID or --business ID", "given, or --sandbox to try it")
     if out is None and sys.stdout.isatty():
         raise InvalidArgumentError("--out", "given, such as --out report.html: a terminal shows no page")
-    _check_old(since)
+    _check_files(out, file, since)
     async with AsyncExitStack() as stack:
         page = None if out is None else WholeFile(out)
         if page is not None:
@@ -110,8 +111,10 @@ async def report_health(
     return SOME_FAILED if "account.not_listed" in report.totals.by_code else 0
 
 
-def _check_old(since: Path | None) -> None:
-    """Check that the older export is one, before anything is sent."""
+def _check_files(out: Path | None, file: Path | None, since: Path | None) -> None:
+    """Check that the page replaces no export, and that the older export is one, before anything is sent."""
+    if out is not None and os.path.realpath(out) in {os.path.realpath(each) for each in (file, since) if each}:
+        raise InvalidArgumentError("--out", "another file than FILE and --since", out)
     if since is not None:
         try:
             read_columns(since)
