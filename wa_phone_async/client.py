@@ -25,6 +25,7 @@ from .concurrency import DEFAULT_CONCURRENCY, map_bounded
 from .diagnosis.doctor import DEFAULT_SECONDS
 from .diagnosis.report import Diagnosis
 from .edits.bulk import BulkEdit
+from .edits.targets import EditLevel, EditTargets
 from .errors import CLOSED, BadRequestError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from .events import Listener
 from .health.check import HealthCheck, HealthSource
@@ -65,7 +66,6 @@ from .webhooks.audit import audit_rules
 from .webhooks.bulk import FIELDS as WEBHOOK_FIELDS
 from .webhooks.bulk import OwnApp, VerifyTokens, WebhookEditor, conceal_tokens
 from .webhooks.callbacks import read_callback_url
-from .webhooks.targets import WebhookLevel, WebhookTargets
 from .workflows.bulk import Accounts, Listings, each_to_list
 from .workflows.display_name import NAME_FIELDS, DisplayName, wait_for_display_name
 from .workflows.ensure import RECHECK_DELAYS, EnsuredPhoneNumber, EnsurePlan, Ensurer, read_recheck_delays
@@ -620,11 +620,11 @@ class PhoneNumberClient:
 
     def set_webhooks(
         self,
-        targets: WebhookTargets,
+        targets: EditTargets,
         url: str | None,
         *,
         verify_token: str | None = None,
-        on: WebhookLevel = "numbers",
+        on: EditLevel = "numbers",
         journal: str | PathLike[str] | None = None,
         resend: bool = False,
         app_id: str | int | None = None,
@@ -675,9 +675,9 @@ class PhoneNumberClient:
 
     def clear_webhooks(
         self,
-        targets: WebhookTargets,
+        targets: EditTargets,
         *,
-        on: WebhookLevel = "numbers",
+        on: EditLevel = "numbers",
         journal: str | PathLike[str] | None = None,
         resend: bool = False,
         app_id: str | int | None = None,

@@ -32,7 +32,7 @@ from wa_phone_async.export.lines_on_disk import is_cut, make_line, read_line, sy
 from wa_phone_async.redaction import hide_queries
 from wa_phone_async.workflows.id_set import IdSet
 
-from .edit import Edit, EditState
+from .edit import SENT_STATES, Edit, EditState, Needs
 
 _FORMAT: Final = "wa_phone_async edits"
 _VERSION: Final = 1
@@ -309,6 +309,30 @@ class JournalHeader:
     """What tells it from all other journals."""
     options: Mapping[str, Any]
     """What its plan does."""
+
+    def check_past(self, group: str, base_url: str) -> None:
+        """Require an edit that an undo can undo here.
+
+        Args:
+            group: What is edited, such as `webhooks`.
+            base_url: The address of the API.
+
+        Raises:
+            InvalidArgumentError: The journal is that of another edit, or of another API.
+        """
+        kind, made_at = str(self.options.get("edit", "")), self.options.get("base_url")
+        if not kind.startswith(f"{group}."):
+            raise InvalidArgumentError("undo", f"the journal of an edit of {group}", self.path, hint=f"it is of {kind}")
+        if made_at != base_url:
+            hint = f"its edit was made at {made_at}, and this client uses {base_url}"
+            raise InvalidArgumentError("undo", "a journal of the same API", self.path, hint=hint)
+
+    async def sent_edits(self, needs: Needs) -> AsyncGenerator[Edit]:
+        """Yield the edits of the journal that may have happened, as new ones, if an undo needs their targets."""
+        async with open_journal(self.path, None) as journal:
+            async for edit in journal.edits(journal.numbers(SENT_STATES)):
+                if needs(edit.target):
+                    yield attrs.evolve(edit, state=EditState.PLANNED, why=None, number=-1)
 
 
 def read_header(path: Path) -> JournalHeader:

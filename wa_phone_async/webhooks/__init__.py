@@ -2,7 +2,6 @@
 
     callbacks.py   callback URLs as values, and what sets them
     audit.py       the rules of the audit: numbers that nobody hears, and numbers whose webhooks go elsewhere
-    targets.py     the numbers or accounts to change, as callers name them
     bulk.py        the edits of many: set, clear, undo
 
 Webhooks that arrive are another matter: see `wa_phone_async.cache`.

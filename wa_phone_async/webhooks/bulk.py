@@ -18,7 +18,8 @@ from wa_phone_async.call.hints import not_a_number
 from wa_phone_async.call.writes import Write
 from wa_phone_async.checks import read_node_id
 from wa_phone_async.concurrency import stream_bounded
-from wa_phone_async.edits.edit import SENT_STATES, Edit, EditPlan, EditState, Needs, TargetKind
+from wa_phone_async.edits.edit import Edit, EditPlan, EditState, Needs, TargetKind
+from wa_phone_async.edits.targets import EditLevel, EditTargets, Target, check_level, read_targets
 from wa_phone_async.errors import (
     AuthenticationError,
     BadRequestError,
@@ -44,7 +45,6 @@ from .callbacks import (
     unsubscribe_account,
     url_of_number,
 )
-from .targets import LEVELS, Target, WebhookLevel, WebhookTargets, read_targets
 
 if TYPE_CHECKING:
     from wa_phone_async.edits.journal import JournalHeader
@@ -135,11 +135,9 @@ class WebhookEditor:
         waba_id = read_node_id("waba_id", waba_id)
         return with_apps(waba_id, await self._subscriptions(waba_id), await self.app.find(waba_id))
 
-    def set(
-        self, targets: WebhookTargets, level: WebhookLevel, url: str | None, verify_token: Secret | None
-    ) -> EditPlan:
+    def set(self, targets: EditTargets, level: EditLevel, url: str | None, verify_token: Secret | None) -> EditPlan:
         """The plan that sets a callback URL. Without one, it subscribes the app to accounts."""
-        _check_level(level)
+        check_level(level)
         if url is None:
             if level != "accounts" or verify_token is not None:
                 raise InvalidArgumentError(
@@ -154,9 +152,9 @@ class WebhookEditor:
         value = {"subscribed": True, "url": url} if level == "accounts" else url
         return self._plan(options, targets, lambda _: value, VerifyTokens(verify_token))
 
-    def clear(self, targets: WebhookTargets, level: WebhookLevel) -> EditPlan:
+    def clear(self, targets: EditTargets, level: EditLevel) -> EditPlan:
         """The plan that removes callback URLs. No app is subscribed by it, and none unsubscribed."""
-        _check_level(level)
+        check_level(level)
         options, tokens = {"edit": "webhooks.clear", "on": level}, VerifyTokens(None)
         return self._plan(options, targets, lambda old: {**old, "url": None} if level == "accounts" else None, tokens)
 
@@ -173,17 +171,10 @@ class WebhookEditor:
         Raises:
             InvalidArgumentError: The journal is that of another edit, or of another API.
         """
-        kind, base_url = str(past.options.get("edit", "")), past.options.get("base_url")
-        if not kind.startswith("webhooks."):
-            raise InvalidArgumentError("undo", "the journal of an edit of webhooks", past.path, hint=f"it is of {kind}")
-        if base_url != self.session.base_url:
-            hint = f"its edit was made at {base_url}, and this client uses {self.session.base_url}"
-            raise InvalidArgumentError("undo", "a journal of the same API", past.path, hint=hint)
+        past.check_past("webhooks", self.session.base_url)
 
         async def restore(edit: Edit) -> Edit:
-            restored = await self._with_value(
-                attrs.evolve(edit, state=EditState.PLANNED, why=None, number=-1), edit.old
-            )
+            restored = await self._with_value(edit, edit.old)
             if restored.state is not EditState.PLANNED or restored.old == edit.old:
                 return restored
             if restored.old != edit.new:
@@ -195,27 +186,25 @@ class WebhookEditor:
             return restored
 
         async def edits(needs: Needs) -> AsyncGenerator[Edit]:
-            # The package of exports, which has the locks, imports the client. So this can be imported only later.
-            from wa_phone_async.edits.journal import open_journal  # noqa: PLC0415
+            async with (
+                aclosing(past.sent_edits(needs)) as sent,
+                aclosing(stream_bounded(restore, sent, self.concurrency)) as restored,
+            ):
+                async for edit in restored:
+                    yield edit
 
-            async with open_journal(past.path, None) as journal:
-                sent = (edit async for edit in journal.edits(journal.numbers(SENT_STATES)) if needs(edit.target))
-                async with aclosing(stream_bounded(restore, sent, self.concurrency)) as restored:
-                    async for edit in restored:
-                        yield edit
-
-        options = {"edit": "webhooks.undo", "of": past.id, "base_url": base_url}
+        options = {"edit": "webhooks.undo", "of": past.id, "base_url": self.session.base_url}
         send = partial(self._send, tokens)
         return EditPlan(call="client.undo_webhooks", options=options, edits=edits, send=send, read=self._read)
 
     def _plan(
         self,
         options: Mapping[str, Any],
-        targets: WebhookTargets,
+        targets: EditTargets,
         change: Callable[[Any], Any],
         tokens: VerifyTokens,
     ) -> EditPlan:
-        level: WebhookLevel = options["on"]
+        level: EditLevel = options["on"]
 
         async def read(target: Target) -> Edit:
             kind: TargetKind = "account" if level == "accounts" else "number"
@@ -289,11 +278,6 @@ class WebhookEditor:
 
     async def _post(self, write: Write, waba_id: str | None) -> None:
         await self.session.post(write, SuccessResponse, waba_id=waba_id)
-
-
-def _check_level(level: object) -> None:
-    if level not in LEVELS:
-        raise InvalidArgumentError("on", f"one of {', '.join(LEVELS)}", level)
 
 
 def _edits_in(listing: WabaListing, needs: Needs) -> Iterator[Edit]:

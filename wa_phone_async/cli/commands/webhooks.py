@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import attrs
 from cyclopts import App, Parameter
 
-from wa_phone_async import BulkEdit, InvalidArgumentError, RetryPolicy, Severity
+from wa_phone_async import InvalidArgumentError, RetryPolicy, Severity
 from wa_phone_async.checks import read_node_id
+from wa_phone_async.cli.bulk_edits import (
+    Flag,
+    Form,
+    IdsFile,
+    JournalFile,
+    Sample,
+    Targets,
+    journal_to_write,
+    run_edit,
+    with_targets,
+)
 from wa_phone_async.cli.commands import new_command, new_subcommand
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
-from wa_phone_async.cli.errors import FAILED, FOUND
-from wa_phone_async.cli.starting import INTERRUPTED
-from wa_phone_async.cli.terminal import edits as edit_views
+from wa_phone_async.cli.errors import FOUND
 from wa_phone_async.cli.terminal.findings import view_of, what_was_done
-from wa_phone_async.cli.terminal.ids import ACCOUNTS, NUMBERS, count_ids, read_ids
 from wa_phone_async.cli.terminal.output import tell
-from wa_phone_async.cli.terminal.stopping import Stop, stopping, until_a_moment_after
 from wa_phone_async.cli.verify_tokens import SANDBOX_VERIFY_TOKEN, read_verify_token, read_verify_tokens
+from wa_phone_async.edits.targets import EditLevel
 from wa_phone_async.redaction import Secret
-from wa_phone_async.webhooks.targets import WebhookLevel, WebhookTargets
 
-Format = Literal["table", "json", "jsonl", "csv"]
 FailOn = Literal["warning", "error"]
 
 USAGE: Final = "wa-phone webhooks audit|set|clear|undo [OPTIONS]"
@@ -78,12 +81,7 @@ _set = new_subcommand(command, "set", "wa-phone webhooks set [ID... | FILE] --ur
 _clear = new_subcommand(command, "clear", "wa-phone webhooks clear [ID... | FILE] [OPTIONS]", _CLEAR)
 _undo = new_subcommand(command, "undo", "wa-phone webhooks undo FILE [OPTIONS]", _UNDO)
 
-Targets = Annotated[str, Parameter(name="ID or FILE")]
-IdsFile = Annotated[Path | None, Parameter(name="--ids", metavar="FILE", allow_leading_hyphen=True)]
-On = Annotated[WebhookLevel, Parameter(name="--on", metavar="WHAT")]
-JournalFile = Annotated[Path | None, Parameter(name="--journal", metavar="FILE")]
-Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
-Form = Annotated[Format, Parameter(name="--format", metavar="FORMAT")]
+On = Annotated[EditLevel, Parameter(name="--on", metavar="WHAT")]
 TokenFile = Annotated[Path | None, Parameter(metavar="FILE")]
 AppId = Annotated[str | None, Parameter(name="--app-id", metavar="ID")]
 
@@ -203,7 +201,7 @@ async def set_webhooks(
         form: The output format: table, json, jsonl or csv.
         connection: Where to run.
     """
-    path = _journal(journal, yes=yes)
+    path = journal_to_write(journal, yes=yes, undo="wa-phone webhooks undo")
     if url is None and connection.sandbox and on != "accounts":
         url = "https://shop.example/new"
     token: Secret | None = None
@@ -211,8 +209,8 @@ async def set_webhooks(
         is_needed = yes and not connection.sandbox
         token = await read_verify_token(verify_token_file, url) if is_needed else SANDBOX_VERIFY_TOKEN
 
-    def start(link: Link, named: WebhookTargets) -> BulkEdit:
-        return link.client.set_webhooks(
+    async with with_targets(targets, ids, on=on, sample=_sample(on), connection=connection) as (link, named):
+        edits = link.client.set_webhooks(
             named,
             url,
             verify_token=token,
@@ -222,8 +220,7 @@ async def set_webhooks(
             app_id=app_id,
             concurrency=concurrency,
         )
-
-    return await _edit(start, targets, ids, on=on, journal=path, form=form, connection=connection)
+        return await run_edit(edits, link, path, form)
 
 
 @_clear.default
@@ -259,14 +256,13 @@ async def clear_webhooks(
         form: The output format: table, json, jsonl or csv.
         connection: Where to run.
     """
-    path = _journal(journal, yes=yes)
+    path = journal_to_write(journal, yes=yes, undo="wa-phone webhooks undo")
 
-    def start(link: Link, named: WebhookTargets) -> BulkEdit:
-        return link.client.clear_webhooks(
+    async with with_targets(targets, ids, on=on, sample=_sample(on), connection=connection) as (link, named):
+        edits = link.client.clear_webhooks(
             named, on=on, journal=path, resend=resend, app_id=app_id, concurrency=concurrency
         )
-
-    return await _edit(start, targets, ids, on=on, journal=path, form=form, connection=connection)
+        return await run_edit(edits, link, path, form)
 
 
 @_undo.default
@@ -316,8 +312,11 @@ async def undo_webhooks(
         past = Path(directory, "set.jsonl") if file is None else file
         path = (journal or past.with_name(f"{past.name}.undo")) if yes else None
 
-        def start(link: Link, _: WebhookTargets) -> BulkEdit:
-            return link.client.undo_webhooks(
+        async with connect(connection, RetryPolicy.batch()) as link:
+            if file is None:
+                ids, demo_url = _sample("numbers")(link), "https://shop.example/new"
+                await link.client.set_webhooks(ids, demo_url, verify_token=SANDBOX_VERIFY_TOKEN, journal=past)
+            edits = link.client.undo_webhooks(
                 past,
                 verify_tokens=SANDBOX_VERIFY_TOKEN if connection.sandbox else tokens,
                 journal=path,
@@ -325,126 +324,17 @@ async def undo_webhooks(
                 app_id=app_id,
                 concurrency=concurrency,
             )
-
-        async with connect(connection, RetryPolicy.batch()) as link:
-            if file is None:
-                ids, demo_url = _sandbox_numbers(link), "https://shop.example/new"
-                await link.client.set_webhooks(ids, demo_url, verify_token=SANDBOX_VERIFY_TOKEN, journal=past)
-            return await _run(start(link, ()), link, path, form, how="--yes")
+            return await run_edit(edits, link, path, form, how="--yes")
 
 
-def _journal(journal: Path | None, *, yes: bool) -> Path | None:
-    """Return the journal to write: none in a dry run."""
-    if yes and journal is None:
-        hint = "it keeps the old values, for wa-phone webhooks undo"
-        raise InvalidArgumentError("--journal FILE", "given with --yes", hint=hint)
-    return journal if yes else None
+def _sample(on: EditLevel) -> Sample:
+    """Return what names the numbers of the sandbox's small account, or the account."""
 
+    def name(link: Link) -> list[str]:
+        from wa_phone_async.sandbox import SMALL_WABA  # noqa: PLC0415 - a web server, which few commands need
+        from wa_phone_async.sandbox.demo import add_overrides  # noqa: PLC0415 - as above
 
-async def _edit(
-    start: Callable[[Link, WebhookTargets], BulkEdit],
-    targets: Sequence[str],
-    ids: Path | None,
-    *,
-    on: WebhookLevel,
-    journal: Path | None,
-    form: Format,
-    connection: Connection,
-) -> int:
-    """Find the targets, and run an edit of them."""
-    if targets and ids is not None:
-        raise InvalidArgumentError("--ids", "left out where ID or FILE is given")
-    if not targets and ids is None and not connection.sandbox:
-        raise InvalidArgumentError("ID, FILE or --ids FILE", "given, or --sandbox to try it")
-    named = _named(targets, on)
-    if ids is not None:
-        kind = attrs.evolve(NUMBERS if on == "numbers" else ACCOUNTS, option="--ids")
-        count_ids(ids, kind)  # to check every line before anything is sent
-        named = read_ids(ids, Stop(), kind)
-    async with connect(connection, RetryPolicy.batch()) as link:
-        if not targets and ids is None:
-            named = _sandbox_numbers(link) if on == "numbers" else _sandbox_accounts()
-        return await _run(start(link, named), link, journal, form)
+        sandbox: Any = link.sandbox
+        return add_overrides(sandbox) if on == "numbers" else [SMALL_WABA]
 
-
-def _named(targets: Sequence[str], on: WebhookLevel) -> WebhookTargets:
-    """Return the ids, or the path of the file, on the command line."""
-    if len(targets) == 1 and not targets[0].strip().isdecimal():
-        path = Path(targets[0])
-        if path.suffix.lower() in {".csv", ".jsonl", ".parquet"}:
-            return path
-        hint = "--ids FILE takes a file with an id in each line"
-        expected = "ids, or one file that ends in .csv, .jsonl or .parquet"
-        raise InvalidArgumentError("ID or FILE", expected, targets[0], hint=hint)
-    try:
-        return [read_node_id("phone_number_id" if on == "numbers" else "waba_id", target) for target in targets]
-    except InvalidArgumentError as error:
-        error.argument = "ID"
-        raise
-
-
-async def _run(
-    edits: BulkEdit, link: Link, journal: Path | None, form: Format, *, how: str = "--yes --journal FILE"
-) -> int:
-    """Run an edit, and say what came of it.
-
-    Args:
-        edits: The edit.
-        link: Counts the calls.
-        journal: Its journal; `None` for a dry run.
-        form: The format.
-        how: The options that a dry run lacks.
-    """
-    view, is_new = edit_views.view_of(form), False
-    with stopping() as stop:
-        async with _explained(journal), edits, until_a_moment_after(stop):
-            stop.then(edits.stop)
-            async for edit in edits:
-                view.show(edit)
-                is_new = True
-    summary = edits.summary
-    if stop.is_set:
-        tell(f"stopped: {edit_views.what_was_edited(summary, link.calls)}{_to_go_on(journal)}")
-        return INTERRUPTED
-    view.end()
-    tell(edit_views.what_was_edited(summary, link.calls))
-    if journal is None:
-        tell(edit_views.what_it_would_cost(summary, how))
-    elif summary.is_done and summary.total and not is_new:
-        tell(f"{journal} was complete before: to make the edit again, give another --journal")
-    elif summary.by_state[edit_views.NOT_APPLIED]:
-        tell("not applied: was in flight at a kill or had no response, and has the old value; --resend sends it again")
-    return FAILED if edit_views.has_failed(summary) else 0
-
-
-def _to_go_on(journal: Path | None) -> str:
-    return "" if journal is None else f"; to go on, run the same command again with --journal {journal}"
-
-
-@asynccontextmanager
-async def _explained(journal: Path | None) -> AsyncGenerator[None]:
-    """Say how to go on after an error."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        tell(f"stopped at once: what was in flight is read back next time{_to_go_on(journal)}")
-        raise
-    except InvalidArgumentError:
-        raise
-    except Exception as error:
-        if journal is not None:
-            error.add_note(f"what is done is in the journal{_to_go_on(journal)}")
-        raise
-
-
-def _sandbox_numbers(link: Link) -> list[str]:
-    from wa_phone_async.sandbox.demo import add_overrides  # noqa: PLC0415 - a web server, which few commands need
-
-    sandbox: Any = link.sandbox
-    return add_overrides(sandbox)
-
-
-def _sandbox_accounts() -> list[str]:
-    from wa_phone_async.sandbox import SMALL_WABA  # noqa: PLC0415 - as above
-
-    return [SMALL_WABA]
+    return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
@@ -13,13 +13,13 @@ from wa_phone_async.checks import read_node_id
 from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.workflows.bulk import as_async
 
-WebhookLevel: TypeAlias = Literal["numbers", "accounts", "members"]
+EditLevel: TypeAlias = Literal["numbers", "accounts", "members"]
 """What the ids are, and what changes: `"numbers"` are numbers. `"accounts"` are accounts, and the account itself
 changes. `"members"` are accounts, and each of their numbers changes."""
 
-LEVELS: Final = ("numbers", "accounts", "members")
+LEVELS: Final[Sequence[EditLevel]] = ("numbers", "accounts", "members")
 
-WebhookTargets: TypeAlias = str | int | PathLike[str] | Iterable[str | int] | AsyncIterable[str | int]
+EditTargets: TypeAlias = str | int | PathLike[str] | Iterable[str | int] | AsyncIterable[str | int]
 """The numbers or accounts to change: an id, many ids, or the path of a file that an export or an audit has written."""
 
 
@@ -31,7 +31,13 @@ class Target(NamedTuple):
     """The account of a number, if it is known."""
 
 
-async def read_targets(targets: WebhookTargets, level: WebhookLevel) -> AsyncGenerator[Target]:
+def check_level(level: object, levels: Sequence[EditLevel] = LEVELS) -> None:
+    """Require one of some levels."""
+    if level not in levels:
+        raise InvalidArgumentError("on", f"one of {', '.join(levels)}", level)
+
+
+async def read_targets(targets: EditTargets, level: EditLevel) -> AsyncGenerator[Target]:
     """Yield the numbers or accounts. One may come more than once.
 
     Raises:
@@ -53,7 +59,7 @@ async def read_targets(targets: WebhookTargets, level: WebhookLevel) -> AsyncGen
         yield Target(read_node_id(name, each))
 
 
-def _targets_in(path: Path, level: WebhookLevel) -> Generator[Target]:
+def _targets_in(path: Path, level: EditLevel) -> Generator[Target]:
     """Yield the numbers of a file with their accounts, or its accounts."""
     from wa_phone_async.export.reading import read_rows  # noqa: PLC0415 - as above
 
