@@ -26,7 +26,7 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"session"},
     # Some modules of exports need no client.
     {"export.file_lock", "export.file_thread", "export.lines_on_disk", "export.reading"},
-    {"edits", "workflows", "health", "webhooks"},
+    {"edits", "workflows", "health", "webhooks", "profiles"},
     {"client"},
     {"cache", "integrations.notebook", "integrations.ipython", "integrations.pydantic", "report"},
     {"__init__", "_public", "sandbox"},

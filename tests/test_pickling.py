@@ -63,6 +63,7 @@ HOLDERS: dict[str, Callable[[], Any]] = {
     "Listings": lambda: PHONES.list_many(["1111"]),
     "Differences": lambda: diff_listings([], PHONES.list_many(["1111"])),
     "HealthCheck": lambda: PHONES.check_health(["1111"]),
+    "BusinessProfiles": lambda: PHONES.get_business_profiles(["1111"]),
     "BulkEdit": lambda: PHONES.set_webhooks(["1111"], "https://shop.example", verify_token=CANARY),
     "Watch": lambda: PHONES.watch("1111"),
     "Watches": lambda: PHONES.watch(["1111"]),

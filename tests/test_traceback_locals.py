@@ -78,20 +78,21 @@ async def clear_webhooks(client: PhoneNumberClient, directory: Path) -> None:
 
 
 async def undo_webhooks(client: PhoneNumberClient, directory: Path) -> None:
-    past, plan = directory / f"{random.random()}", {"edit": "webhooks.set", "base_url": client.session.base_url}
-    edit = {
-        "kind": "account",
-        "target": WABA,
-        "old": {"subscribed": True, "url": URL},
-        "new": {"subscribed": False, "url": None},
-    }
+    values = {"old": {"subscribed": True, "url": URL}, "new": {"subscribed": False, "url": None}}
+    past = past_journal(directory, client, "webhooks.set", {"kind": "account", "target": WABA, **values})
+    await tell(client.undo_webhooks(past, verify_tokens={URL: VERIFY}, journal=past.with_suffix(".undo"), app_id="7"))
+
+
+def past_journal(directory: Path, client: PhoneNumberClient, kind: str, edit: dict[str, Any]) -> Path:
+    """Write the journal of one edit that is done. It is no operation, so it does not use the package."""
+    path, plan = directory / f"{random.random()}", {"edit": kind, "base_url": client.session.base_url}
     content, checksum = b"", 0
     header = {"journal": "wa_phone_async edits", "version": 1, "plan": plan, "id": "7"}
     for entry in (header, {"edit": edit}, {"of": 0, "state": "done"}):
         line, checksum = make_line(entry, checksum)
         content += line
-    past.write_bytes(content)
-    await tell(client.undo_webhooks(past, verify_tokens={URL: VERIFY}, journal=past.with_suffix(".undo"), app_id="7"))
+    path.write_bytes(content)
+    return path
 
 
 async def tell(edits: BulkEdit) -> None:
@@ -137,6 +138,22 @@ async def paginate(client: PhoneNumberClient, _: Path) -> object:
     return await client.session.paginate(f"{WABA}/message_templates", dict)
 
 
+async def get_business_profiles(client: PhoneNumberClient, _: Path) -> None:
+    for each in await client.get_business_profiles([ID]):
+        if each.error is not None:
+            raise each.error
+
+
+async def update_business_profiles(client: PhoneNumberClient, directory: Path) -> None:
+    await tell(client.update_business_profiles([ID], about="New", journal=directory / f"{random.random()}"))
+
+
+async def undo_business_profiles(client: PhoneNumberClient, directory: Path) -> None:
+    edit = {"kind": "number", "target": ID, "old": {"about": "Old"}, "new": {"about": "New"}}
+    past = past_journal(directory, client, "profiles.update", edit)
+    await tell(client.undo_business_profiles(past, journal=past.with_suffix(".undo")))
+
+
 OPERATIONS: dict[str, Operation] = {
     "list_phone_numbers": lambda client, _: client.list_phone_numbers(WABA, fields="id").collect(),
     "start_list": lambda client, _: client.start_list(WABA, ListQuery()).collect(),
@@ -164,6 +181,11 @@ OPERATIONS: dict[str, Operation] = {
     "claim_username": lambda client, _: client.claim_username(ID, "acme"),
     "release_username": lambda client, _: client.release_username(ID),
     "ensure_phone_number": lambda client, _: client.ensure_phone_number(WABA, **NUMBER, recheck_delays=()),
+    "get_business_profile": lambda client, _: client.get_business_profile(ID),
+    "get_business_profiles": get_business_profiles,
+    "update_business_profile": lambda client, _: client.update_business_profile(ID, about="New"),
+    "update_business_profiles": update_business_profiles,
+    "undo_business_profiles": undo_business_profiles,
     "get": lambda client, _: client.session.get(WABA, dict),
     "paginate": paginate,
     "post": lambda client, _: client.session.post(Write(path=f"{ID}/register", body={"pin": Secret(PIN)}), dict),

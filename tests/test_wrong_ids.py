@@ -114,6 +114,8 @@ NUMBER_CALLS: dict[str, Call] = {
     "verify_code": lambda client, number_id: client.verify_code(number_id, "123456"),
     "register": lambda client, number_id: client.register(number_id, pin="123456"),
     "deregister": lambda client, number_id: client.deregister(number_id),
+    "get_profile": lambda client, number_id: client.get_business_profile(number_id),
+    "update_profile": lambda client, number_id: client.update_business_profile(number_id, about="New"),
 }
 CASES = [
     pytest.param(call, node, hints[node], id=f"{name}-{TYPES[node] or 'digits'}")

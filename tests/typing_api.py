@@ -688,6 +688,34 @@ def webhooks_are_read(query: MultiMapping[str], params: dict[str, list[str]]) ->
     wa.answer_challenge(query)  # type: ignore[call-arg]  # the token that you entered
 
 
+async def profiles_are_read_and_changed(client: wa.PhoneNumberClient, profile: wa.BusinessProfile) -> None:
+    assert_type(await client.get_business_profile("1", fields="about", waba_id=2, total_timeout=3), wa.BusinessProfile)
+    assert_type((profile.about, profile.address, profile.description), tuple[str | None, str | None, str | None])
+    assert_type((profile.email, profile.profile_picture_url), tuple[str | None, str | None])
+    assert_type(profile.websites, tuple[str, ...] | None)
+    assert_type(profile.vertical, wa.BusinessVertical | str | None)
+    assert_type((profile.messaging_product, profile.extra), tuple[str | None, wa.Extra])
+    profiles = client.get_business_profiles(["1"], on="members", concurrency=2)
+    assert_type(profiles, wa.BusinessProfiles)
+    assert_type(await profiles, list[wa.NumberProfile])
+    async with client.get_business_profiles("numbers.csv") as entered:
+        assert_type(entered, wa.BusinessProfiles)
+        async for each in entered:
+            assert_type(each, wa.NumberProfile)
+            assert_type((each.phone_number_id, each.waba_id), tuple[str | None, str | None])
+            assert_type(each.display_phone_number, str | None)
+            assert_type((each.profile, each.error), tuple[wa.BusinessProfile | None, wa.WaPhoneError | None])
+    success = await client.update_business_profile("1", about="x", websites=["https://x.example"], vertical="RETAIL")
+    assert_type(success, wa.SuccessResponse)
+    await client.update_business_profile(1, profile_picture_handle="4::aW", websites="https://x.example", email="")
+    edits = client.update_business_profiles(Path("numbers.csv"), vertical=wa.BusinessVertical.RETAIL, journal="j.jsonl")
+    assert_type(edits, wa.BulkEdit)
+    assert_type(client.undo_business_profiles("j.jsonl", journal=Path("undo.jsonl"), resend=True), wa.BulkEdit)
+    await client.update_business_profile("1", about=1)  # type: ignore[arg-type]  # a text
+    client.update_business_profiles(["1"], phone="1")  # type: ignore[call-arg]  # no setting of a profile
+    client.get_business_profiles(["1"], on="accounts")  # type: ignore[arg-type]  # numbers have profiles
+
+
 async def health_is_checked(client: wa.PhoneNumberClient, listings: wa.Listings, account: wa.BusinessAccount) -> None:
     check = client.check_health(["1"], checks="status")
     assert_type(check, wa.HealthCheck)
@@ -1030,6 +1058,7 @@ async def the_sandbox_is_typed() -> None:
     sandbox.advance(3600)
     sandbox.set_nested("2", "absent")
     sandbox.update_number("2", "1", status="BANNED", code=SEEDED_PIN)
+    sandbox.update_profile("1", about="x")
     sandbox.update_waba("2", account_review_status="REJECTED")
     sandbox.remove_number("2", "1")
     sandbox.accept("token")

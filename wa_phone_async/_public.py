@@ -70,7 +70,9 @@ from .models import (
     DEFAULT_FIELDS,
     AccountMode,
     BusinessAccount,
+    BusinessProfile,
     BusinessUsername,
+    BusinessVertical,
     CodeVerificationStatus,
     CreatedPhoneNumber,
     Cursors,
@@ -90,6 +92,7 @@ from .models import (
 )
 from .pagination.paginator import AsyncPaginator
 from .pagination.rows import Rows
+from .profiles.many import BusinessProfiles, NumberProfile
 from .query import META_DEFAULT, Filter, ListQuery, MetaDefault, Sort, Verbatim
 from .ratelimit.limiter import CallResult, Lease, RateLimiter, Report
 from .ratelimit.registration_file import FileRegistrationLedger
@@ -122,7 +125,10 @@ __all__ = [
     "BadRequestError",
     "BulkEdit",
     "BusinessAccount",
+    "BusinessProfile",
+    "BusinessProfiles",
     "BusinessUsername",
+    "BusinessVertical",
     "CallFinished",
     "CallResult",
     "Change",
@@ -173,6 +179,7 @@ __all__ = [
     "NameStageChanged",
     "NameStatus",
     "NotFoundError",
+    "NumberProfile",
     "OutcomeUnknownError",
     "Page",
     "PaginationError",

@@ -20,12 +20,12 @@ from .call.hints import not_a_number
 from .call.retry import RetryPolicy
 from .call.tokens import TokenProvider
 from .call.writes import REGISTER_SECONDS, CodeMethod, TransferAction, Write
-from .checks import MAX_PAGE_SIZE, check_at_least_one, check_count, check_seconds, read_node_id
+from .checks import MAX_PAGE_SIZE, check_at_least_one, check_count, check_match, check_seconds, read_node_id
 from .concurrency import DEFAULT_CONCURRENCY, map_bounded
 from .diagnosis.doctor import DEFAULT_SECONDS
 from .diagnosis.report import Diagnosis
 from .edits.bulk import BulkEdit
-from .edits.targets import EditLevel, EditTargets
+from .edits.targets import EditLevel, EditTargets, check_level
 from .errors import CLOSED, BadRequestError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from .events import Listener
 from .health.check import HealthCheck, HealthSource
@@ -33,6 +33,7 @@ from .health.rules import choose_rules
 from .models import (
     ALL_FIELDS,
     BusinessAccount,
+    BusinessProfile,
     BusinessUsername,
     CreatedPhoneNumber,
     PhoneNumber,
@@ -41,6 +42,10 @@ from .models import (
 from .pagination.paginator import AsyncPaginator
 from .pagination.rows import Rows, rows_of
 from .phone_digits import read_phone_number
+from .profiles.bulk import ProfileEditor
+from .profiles.many import LEVELS as PROFILE_LEVELS
+from .profiles.many import BusinessProfiles, NumberProfile, ProfileLevel, each_to_read
+from .profiles.profile import ProfileChanges, check_not_empty, fetch_profile, read_changes, update_profile
 from .query import (
     ACCOUNT_FIELDS,
     META_DEFAULT,
@@ -1553,6 +1558,205 @@ class PhoneNumberClient:
             recheck_delays=read_recheck_delays(recheck_delays),
         )
         return await self._ensurer.ensure(plan, total_timeout=total_timeout)
+
+    async def get_business_profile(
+        self,
+        phone_number_id: str | int,
+        *,
+        fields: Iterable[str] | str | None = None,
+        waba_id: str | int | None = None,
+        total_timeout: float | None = None,
+    ) -> BusinessProfile:
+        """Get the business profile of a number: what customers see when they open it. It costs one call.
+
+        `GET /{phone_number_id}/whatsapp_business_profile`, Meta's pages "Business profiles" (November 2025, June 2026),
+        read 2026-11-28.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            fields: The fields to request; `None` requests all that `BusinessProfile` knows. The API itself would send
+                `messaging_product` alone.
+            waba_id: The account of the number; see `get_phone_number`.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
+
+        Returns:
+            The profile. A member that is not set is `None`.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            WaPhoneError: The API rejected the request, or no valid response came.
+        """
+        self._check_open()
+        number = read_node_id("phone_number_id", phone_number_id)
+        account = None if waba_id is None else read_node_id("waba_id", waba_id)
+        return await fetch_profile(self.session, number, fields=fields, waba_id=account, total_timeout=total_timeout)
+
+    def get_business_profiles(
+        self,
+        targets: EditTargets,
+        *,
+        on: ProfileLevel = "numbers",
+        concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> BusinessProfiles:
+        """Get the business profiles of many numbers. The error of a number is part of its result.
+
+            async with client.get_business_profiles(waba_ids, on="members") as found:
+                async for each in found:
+                    print(each.phone_number_id, each.profile, each.error)
+
+        It costs a call for each number. With `on="members"`, listing the numbers costs one more for each 100. Memory is
+        bounded for any number of ids, if you iterate.
+
+        Args:
+            targets: The ids, an iterable or an async iterable of any length; or the path of a file that an export or a
+                health check wrote.
+            on: `"numbers"`: the ids are those of numbers. `"members"`: they are those of accounts, and each of their
+                numbers is read.
+            concurrency: The number of requests that may be in flight at once.
+
+        Returns:
+            The profiles. Nothing is sent before you iterate or await.
+
+        Raises:
+            InvalidArgumentError: An option is invalid; nothing was sent. While iterating: the file is no such file.
+                Among many ids, an invalid one is the error of its own result.
+        """
+        editor = self._profile_editor(on, concurrency)
+
+        async def read(number: NumberProfile) -> BusinessProfile:
+            phone_number_id = read_node_id("phone_number_id", number.phone_number_id)
+            return await fetch_profile(self.session, phone_number_id, waba_id=number.waba_id)
+
+        return BusinessProfiles(each_to_read(targets, on, editor.list_many), read, concurrency=concurrency)
+
+    async def update_business_profile(
+        self,
+        phone_number_id: str | int,
+        *,
+        profile_picture_handle: str | None = None,
+        waba_id: str | int | None = None,
+        total_timeout: float | None = None,
+        **changes: Unpack[ProfileChanges],
+    ) -> SuccessResponse:
+        """Change the business profile of a number. Only what you pass changes. It costs one call.
+
+            await client.update_business_profile(phone_number_id, about="Shoes since 1950", websites=[])
+
+        `POST /{phone_number_id}/whatsapp_business_profile`, Meta's pages "Business profiles" (November 2025, June
+        2026), read 2026-11-28. The change is sent once. `update_business_profiles` keeps the old values for an undo.
+
+        Args:
+            phone_number_id: Meta's id of the number, digits.
+            profile_picture_handle: The handle of an uploaded picture, from Meta's Resumable Upload API.
+            waba_id: The account of the number; see `request_code`.
+            total_timeout: Seconds for all attempts and waits; `None` takes that of the retry policy.
+            **changes: `about`, 1 to 139 characters. `address`, up to 256. `description`, up to 512. `email`, up to 128.
+                `websites`, up to two URLs of 256 characters each. `vertical`, a `BusinessVertical`. An empty text
+                clears `address`, `description` and `email`, and `[]` clears `websites`. Nothing clears `about`. Sources
+                differ on `vertical`: an empty one is sent, and the API decides.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent.
+            OutcomeUnknownError: The response was lost, or does not say whether the write happened. Read the profile, or
+                set the same values again.
+            WaPhoneError: The API rejected the change, or it could not be sent.
+        """
+        settings = read_changes(changes)
+        if profile_picture_handle is not None:
+            check_match("profile_picture_handle", profile_picture_handle, r"\S+", "the handle of an uploaded picture")
+            settings["profile_picture_handle"] = profile_picture_handle
+        check_not_empty(settings)
+        number = read_node_id("phone_number_id", phone_number_id)
+        return await self._post(lambda: update_profile(number, settings), waba_id, total_timeout)
+
+    def update_business_profiles(
+        self,
+        targets: EditTargets,
+        *,
+        on: ProfileLevel = "numbers",
+        journal: str | PathLike[str] | None = None,
+        resend: bool = False,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        **changes: Unpack[ProfileChanges],
+    ) -> BulkEdit:
+        """Change the business profiles of many numbers, and keep the old values for an undo.
+
+            edit = client.update_business_profiles(numbers, email="shop@example.com", journal="profiles.jsonl")
+            async with edit as edits:
+                async for each in edits:
+                    print(each.target, each.state, each.old, each.new)
+
+        The source is that of `update_business_profile`. Without `journal` it is a dry run: it reads the old values, and
+        sends no write. With it, the old values are kept there for `undo_business_profiles`, and each write is
+        journalled before it is sent. After a kill, make the same edit with the same journal: what is done is skipped,
+        and what was in flight is read back, and not sent again.
+
+        It costs a call to read each profile, and a call for each write. With `on="members"`, listing the numbers costs
+        one more for each 100. What has the values already costs no write.
+
+        Args:
+            targets: The ids, or the path of a file; see `get_business_profiles`. The ids of a journal are those of its
+                first run.
+            on: What the ids are; see `get_business_profiles`.
+            journal: The file of the journal. It is made with mode 0600, or gone on with. `None` for a dry run.
+            resend: Whether to send again what was in flight at a kill, and had the old value when it was read back.
+            concurrency: The number of requests that may be in flight at once.
+            **changes: As for `update_business_profile`. The picture cannot be set here: Meta gives no handle of the old
+                one back.
+
+        Returns:
+            The edit. Nothing is sent before you iterate or await.
+
+        Raises:
+            InvalidArgumentError: An argument is invalid; nothing was sent. While iterating: the journal is that of
+                another plan, or an id is invalid.
+            JournalError: While iterating, the journal cannot be written; nothing more was sent.
+        """
+        settings = read_changes(changes)
+        check_not_empty(settings)
+        plan = self._profile_editor(on, concurrency).update(targets, on, settings)
+        return BulkEdit(plan, _path(journal), concurrency=concurrency, resend=resend)
+
+    def undo_business_profiles(
+        self,
+        of: str | PathLike[str],
+        *,
+        journal: str | PathLike[str] | None = None,
+        resend: bool = False,
+        concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> BulkEdit:
+        """Restore the values that were there before `update_business_profiles`, from the journal of that.
+
+        It reads each profile that may have changed, and restores those members that the edit has set. A member that is
+        neither the old nor the new value was changed by somebody else: it stays, and its edit is `CHANGED`. An `about`
+        or `vertical` that was empty cannot be cleared again: it stays, and its edit is `REJECTED`. Such an edit comes
+        beside that of the other members. An undo has a journal of its own. It can be killed, resumed and undone like
+        any other edit. It costs a call to read each profile, and a call for each write.
+
+        Args:
+            of: The journal of the edit.
+            journal: The file of the undo's own journal; `None` for a dry run.
+            resend: Whether to send again what was read back as not applied; see `update_business_profiles`.
+            concurrency: The number of requests that may be in flight at once.
+
+        Raises:
+            InvalidArgumentError: `of` is no journal of such an edit, or of another API. While iterating: the journal is
+                that of another plan. Nothing was sent.
+            JournalError: As for `update_business_profiles`.
+        """
+        editor = self._profile_editor("numbers", concurrency)
+        # The package of exports, which has the locks, imports the client. So this can be imported only later.
+        from .edits.journal import read_header  # noqa: PLC0415
+
+        plan = editor.undo(read_header(Path(of)))
+        return BulkEdit(plan, _path(journal), concurrency=concurrency, resend=resend)
+
+    def _profile_editor(self, on: ProfileLevel, concurrency: int) -> ProfileEditor:
+        self._check_open()
+        check_level(on, PROFILE_LEVELS)
+        fields = ("id", "display_phone_number")
+        list_many = partial(self.list_many, fields=fields, concurrency=concurrency)
+        return ProfileEditor(session=self.session, list_many=list_many, concurrency=concurrency)
 
     async def _post(
         self, make_write: Callable[[], Write], waba_id: str | int | None, total_timeout: float | None

@@ -468,6 +468,91 @@ class BusinessUsername:
     """Members that no field knows."""
 
 
+class BusinessVertical(StrEnum):
+    """The category of a business in its profile, with the words that WhatsApp shows for it.
+
+    The first 18 values are from Meta's page "Business profiles" of the Cloud API (copies of 2023 to June 2026). The
+    next five are from an API error that lists what Meta accepts, as a public program has it. All were read 2026-11-28.
+    """
+
+    OTHER = "OTHER"
+    """Any other business."""
+    AUTO = "AUTO"
+    """Automotive."""
+    BEAUTY = "BEAUTY"
+    """Beauty, spa and salon."""
+    APPAREL = "APPAREL"
+    """Clothing and apparel."""
+    EDU = "EDU"
+    """Education."""
+    ENTERTAIN = "ENTERTAIN"
+    """Entertainment."""
+    EVENT_PLAN = "EVENT_PLAN"
+    """Event planning and service."""
+    FINANCE = "FINANCE"
+    """Finance and banking."""
+    GROCERY = "GROCERY"
+    """Food and grocery."""
+    GOVT = "GOVT"
+    """Public service."""
+    HOTEL = "HOTEL"
+    """Hotel and lodging."""
+    HEALTH = "HEALTH"
+    """Medical and health."""
+    NONPROFIT = "NONPROFIT"
+    """Non-profit."""
+    PROF_SERVICES = "PROF_SERVICES"
+    """Professional services."""
+    RETAIL = "RETAIL"
+    """Shopping and retail."""
+    TRAVEL = "TRAVEL"
+    """Travel and transportation."""
+    RESTAURANT = "RESTAURANT"
+    """Restaurant."""
+    NOT_A_BIZ = "NOT_A_BIZ"
+    """Not a business. The list of the API error lacks it."""
+    ALCOHOL = "ALCOHOL"
+    """Alcoholic beverages."""
+    ONLINE_GAMBLING = "ONLINE_GAMBLING"
+    """Online gambling and gaming."""
+    PHYSICAL_GAMBLING = "PHYSICAL_GAMBLING"
+    """Gambling and gaming on the spot."""
+    OTC_DRUGS = "OTC_DRUGS"
+    """Over-the-counter drugs."""
+    MATRIMONY_SERVICE = "MATRIMONY_SERVICE"
+    """Matrimony service."""
+    UNDEFINED = "UNDEFINED"
+    """None was chosen. Meta's page of 2023 lists it, and the live service is said to reject it in an update."""
+
+
+@attrs.frozen
+class BusinessProfile:
+    """What customers see of a business when they open a number: each number has a profile of its own.
+
+    Meta's pages "Business profiles" (November 2025, June 2026), read 2026-11-28. A member is `None` if it is not set,
+    or was not requested.
+    """
+
+    about: str | None = None
+    """The text beneath the picture and the buttons, 1 to 139 characters."""
+    address: str | None = None
+    """The address, up to 256 characters."""
+    description: str | None = None
+    """What the business does, up to 512 characters."""
+    email: str | None = None
+    """The address for mail, up to 128 characters."""
+    profile_picture_url: str | None = None
+    """Where Meta keeps the picture. You set one by its handle: `profile_picture_handle`."""
+    websites: tuple[str, ...] | None = None
+    """Up to two URLs. Meta may write them another way, such as with a slash at the end."""
+    vertical: BusinessVertical | str | None = None
+    """The category of the business."""
+    messaging_product: str | None = None
+    """Always `whatsapp`."""
+    extra: Extra = attrs.field(default=NO_EXTRA, hash=False)
+    """Members that no field knows."""
+
+
 @attrs.frozen
 class Cursors:
     """Where a page begins and ends. A cursor may become invalid when its row is removed.

@@ -41,7 +41,7 @@ _NEEDED_BY: Final[dict[str, Kind]] = {
     "owned_whatsapp_business_accounts": "business",
     "client_whatsapp_business_accounts": "business",
     **dict.fromkeys(("", "request_code", "verify_code", "register", "deregister"), "number"),
-    **dict.fromkeys(("username", "username_suggestions"), "number"),
+    **dict.fromkeys(("username", "username_suggestions", "whatsapp_business_profile"), "number"),
 }
 """The kind of the id at the head of a path, by the edge that follows it. Any other edge is not known here."""
 

@@ -14,6 +14,7 @@ from .graph import Graph
 from .messages import GraphError, Request, Response
 from .modes import Mode
 from .nesting import Nesting
+from .profiles import Profiles
 from .quotas import Quotas
 from .reviews import Reviews
 from .store import Store
@@ -75,6 +76,7 @@ class Api:
             with_links=with_links,
             nested_calls=nested_calls,
         )
+        self.profiles: Profiles = self._graph.profiles
         self.inbox: list[Code] = self._graph.onboarding.codes.inbox
         self.usernames: Usernames = self._graph.usernames
         self.subscriptions: Subscriptions = self._graph.subscriptions

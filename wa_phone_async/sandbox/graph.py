@@ -18,6 +18,7 @@ from .nesting import Nesting
 from .numbers import read_new_number
 from .onboarding import Onboarding
 from .pages import LINK_HOST, OrderedRows, list_members, make_page, order_rows, project
+from .profiles import Profiles
 from .query import (
     ACCOUNT_TYPE,
     BUSINESS_TYPE,
@@ -94,6 +95,7 @@ class Graph:
         self.onboarding: Onboarding = Onboarding(mode, reviews)
         self.usernames: Usernames = Usernames(mode, reviews)
         self.subscriptions: Subscriptions = Subscriptions(store)
+        self.profiles: Profiles = Profiles(mode)
         self._with_links = with_links
         self._nested_calls = nested_calls
         self._responses = 0
@@ -198,6 +200,10 @@ class Graph:
                 response = self.usernames.claim(row, read_members(request), now)
             case "DELETE", "username":
                 response = self.usernames.release(row, now)
+            case "GET", "whatsapp_business_profile":
+                response = self.profiles.read(target.node, request.query)
+            case "POST", "whatsapp_business_profile":
+                response = self.profiles.write(target.node, read_members(request))
             case "POST", edge if self.onboarding.has(edge):
                 members = read_members(request)
                 if not edge and "webhook_configuration" in members:

@@ -1,7 +1,7 @@
 """The parameters of a GET, read and checked. One bad parameter rejects the whole request, as Graph does."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -16,6 +16,9 @@ ACCOUNT_DEFAULT_FIELDS = ("id", "name", "currency", "timezone_id", "message_temp
 
 SUBSCRIPTIONS_EDGE = "subscribed_apps"
 """The edge of an account with the apps that are subscribed to its webhooks."""
+
+PROFILE_FIELDS = ("about", "address", "description", "email", "profile_picture_url", "websites", "vertical")
+"""The fields of a business profile, beside `messaging_product` (Meta's page "Business profiles", read 2026-11-28)."""
 
 NUMBERS_EDGE = "phone_numbers"
 """The edge of an account's numbers. As a field of an account, it nests the list of its numbers in its row."""
@@ -45,9 +48,10 @@ ACCOUNT_TYPE = "WhatsAppBusinessAccount"
 BUSINESS_TYPE = "Business"
 """Graph\'s name for the type of a business."""
 
-_OF_NUMBERS = {*LIVE_FIELDS, *REFERENCE_FIELDS, "request_code", "verify_code", "register", "deregister"}.difference(
-    {"status", "owner", "health_status", "whatsapp_business_manager_messaging_limit"}
-)
+_OF_NUMBERS = {
+    *(*LIVE_FIELDS, *REFERENCE_FIELDS),
+    *("request_code", "verify_code", "register", "deregister", "whatsapp_business_profile"),
+}.difference({"status", "owner", "health_status", "whatsapp_business_manager_messaging_limit"})
 _LACKING = {
     ACCOUNT_TYPE: {*_OF_NUMBERS, "owned_whatsapp_business_accounts", "client_whatsapp_business_accounts"},
     BUSINESS_TYPE: {*_OF_NUMBERS, NUMBERS_EDGE, SUBSCRIPTIONS_EDGE},
@@ -156,6 +160,12 @@ def read_other_fields(query: Mapping[str, str], of: str) -> tuple[Field, ...]:
 def read_business_fields(query: Mapping[str, str]) -> tuple[Field, ...]:
     """Read the requested fields of the business."""
     return _read_known_fields(query.get("fields"), frozenset(BUSINESS_FIELDS), BUSINESS_FIELDS, of=BUSINESS_TYPE)
+
+
+def read_profile_fields(query: Mapping[str, str], known: Iterable[str]) -> tuple[Field, ...]:
+    """Read the requested fields of a business profile; by default none but `messaging_product`."""
+    names = frozenset({*PROFILE_FIELDS, "messaging_product", *known})
+    return _read_known_fields(query.get("fields"), names, ("messaging_product",))
 
 
 def no_such_member(name: str, of: str | None) -> RejectedError:

@@ -476,6 +476,17 @@ class Sandbox:
         with self._api.lock:
             self._api.store.update(waba_id, phone_number_id, members)
 
+    def update_profile(self, phone_number_id: str, **members: Any) -> None:
+        """Change members of the business profile of a number, whatever they are. Meta's limits do not apply here.
+
+        Raises:
+            KeyError: There is no such number.
+        """
+        with self._api.lock:
+            if self._api.store.find_owner(phone_number_id) is None:
+                raise KeyError(phone_number_id)
+            self._api.profiles.change(phone_number_id, members)
+
     def remove_number(self, waba_id: str, phone_number_id: str) -> None:
         """Remove a number. A cursor that names it becomes invalid.
 
