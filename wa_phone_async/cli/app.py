@@ -91,6 +91,7 @@ COMMANDS: Final = (  # --help lists them in this order
     ("health", "Say why phone numbers cannot send messages, and what to do."),
     ("webhooks", "Find numbers whose webhooks get lost, and set, clear or restore callback URLs."),
     ("report", "Write a page that shows how numbers are, what is wrong with them, and what to do."),
+    ("profile", "Show the business profiles of numbers, and set or restore them."),
     ("export", "Export the phone numbers of many accounts to a file."),
     ("diff", "Show what has changed between two exports, or between an export and now."),
     ("sandbox", "Serve the Graph API with invented accounts, on this machine only, until Ctrl-C."),

@@ -39,6 +39,7 @@ _OPTIONS: Final = {
     "undo": "FILE",
     "verify_token": "--verify-token-file or WA_VERIFY_TOKEN",
     "waba_id": "WABA_ID",
+    "websites": "--website",
 }
 """The option of an argument, where the argument's name does not say it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any, Final, Literal, cast
 
 from wa_phone_async import Edit, EditState, EditSummary
@@ -61,7 +62,9 @@ def shown(value: Any) -> str:
     """A value of a setting for people, without the queries of URLs."""
     if isinstance(value, dict):
         return ", ".join(_named(name, each) for name, each in cast("dict[str, Any]", value).items())
-    return "none" if value is None else str(hide_queries(value))
+    if isinstance(value, list):
+        return " ".join(map(shown, cast("Iterable[Any]", value))) or "none"
+    return "none" if value in (None, "") else str(hide_queries(value))
 
 
 def _named(name: str, value: Any) -> str:
