@@ -221,6 +221,9 @@ NAMED = {
     "wa-phone create WABA_ID --phone-number … --verified-name … --cc …": (
         f"wa-phone create {WHICH.format(1)} && wa-phone create {WHICH.format(2)} --ensure"
     ),
+    "wa-phone profile get": "wa-phone profile get --sandbox",
+    "wa-phone profile set FILE": "echo id > FILE.csv; wa-phone profile set FILE.csv --email a@b.example",
+    "wa-phone profile undo FILE": "wa-phone profile undo --sandbox",
     "wa-phone completion --help": "wa-phone completion --help",
     "wa-phone name status": "wa-phone name status --sandbox",
     "wa-phone name request": "wa-phone name request --sandbox --no-wait",
