@@ -49,7 +49,7 @@ wa-phone list $WABA_ID --format csv |
 _REQUEST: Final = """\
 wa-phone name request --sandbox
 wa-phone name request $PHONE_NUMBER_ID "Acme Shoes"
-wa-phone name request $PHONE_NUMBER_ID "Acme Shoes" --no-wait
+wa-phone name request $PHONE_NUMBER_ID "Acme" --no-wait
 wa-phone name request $PHONE_NUMBER_ID "Acme Shoes" \\
     --timeout 3600 --no-register
 """

@@ -32,8 +32,8 @@ USAGE: Final = "wa-phone report [FILE | WABA_ID... | --business ID] --out FILE"
 EXAMPLES: Final = """\
 wa-phone report --sandbox --out report.html
 wa-phone report numbers.parquet --out report.html
-wa-phone report today.csv --since monday.csv --out report.html
-wa-phone report $WABA_ID --title "Our shops" --out report.html
+wa-phone report new.csv --since old.csv --out new.html
+wa-phone report $WABA_ID --title "Our shops" > shops.html
 wa-phone report --business $BUSINESS_ID > report.html
 """
 

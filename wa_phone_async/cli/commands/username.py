@@ -42,7 +42,7 @@ wa-phone username suggest --numbers ids.txt --format jsonl
 _CLAIM: Final = """\
 wa-phone username claim --sandbox
 wa-phone username claim $PHONE_NUMBER_ID acme.shoes
-wa-phone username claim $PHONE_NUMBER_ID acme.shoes --transfer
+wa-phone username claim $PHONE_NUMBER_ID acme --transfer
 """
 _RELEASE: Final = """\
 wa-phone username release --sandbox --yes

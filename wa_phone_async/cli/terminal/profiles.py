@@ -8,9 +8,10 @@ from typing import Any, Final, Literal, cast
 from wa_phone_async import BusinessProfile, NumberProfile, WaPhoneError, to_dict
 from wa_phone_async.cli.errors import sentence
 from wa_phone_async.export.rows import Columns
+from wa_phone_async.redaction import printable
 
 from .edits import shown
-from .output import broken, complain, printable, spell_out_unknown, terminal_width, write
+from .output import broken, complain, spell_out_unknown, terminal_width, write
 from .rows import RowView, rows_in
 
 COLUMNS: Final[Columns] = {
