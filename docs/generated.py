@@ -6,11 +6,13 @@ they become reStructuredText. What has a page in the reference becomes a link to
 
 from __future__ import annotations
 
+import ast
 import builtins
 import importlib
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, TypeVar, get_origin, get_type_hints
 
 import attrs
@@ -38,6 +40,8 @@ PAGES: Final = {
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect what is below."""
+    for module in ("client", "session"):
+        import_types(importlib.import_module(f"{PACKAGE}.{module}"))
     app.connect("source-read", insert_help)
     app.connect("source-read", insert_rules)
     app.connect("autodoc-process-docstring", convert_docstring)
@@ -47,6 +51,13 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", link_code)
     app.connect("missing-reference", resolve_type)
     return {"parallel_read_safe": True}
+
+
+def import_types(module: ModuleType) -> None:
+    """Import what a module imports for type checkers alone. Without these types, a signature has no links."""
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+    for block in (node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+        exec(compile(ast.Module(block.body, []), str(module.__file__), "exec"), vars(module))  # noqa: S102 - our own code
 
 
 def insert_help(_app: Sphinx, page: str, source: list[str]) -> None:

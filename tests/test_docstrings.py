@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent / "wa_phone_async"
-FRONT_DOORS = ("_public", "export/__init__", "sandbox/__init__", "ratelimit/redis/__init__")
+FRONT_DOORS = ("_public/calls", "_public/workflows", "export/__init__", "sandbox/__init__", "ratelimit/redis/__init__")
 CONVENTIONAL = {"__version__"}  # explained by Python's own conventions
 WHOLE_MODULES = ("export/dask", "integrations/otel", "sandbox/pytest_plugin")  # modules without a list of public names
 UNIT = re.compile(r"seconds?(\b|_)|percent", re.IGNORECASE)

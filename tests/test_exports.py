@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 import wa_phone_async
-from wa_phone_async import _public
+from wa_phone_async._public import calls, workflows
 
 CONTRACT = """
     PhoneNumberClient GraphSession AsyncPaginator Page PhoneNumber CreatedPhoneNumber BusinessAccount
@@ -42,14 +42,15 @@ def test_each_name_of_the_contract_is_there(name: str) -> None:
 
 
 def test_all_is_sorted_without_duplicates_and_importable() -> None:
-    assert sorted(set(NAMES), key=lambda name: (not name.isupper(), name)) == NAMES  # constants come first
+    for names in (calls.__all__, workflows.__all__):
+        assert sorted(set(names), key=lambda name: (not name.isupper(), name)) == names  # constants come first
+    assert [*calls.__all__, *workflows.__all__] == NAMES
     assert [name for name in NAMES if not hasattr(wa_phone_async, name)] == []
 
 
 def test_nothing_public_is_missing_from_all() -> None:
-    public = {
-        name for name, value in vars(_public).items() if not name.startswith("_") and not isinstance(value, ModuleType)
-    }
+    everything = {**vars(calls), **vars(workflows)}.items()
+    public = {name for name, value in everything if not name.startswith("_") and not isinstance(value, ModuleType)}
     assert public == {name for name in NAMES if not name.startswith("_")}
 
 
@@ -78,6 +79,17 @@ print("PhoneNumberClient" in dir(wa_phone_async), wa_phone_async.PhoneNumberClie
     # `starting` does nothing but for the command line.
     few = "wa_phone_async.cli wa_phone_async.cli.starting wa_phone_async._version"
     assert done.stdout.splitlines() == [few, "True PhoneNumberClient"]
+
+
+def test_a_client_does_not_import_what_few_programs_need() -> None:
+    code = """
+import sys
+from wa_phone_async import PhoneNumberClient
+print(*sorted({name.split(".")[1] for name in sys.modules if name.startswith("wa_phone_async.")}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    few = {"cache", "diagnosis", "edits", "export", "health", "profiles", "report", "sandbox", "webhooks"}
+    assert few.isdisjoint(done.stdout.split())
 
 
 def test_a_star_imports_all_public_names() -> None:

@@ -26,9 +26,9 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     {"session"},
     # Some modules of exports need no client.
     {"export.file_lock", "export.file_thread", "export.lines_on_disk", "export.reading"},
-    {"edits", "workflows", "health", "webhooks", "profiles"},
+    {"edits", "workflows", "health", "report", "webhooks", "profiles"},
     {"client"},
-    {"cache", "integrations.notebook", "integrations.ipython", "integrations.pydantic", "report"},
+    {"cache", "integrations.notebook", "integrations.ipython", "integrations.pydantic"},
     {"__init__", "_public", "sandbox"},
     {"export", "integrations", "sandbox.pytest_plugin"},  # the plugin brings a client and a sandbox together
     {"alerts"},

@@ -25,12 +25,16 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from . import export as export
     from . import sandbox as sandbox
-    from ._public import *  # noqa: F403 - its `__all__` is the list of public names
-    from ._public import __all__ as __all__
+    from ._public import workflows as _workflows
+    from ._public.calls import *  # noqa: F403 - its `__all__` is the list of public names
+    from ._public.calls import __all__ as __all__
+    from ._public.workflows import *  # noqa: F403 - as above
+
+    __all__ += _workflows.__all__
 else:
     # `wa-phone --help` needs no client, and starts in half of the time without aiohttp.
     def __getattr__(name: str) -> Any:
-        """Import all public names when the first of them is used, and the packages for exports and tests likewise."""
+        """Import the public names when the first of them is used, and the packages for exports and tests likewise."""
         if name == "export":
             import wa_phone_async.export as package  # noqa: PLC0415 - see above
 
@@ -39,9 +43,14 @@ else:
             import wa_phone_async.sandbox as package  # noqa: PLC0415 - see above
 
             return package
-        import wa_phone_async._public as public  # noqa: PLC0415 - see above
+        from wa_phone_async._public import calls  # noqa: PLC0415 - see above
 
-        globals().update({each: getattr(public, each) for each in public.__all__}, __all__=public.__all__)
+        globals().update({each: getattr(calls, each) for each in calls.__all__})
+        if name not in calls.__all__:
+            from wa_phone_async._public import workflows  # noqa: PLC0415 - see above
+
+            globals().update({each: getattr(workflows, each) for each in workflows.__all__})
+            globals()["__all__"] = [*calls.__all__, *workflows.__all__]
         if name not in globals():
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
         return globals()[name]

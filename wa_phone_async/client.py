@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mappin
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack, cast, overload
 
 import aiohttp
 import attrs
@@ -22,14 +22,8 @@ from .call.tokens import TokenProvider
 from .call.writes import REGISTER_SECONDS, CodeMethod, TransferAction, Write
 from .checks import MAX_PAGE_SIZE, check_at_least_one, check_count, check_match, check_seconds, read_node_id
 from .concurrency import DEFAULT_CONCURRENCY, map_bounded
-from .diagnosis.doctor import DEFAULT_SECONDS
-from .diagnosis.report import Diagnosis
-from .edits.bulk import BulkEdit
-from .edits.targets import EditLevel, EditTargets, check_level
 from .errors import CLOSED, BadRequestError, InvalidArgumentError, NotFoundError, PermissionDeniedError
 from .events import Listener
-from .health.check import HealthCheck, HealthSource
-from .health.rules import choose_rules
 from .models import (
     ALL_FIELDS,
     BusinessAccount,
@@ -42,10 +36,6 @@ from .models import (
 from .pagination.paginator import AsyncPaginator
 from .pagination.rows import Rows, rows_of
 from .phone_digits import read_phone_number
-from .profiles.bulk import ProfileEditor
-from .profiles.many import LEVELS as PROFILE_LEVELS
-from .profiles.many import BusinessProfiles, NumberProfile, ProfileLevel, each_to_read
-from .profiles.profile import ProfileChanges, check_not_empty, fetch_profile, read_changes, update_profile
 from .query import (
     ACCOUNT_FIELDS,
     META_DEFAULT,
@@ -64,21 +54,26 @@ from .query import (
 )
 from .ratelimit.limiter import RateLimiter
 from .ratelimit.registrations import RegistrationLedger
-from .redaction import conceal
-from .session import GraphSession
+from .redaction import conceal, conceal_each
+from .session import DIAGNOSIS_SECONDS, GraphSession
 from .usage import Usage
-from .webhooks.audit import audit_rules
-from .webhooks.bulk import FIELDS as WEBHOOK_FIELDS
-from .webhooks.bulk import OwnApp, VerifyTokens, WebhookEditor, conceal_tokens
-from .webhooks.callbacks import read_callback_url
 from .workflows.bulk import Accounts, Listings, each_to_list
-from .workflows.display_name import NAME_FIELDS, DisplayName, wait_for_display_name
 from .workflows.ensure import RECHECK_DELAYS, EnsuredPhoneNumber, EnsurePlan, Ensurer, read_recheck_delays
-from .workflows.fleet import FleetWalk
-from .workflows.fleet_plan import FleetLimits
-from .workflows.usernames import read_claim, read_suggestions
-from .workflows.watch import Predicate, Watch, wait_until
-from .workflows.watch_many import Watches
+
+if TYPE_CHECKING:
+    # A method imports what it alone needs: to import all of it takes as long as the rest, and few programs call all.
+    from .diagnosis.report import Diagnosis
+    from .edits.bulk import BulkEdit
+    from .edits.targets import EditLevel, EditTargets
+    from .health.check import HealthCheck, HealthSource
+    from .profiles.bulk import ProfileEditor
+    from .profiles.many import BusinessProfiles, NumberProfile, ProfileLevel
+    from .profiles.profile import ProfileChanges
+    from .webhooks.bulk import WebhookEditor
+    from .workflows.display_name import DisplayName
+    from .workflows.fleet_plan import FleetLimits
+    from .workflows.watch import Predicate, Watch
+    from .workflows.watch_many import Watches
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -511,6 +506,9 @@ class PhoneNumberClient:
         Raises:
             InvalidArgumentError: An argument is invalid; nothing was sent.
         """
+        from .workflows.fleet import FleetWalk
+        from .workflows.fleet_plan import FleetLimits
+
         self._check_open()
         business_id = read_node_id("business_id", business_id)
         if wanted is not None and not callable(wanted):
@@ -564,6 +562,9 @@ class PhoneNumberClient:
         Raises:
             InvalidArgumentError: There is no such check; nothing was sent. An invalid id is a finding.
         """
+        from .health.check import HealthCheck
+        from .health.rules import choose_rules
+
         self._check_open()
         rules = choose_rules(checks)
         check_at_least_one("concurrency", concurrency)
@@ -609,10 +610,15 @@ class PhoneNumberClient:
         Raises:
             InvalidArgumentError: An argument is invalid; nothing was sent. An invalid id is a finding.
         """
+        from .health.check import HealthCheck
+        from .webhooks.audit import audit_rules
+        from .webhooks.bulk import FIELDS
+        from .webhooks.callbacks import read_callback_url
+
         rules = audit_rules(None if url is None else read_callback_url(url))
         check_at_least_one("concurrency", concurrency)
         editor = self._webhook_editor(app_id, concurrency)
-        query = ListQuery.of_numbers(fields=WEBHOOK_FIELDS, limit=MAX_PAGE_SIZE)
+        query = ListQuery.of_numbers(fields=FIELDS, limit=MAX_PAGE_SIZE)
         return HealthCheck(
             source,
             rules,
@@ -674,6 +680,8 @@ class PhoneNumberClient:
             JournalError: While iterating, the journal cannot be written; nothing more was sent.
         """
         verify_token = None if verify_token is None else conceal(verify_token)
+        from .edits.bulk import BulkEdit
+
         editor = self._webhook_editor(app_id, concurrency)
         plan = editor.set(targets, on, url, verify_token)
         return BulkEdit(plan, _path(journal), concurrency=concurrency, resend=resend)
@@ -705,6 +713,8 @@ class PhoneNumberClient:
             InvalidArgumentError: As for `set_webhooks`.
             JournalError: As for `set_webhooks`.
         """
+        from .edits.bulk import BulkEdit
+
         plan = self._webhook_editor(app_id, concurrency).clear(targets, on)
         return BulkEdit(plan, _path(journal), concurrency=concurrency, resend=resend)
 
@@ -741,20 +751,23 @@ class PhoneNumberClient:
                 is missing, or the journal is that of another plan. Nothing was sent.
             JournalError: As for `set_webhooks`.
         """
-        verify_tokens = concealed = conceal_tokens(verify_tokens)
-        tokens = VerifyTokens(concealed)
-        # The package of exports, which has the locks, imports the client. So this can be imported only later.
-        from .edits.journal import read_header  # noqa: PLC0415
+        verify_tokens = concealed = conceal_each(verify_tokens)
+        from .edits.bulk import BulkEdit
+        from .edits.journal import read_header
+        from .webhooks.bulk import VerifyTokens
 
+        tokens = VerifyTokens(concealed)
         editor, path = self._webhook_editor(app_id, concurrency), _path(journal)
         plan = editor.undo(read_header(Path(of)), tokens, needs_tokens=path is not None)
         return BulkEdit(plan, path, concurrency=concurrency, resend=resend)
 
     def _webhook_editor(self, app_id: str | int | None, concurrency: int) -> WebhookEditor:
+        from .webhooks.bulk import FIELDS, OwnApp, WebhookEditor
+
         self._check_open()
         return WebhookEditor(
             session=self.session,
-            list_many=partial(self.list_many, fields=WEBHOOK_FIELDS, concurrency=concurrency),
+            list_many=partial(self.list_many, fields=FIELDS, concurrency=concurrency),
             app=OwnApp(self.session, None if app_id is None else read_node_id("app_id", app_id)),
             concurrency=concurrency,
         )
@@ -832,6 +845,9 @@ class PhoneNumberClient:
             InvalidArgumentError: An argument is invalid; nothing was sent. Among many, an invalid id is rejected alone.
             WaPhoneError: While iterating, the API does not let you read the account; see `Watch` and `Watches`.
         """
+        from .workflows.watch import Watch
+        from .workflows.watch_many import Watches
+
         self._check_open()
         many = waba_id if not isinstance(waba_id, str) and isinstance(waba_id, Iterable | AsyncIterable) else None
         one = waba_id.id if isinstance(waba_id, BusinessAccount) else waba_id
@@ -891,6 +907,8 @@ class PhoneNumberClient:
             WaitTimeoutError: The predicate was not true within `total_timeout`.
             WaPhoneError: The API does not let you read the number.
         """
+        from .workflows.watch import wait_until
+
         self._check_open()
         phone_number_id = read_node_id("phone_number_id", phone_number_id)
         if waba_id is not None:
@@ -1005,7 +1023,9 @@ class PhoneNumberClient:
 
         return rows_of(await map_bounded(read, info.waba_ids, DEFAULT_CONCURRENCY), BusinessAccount)
 
-    async def diagnose(self, *, waba_id: str | int | None = None, total_timeout: float = DEFAULT_SECONDS) -> Diagnosis:
+    async def diagnose(
+        self, *, waba_id: str | int | None = None, total_timeout: float = DIAGNOSIS_SECONDS
+    ) -> Diagnosis:
         """Find out what is wrong with the set-up: the host, the clock, the token, its permissions, Redis.
 
             print(await client.diagnose())
@@ -1339,6 +1359,8 @@ class PhoneNumberClient:
             WaitTimeoutError: The review was not over within `total_timeout`.
             WaPhoneError: The API does not let you read the number.
         """
+        from .workflows.display_name import NAME_FIELDS, wait_for_display_name
+
         self._check_open()
         phone_number_id = read_node_id("phone_number_id", phone_number_id)
         if waba_id is not None:
@@ -1395,6 +1417,8 @@ class PhoneNumberClient:
             InvalidArgumentError: An argument is invalid; nothing was sent.
             WaPhoneError: The API rejected the request, or no valid response came.
         """
+        from .workflows.usernames import read_suggestions
+
         self._check_open()
         path = f"{read_node_id('phone_number_id', phone_number_id)}/username_suggestions"
         return read_suggestions(
@@ -1436,6 +1460,8 @@ class PhoneNumberClient:
             WaPhoneError: The API rejected the claim, or it could not be sent. 147002: the account may not have a
                 username. 147003 and 147004: link the Facebook or Instagram account of that name first.
         """
+        from .workflows.usernames import read_claim
+
         self._check_open()
         write = writes.claim_username(phone_number_id, username, transfer_action=transfer_action)
         return read_claim(
@@ -1586,6 +1612,8 @@ class PhoneNumberClient:
             InvalidArgumentError: An argument is invalid; nothing was sent.
             WaPhoneError: The API rejected the request, or no valid response came.
         """
+        from .profiles.profile import fetch_profile
+
         self._check_open()
         number = read_node_id("phone_number_id", phone_number_id)
         account = None if waba_id is None else read_node_id("waba_id", waba_id)
@@ -1621,6 +1649,9 @@ class PhoneNumberClient:
             InvalidArgumentError: An option is invalid; nothing was sent. While iterating: the file is no such file.
                 Among many ids, an invalid one is the error of its own result.
         """
+        from .profiles.many import BusinessProfiles, each_to_read
+        from .profiles.profile import fetch_profile
+
         editor = self._profile_editor(on, concurrency)
 
         async def read(number: NumberProfile) -> BusinessProfile:
@@ -1661,6 +1692,8 @@ class PhoneNumberClient:
                 set the same values again.
             WaPhoneError: The API rejected the change, or it could not be sent.
         """
+        from .profiles.profile import check_not_empty, read_changes, update_profile
+
         settings = read_changes(changes)
         if profile_picture_handle is not None:
             check_match("profile_picture_handle", profile_picture_handle, r"\S+", "the handle of an uploaded picture")
@@ -1712,6 +1745,9 @@ class PhoneNumberClient:
                 another plan, or an id is invalid.
             JournalError: While iterating, the journal cannot be written; nothing more was sent.
         """
+        from .edits.bulk import BulkEdit
+        from .profiles.profile import check_not_empty, read_changes
+
         settings = read_changes(changes)
         check_not_empty(settings)
         plan = self._profile_editor(on, concurrency).update(targets, on, settings)
@@ -1744,16 +1780,20 @@ class PhoneNumberClient:
                 that of another plan. Nothing was sent.
             JournalError: As for `update_business_profiles`.
         """
-        editor = self._profile_editor("numbers", concurrency)
-        # The package of exports, which has the locks, imports the client. So this can be imported only later.
-        from .edits.journal import read_header  # noqa: PLC0415
+        from .edits.bulk import BulkEdit
+        from .edits.journal import read_header
 
+        editor = self._profile_editor("numbers", concurrency)
         plan = editor.undo(read_header(Path(of)))
         return BulkEdit(plan, _path(journal), concurrency=concurrency, resend=resend)
 
     def _profile_editor(self, on: ProfileLevel, concurrency: int) -> ProfileEditor:
+        from .edits.targets import check_level
+        from .profiles.bulk import ProfileEditor
+        from .profiles.many import LEVELS
+
         self._check_open()
-        check_level(on, PROFILE_LEVELS)
+        check_level(on, LEVELS)
         fields = ("id", "display_phone_number")
         list_many = partial(self.list_many, fields=fields, concurrency=concurrency)
         return ProfileEditor(session=self.session, list_many=list_many, concurrency=concurrency)

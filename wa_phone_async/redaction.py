@@ -8,7 +8,7 @@ import re
 import string
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, SupportsIndex, overload
 
 HIDDEN: Final = "[hidden]"
@@ -54,6 +54,13 @@ def conceal(value: object) -> Secret:
     Call it first in a function, and assign the result to the parameter: then no traceback shows what was passed.
     """
     return Secret(value) if isinstance(value, str) else Secret()
+
+
+def conceal_each(value: str | Mapping[str, str] | None) -> Secret | dict[str, Secret] | None:
+    """Wrap a secret, or each secret of a mapping. Call it first in a function; see `conceal`."""
+    if isinstance(value, Mapping):
+        return {name: conceal(secret) for name, secret in value.items()}
+    return None if value is None else conceal(value)
 
 
 def redact(

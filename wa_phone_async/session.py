@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
-from typing import Final, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar, Unpack
 
 import aiohttp
 from yarl import URL
@@ -35,8 +35,6 @@ from .checks import (
     read_node_id,
     read_secret,
 )
-from .diagnosis.doctor import DEFAULT_SECONDS, Doctor, inspect_token
-from .diagnosis.report import Diagnosis, TokenInfo
 from .events import Event, EventDispatcher, Listener
 from .pagination.list_events import ListObserver
 from .pagination.page import PageCursor, page_reader
@@ -48,8 +46,13 @@ from .ratelimit.throttle import Throttle
 from .redaction import conceal
 from .usage import Usage
 
+if TYPE_CHECKING:
+    from .diagnosis.report import Diagnosis, TokenInfo  # a diagnosis imports the rest when it is made
+
 T = TypeVar("T")
 
+DIAGNOSIS_SECONDS: Final = 15.0
+"""The longest time of a diagnosis. Default of its `total_timeout=`."""
 DEFAULT_BASE_URL: Final = "https://graph.facebook.com"
 DEFAULT_API_VERSION: Final = "v23.0"
 _A_LEDGER: Final = "an instance of RegistrationLedger, such as FileRegistrationLedger('registrations.db')"
@@ -190,8 +193,12 @@ class GraphSession:
         """
         return self._throttle.last_usage(None if waba_id is None else str(plain_id(waba_id)))
 
-    async def diagnose(self, *, waba_id: str | int | None = None, total_timeout: float = DEFAULT_SECONDS) -> Diagnosis:
+    async def diagnose(
+        self, *, waba_id: str | int | None = None, total_timeout: float = DIAGNOSIS_SECONDS
+    ) -> Diagnosis:
         """Find out what is wrong with the set-up: see `PhoneNumberClient.diagnose`."""
+        from .diagnosis.doctor import Doctor
+
         check_seconds("total_timeout", total_timeout)
         waba_id = None if waba_id is None else read_node_id("waba_id", waba_id)
         return await Doctor(self._transports, self.calls, self._throttle).diagnose(waba_id, total_timeout)
@@ -213,6 +220,8 @@ class GraphSession:
             BadRequestError: Meta does not let this token inspect itself.
             WaPhoneError: Meta rejected the request, or no valid response came.
         """
+        from .diagnosis.doctor import inspect_token
+
         if total_timeout is not None:
             check_seconds("total_timeout", total_timeout)
         waba_id = None if waba_id is None else read_node_id("waba_id", waba_id)

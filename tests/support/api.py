@@ -78,10 +78,11 @@ def is_public(name: str) -> bool:
 def api() -> list[str]:
     """Return the lines of the whole API."""
     package = griffe.load("wa_phone_async", search_paths=[str(ROOT)], resolve_aliases=True, resolve_external=False)
+    doors = {**package["_public.calls"].all_members, **package["_public.workflows"].all_members}
     lines = list[str]()
     for name in public_names():
         path = name.removeprefix("wa_phone_async.")
-        thing = package[path] if "." in path else package["_public"].all_members.get(path) or package[path]
+        thing = package[path] if "." in path else doors.get(path) or package[path]
         lines.extend(describe(name, thing))
     return lines
 

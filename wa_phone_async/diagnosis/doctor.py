@@ -30,8 +30,6 @@ from .token import (
     read_token_info,
 )
 
-DEFAULT_SECONDS: Final = 15.0
-"""The longest time of a diagnosis. Default of its `total_timeout=`."""
 _LONGEST_CALL: Final = 5.0
 _LONGEST_PING: Final = 2.0
 

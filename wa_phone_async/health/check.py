@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 from wa_phone_async.checks import check_at_least_one
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
 from wa_phone_async.models import BusinessAccount, PhoneNumber
+from wa_phone_async.report.html import show_in_notebooks
 from wa_phone_async.workflows.bulk import Accounts, Lister, Listings, as_async, each_to_list
 from wa_phone_async.workflows.differences import ListingSource, diff_listings
 from wa_phone_async.workflows.listing import WabaListing
@@ -36,6 +37,8 @@ from .report import (
     written_at,
 )
 from .rules import ChosenRules
+
+show_in_notebooks()  # here, since each report comes from a check, and few programs make one
 
 T = TypeVar("T")
 

@@ -16,11 +16,9 @@ from typing import Any, Final, cast
 import attrs
 
 from wa_phone_async.errors import WaPhoneError
-from wa_phone_async.health.report import HealthReport
 from wa_phone_async.models import BusinessAccount, Page, PhoneNumber
 from wa_phone_async.pagination.rows import Rows
 from wa_phone_async.redaction import hide_queries
-from wa_phone_async.report.html import to_frame
 from wa_phone_async.usage import Usage
 from wa_phone_async.workflows.listing import WabaListing
 
@@ -151,12 +149,14 @@ _TABLES: Final[Mapping[type[Any], Callable[[Any], str]]] = {
     Rows: _rows_as_html,
     WabaListing: _listing_as_html,
     Usage: _usage_as_html,
-    HealthReport: to_frame,
     WaPhoneError: _error_as_html,
 }
 
 
 def show_tables() -> None:
-    """Give each class its `_repr_html_`. IPython, marimo and other notebooks call it."""
+    """Give each class its `_repr_html_`. IPython, marimo and other notebooks call it.
+
+    A health report has its own page: see `report.html`.
+    """
     for kind, as_html in _TABLES.items():
         kind._repr_html_ = as_html

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -30,7 +30,7 @@ from wa_phone_async.errors import (
 )
 from wa_phone_async.models import BusinessAccount, PhoneNumber, SuccessResponse
 from wa_phone_async.pagination.paginator import AsyncPaginator
-from wa_phone_async.redaction import Secret, conceal, hide_queries
+from wa_phone_async.redaction import Secret, hide_queries
 from wa_phone_async.session import GraphSession
 from wa_phone_async.workflows.bulk import Listings
 from wa_phone_async.workflows.listing import WabaListing
@@ -49,18 +49,8 @@ from .callbacks import (
 if TYPE_CHECKING:
     from wa_phone_async.edits.journal import JournalHeader
 
-AnyTokens: TypeAlias = str | Mapping[str, str] | None
-"""Verify tokens by callback URL, or one for all."""
-
 FIELDS: Final = ("id", "display_phone_number", "webhook_configuration")
 """The fields of a number that the edits and the audit read."""
-
-
-def conceal_tokens(tokens: AnyTokens) -> Secret | dict[str, Secret] | None:
-    """Hide verify tokens. Call it first in a function; see `conceal`."""
-    if isinstance(tokens, Mapping):
-        return {read_callback_url(url): conceal(token) for url, token in tokens.items()}
-    return None if tokens is None else conceal(tokens)
 
 
 class VerifyTokens:
@@ -70,13 +60,13 @@ class VerifyTokens:
         tokens: The concealed tokens: by URL, or one for all.
 
     Raises:
-        InvalidArgumentError: A token is empty, or no text on one line.
+        InvalidArgumentError: A URL is invalid. Or a token is empty, or no text on one line.
     """
 
     def __init__(self, tokens: Secret | Mapping[str, Secret] | None) -> None:
-        self._of = (
-            {url: read_verify_token(token) for url, token in tokens.items()} if isinstance(tokens, Mapping) else {}
-        )
+        self._of = dict[str, Secret]()
+        if isinstance(tokens, Mapping):
+            self._of = {read_callback_url(url): read_verify_token(token) for url, token in tokens.items()}
         self._for_all = read_verify_token(tokens) if isinstance(tokens, Secret) else None
 
     def get(self, url: str) -> Secret | None:

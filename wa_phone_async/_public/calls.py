@@ -1,0 +1,181 @@
+"""The public names that a program needs to make calls, with all that they need."""
+
+from wa_phone_async._version import __version__
+from wa_phone_async.call.retry import RetryPolicy
+from wa_phone_async.call.token_map import TokenMap
+from wa_phone_async.call.tokens import TokenProvider
+from wa_phone_async.call.writes import Write
+from wa_phone_async.client import PhoneNumberClient
+from wa_phone_async.decoding.converter import from_dict, to_dict
+from wa_phone_async.errors import (
+    AmbiguousNumberError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
+    ExportError,
+    GraphAPIError,
+    InvalidArgumentError,
+    JournalError,
+    LedgerError,
+    MissingTokenError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PaginationError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    StaleListingError,
+    TransportError,
+    UnprocessableEntityError,
+    WaitError,
+    WaitTimeoutError,
+    WaPhoneError,
+    WebhookSignatureError,
+)
+from wa_phone_async.events import (
+    CallFinished,
+    Event,
+    FleetPageFinished,
+    ListFinished,
+    NameStageChanged,
+    QuotaWaitEnded,
+    QuotaWaitStarted,
+    RetryPlanned,
+    ThrottleEnded,
+    ThrottleStarted,
+)
+from wa_phone_async.integrations.ipython import adapt_ipython as _adapt_ipython
+from wa_phone_async.integrations.notebook import show_tables as _show_tables
+from wa_phone_async.integrations.pydantic import give_schemas as _give_schemas
+from wa_phone_async.models import (
+    ALL_FIELDS,
+    DEFAULT_FIELDS,
+    AccountMode,
+    BusinessAccount,
+    BusinessProfile,
+    BusinessUsername,
+    BusinessVertical,
+    CodeVerificationStatus,
+    CreatedPhoneNumber,
+    Cursors,
+    Extra,
+    HostPlatform,
+    MessagingLimitTier,
+    NameStatus,
+    Page,
+    PhoneNumber,
+    PhoneNumberStatus,
+    QualityRating,
+    SuccessResponse,
+    Throughput,
+    ThroughputLevel,
+    UnifiedCertStatus,
+    UsernameStatus,
+)
+from wa_phone_async.pagination.paginator import AsyncPaginator
+from wa_phone_async.pagination.rows import Rows
+from wa_phone_async.query import META_DEFAULT, Filter, ListQuery, MetaDefault, Sort, Verbatim
+from wa_phone_async.ratelimit.limiter import CallResult, Lease, RateLimiter, Report
+from wa_phone_async.ratelimit.registrations import RegistrationLedger, RegistrationUsage, Reservation, StoredLedger
+from wa_phone_async.ratelimit.throttle import Throttle
+from wa_phone_async.session import GraphSession
+from wa_phone_async.usage import Usage, UsageMetric
+from wa_phone_async.workflows.bulk import Listings
+from wa_phone_async.workflows.listing import WabaListing
+
+_show_tables()
+_adapt_ipython()
+_give_schemas()
+
+__all__ = [
+    "ALL_FIELDS",
+    "DEFAULT_FIELDS",
+    "META_DEFAULT",
+    "AccountMode",
+    "AmbiguousNumberError",
+    "AsyncPaginator",
+    "AuthenticationError",
+    "BadRequestError",
+    "BusinessAccount",
+    "BusinessProfile",
+    "BusinessUsername",
+    "BusinessVertical",
+    "CallFinished",
+    "CallResult",
+    "CodeVerificationStatus",
+    "ConflictError",
+    "CreatedPhoneNumber",
+    "Cursors",
+    "DecodeError",
+    "Event",
+    "ExportError",
+    "Extra",
+    "Filter",
+    "FleetPageFinished",
+    "GraphAPIError",
+    "GraphSession",
+    "HostPlatform",
+    "InvalidArgumentError",
+    "JournalError",
+    "Lease",
+    "LedgerError",
+    "ListFinished",
+    "ListQuery",
+    "Listings",
+    "MessagingLimitTier",
+    "MetaDefault",
+    "MissingTokenError",
+    "NameStageChanged",
+    "NameStatus",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "Page",
+    "PaginationError",
+    "PermissionDeniedError",
+    "PhoneNumber",
+    "PhoneNumberClient",
+    "PhoneNumberStatus",
+    "QualityRating",
+    "QuotaWaitEnded",
+    "QuotaWaitStarted",
+    "RateLimitError",
+    "RateLimiter",
+    "RegistrationLedger",
+    "RegistrationUsage",
+    "Report",
+    "RequestTimeoutError",
+    "Reservation",
+    "RetryPlanned",
+    "RetryPolicy",
+    "Rows",
+    "ServerError",
+    "Sort",
+    "StaleListingError",
+    "StoredLedger",
+    "SuccessResponse",
+    "Throttle",
+    "ThrottleEnded",
+    "ThrottleStarted",
+    "Throughput",
+    "ThroughputLevel",
+    "TokenMap",
+    "TokenProvider",
+    "TransportError",
+    "UnifiedCertStatus",
+    "UnprocessableEntityError",
+    "Usage",
+    "UsageMetric",
+    "UsernameStatus",
+    "Verbatim",
+    "WaPhoneError",
+    "WabaListing",
+    "WaitError",
+    "WaitTimeoutError",
+    "WebhookSignatureError",
+    "Write",
+    "__version__",
+    "from_dict",
+    "to_dict",
+]
