@@ -55,7 +55,7 @@ from wa_phone_async.sandbox import LARGE_WABA
 pytestmark = pytest.mark.usefixtures("reader")
 
 ROOT = README.parent
-READERS_OWN = re.compile(r"^(?:from|import) (django|duckdb|fastapi|pandas|polars)\b", re.MULTILINE)
+READERS_OWN = re.compile(r"(?:^(?:from|import) |\.to_)(django|duckdb|fastapi|pandas|polars)\b", re.MULTILINE)
 ELSEWHERE = (
     *("at a terminal", "in a notebook", "changes ~/.bashrc"),
     *("needs Docker", "needs systemd", "needs cron", "needs your own account", "needs the network"),

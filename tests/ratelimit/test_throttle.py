@@ -18,6 +18,7 @@ from wa_phone_async import (
     RateLimitError,
     RequestTimeoutError,
     RetryPolicy,
+    Rows,
     Throttle,
     TokenProvider,
 )
@@ -725,7 +726,7 @@ def test_another_token_is_not_concerned() -> None:
             sandbox.revoke(f"token-of-{SMALL_WABA}")
             calls = [list_numbers(client, waba_id) for waba_id in (SMALL_WABA, LARGE_WABA) for _ in range(10)]
             results = await asyncio.gather(*calls, return_exceptions=True)
-            assert [type(result) for result in results] == [AuthenticationError] * 10 + [list] * 10
+            assert [type(result) for result in results] == [AuthenticationError] * 10 + [Rows] * 10
 
     run(main())
 

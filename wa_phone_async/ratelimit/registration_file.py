@@ -152,7 +152,7 @@ class FileRegistrationLedger(StoredLedger):
             elif not self.path.exists():
                 yield None
                 return
-            with closing(sqlite3.connect(self.path, self._timeout, isolation_level=None)) as database:
+            with closing(sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None)) as database:
                 database.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
                 yield database
         except DamagedError as error:
