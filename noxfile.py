@@ -192,7 +192,7 @@ def api(session):
 @nox.session
 def typing(session):
     """Two type checkers, whether every public name has a complete type, and whether they would notice a weaker one."""
-    install(session, *ALL_EXTRAS, *group("test"), *group("web"), *group("typing"))
+    install(session, *ALL_EXTRAS, *(package for name in ("test", "web", "tables", "typing") for package in group(name)))
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "wa_phone_async", "--ignoreexternal")

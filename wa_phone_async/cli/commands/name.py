@@ -58,7 +58,7 @@ wa-phone name register $PHONE_NUMBER_ID
 wa-phone name register $PHONE_NUMBER_ID < pin.txt
 """
 
-command = new_command("name", USAGE, EXAMPLES)
+command: Final = new_command("name", USAGE, EXAMPLES)
 _status = new_subcommand(command, "status", "wa-phone name status [PHONE_NUMBER_ID...] [OPTIONS]", _STATUS)
 _request = new_subcommand(command, "request", "wa-phone name request PHONE_NUMBER_ID NAME [OPTIONS]", _REQUEST)
 _register = new_subcommand(command, "register", "wa-phone name register PHONE_NUMBER_ID [OPTIONS]", _REGISTER)
