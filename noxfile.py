@@ -65,14 +65,8 @@ WITHOUT_EXTRAS = modules(
 # Two processes for each processor, since tests also wait for sockets and for others; `-- -n 0` for none.
 PROCESSES = str(min(8, 2 * (os.cpu_count() or 1)))
 PYTEST = ("python", "-m", "pytest", "-n", PROCESSES, "--dist", "worksteal")
-LIGHT = ("-m", "not heavy and not unmeasured")
-QUICK = (*LIGHT, "--hypothesis-profile", "quick")
-MEASURED = (
-    "-m",
-    "not unmeasured",
-    "--hypothesis-profile",
-    "counted",
-)  # `variants` has more, since nothing counts there
+QUICK = ("-m", "not heavy and not unmeasured", "--hypothesis-profile", "quick")
+MEASURED = ("-m", "not unmeasured", "--hypothesis-profile", "counted")
 
 # Where there is no redis-server, the tests of that extra are skipped.
 WITHOUT_REDIS = ("--omit", "wa_phone_async/ratelimit/redis/*")
@@ -127,8 +121,8 @@ def variants(session, packages):
     if packages is OTHER_BACKOFF:
         session.install("--no-deps", "-e", ".")
     chosen = {OTHER_BACKOFF: RETRYING, NO_EXTRAS: WITHOUT_EXTRAS}.get(packages, ())
-    how = (*LIGHT, "--eager") if session.python == EAGER else QUICK
-    session.run(*PYTEST, *how, *(session.posargs or chosen))
+    eager = ("--eager",) if session.python == EAGER else ()
+    session.run(*PYTEST, *QUICK, *eager, *(session.posargs or chosen))
 
 
 @nox.session(python=[version for version in OTHERS if version != EAGER])
