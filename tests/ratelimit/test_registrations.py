@@ -10,7 +10,8 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -204,8 +205,15 @@ async def known(ledger: FileRegistrationLedger) -> list[str]:
     return [usage.phone_number_id for usage in await ledger.usages()]
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database, whose block commits and closes it."""
+    with closing(sqlite3.connect(path)) as database, database:
+        yield database
+
+
 def stored(path: Path) -> int:
-    with sqlite3.connect(path) as database:
+    with opened(path) as database:
         return int(database.execute("SELECT count(*) FROM numbers").fetchone()[0])
 
 
@@ -285,13 +293,13 @@ def write_text(path: Path) -> None:
 
 
 def write_other(path: Path) -> None:
-    with sqlite3.connect(path) as database:
+    with opened(path) as database:
         database.execute("CREATE TABLE of_another_program (id)")
 
 
 def write_damaged(path: Path) -> None:
     asyncio.run(FileRegistrationLedger(path).reserve(NUMBER))
-    with sqlite3.connect(path) as database:
+    with opened(path) as database:
         database.execute("UPDATE numbers SET entries = '[1]'")
 
 
@@ -377,7 +385,7 @@ def test_it_can_be_shown_and_pickled() -> None:
 def test_one_number_among_many_takes_no_longer(path: Path, ledger: FileRegistrationLedger) -> None:
     """The plan of each statement is a search of an index: that tells more than a time does."""
     asyncio.run(ledger.reserve(NUMBER))
-    with sqlite3.connect(path) as database:
+    with opened(path) as database:
         for statement, values in (
             (registration_file._READ, ("1",)),
             (registration_file._STORE, ("1", "", 0)),
