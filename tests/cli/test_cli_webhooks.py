@@ -270,8 +270,8 @@ class _prompting:  # noqa: N801 - it stands for a function
 
 @pytest.mark.parametrize("interrupts", [1, 2])
 def test_ctrl_c_ends_it_in_order_and_says_how_to_go_on(interrupts: int, tmp_path: Path) -> None:
-    with Sandbox(quota=None, latency=0.02) as sandbox:
-        sandbox.add_waba("77", 300)
+    with Sandbox(quota=None, latency=0.05) as sandbox:
+        sandbox.add_waba("77", 100)
         environment = {**os.environ, "WA_BASE_URL": sandbox.url, "WA_ACCESS_TOKEN": "t", "WA_VERIFY_TOKEN": TOKEN}
         command = [sys.executable, "-m", "wa_phone_async", "webhooks", *SET, "j", "77", "--on", "members"]
         how: Any = {"cwd": tmp_path, "env": environment, "text": True}
@@ -290,6 +290,6 @@ def test_ctrl_c_ends_it_in_order_and_says_how_to_go_on(interrupts: int, tmp_path
         assert re.search("stopped at once: what was in flight" if interrupts == 2 else "stopped: .* planned, ", err)
         done = subprocess.run(command, check=False, capture_output=True, **how)
         assert "sent by earlier runs)" in done.stderr
-        assert writes(sandbox) <= 300
-        assert writes(sandbox) >= 300 - (2 if interrupts == 2 else 0)
+        assert writes(sandbox) <= 100
+        assert writes(sandbox) >= 100 - (2 if interrupts == 2 else 0)
         assert done.returncode == 0 or interrupts == 2
