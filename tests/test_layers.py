@@ -18,14 +18,13 @@ LAYERS = (  # a module imports from its own row and from the rows above it
     },
     {"checks", "phone_digits", "query", "readiness", "spelling"},  # rules
     {"decoding"},
+    {"files"},
     {"export.rows", "export.plain_json", "export.frames"},  # rows as columns, of a file or a table
     {"ratelimit"},
     {"call"},
     {"pagination"},
     {"diagnosis"},
     {"session"},
-    # Some modules of exports need no client.
-    {"export.file_lock", "export.file_thread", "export.lines_on_disk", "export.reading"},
     {"edits", "workflows", "health", "report", "webhooks", "profiles"},
     {"client"},
     {"cache", "integrations.notebook", "integrations.ipython", "integrations.pydantic"},
@@ -46,7 +45,7 @@ HOMES = {
         "client",
         "sandbox",
     },  # the middle ones only use its types
-    "arro3": {"export"},
+    "arro3": {"export", "files.exported"},
     "backoff": {"call.retry"},
     "cattrs": {"decoding.converter"},
     "distributed": {"export.dask", "cli"},  # the command line only connects

@@ -35,7 +35,7 @@ from wa_phone_async import (
 from wa_phone_async.call.tokens import appsecret_proof
 from wa_phone_async.client import Settings
 from wa_phone_async.export import write
-from wa_phone_async.export.lines_on_disk import make_line
+from wa_phone_async.files.lines_on_disk import make_line
 from wa_phone_async.redaction import Secret
 
 TOKEN = "EAAcanary" + "0Zk9" * 40

@@ -52,7 +52,7 @@ def taken_away() -> Iterator[None]:
     """Take these things away from this process, except from the event loop of the test itself."""
     with pytest.MonkeyPatch.context() as patch:
         windows.take_away_with(patch)
-        patch.setattr("wa_phone_async.export.file_lock.fcntl", None)
+        patch.setattr("wa_phone_async.files.lock.fcntl", None)
         yield
 
 

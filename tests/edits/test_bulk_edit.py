@@ -27,7 +27,7 @@ from wa_phone_async.errors import (
     OutcomeUnknownError,
     TransportError,
 )
-from wa_phone_async.export.lines_on_disk import write_synced
+from wa_phone_async.files.lines_on_disk import write_synced
 
 DONE, REJECTED, UNKNOWN = EditState.DONE, EditState.REJECTED, EditState.UNKNOWN
 NOT_APPLIED, UNCHANGED, CHANGED = EditState.NOT_APPLIED, EditState.UNCHANGED, EditState.CHANGED

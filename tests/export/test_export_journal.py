@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wa_phone_async import ExportError, InvalidArgumentError
-from wa_phone_async.export import file_lock as module
 from wa_phone_async.export.journal import Journal
 from wa_phone_async.export.part import Part
+from wa_phone_async.files import lock as module
 
 OPTIONS = {"fields": "id", "filter": ["a=b"]}
 

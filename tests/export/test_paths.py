@@ -13,9 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wa_phone_async import ExportError, InvalidArgumentError, WaPhoneError
-from wa_phone_async.export import Job, Summary, Writer, file_lock, merge, whole_file, write
+from wa_phone_async.export import Job, Summary, Writer, merge, whole_file, write
 from wa_phone_async.export.paths import read_path
 from wa_phone_async.export.whole_file import WholeFile, partial_path
+from wa_phone_async.files import lock as lock_module
 
 SUMMARY = Summary(accounts=2, phone_numbers=2, failed=1)
 
@@ -198,7 +199,7 @@ def test_a_partial_file_that_is_found_before_it_is_locked_gets_another_name(
         if not found:
             found.append(partial)
             whole_file.remove_partials(path)
-        return file_lock.lock(file, partial)
+        return lock_module.lock(file, partial)
 
     monkeypatch.setattr(whole_file, "lock", lock)
     file = WholeFile(path)
@@ -219,7 +220,7 @@ def test_where_the_file_system_has_no_locks_files_are_written_and_what_is_left_s
         def flock(self, *_: Any) -> None:
             raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(file_lock, "fcntl", NoLocks())
+    monkeypatch.setattr(lock_module, "fcntl", NoLocks())
     path = tmp_path / "numbers.csv"
     file = WholeFile(path)
     whole_file.remove_partials(path)

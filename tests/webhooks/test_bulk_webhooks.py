@@ -20,7 +20,7 @@ from wa_phone_async import (
 )
 from wa_phone_async.call.request import GraphRequest
 from wa_phone_async.call.writes import Write
-from wa_phone_async.export.lines_on_disk import make_line
+from wa_phone_async.files.lines_on_disk import make_line
 from wa_phone_async.redaction import Secret
 from wa_phone_async.sandbox import APP_ID, EMPTY_WABA, LARGE_WABA, SMALL_WABA, Fault, Sandbox
 from wa_phone_async.sandbox.demo import (

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn
 
 import attrs
 
@@ -24,11 +24,7 @@ from wa_phone_async.workflows.id_set import IdSet
 from wa_phone_async.workflows.stepwise import Stepwise
 
 from .edit import IN_FLIGHT, OPEN_STATES, Edit, EditPlan, EditReport, EditState, EditSummary
-
-if TYPE_CHECKING:
-    from .journal import Journal
-
-    Work: TypeAlias = Callable[[Journal, Edit], Coroutine[Any, Any, Edit]]
+from .journal import Journal, open_journal
 
 _PLANNED_AT_ONCE: Final = 256
 """Edits that are written to the journal at once: they share a sync of the disk."""
@@ -111,9 +107,6 @@ class BulkEdit(Stepwise[Edit, EditReport]):
                     self._counts[shown.state] += 1
                     yield shown
             return
-        # The package of exports, which has the locks, imports the client. So this can be imported only later.
-        from .journal import open_journal  # noqa: PLC0415
-
         async with open_journal(self._path, self._plan.options) as journal:
             self._journal = journal
             for step in (self._settle_earlier, self._plan_all, self._send_all):

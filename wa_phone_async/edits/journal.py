@@ -26,9 +26,9 @@ from typing import IO, Any, Final, cast
 import attrs
 
 from wa_phone_async.errors import InvalidArgumentError, JournalError
-from wa_phone_async.export.file_lock import lock
-from wa_phone_async.export.file_thread import Run, file_thread
-from wa_phone_async.export.lines_on_disk import is_cut, make_line, read_line, sync_directory, write_synced
+from wa_phone_async.files.lines_on_disk import is_cut, make_line, read_line, sync_directory, write_synced
+from wa_phone_async.files.lock import lock
+from wa_phone_async.files.thread import Run, file_thread
 from wa_phone_async.redaction import hide_queries
 from wa_phone_async.workflows.id_set import IdSet
 

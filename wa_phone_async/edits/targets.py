@@ -11,6 +11,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from wa_phone_async.checks import read_node_id
 from wa_phone_async.errors import InvalidArgumentError
+from wa_phone_async.files.exported import read_rows
+from wa_phone_async.files.thread import each_in_thread
 from wa_phone_async.workflows.bulk import as_async
 
 EditLevel: TypeAlias = Literal["numbers", "accounts", "members"]
@@ -44,9 +46,6 @@ async def read_targets(targets: EditTargets, level: EditLevel) -> AsyncGenerator
         InvalidArgumentError: An id is invalid, or the file is neither an export nor one of findings.
     """
     if isinstance(targets, PathLike) or (isinstance(targets, str) and Path(targets).suffix):
-        # The package of exports imports the client, so this can be imported only later.
-        from wa_phone_async.export.file_thread import each_in_thread  # noqa: PLC0415
-
         async for target in each_in_thread(_targets_in(Path(targets), level)):
             yield target
         return
@@ -61,8 +60,6 @@ async def read_targets(targets: EditTargets, level: EditLevel) -> AsyncGenerator
 
 def _targets_in(path: Path, level: EditLevel) -> Generator[Target]:
     """Yield the numbers of a file with their accounts, or its accounts."""
-    from wa_phone_async.export.reading import read_rows  # noqa: PLC0415 - as above
-
     found = _findings_in(path)
     if found is not None:
         for kind, subject_id, waba_id in found:

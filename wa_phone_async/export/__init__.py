@@ -27,18 +27,14 @@ What a row is, and where it is written:
     lines.py           how files of lines are joined
     homes.py           the accounts that a number is in
 
-What makes it safe:
+What makes it safe, with the locks, the thread and the lines of `wa_phone_async.files`:
 
     row_file.py        a file of rows in any format
     whole_file.py      a file that appears under its name only when it is whole
-    file_thread.py     a thread for the work on files
-    file_lock.py       a lock on a file that is being written
-    lines_on_disk.py   lines that outlive a kill, with checksums
     paths.py           paths as callers give them
     journal.py         which accounts of a job are complete, on the disk
     part.py            a part of a job, with its checksum
     chunks.py          accounts in chunks, for the tasks of a cluster
-    reading.py         reads what an export wrote
 """
 
 from .arrow import ArrowTable, to_arrow

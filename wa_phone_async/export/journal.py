@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from wa_phone_async import ExportError, InvalidArgumentError
+from wa_phone_async.files.lines_on_disk import END, is_cut, make_line, read_line, write_synced
+from wa_phone_async.files.lock import lock, must_close_first
 from wa_phone_async.workflows.id_set import IdSet
 
-from .file_lock import lock, must_close_first
-from .lines_on_disk import END, is_cut, make_line, read_line, write_synced
 from .part import Part, damaged
 from .whole_file import partial_path
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from wa_phone_async import ExportError, InvalidArgumentError
+from wa_phone_async.files.thread import file_thread
 from wa_phone_async.query import Fields
 
-from .file_thread import file_thread
 from .formats import FileFormat, read_format
 from .homes import Homes
 from .part import Part

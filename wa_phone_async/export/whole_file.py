@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from wa_phone_async import ExportError, InvalidArgumentError
+from wa_phone_async.files.lines_on_disk import sync_directory
+from wa_phone_async.files.lock import lock, must_close_first, remove_unlocked
 
-from .file_lock import lock, must_close_first, remove_unlocked
-from .lines_on_disk import sync_directory
 from .paths import AnyPath, read_path
 
 _LONGEST: Final = 255 - len("..partial-01234567")  # bytes of a name: most file systems take 255

@@ -10,10 +10,10 @@ from typing import Final, Self
 import attrs
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber, WabaListing
+from wa_phone_async.files.thread import file_thread
 from wa_phone_async.query import Fields
 from wa_phone_async.workflows.bulk import as_async
 
-from .file_thread import file_thread
 from .formats import FileFormat
 from .paths import AnyPath
 from .row_file import RowFile

@@ -5,16 +5,16 @@ The shell around `diagnosis`: it gets listings from where they are, and awaits n
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, aclosing
-from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias
 
 from wa_phone_async.checks import check_at_least_one
 from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
+from wa_phone_async.files.exported import read_accounts
+from wa_phone_async.files.thread import each_in_thread
 from wa_phone_async.models import BusinessAccount, PhoneNumber
 from wa_phone_async.report.html import show_in_notebooks
 from wa_phone_async.workflows.bulk import Accounts, Lister, Listings, as_async, each_to_list
@@ -40,7 +40,6 @@ from .rules import ChosenRules
 
 show_in_notebooks()  # here, since each report comes from a check, and few programs make one
 
-T = TypeVar("T")
 
 HealthSource: TypeAlias = (
     str
@@ -308,23 +307,7 @@ async def _read_listings(listings: Listings) -> AsyncGenerator[WabaListing]:
 
 async def _read_file(path: Path) -> AsyncGenerator[WabaListing]:
     """Yield the listings of an exported file. A thread reads it."""
-    # The package of exports imports the client, so this can be imported only later.
-    from wa_phone_async.export.reading import read_accounts  # noqa: PLC0415
-
-    accounts = read_accounts(path)
-    try:
-        while (account := await _in_thread(partial(next, accounts, None))) is not None:
-            waba_id, numbers = account
+    # One account at a time, since it may have all numbers of the file.
+    async with aclosing(each_in_thread(read_accounts(path), at_once=1)) as accounts:
+        async for waba_id, numbers in accounts:
             yield WabaListing(waba_id=waba_id or "", phone_numbers=tuple(numbers))
-    finally:
-        accounts.close()
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Run in a thread, and wait until it has ended, also if that is no longer wanted."""
-    future = asyncio.get_running_loop().run_in_executor(None, work)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        await asyncio.wait({future})
-        raise

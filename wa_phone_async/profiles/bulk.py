@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
 from wa_phone_async.concurrency import stream_bounded
 from wa_phone_async.edits.edit import Edit, EditPlan, EditState, Needs
+from wa_phone_async.edits.journal import JournalHeader
 from wa_phone_async.edits.targets import EditTargets
 from wa_phone_async.errors import AuthenticationError, WaPhoneError
 from wa_phone_async.models import SuccessResponse
@@ -20,9 +21,6 @@ from wa_phone_async.session import GraphSession
 
 from .many import NumberLister, NumberProfile, ProfileLevel, each_number
 from .profile import NEVER_CLEARED, comparable, fetch_profile, settings_of, update_profile
-
-if TYPE_CHECKING:
-    from wa_phone_async.edits.journal import JournalHeader
 
 Edits: TypeAlias = Callable[[Needs], AsyncGenerator[Edit]]
 """Reads the old values, and yields the edits."""

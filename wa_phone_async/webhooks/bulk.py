@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import attrs
 
@@ -19,6 +19,7 @@ from wa_phone_async.call.writes import Write
 from wa_phone_async.checks import read_node_id
 from wa_phone_async.concurrency import stream_bounded
 from wa_phone_async.edits.edit import Edit, EditPlan, EditState, Needs, TargetKind
+from wa_phone_async.edits.journal import JournalHeader
 from wa_phone_async.edits.targets import EditLevel, EditTargets, Target, check_level, read_targets
 from wa_phone_async.errors import (
     AuthenticationError,
@@ -45,9 +46,6 @@ from .callbacks import (
     unsubscribe_account,
     url_of_number,
 )
-
-if TYPE_CHECKING:
-    from wa_phone_async.edits.journal import JournalHeader
 
 FIELDS: Final = ("id", "display_phone_number", "webhook_configuration")
 """The fields of a number that the edits and the audit read."""

@@ -14,12 +14,14 @@ from datetime import UTC, datetime
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 import attrs
 
 from wa_phone_async.decoding.converter import OTHER_NAMES, from_dict, to_dict
 from wa_phone_async.errors import InvalidArgumentError
+from wa_phone_async.files.exported import ExportedRow, read_rows
+from wa_phone_async.files.thread import Run, file_thread
 from wa_phone_async.health.findings import Finding
 from wa_phone_async.health.rules import diagnose_number
 from wa_phone_async.models import ALL_FIELDS, PhoneNumber
@@ -31,10 +33,6 @@ from .listing import WabaListing
 from .spooled_rows import SpooledRow, SpooledRows, in_buckets, members_of
 from .stepwise import Stepwise
 from .watch import Change, members
-
-if TYPE_CHECKING:
-    from wa_phone_async.export.file_thread import Run
-    from wa_phone_async.export.reading import ExportedRow
 
 ListingSource: TypeAlias = (
     str
@@ -144,9 +142,6 @@ class Differences(Stepwise[Change, list[Change]]):
         return DiffSummary(**self._counts)
 
     async def _begin(self) -> None:
-        # The package of exports imports the client, so this can be imported only later.
-        from wa_phone_async.export.file_thread import file_thread  # noqa: PLC0415
-
         for side in self._sides:
             self._stack.callback(side.close)
         self._run = self._stack.enter_context(file_thread())  # it ends first, and then the files are at rest
@@ -241,9 +236,6 @@ class _Side:
         self.rows.close()
 
     def _open(self, path: Path) -> None:
-        # The package of exports imports the client, so this can be imported only later.
-        from wa_phone_async.export.reading import read_rows  # noqa: PLC0415
-
         self.columns, self.is_csv = {}, path.suffix.lower() == ".csv"
         self._file = read_rows(path, self.columns)
         with suppress(OSError):  # reading it will say what is wrong

@@ -27,7 +27,7 @@ from wa_phone_async.cli.terminal.ids import count_ids, read_ids
 from wa_phone_async.cli.terminal.output import complain, tell
 from wa_phone_async.cli.terminal.stopping import Stop
 from wa_phone_async.decoding.converter import OTHER_NAMES
-from wa_phone_async.export.reading import read_columns
+from wa_phone_async.files.exported import read_columns
 from wa_phone_async.query import field_names
 from wa_phone_async.workflows.differences import diff_listings
 

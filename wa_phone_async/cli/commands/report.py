@@ -18,8 +18,8 @@ from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import SOME_FAILED
 from wa_phone_async.cli.terminal.findings import what_was_done
 from wa_phone_async.cli.terminal.output import counted, tell, use_utf8, write
-from wa_phone_async.export.reading import read_columns
 from wa_phone_async.export.whole_file import WholeFile
+from wa_phone_async.files.exported import read_columns
 from wa_phone_async.health.rules import ChosenRules
 from wa_phone_async.query import ChosenFields
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 
 from wa_phone_async import InvalidArgumentError, PhoneNumber, WabaListing, from_dict, to_dict
 from wa_phone_async.export import Writer
-from wa_phone_async.export.reading import read_accounts, read_columns, read_numbers, read_rows
 from wa_phone_async.export.row_file import RowFile
 from wa_phone_async.export.rows import columns_of
+from wa_phone_async.files.exported import read_accounts, read_columns, read_numbers, read_rows
 
 
 def written(items: list[WabaListing], path: Path) -> Path:

@@ -1,7 +1,6 @@
 """Reads the files that an export writes: the numbers of each account, a piece at a time.
 
 Nothing but the rows of one account is in memory, if the rows of an account stand together, as an export writes them.
-This module stands below the client, which checks the health of exported numbers. So it imports nothing of the export.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 A line is a JSON object. Its last member is the CRC-32 of the bytes before that member, in this line and in all lines
 before it. So a line that was changed, removed, moved or doubled is found. Only lost lines at the end look like a kill.
-This module stands below the client, and imports nothing of the export.
 """
 
 from __future__ import annotations
