@@ -598,9 +598,9 @@ class PhoneNumberClient:
 
         Args:
             source: The accounts or their ids, listings, or the path of an exported file, as for `check_health`.
-            url: The callback URL that the webhooks of all numbers should go to. `None`: each override is told, for
+            url: The callback URL that the webhooks of all numbers should go to. `None`: each override is a finding, for
                 information.
-            app_id: Your app; `None`: that of the token. If Meta does not let the token ask, the checks of other apps
+            app_id: Your app; `None`: that of the token. If Meta does not give it, the checks of other apps
                 are in `not_checked`.
             concurrency: The number of requests that may be in flight at once.
 

@@ -1,4 +1,4 @@
-"""A bulk edit sends each write at most once, whenever it is killed, and says what came of each."""
+"""A bulk edit sends each write at most once, whenever it is killed, and says how each ended."""
 
 import asyncio
 import errno

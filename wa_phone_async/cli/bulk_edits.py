@@ -95,7 +95,7 @@ def _named(targets: Sequence[str], on: EditLevel) -> EditTargets:
 async def run_edit(
     edits: BulkEdit, link: Link, journal: Path | None, form: Format, *, how: str = "--yes --journal FILE"
 ) -> int:
-    """Run an edit, and say what came of it.
+    """Run an edit, and say how it ended.
 
     Args:
         edits: The edit.

@@ -112,7 +112,7 @@ class NumberLoop:
 
 
 class NumberRows:
-    """Writes a row for each number as it comes. A table gets some rows at once, so that its columns fit them.
+    """Writes a row for each number as it comes. A table gets some rows at once: its columns fit them.
 
     Args:
         form: The format.

@@ -3,7 +3,7 @@
     settle what an earlier run left in flight → plan → send → settle what was lost now
 
 To settle is to read the setting back, and to compare it with the old and the new value. Nothing that may have happened
-is sent again, unless the caller asks for that after it was read back. Each step writes to the journal first.
+is sent again. With `resend`, what was read back with its old value is. Each step writes to the journal first.
 """
 
 from __future__ import annotations
@@ -119,9 +119,9 @@ class BulkEdit(Stepwise[Edit, EditReport]):
                     return
 
     async def _settle_earlier(self, journal: Journal) -> AsyncGenerator[Edit]:
-        """Read back what an earlier run left in flight. What it has read back already is told again, without a call."""
-        told = {EditState.CHANGED} if self._resend else {EditState.CHANGED, EditState.NOT_APPLIED}
-        async for edit in journal.edits(journal.numbers(told)):
+        """Read back what an earlier run left in flight. What that run has read back comes again, without a call."""
+        settled = {EditState.CHANGED} if self._resend else {EditState.CHANGED, EditState.NOT_APPLIED}
+        async for edit in journal.edits(journal.numbers(settled)):
             yield attrs.evolve(edit, why="it was in flight, and an earlier run has read it back")
         states = {*IN_FLIGHT, EditState.NOT_APPLIED} if self._resend else IN_FLIGHT
         async with aclosing(self._each(journal, states, self._settle)) as edits:
@@ -171,7 +171,7 @@ class BulkEdit(Stepwise[Edit, EditReport]):
                 yield edit
 
     async def _send(self, journal: Journal, edit: Edit) -> Edit:
-        """Send an edit. If its response is lost, read back at once what came of it."""
+        """Send an edit. If its response is lost, read the setting back at once."""
         await journal.note(attrs.evolve(edit, state=EditState.SENT))
         try:
             await self._plan.send(edit)
@@ -185,7 +185,7 @@ class BulkEdit(Stepwise[Edit, EditReport]):
         return await self._settle(journal, edit) if edit.state is EditState.UNKNOWN else edit
 
     async def _settle(self, journal: Journal, edit: Edit) -> Edit:
-        """Read back what came of an edit."""
+        """Read the setting of an edit back."""
         try:
             edit = edit.settled_by(await self._plan.read(edit))
         except WaPhoneError as error:

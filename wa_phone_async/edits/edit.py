@@ -1,4 +1,4 @@
-"""One edit as a value: which setting of which object changes from what to what, and what came of it."""
+"""One edit as a value: a setting of an object, its old and its new value, and how far it has come."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ TargetKind: TypeAlias = Literal["number", "account"]
 
 
 class EditState(StrEnum):
-    """What came of an edit."""
+    """How far an edit has come."""
 
     PLANNED = "planned"
     """It was not sent yet."""
     UNCHANGED = "unchanged"
     """Nothing is to do: the setting has the new value already."""
     SENT = "sent"
-    """It is in flight. After a kill: it was in flight then, and nobody knows yet what came of it."""
+    """It is in flight. After a kill: it was in flight then, and it is not read back yet."""
     DONE = "done"
     """The setting has the new value: the API said so, or it was read back."""
     REJECTED = "rejected"
     """It certainly did not happen: the API rejected it, it could not be sent, or the setting could not be read."""
     UNKNOWN = "unknown"
-    """It was sent, and nobody knows what came of it: the response was lost, and the setting was not read back."""
+    """It was sent and may have happened: the response was lost, and the setting was not read back."""
     NOT_APPLIED = "not applied"
     """It was sent, its response was lost, and the setting still has the old value."""
     CHANGED = "changed"
@@ -66,7 +66,7 @@ class Edit:
     new: Any = attrs.field(default=None, hash=False, repr=_without_queries)
     """The value to set, as plain JSON."""
     state: EditState = EditState.PLANNED
-    """What came of it."""
+    """How far it has come."""
     why: str | None = None
     """Why it was rejected, or why nobody knows, in a sentence. `None`: there is nothing to say."""
     number: int = -1

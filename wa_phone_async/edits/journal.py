@@ -1,4 +1,4 @@
-"""The journal of a bulk edit: what is planned, what was sent, and what came of it, on the disk.
+"""The journal of a bulk edit: what is planned, what was sent, and how it ended, on the disk.
 
 The first line names the plan. Then comes a line for each edit, with its old value, and one that says that the plan is
 complete. Each further line has the new state of one edit. `sent` reaches the disk before the write leaves the process.
@@ -84,7 +84,7 @@ class Journal:
         return {state: counts[number] for number, state in enumerate(_STATES)}
 
     def needs(self, target: str) -> bool:
-        """Whether a target still has to be planned. Ask once for each target of this run.
+        """Whether a target still has to be planned. Call it once for each target of this run.
 
         Raises:
             InvalidArgumentError: The plan is complete, and does not have this target.
@@ -270,7 +270,7 @@ class Journal:
             if lines:
                 with self._explained():
                     write_synced(cast("IO[bytes]", self._file), b"".join(lines))
-        except JournalError as error:  # whoever waits gets it
+        except JournalError as error:  # every caller that waits gets it
             self._failure = error
 
     def _read_edits(self, numbers: array[int]) -> list[Edit]:

@@ -199,17 +199,17 @@ class _Account:
     limits: Counter[str] = attrs.field(factory=Counter[str])
     names_in_review: int = 0
     findings: Counter[Severity] = attrs.field(factory=Counter[Severity])
-    told: set[str] = attrs.field(factory=set[str])
+    counted: set[str] = attrs.field(factory=set[str])
     """The codes of the findings about the account itself, which come with each of its numbers."""
 
-    def tell(self, findings: Iterable[Finding]) -> None:
+    def count_findings(self, findings: Iterable[Finding]) -> None:
         """Count findings. One about the account, its business or the app counts once."""
         for finding in findings:
-            if finding.subject.kind == "number" or finding.code not in self.told:
+            if finding.subject.kind == "number" or finding.code not in self.counted:
                 self.findings[finding.severity] += 1
-                self.told.add(finding.code)
+                self.counted.add(finding.code)
 
-    def count(self, number: ReportedNumber) -> None:
+    def count_number(self, number: ReportedNumber) -> None:
         """Count a number."""
         self.numbers += 1
         self.status[number.status or ""] += 1
@@ -238,7 +238,7 @@ class OverviewBuilder:
         """Add an account, before its numbers."""
         if (account := self._account(waba_id)) is not None:
             account.name, account.error = name, None if error is None else str(error)
-            account.tell(findings)
+            account.count_findings(findings)
 
     def add_number(
         self, number: PhoneNumber, waba_id: str | None, findings: Iterable[Finding], *, is_known: bool
@@ -268,11 +268,11 @@ class OverviewBuilder:
             codes=tuple(dict.fromkeys(finding.code for finding in findings)),
         )
         if not is_known:
-            self._all.count(line)
+            self._all.count_number(line)
             self._numbers.add(line, line.severity)
         if (account := self._account(waba_id)) is not None:
-            account.count(line)
-            account.tell(findings)
+            account.count_number(line)
+            account.count_findings(findings)
 
     def build(self) -> HealthOverview:
         """Return the overview of what was added."""

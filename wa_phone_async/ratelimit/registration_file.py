@@ -57,9 +57,9 @@ _ADVICE: Final = {
     "other": "Check that you may write to the file and its folder, and that the disk has room.",
 }
 
-# The threads of this process take turns, so that only processes wait for each other in SQLite: it has no queue, and
-# whoever waits there may be unlucky for long. And whoever closes a file gives up all locks of the process on it, so no
-# other thread may use a new file before `_create` has closed it.
+# The threads of this process take turns. Only processes wait for each other in SQLite: it has no queue, so a wait there
+# may be long. And to close a file gives up all locks of the process on it. So no other thread may use a new file before
+# `_create` has closed it.
 _turn: Final = threading.Lock()
 
 

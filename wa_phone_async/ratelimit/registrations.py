@@ -70,7 +70,7 @@ class RegistrationUsage:
 
 @runtime_checkable
 class RegistrationLedger(Protocol):
-    """Counts the requests that register or deregister a number, so that none is sent that Meta would punish.
+    """Counts the requests that register or deregister a number. None is sent that would block the number.
 
     A client awaits `reserve` before each attempt, also before a retry. Afterwards it awaits `release` if Meta certainly
     did not count the attempt, and `block` if Meta says that the number is blocked. If neither comes, the reservation

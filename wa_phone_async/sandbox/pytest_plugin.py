@@ -111,8 +111,8 @@ class _NoQuotas:
             self._usages[lease.waba_id] = report.usage
         if report.result != "throttled":
             return 0.0
-        told = None if report.usage is None else report.usage.retry_after_seconds
-        return 60.0 if told is None else told
+        wait = None if report.usage is None else report.usage.retry_after_seconds
+        return 60.0 if wait is None else wait
 
     def last_usage(self, waba_id: str | None) -> Usage | None:
         """Return the usage in the last response."""
@@ -135,7 +135,7 @@ class _Lives:
         self._begun: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}
 
     async def token(self, node_id: str, rejected: str | None) -> str:
-        """Return the token. A call asks for it in its loop, so each loop is noted here."""
+        """Return the token. Each call gets it in its own loop, so each loop is noted here."""
         del node_id, rejected
         loop = asyncio.get_running_loop()
         if loop not in self._begun:

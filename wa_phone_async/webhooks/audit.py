@@ -33,7 +33,7 @@ def audit_rules(url: str | None) -> ChosenRules:
     """Return the rules.
 
     Args:
-        url: The callback URL that all numbers should have. `None`: each override is told, for information.
+        url: The callback URL that all numbers should have. `None`: each override is a finding, for information.
     """
     of_url = _overridden() if url is None else _elsewhere(url)
     return ChosenRules(
@@ -109,13 +109,13 @@ def _overridden() -> Rule[NumberFacts]:
     )
 
 
-def _apps(found: Callable[[Mapping[str, Any]], object], names: str) -> Callable[[AccountFacts], Iterator[Trouble]]:
-    """A rule about the own subscription, that tells the apps in one of its members."""
+def _others(found: Callable[[Mapping[str, Any]], object]) -> Callable[[AccountFacts], Iterator[Trouble]]:
+    """A rule about the own subscription. Its findings name the other apps."""
 
     def find(facts: AccountFacts) -> Iterator[Trouble]:
         own = facts.get("own_subscription")
         if own is not None and found(own):
-            yield Trouble(detail=f"app {', '.join(own[names])}" if own[names] else "")
+            yield Trouble(detail=f"app {', '.join(own['others'])}")
 
     return find
 
@@ -154,7 +154,7 @@ _OF_ACCOUNTS: Final[tuple[Rule[AccountFacts], ...]] = (
         meaning="Apps are subscribed to the account, and yours is not among them.",
         remedy="Subscribe the app: wa-phone webhooks set --on accounts. The other app keeps its webhooks.",
         source=_SUBSCRIPTIONS,
-        find=_apps(lambda own: own["others"] and not own["is_subscribed"], "others"),
+        find=_others(lambda own: own["others"] and not own["is_subscribed"]),
         needs=("own_subscription",),
         counts_numbers=True,
     ),
@@ -165,7 +165,7 @@ _OF_ACCOUNTS: Final[tuple[Rule[AccountFacts], ...]] = (
         meaning="Apps of others are subscribed to the account beside yours.",
         remedy="If nobody wants that, remove the other app in Meta's business settings.",
         source=_SUBSCRIPTIONS,
-        find=_apps(lambda own: own["others"] and own["is_subscribed"], "others"),
+        find=_others(lambda own: own["others"] and own["is_subscribed"]),
         needs=("own_subscription",),
         counts_numbers=True,
     ),

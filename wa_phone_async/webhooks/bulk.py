@@ -73,7 +73,7 @@ class VerifyTokens:
 
 
 class OwnApp:
-    """The app of the token, which is asked for once.
+    """The app of the token. It is requested once.
 
     Args:
         session: Makes the call.
@@ -87,7 +87,7 @@ class OwnApp:
         self._lock = asyncio.Lock()
 
     async def find(self, waba_id: str) -> str | None:
-        """Return the id of the app, or `None` if Meta does not let the token ask. It asks with an account's token."""
+        """Return the id of the app, or `None` if Meta does not give it. The request has the token of the account."""
         async with self._lock:
             if self._id is None and self._failure is None:
                 try:

@@ -186,7 +186,7 @@ async def register_name(
     waba: OfWaba = None,
     connection: RegisteringConnection = REGISTERING_HERE,
 ) -> int:
-    """Register a number again, so that customers see its approved display name.
+    """Register a number again. Customers see its approved display name afterwards.
 
     It spends one of the ten registrations that Meta allows for a number in 72 hours. So it reads the number first, and
     sends nothing if the name is in review, declined or expired: before its approval a registration changes nothing.

@@ -150,7 +150,7 @@ async def set_profiles(
     replaced. The picture cannot be set here, since Meta gives no old one back.
 
     After Ctrl-C or a kill, run the same command again: it goes on with FILE. What is done is skipped, and what the API
-    rejected is sent again. What was in flight is read back, told, and not sent again, except with --resend.
+    rejected is sent again. What was in flight is read back and shown. It is not sent again, except with --resend.
 
     Each number costs a call to read it and one to change it. What has the values already costs no write.
 

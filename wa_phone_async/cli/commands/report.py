@@ -126,7 +126,7 @@ def _check_files(out: Path | None, file: Path | None, since: Path | None) -> Non
 async def _prepare_sandbox(link: Link) -> tuple[list[str], list[WabaListing]]:
     """Let a night pass in the sandbox. Returns the accounts in the morning, and their listings in the evening."""
     from wa_phone_async.sandbox import LARGE_WABA, SMALL_WABA  # noqa: PLC0415 - a web server, which few need
-    from wa_phone_async.sandbox.demo import MISSING_WABA, NEW_WABA, add_troubles, change_overnight  # noqa: PLC0415
+    from wa_phone_async.sandbox.demo import MISSING_WABA, NEW_WABA, add_troubles, change_overnight  # noqa: PLC0415 - as above
 
     assert link.sandbox is not None  # noqa: S101 - the caller has tested it
     accounts = [SMALL_WABA, LARGE_WABA, *add_troubles(link.sandbox)]

@@ -124,8 +124,8 @@ async def audit_webhooks(
     Args:
         sources: Ids of the accounts, or one file: .jsonl, .csv or .parquet. Default with --sandbox: accounts that have
             every kind of trouble.
-        url: The callback URL that the webhooks of all numbers should go to. Without it, overrides are told for
-            information.
+        url: The callback URL that the webhooks of all numbers should go to. Without it, overrides are findings
+            for information.
         app_id: Your app. Default: that of the token, which costs a call.
         fail_on: Exit with status 4 if something is at least as bad: warning or error.
         form: The output format: table, json, jsonl or csv.
@@ -177,7 +177,7 @@ async def set_webhooks(
     WA_VERIFY_TOKEN, or typed. Overrides concern messages and calls: other webhooks go to the app's own URL.
 
     After Ctrl-C or a kill, run the same command again: it goes on with FILE. What is done is skipped, and what the API
-    rejected is sent again. What was in flight is read back, told, and not sent again, except with --resend.
+    rejected is sent again. What was in flight is read back and shown. It is not sent again, except with --resend.
 
     Each number costs a call to read it and one to change it. With --on members, a call reads 100 numbers. An account
     whose app is not subscribed takes two calls to change. What has the URL already costs no write.
