@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import attrs
 from cyclopts import Parameter
@@ -22,14 +22,12 @@ from .terminal import edits as edit_views
 from .terminal.ids import ACCOUNTS, NUMBERS, count_ids, read_ids
 from .terminal.output import tell
 from .terminal.stopping import Stop, stopping, until_a_moment_after
-
-Format = Literal["table", "json", "jsonl", "csv"]
+from .terminal.writers import Format
 
 Targets = Annotated[str, Parameter(name="ID or FILE")]
 IdsFile = Annotated[Path | None, Parameter(name="--ids", metavar="FILE", allow_leading_hyphen=True)]
 JournalFile = Annotated[Path | None, Parameter(name="--journal", metavar="FILE")]
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
-Form = Annotated[Format, Parameter(name="--format", metavar="FORMAT")]
 
 Sample: TypeAlias = Callable[[Link], list[str]]
 """Returns the targets in the sandbox for a command without ids."""

@@ -12,6 +12,7 @@ from wa_phone_async.models import ALL_FIELDS, DEFAULT_FIELDS
 from wa_phone_async.query import Filter, Sort, Verbatim, read_fields
 
 from .connection import Connection
+from .terminal.writers import Format
 
 
 def accounts_to_read(
@@ -35,6 +36,9 @@ def accounts_to_read(
 
     return (SMALL_WABA if sample == "small" else LARGE_WABA,)
 
+
+Form: TypeAlias = Annotated[Format, Parameter(name="--format", metavar="FORMAT")]
+"""The option for the format of rows."""
 
 NoCheck: TypeAlias = Annotated[bool, Parameter(name="--no-check", negative=(), show_default=False)]
 """The option that sends fields, filters and orders as they are."""

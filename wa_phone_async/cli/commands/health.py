@@ -13,10 +13,10 @@ from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, connect
 from wa_phone_async.cli.errors import FOUND
+from wa_phone_async.cli.options import Form
 from wa_phone_async.cli.terminal.findings import view_of, what_was_done
 from wa_phone_async.cli.terminal.output import tell
 
-Format = Literal["table", "json", "jsonl", "csv"]
 FailOn = Literal["warning", "error"]
 
 USAGE: Final = "wa-phone health [WABA_ID... | FILE] [OPTIONS]"
@@ -36,7 +36,7 @@ async def check_health(
     *sources: Annotated[str, Parameter(name="WABA_ID")],
     checks: Annotated[str | None, Parameter(metavar="CODES")] = None,
     fail_on: Annotated[FailOn | None, Parameter(metavar="SEVERITY")] = None,
-    form: Annotated[Format, Parameter(name="--format", metavar="FORMAT")] = "table",
+    form: Form = "table",
     connection: Connection = HERE,
 ) -> int:
     """Say why phone numbers cannot send messages, and what to do.

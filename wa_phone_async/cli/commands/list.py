@@ -13,9 +13,10 @@ from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.commands import new_command
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import sentence
-from wa_phone_async.cli.options import NoCheck, accounts_to_read, parse_fields, parse_filter, parse_sort
+from wa_phone_async.cli.options import Form, NoCheck, accounts_to_read, parse_fields, parse_filter, parse_sort
 from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, PageWriter
 from wa_phone_async.cli.terminal.output import complain, counted, tell
+from wa_phone_async.cli.terminal.writers import Format
 from wa_phone_async.errors import (
     AuthenticationError,
     GraphAPIError,
@@ -26,7 +27,6 @@ from wa_phone_async.errors import (
 from wa_phone_async.models import PhoneNumber
 from wa_phone_async.query import ListQuery, field_names
 
-Format = Literal["table", "json", "jsonl", "csv"]
 Kind = Literal["owned", "client", "all"]
 
 USAGE: Final = "wa-phone list [WABA_ID...] [OPTIONS]"
@@ -56,7 +56,7 @@ async def list_numbers(
     no_check: NoCheck = False,
     limit: Annotated[int, Parameter(metavar="N")] = 100,
     max_items: Annotated[int | None, Parameter(metavar="N")] = None,
-    form: Annotated[Format, Parameter(name="--format", metavar="FORMAT")] = "table",
+    form: Form = "table",
     connection: Connection = HERE,
 ) -> int:
     """List the phone numbers of WhatsApp Business Accounts.

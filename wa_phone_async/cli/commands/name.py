@@ -27,10 +27,9 @@ from wa_phone_async.cli.dialog import when_to_continue
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.name_dialog import NameDialog, WantedName
 from wa_phone_async.cli.numbers import NumberIds, NumberLoop, NumberRows, NumbersFile, sandbox_ids
-from wa_phone_async.cli.options import OfWaba
+from wa_phone_async.cli.options import Form, OfWaba
 from wa_phone_async.cli.terminal.output import complain, tell, write
 from wa_phone_async.cli.terminal.prompt import NoInputError, prompting
-from wa_phone_async.cli.terminal.writers import Format
 from wa_phone_async.workflows.display_name import NAME_FIELDS, STAGES
 
 USAGE: Final = "wa-phone name status|request|register [OPTIONS]"
@@ -82,7 +81,7 @@ async def show_status(
     *ids: NumberIds,
     numbers: NumbersFile = None,
     waba: OfWaba = None,
-    form: Annotated[Format, Parameter(name="--format", metavar="FORMAT")] = "table",
+    form: Form = "table",
     connection: Connection = HERE,
 ) -> int:
     """Show how far the newest display name of each number has come.

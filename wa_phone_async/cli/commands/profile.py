@@ -11,7 +11,6 @@ from cyclopts import App, Parameter
 from wa_phone_async import InvalidArgumentError, RetryPolicy
 from wa_phone_async.cli.bulk_edits import (
     Flag,
-    Form,
     IdsFile,
     JournalFile,
     Sample,
@@ -23,6 +22,7 @@ from wa_phone_async.cli.bulk_edits import (
 from wa_phone_async.cli.commands import new_command, new_subcommand
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import FAILED
+from wa_phone_async.cli.options import Form
 from wa_phone_async.cli.terminal.output import counted, tell
 from wa_phone_async.cli.terminal.profiles import say_failed, view_of
 from wa_phone_async.profiles.many import ProfileLevel

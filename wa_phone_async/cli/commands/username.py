@@ -16,10 +16,9 @@ from wa_phone_async.cli.commands import new_command, new_subcommand
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.numbers import NumberIds, NumberLoop, NumberRows, NumbersFile, sandbox_ids
-from wa_phone_async.cli.options import OfWaba
+from wa_phone_async.cli.options import Form, OfWaba
 from wa_phone_async.cli.terminal.output import counted, tell, write
 from wa_phone_async.cli.terminal.prompt import confirm
-from wa_phone_async.cli.terminal.writers import Format
 
 USAGE: Final = "wa-phone username get|suggest|claim|release [OPTIONS]"
 EXAMPLES: Final = """\
@@ -80,7 +79,7 @@ async def get_usernames(
     *ids: NumberIds,
     numbers: NumbersFile = None,
     waba: OfWaba = None,
-    form: Annotated[Format, Parameter(name="--format", metavar="FORMAT")] = "table",
+    form: Form = "table",
     connection: Connection = HERE,
 ) -> int:
     """Show the usernames of numbers, and whether people see them.
@@ -116,7 +115,7 @@ async def suggest_usernames(
     *ids: NumberIds,
     numbers: NumbersFile = None,
     waba: OfWaba = None,
-    form: Annotated[Format, Parameter(name="--format", metavar="FORMAT")] = "table",
+    form: Form = "table",
     connection: Connection = HERE,
 ) -> int:
     """Show the usernames that Meta keeps for numbers. Each of them may be claimed.

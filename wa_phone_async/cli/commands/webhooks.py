@@ -13,7 +13,6 @@ from wa_phone_async import InvalidArgumentError, RetryPolicy, Severity
 from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.bulk_edits import (
     Flag,
-    Form,
     IdsFile,
     JournalFile,
     Sample,
@@ -25,6 +24,7 @@ from wa_phone_async.cli.bulk_edits import (
 from wa_phone_async.cli.commands import new_command, new_subcommand
 from wa_phone_async.cli.connection import HERE, Connection, Link, connect
 from wa_phone_async.cli.errors import FOUND
+from wa_phone_async.cli.options import Form
 from wa_phone_async.cli.terminal.findings import view_of, what_was_done
 from wa_phone_async.cli.terminal.output import tell
 from wa_phone_async.cli.verify_tokens import SANDBOX_VERIFY_TOKEN, read_verify_token, read_verify_tokens

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 from wa_phone_async import Edit, EditState, EditSummary
 from wa_phone_async.cli.errors import without_python
 from wa_phone_async.export.rows import Columns
-from wa_phone_async.redaction import hide_queries, printable
+from wa_phone_async.redaction import hide_queries
 
-from .output import broken, counted, spell_out_unknown, terminal_width, write
-from .rows import RowView, rows_in
+from .output import counted
+from .rows import RowView, view_in
+from .writers import Format
 
 COLUMNS: Final[Columns] = {
     "state": str,
@@ -26,36 +26,22 @@ COLUMNS: Final[Columns] = {
 }
 """The members of an edit as an object or a row. The subject is named as in findings, so its file names targets too."""
 
-_INDENT: Final = " " * 8
 NOT_APPLIED: Final = EditState.NOT_APPLIED
 _FAILED: Final = (EditState.REJECTED, EditState.UNKNOWN, EditState.SENT, EditState.NOT_APPLIED, EditState.CHANGED)
 
 
-class TextEdits:
-    """Edits for people: a line each in a pipe, and lines that fit the width on a terminal."""
-
-    def __init__(self) -> None:
-        self._width = terminal_width(sys.stdout)
-        spell_out_unknown()
-
-    def show(self, edit: Edit) -> None:
-        """Write an edit."""
-        subject = " ".join(filter(None, (edit.kind, edit.target, edit.label)))
-        what = f": {shown(edit.old)}" if edit.old == edit.new else f": {shown(edit.old)} -> {shown(edit.new)}"
-        if edit.state is EditState.REJECTED and edit.number < 0:  # its value is not known
-            what = ""
-        why = "" if edit.why is None else f": {without_python(edit.why)}"
-        text = printable(f"{edit.state}  {subject}{what}{why}")
-        lines = [text] if self._width is None else broken(text, self._width, later=_INDENT)
-        write("".join(f"{line}\n" for line in lines))
-
-    def end(self) -> None:
-        """Do nothing: lines have no end."""
-
-
-def view_of(form: Literal["table", "json", "jsonl", "csv"]) -> RowView[Edit]:
+def view_of(form: Format) -> RowView[Edit]:
     """Make what writes edits in a format."""
-    return TextEdits() if form == "table" else rows_in(form, COLUMNS, _row)
+    return view_in(form, COLUMNS, _row, _text)
+
+
+def _text(edit: Edit) -> str:
+    subject = " ".join(filter(None, (edit.kind, edit.target, edit.label)))
+    what = f": {shown(edit.old)}" if edit.old == edit.new else f": {shown(edit.old)} -> {shown(edit.new)}"
+    if edit.state is EditState.REJECTED and edit.number < 0:  # its value is not known
+        what = ""
+    why = "" if edit.why is None else f": {without_python(edit.why)}"
+    return f"{edit.state}  {subject}{what}{why}"
 
 
 def shown(value: Any) -> str:

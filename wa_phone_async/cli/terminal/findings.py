@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from wa_phone_async import Finding, HealthSummary, Severity
 from wa_phone_async.export.rows import Columns
 from wa_phone_async.redaction import printable
 
 from .output import broken, counted, spell_out_unknown, takes_escapes, terminal_width, write
-from .rows import RowView, rows_in
+from .rows import INDENT, RowView, rows_in
+from .writers import Format
 
 COLUMNS: Final[Columns] = {
     "severity": str,
@@ -56,9 +57,9 @@ class TextFindings:
             write(f"{finding.severity} {finding.code} {where}: {sentence} {remedy}\n")
             return
         lines = [
-            *broken(f"{finding.severity:7} {finding.code}  {where}", self._width, later=_INDENT),
-            *broken(sentence, self._width, first=_INDENT, later=_INDENT),
-            *broken(remedy, self._width, first=f"{_INDENT}-> ", later=f"{_INDENT}   "),
+            *broken(f"{finding.severity:7} {finding.code}  {where}", self._width, later=INDENT),
+            *broken(sentence, self._width, first=INDENT, later=INDENT),
+            *broken(remedy, self._width, first=f"{INDENT}-> ", later=f"{INDENT}   "),
         ]
         if self._is_coloured:
             head = f"{finding.severity:7}"
@@ -69,7 +70,7 @@ class TextFindings:
         """Do nothing: lines have no end."""
 
 
-def view_of(form: Literal["table", "json", "jsonl", "csv"]) -> RowView[Finding]:
+def view_of(form: Format) -> RowView[Finding]:
     """Make what writes findings in a format."""
     return TextFindings() if form == "table" else rows_in(form, COLUMNS, _row)
 
@@ -104,6 +105,3 @@ def _row(finding: Finding) -> dict[str, Any]:
         "source_day": day.isoformat(),
         "is_guess": source.is_guess,
     }
-
-
-_INDENT: Final = " " * 8

@@ -1,8 +1,9 @@
-"""Rows for programs, written as they come: JSON, JSON Lines or CSV."""
+"""Rows, written as they come: lines for people, and JSON, JSON Lines or CSV for programs."""
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
@@ -11,13 +12,17 @@ from wa_phone_async.export.rows import Batch, Columns, offer
 from wa_phone_async.redaction import printable
 
 from .formats import to_json
-from .output import use_utf8, write
+from .output import broken, spell_out_unknown, terminal_width, use_utf8, write
+from .writers import Format
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 RowOf: TypeAlias = Callable[[T], Mapping[str, Any]]
 """Makes the members of a row."""
+
+INDENT: Final = " " * 8
+"""What the lines after the first one begin with, where a text is broken for a terminal."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -35,7 +40,7 @@ class RowView(Protocol[T_contra]):
 
 
 def rows_in(form: Literal["json", "jsonl", "csv"], columns: Columns, row_of: RowOf[T]) -> RowView[T]:
-    """Make what writes rows in a format.
+    """Make what writes rows for programs in a format.
 
     Args:
         form: The format.
@@ -43,6 +48,40 @@ def rows_in(form: Literal["json", "jsonl", "csv"], columns: Columns, row_of: Row
         row_of: Makes a row of a value.
     """
     return JsonRows(row_of) if form == "json" else EncodedRows(form, columns, row_of)
+
+
+def view_in(form: Format, columns: Columns, row_of: RowOf[T], text_of: Callable[[T], str]) -> RowView[T]:
+    """Make what writes values in a format.
+
+    Args:
+        form: The format.
+        columns: The members of a row, and their types.
+        row_of: Makes a row of a value.
+        text_of: Makes the text that a table has for a value.
+    """
+    return TextRows(text_of) if form == "table" else rows_in(form, columns, row_of)
+
+
+class TextRows(Generic[T]):
+    """Values for people: a line each in a pipe, and lines that fit the width on a terminal.
+
+    Args:
+        text_of: Makes the text of a value. It may have any characters.
+    """
+
+    def __init__(self, text_of: Callable[[T], str]) -> None:
+        self._text_of = text_of
+        self._width = terminal_width(sys.stdout)
+        spell_out_unknown()
+
+    def show(self, value: T) -> None:
+        """Write a value."""
+        text = printable(self._text_of(value))
+        lines = [text] if self._width is None else broken(text, self._width, later=INDENT)
+        write("".join(f"{line}\n" for line in lines))
+
+    def end(self) -> None:
+        """Do nothing: lines have no end."""
 
 
 class JsonRows(Generic[T]):
