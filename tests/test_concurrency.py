@@ -1,4 +1,4 @@
-"""What tasks share: slots in the order of arrival, one value for each event loop, and one task for many callers."""
+"""What tasks share: slots in the order of arrival, a value for each event loop, one task for many; and streams."""
 
 import asyncio
 import gc
@@ -7,12 +7,12 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 import attrs
 import pytest
 
-from wa_phone_async.concurrency import LoopLocal, SingleFlight, Slot, current_slot, release_slot
+from wa_phone_async.concurrency import LoopLocal, SingleFlight, Slot, current_slot, release_slot, stream_in_order
 
 # --- slots
 
@@ -378,3 +378,27 @@ async def test_an_eager_task_may_end_before_anyone_waits() -> None:
     assert flight.task.result() == 7
     flight.replace(seven)
     assert await flight.wait()
+
+
+# --- results in order
+
+
+async def test_a_result_does_not_wait_for_the_next_item() -> None:
+    more = asyncio.Event()
+
+    async def ids() -> AsyncGenerator[str]:
+        yield "1"
+        await more.wait()
+        yield "2"
+
+    async def call(item: str) -> str:
+        await asyncio.sleep(0)
+        return item
+
+    results = stream_in_order(call, ids(), 2)
+    assert await anext(results) == "1"
+    more.set()
+    assert [result async for result in results] == ["2"]
+    early = stream_in_order(call, ids(), 1)
+    assert await anext(early) == "1"
+    await early.aclose()

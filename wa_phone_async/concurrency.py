@@ -5,6 +5,8 @@ taken while a request is in flight. It is free again when the response came, and
 before a retry. The next free slot goes to the worker that has waited longest. So an account with many pages queues
 again after each page. The slot of a task is ambient: calls find it without passing it on.
 
+`stream_bounded`, `stream_in_order`: a call for each item of a stream, with so many in flight at most.
+
 `LoopLocal`: one value for each event loop. `SingleFlight`: one task for all callers that want the same.
 """
 
@@ -14,6 +16,7 @@ import asyncio
 import math
 import os
 import weakref
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from typing import Any, Final, Generic, TypeVar
@@ -110,7 +113,9 @@ async def stream_bounded(
 ) -> AsyncGenerator[T]:
     """Await a function for each item, with at most `limit` calls at once. Yield each result when it comes.
 
-    Close it early to cancel the calls in flight, and to wait for them.
+    It reads an item when the call of the item can start, and never ahead: a bulk edit that is stopped sends nothing
+    more. So while it waits for an item, the results wait too. Close it early to cancel the calls in flight, and to wait
+    for them.
 
     Raises:
         Exception: That of the first call that failed, after the results before it.
@@ -137,6 +142,43 @@ async def stream_bounded(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *ready, return_exceptions=True)
+
+
+async def stream_in_order(
+    function: Callable[[K], Coroutine[Any, Any, T]], items: AsyncIterable[K], limit: int
+) -> AsyncGenerator[T]:
+    """Await a function for each item, with at most `limit` calls at once. Yield the results in the order of the items.
+
+    Unlike `stream_bounded`, it reads one item ahead, so no result waits for the next item: somebody may be typing it.
+    Close it early to cancel the calls in flight, and to wait for them.
+
+    Raises:
+        Exception: That of the first call that failed. The others are cancelled and awaited before.
+    """
+    source, tasks, end = aiter(items), deque[asyncio.Task[T]](), object()
+
+    async def read() -> Any:
+        return await anext(source, end)
+
+    reading: asyncio.Task[Any] | None = asyncio.create_task(read())
+    try:
+        while reading is not None or tasks:
+            awaited = list[asyncio.Task[Any]](tasks)[:1]
+            if reading is not None and len(tasks) < limit:
+                awaited.append(reading)
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            while tasks and tasks[0].done():
+                yield tasks.popleft().result()
+            if reading is not None and reading.done() and len(tasks) < limit:
+                item = reading.result()
+                reading = None if item is end else asyncio.create_task(read())
+                if item is not end:
+                    tasks.append(asyncio.create_task(function(item)))
+    finally:
+        left: list[asyncio.Task[Any]] = [*tasks, *([reading] if reading is not None else [])]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 class LoopLocal(Generic[T]):

@@ -1,11 +1,10 @@
 """`wa-phone username`: many numbers at once, what is asked before a username is lost, and what is sent."""
 
-import asyncio
 import csv
 import io
 import json
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli import app
 from wa_phone_async.cli.commands import username as usernames
-from wa_phone_async.cli.numbers import in_order
 from wa_phone_async.cli.terminal.prompt import confirm
 
 ID, OTHER, THIRD = IDS = ("300000001000000", "300000001000001", "300000001000002")
@@ -127,27 +125,6 @@ def test_what_is_wrong_is_named(arguments: tuple[str, ...], problem: str, run: R
     assert (status, out) == (2, "")
     assert err.startswith(f"wa-phone: {problem}")
     assert "POST" not in methods(graph_sandbox)
-
-
-async def test_a_result_does_not_wait_for_the_next_id() -> None:
-    more = asyncio.Event()
-
-    async def ids() -> AsyncGenerator[str]:
-        yield "1"
-        await more.wait()
-        yield "2"
-
-    async def call(item: str) -> str:
-        await asyncio.sleep(0)
-        return item
-
-    results = in_order(call, ids(), 2)
-    assert await anext(results) == "1"
-    more.set()
-    assert [result async for result in results] == ["2"]
-    early = in_order(call, ids(), 1)
-    assert await anext(early) == "1"
-    await early.aclose()
 
 
 # Claiming

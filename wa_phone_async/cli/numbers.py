@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
@@ -13,7 +11,7 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 from cyclopts import Parameter
 
 from wa_phone_async.checks import read_node_id
-from wa_phone_async.concurrency import DEFAULT_CONCURRENCY
+from wa_phone_async.concurrency import DEFAULT_CONCURRENCY, stream_in_order
 from wa_phone_async.errors import (
     AuthenticationError,
     GraphAPIError,
@@ -93,7 +91,7 @@ class NumberLoop:
                     raise
                 return number, error
 
-        async with aclosing(in_order(attempt, self._numbers(), at_once)) as results:
+        async with aclosing(stream_in_order(attempt, self._numbers(), at_once)) as results:
             async for number, result in results:
                 if isinstance(result, WaPhoneError):
                     self.failed += 1
@@ -150,38 +148,3 @@ def sandbox_ids() -> list[str]:
 
     ordinal = list(SEEDED).index(SMALL_WABA)
     return [number_id(ordinal, index) for index in range(SEEDED[SMALL_WABA])]
-
-
-async def in_order(
-    function: Callable[[str], Coroutine[Any, Any, T]], items: AsyncIterable[str], limit: int
-) -> AsyncGenerator[T]:
-    """Await a function for each item, with at most `limit` calls at once. Yield the results in the order of the items.
-
-    Raises:
-        Exception: That of the first call that failed. The others are cancelled and awaited before.
-    """
-    source, tasks = aiter(items), deque[asyncio.Task[T]]()
-
-    async def read() -> str | None:
-        return await anext(source, None)
-
-    reading: asyncio.Task[Any] | None = asyncio.create_task(read())
-    try:
-        while reading is not None or tasks:
-            # A result must not wait for the next item: somebody may be typing the ids.
-            awaited = list[asyncio.Task[Any]](tasks)[:1]
-            if reading is not None and len(tasks) < limit:
-                awaited.append(reading)
-            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-            while tasks and tasks[0].done():
-                yield tasks.popleft().result()
-            if reading is not None and reading.done() and len(tasks) < limit:
-                item: str | None = reading.result()
-                reading = None if item is None else asyncio.create_task(read())
-                if item is not None:
-                    tasks.append(asyncio.create_task(function(item)))
-    finally:
-        left: list[asyncio.Task[Any]] = [*tasks, *([reading] if reading is not None else [])]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
