@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -72,6 +73,34 @@ async def with_targets(
         if not targets and ids is None:
             named = sample(link)
         yield link, named
+
+
+@asynccontextmanager
+async def with_past_edit(
+    file: Path | None,
+    journal: Path | None,
+    *,
+    yes: bool,
+    connection: Connection,
+    sample: Callable[[Link, Path], BulkEdit],
+) -> AsyncGenerator[tuple[Link, Path, Path | None]]:
+    """Open a client, and find the journal of the edit to undo, and that of the undo: none in a dry run.
+
+    Args:
+        file: The journal of the edit.
+        journal: The journal of the undo; `None`: `file` with the suffix `.undo`.
+        yes: Whether this is no dry run.
+        connection: Where to run.
+        sample: Makes an edit in the sandbox with a journal, if `file` is `None`.
+    """
+    if file is None and not connection.sandbox:
+        raise InvalidArgumentError("FILE", "given, or --sandbox to try it")
+    with tempfile.TemporaryDirectory() as directory:
+        past = Path(directory, "set.jsonl") if file is None else file
+        async with connect(connection, RetryPolicy.batch()) as link:
+            if file is None:
+                await sample(link, past)
+            yield link, past, (journal or past.with_name(f"{past.name}.undo")) if yes else None
 
 
 def _named(targets: Sequence[str], on: EditLevel) -> EditTargets:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from wa_phone_async import InvalidArgumentError, RetryPolicy
+from wa_phone_async import BulkEdit, InvalidArgumentError
 from wa_phone_async.cli.bulk_edits import (
     Flag,
     IdsFile,
@@ -17,10 +16,11 @@ from wa_phone_async.cli.bulk_edits import (
     Targets,
     journal_to_write,
     run_edit,
+    with_past_edit,
     with_targets,
 )
 from wa_phone_async.cli.commands import new_command, new_subcommand
-from wa_phone_async.cli.connection import HERE, Connection, Link, connect
+from wa_phone_async.cli.connection import HERE, Connection, Link
 from wa_phone_async.cli.errors import FAILED
 from wa_phone_async.cli.options import Form
 from wa_phone_async.cli.terminal.output import counted, tell
@@ -225,16 +225,13 @@ async def undo_profiles(
         form: The output format: table, json, jsonl or csv.
         connection: Where to run.
     """
-    if file is None and not connection.sandbox:
-        raise InvalidArgumentError("FILE", "given, or --sandbox to try it")
-    with tempfile.TemporaryDirectory() as directory:
-        past = Path(directory, "set.jsonl") if file is None else file
-        path = (journal or past.with_name(f"{past.name}.undo")) if yes else None
-        async with connect(connection, RetryPolicy.batch()) as link:
-            if file is None:
-                await link.client.update_business_profiles(_sample("numbers")(link), journal=past, **_SAMPLE)
-            edits = link.client.undo_business_profiles(past, journal=path, resend=resend, concurrency=concurrency)
-            return await run_edit(edits, link, path, form, how="--yes")
+
+    def edit(link: Link, journal: Path) -> BulkEdit:
+        return link.client.update_business_profiles(_sample("numbers")(link), journal=journal, **_SAMPLE)
+
+    async with with_past_edit(file, journal, yes=yes, connection=connection, sample=edit) as (link, past, path):
+        edits = link.client.undo_business_profiles(past, journal=path, resend=resend, concurrency=concurrency)
+        return await run_edit(edits, link, path, form, how="--yes")
 
 
 def _sample(on: ProfileLevel) -> Sample:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from cyclopts import App, Parameter
 
-from wa_phone_async import InvalidArgumentError, RetryPolicy, Severity
+from wa_phone_async import BulkEdit, InvalidArgumentError, Severity
 from wa_phone_async.checks import read_node_id
 from wa_phone_async.cli.bulk_edits import (
     Flag,
@@ -19,6 +18,7 @@ from wa_phone_async.cli.bulk_edits import (
     Targets,
     journal_to_write,
     run_edit,
+    with_past_edit,
     with_targets,
 )
 from wa_phone_async.cli.commands import new_command, new_subcommand
@@ -84,6 +84,8 @@ _undo = new_subcommand(command, "undo", "wa-phone webhooks undo FILE [OPTIONS]",
 On = Annotated[EditLevel, Parameter(name="--on", metavar="WHAT")]
 TokenFile = Annotated[Path | None, Parameter(metavar="FILE")]
 AppId = Annotated[str | None, Parameter(name="--app-id", metavar="ID")]
+_SANDBOX_URL: Final = "https://shop.example/new"
+"""What `set` and `undo` set in the sandbox if they are given no URL."""
 
 
 @command.default
@@ -203,7 +205,7 @@ async def set_webhooks(
     """
     path = journal_to_write(journal, yes=yes, undo="wa-phone webhooks undo")
     if url is None and connection.sandbox and on != "accounts":
-        url = "https://shop.example/new"
+        url = _SANDBOX_URL
     token: Secret | None = None
     if url is not None:
         is_needed = yes and not connection.sandbox
@@ -305,26 +307,22 @@ async def undo_webhooks(
         form: The output format: table, json, jsonl or csv.
         connection: Where to run.
     """
-    if file is None and not connection.sandbox:
-        raise InvalidArgumentError("FILE", "given, or --sandbox to try it")
     tokens: Secret | Mapping[str, Secret] | None = read_verify_tokens(verify_token_file, verify_tokens)
-    with tempfile.TemporaryDirectory() as directory:
-        past = Path(directory, "set.jsonl") if file is None else file
-        path = (journal or past.with_name(f"{past.name}.undo")) if yes else None
 
-        async with connect(connection, RetryPolicy.batch()) as link:
-            if file is None:
-                ids, demo_url = _sample("numbers")(link), "https://shop.example/new"
-                await link.client.set_webhooks(ids, demo_url, verify_token=SANDBOX_VERIFY_TOKEN, journal=past)
-            edits = link.client.undo_webhooks(
-                past,
-                verify_tokens=SANDBOX_VERIFY_TOKEN if connection.sandbox else tokens,
-                journal=path,
-                resend=resend,
-                app_id=app_id,
-                concurrency=concurrency,
-            )
-            return await run_edit(edits, link, path, form, how="--yes")
+    def edit(link: Link, journal: Path) -> BulkEdit:
+        ids = _sample("numbers")(link)
+        return link.client.set_webhooks(ids, _SANDBOX_URL, verify_token=SANDBOX_VERIFY_TOKEN, journal=journal)
+
+    async with with_past_edit(file, journal, yes=yes, connection=connection, sample=edit) as (link, past, path):
+        edits = link.client.undo_webhooks(
+            past,
+            verify_tokens=SANDBOX_VERIFY_TOKEN if connection.sandbox else tokens,
+            journal=path,
+            resend=resend,
+            app_id=app_id,
+            concurrency=concurrency,
+        )
+        return await run_edit(edits, link, path, form, how="--yes")
 
 
 def _sample(on: EditLevel) -> Sample:
