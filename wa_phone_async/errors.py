@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import math
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -460,6 +460,11 @@ class AuthenticationError(GraphAPIError):
     is_shared: bool = False
     """Whether other accounts use the same token, as far as the client knows. It does if it has one token for all
     accounts, or if its provider returned for one account the token that was rejected for another."""
+
+
+def concerns_all(error: object) -> TypeGuard[AuthenticationError]:
+    """Whether the API rejected a token that other accounts use too. Then every other call would fail like this one."""
+    return isinstance(error, AuthenticationError) and error.is_shared
 
 
 class PermissionDeniedError(GraphAPIError):

@@ -13,12 +13,12 @@ from cyclopts import Parameter
 from wa_phone_async.checks import read_node_id
 from wa_phone_async.concurrency import DEFAULT_CONCURRENCY, stream_in_order
 from wa_phone_async.errors import (
-    AuthenticationError,
     GraphAPIError,
     InvalidArgumentError,
     MissingTokenError,
     OutcomeUnknownError,
     WaPhoneError,
+    concerns_all,
 )
 from wa_phone_async.models import PhoneNumber
 
@@ -87,7 +87,7 @@ class NumberLoop:
             try:
                 return number, await call(read_node_id("phone_number_id", number))
             except (*_OF_ONE, InvalidArgumentError) as error:  # a pipe may end in a line that is no id
-                if len(self._ids) == 1 or (isinstance(error, AuthenticationError) and error.is_shared):
+                if len(self._ids) == 1 or concerns_all(error):
                     raise
                 return number, error
 

@@ -19,7 +19,7 @@ import attrs
 
 from wa_phone_async.checks import check_at_least_one
 from wa_phone_async.concurrency import stream_bounded
-from wa_phone_async.errors import AuthenticationError, OutcomeUnknownError, WaPhoneError
+from wa_phone_async.errors import OutcomeUnknownError, WaPhoneError, concerns_all
 from wa_phone_async.workflows.id_set import IdSet
 from wa_phone_async.workflows.stepwise import Stepwise
 
@@ -196,5 +196,5 @@ class BulkEdit(Stepwise[Edit, EditReport]):
 
     def _end_at(self, error: WaPhoneError) -> None:
         """End the edit if all other calls would fail with the same error. What is in flight ends in order."""
-        if isinstance(error, AuthenticationError) and error.is_shared:
+        if concerns_all(error):
             self._ending = error.with_traceback(None)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from wa_phone_async.checks import check_at_least_one
-from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
+from wa_phone_async.errors import InvalidArgumentError, WaPhoneError, concerns_all
 from wa_phone_async.files.exported import read_accounts
 from wa_phone_async.files.thread import each_in_thread
 from wa_phone_async.models import BusinessAccount, PhoneNumber
@@ -259,7 +259,7 @@ class HealthCheck(Stepwise[Finding, HealthReport]):
                 self._nodes[str(waba_id)] = await self._read_node(waba_id)
             except WaPhoneError as error:
                 # The numbers are worth more than the node: its rules are not checked. Without numbers, nothing is left.
-                if (isinstance(error, AuthenticationError) and error.is_shared) or not self._rules.of_numbers:
+                if concerns_all(error) or not self._rules.of_numbers:
                     raise
         return numbers
 

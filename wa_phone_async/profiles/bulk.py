@@ -15,7 +15,7 @@ from wa_phone_async.concurrency import stream_bounded
 from wa_phone_async.edits.edit import Edit, EditPlan, EditState, Needs
 from wa_phone_async.edits.journal import JournalHeader
 from wa_phone_async.edits.targets import EditTargets
-from wa_phone_async.errors import AuthenticationError, WaPhoneError
+from wa_phone_async.errors import WaPhoneError, concerns_all
 from wa_phone_async.models import SuccessResponse
 from wa_phone_async.session import GraphSession
 
@@ -103,7 +103,7 @@ class ProfileEditor:
         try:
             return settings_of(await fetch_profile(self.session, edit.target, waba_id=edit.waba_id))
         except WaPhoneError as error:
-            if isinstance(error, AuthenticationError) and error.is_shared:
+            if concerns_all(error):
                 raise
             return attrs.evolve(edit, state=EditState.REJECTED, why=str(error))
 

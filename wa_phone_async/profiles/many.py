@@ -11,7 +11,7 @@ import attrs
 from wa_phone_async.checks import check_at_least_one, plain_id
 from wa_phone_async.concurrency import stream_bounded
 from wa_phone_async.edits.targets import EditLevel, EditTargets, read_targets
-from wa_phone_async.errors import AuthenticationError, WaPhoneError
+from wa_phone_async.errors import WaPhoneError, concerns_all
 from wa_phone_async.models import BusinessProfile
 from wa_phone_async.workflows.bulk import Listings, as_async
 from wa_phone_async.workflows.stepwise import Stepwise
@@ -139,6 +139,6 @@ class BusinessProfiles(Stepwise[NumberProfile, list[NumberProfile]]):
         try:
             return attrs.evolve(number, profile=await self._read(number))
         except WaPhoneError as error:
-            if isinstance(error, AuthenticationError) and error.is_shared:
+            if concerns_all(error):
                 raise
             return attrs.evolve(number, error=error.with_traceback(None))  # its frames would live as long as the error

@@ -22,12 +22,12 @@ from wa_phone_async.edits.edit import Edit, EditPlan, EditState, Needs, TargetKi
 from wa_phone_async.edits.journal import JournalHeader
 from wa_phone_async.edits.targets import EditLevel, EditTargets, Target, check_level, read_targets
 from wa_phone_async.errors import (
-    AuthenticationError,
     BadRequestError,
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
     WaPhoneError,
+    concerns_all,
 )
 from wa_phone_async.models import BusinessAccount, PhoneNumber, SuccessResponse
 from wa_phone_async.pagination.paginator import AsyncPaginator
@@ -227,7 +227,7 @@ class WebhookEditor:
                 return attrs.evolve(edit, old=await self._read(edit), new=new)
             number = await self._read_number(edit)
         except WaPhoneError as error:
-            if isinstance(error, InvalidArgumentError) or (isinstance(error, AuthenticationError) and error.is_shared):
+            if isinstance(error, InvalidArgumentError) or concerns_all(error):
                 raise
             return attrs.evolve(edit, state=EditState.REJECTED, why=str(error))
         return attrs.evolve(edit, old=url_of_number(number), new=new, label=number.display_phone_number)

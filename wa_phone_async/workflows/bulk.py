@@ -25,7 +25,7 @@ import attrs
 
 from wa_phone_async.checks import check_at_least_one, plain_id
 from wa_phone_async.concurrency import Slot
-from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
+from wa_phone_async.errors import InvalidArgumentError, WaPhoneError, concerns_all
 from wa_phone_async.models import BusinessAccount, PhoneNumber
 from wa_phone_async.pagination.rows import Rows, rows_of
 
@@ -222,7 +222,7 @@ class Listings:
             error = caught.with_traceback(None)  # its frames would live as long as the listing
         finally:
             slot.release()
-        if isinstance(error, AuthenticationError) and error.is_shared:
+        if concerns_all(error):
             raise error  # every other account would fail with the same token
         if not self._ordered:
             position, self._next_in = self._next_in, self._next_in + 1

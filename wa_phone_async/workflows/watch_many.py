@@ -27,7 +27,7 @@ from typing import Final, NoReturn, Self
 
 from wa_phone_async.checks import check_at_least_one, check_seconds
 from wa_phone_async.concurrency import Slot
-from wa_phone_async.errors import AuthenticationError, InvalidArgumentError, WaPhoneError
+from wa_phone_async.errors import InvalidArgumentError, WaPhoneError, concerns_all
 from wa_phone_async.models import PhoneNumber
 from wa_phone_async.usage import Usage
 
@@ -321,7 +321,7 @@ class Watches(AsyncIterator[Change]):
         try:
             await account.poll()
         except WaPhoneError as error:
-            if isinstance(error, AuthenticationError) and error.is_shared:
+            if concerns_all(error):
                 raise  # every other account would fail with the same token
             account.rejection = error.with_traceback(None)  # its frames would live as long as the account
         finally:

@@ -18,11 +18,11 @@ from wa_phone_async.cli.terminal.formats import ExportedRows, JsonArray, PageWri
 from wa_phone_async.cli.terminal.output import complain, counted, tell
 from wa_phone_async.cli.terminal.writers import Format
 from wa_phone_async.errors import (
-    AuthenticationError,
     GraphAPIError,
     InvalidArgumentError,
     MissingTokenError,
     WaPhoneError,
+    concerns_all,
 )
 from wa_phone_async.models import PhoneNumber
 from wa_phone_async.query import ListQuery, field_names
@@ -137,7 +137,7 @@ async def _list_accounts(
                 listed.numbers += len(page)
         except (GraphAPIError, MissingTokenError) as error:
             # Where the accounts share the token, the others fail as well.
-            if len(accounts) == 1 or (isinstance(error, AuthenticationError) and error.is_shared):
+            if len(accounts) == 1 or concerns_all(error):
                 raise
             listed.reject(account, error)
     return listed
