@@ -600,8 +600,8 @@ class PhoneNumberClient:
             source: The accounts or their ids, listings, or the path of an exported file, as for `check_health`.
             url: The callback URL that the webhooks of all numbers should go to. `None`: each override is a finding, for
                 information.
-            app_id: Your app; `None`: that of the token. If Meta does not give it, the checks of other apps
-                are in `not_checked`.
+            app_id: Your app; `None`: that of the token. If Meta does not give it, the checks of other apps are in
+                `not_checked`.
             concurrency: The number of requests that may be in flight at once.
 
         Returns:
@@ -1339,7 +1339,8 @@ class PhoneNumberClient:
                 await client.register(number_id, pin=pin)  # one of ten in 72 hours
 
         It polls as often as `watch` does. Throttling and outages do not end it. Listeners get a `NameStageChanged` for
-        each new stage. A review may take days, so let a job call it again, with a `total_timeout`.
+        each new stage. A review may take days, so let a job call it again, with a `total_timeout`. The sources are
+        those of `request_display_name`.
 
         Args:
             phone_number_id: Meta's id of the number, digits.
@@ -1633,7 +1634,7 @@ class PhoneNumberClient:
                     print(each.phone_number_id, each.profile, each.error)
 
         It costs a call for each number. With `on="members"`, listing the numbers costs one more for each 100. Memory is
-        bounded for any number of ids, if you iterate.
+        bounded for any number of ids, if you iterate. The source is that of `get_business_profile`.
 
         Args:
             targets: The ids, an iterable or an async iterable of any length; or the path of a file that an export or a

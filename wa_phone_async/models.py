@@ -522,7 +522,7 @@ class BusinessVertical(StrEnum):
     MATRIMONY_SERVICE = "MATRIMONY_SERVICE"
     """Matrimony service."""
     UNDEFINED = "UNDEFINED"
-    """None was chosen. Meta's page of 2023 lists it, and the live service is said to reject it in an update."""
+    """None was chosen. Meta's page of 2023 lists it. Three public programs say that the API rejects it in an update."""
 
 
 @attrs.frozen
