@@ -189,6 +189,7 @@ async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
+        running.exception()  # the cancellation hides it, and asyncio logs errors that nobody has seen
         raise
 
 
