@@ -1,6 +1,7 @@
 """What the library changes in IPython, by a shell that notes it. test_notebook.py has a real one."""
 
 import asyncio
+import re
 import sys
 import threading
 import traceback
@@ -10,9 +11,16 @@ from typing import Any
 
 import pytest
 
-from wa_phone_async import NotFoundError, OutcomeUnknownError, PhoneNumberClient, WaPhoneError
+from wa_phone_async import (
+    InvalidArgumentError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PhoneNumber,
+    PhoneNumberClient,
+    WaPhoneError,
+)
 from wa_phone_async.integrations import ipython
-from wa_phone_async.sandbox import Fault, Sandbox
+from wa_phone_async.sandbox import SMALL_WABA, Fault, Sandbox
 
 
 class Shell:
@@ -91,6 +99,39 @@ def test_the_causes_of_an_error_are_short_as_well(shell: Shell) -> None:
         text = rendered(error)
     assert text.count("File ") == 2
     assert "test_ipython.py" in text
+
+
+async def test_what_the_library_calls_is_internal_and_what_the_cell_calls_is_not(
+    shell: Shell, graph_sandbox: Sandbox
+) -> None:
+    assert shell.events
+    ipython.adapt_ipython()
+    async with PhoneNumberClient("any", base_url=graph_sandbox.url) as client:
+        with pytest.raises(InvalidArgumentError) as caught:
+            client.list_phone_numbers(SMALL_WABA, fields=["staus"])  # raised in a function that `re` calls
+        number = graph_sandbox.add_number(SMALL_WABA)
+        with pytest.raises(WaPhoneError) as called:
+            await client.wait_until(number["id"], is_mine, total_timeout=5)
+    shell.callbacks["post_run_cell"]()
+    assert "sub" in names(traceback.format_exception(caught.value))
+    assert names(caught.value._render_traceback_()) == [  # type: ignore[attr-defined]
+        "test_what_the_library_calls_is_internal_and_what_the_cell_calls_is_not"
+    ]
+    assert [name for name in names(called.value._render_traceback_()) if "test" not in name] == [  # type: ignore[attr-defined]
+        *("is_mine", "sub", "fail")
+    ]
+
+
+def names(lines: list[str]) -> list[str]:
+    """The functions of a traceback."""
+    return re.findall(r"line \d+, in (\w+)", "".join(lines))
+
+
+def is_mine(number: PhoneNumber) -> bool:
+    def fail(_: re.Match[str]) -> str:
+        raise WaPhoneError("no")
+
+    return bool(re.sub("3", fail, number.id))
 
 
 @pytest.mark.parametrize("kind", [asyncio.CancelledError, TimeoutError])

@@ -27,6 +27,8 @@ from wa_phone_async.errors import WaPhoneError
 
 _WAKE_SECONDS: Final = 0.1
 _INTERNAL: Final = frozenset({"aiohttp", "asyncio", "backoff", "wa_phone_async"})
+_USED: Final = sys.stdlib_module_names | {"", "attr", "cattrs", "msgspec", "multidict", "yarl"}
+"""Packages whose frames are internal too, if an internal one calls them. Code that attrs has written has no name."""
 
 
 def adapt_ipython() -> None:
@@ -103,10 +105,15 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _without_internal(traceback: TracebackType | None) -> TracebackType | None:
     """A traceback without the frames of this library and of those that it uses."""
+    kept, is_internal = list[TracebackType](), False
+    for entry in _entries(traceback):
+        package = _package(entry)
+        is_internal = package in _INTERNAL or (is_internal and package in _USED)
+        if not is_internal:
+            kept.append(entry)
     rest: TracebackType | None = None
-    for entry in reversed([*_entries(traceback)]):
-        if _package(entry) not in _INTERNAL:
-            rest = TracebackType(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    for entry in reversed(kept):
+        rest = TracebackType(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return rest
 
 
