@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -111,6 +112,27 @@ def test_an_awaited_list_is_a_table_of_its_first_rows() -> None:
     assert (column, cells) == ("id", [str(index) for index in range(MOST_ROWS)])
     assert texts(Rows([{"id": "1"}])) == ["Rows: 1", "id", "1"]
     assert texts(rows_of((), BusinessAccount)) == ["WhatsApp Business Accounts: 0"]
+
+
+def test_at_a_terminal_a_list_has_its_first_rows_and_says_how_many_there_are() -> None:
+    numbers = tuple(PhoneNumber(str(index)) for index in range(1_010))
+    few = [repr(number) for number in numbers[:10]]
+    assert pretty(Rows(numbers)) == "[" + ",\n ".join([*few, "… and 1,000 more"]) + "]"
+    assert pretty(Rows(numbers[:2])) == f"[{few[0]},\n {few[1]}]"
+    assert pretty(Rows()) == "[]"
+    assert pretty(Page(data=numbers[:1], has_next=True)) == f"Page of 1, and there is more: [{few[0]}]"
+    listed = WabaListing(waba_id="7", phone_numbers=numbers, calls=11)
+    assert pretty(Rows([listed])) == (
+        "[WabaListing(waba_id='7', phone_numbers=1010, error=None, calls=11, elapsed_seconds=0.0)]"
+    )
+    assert repr(Rows(numbers)) == repr(list(numbers))
+
+
+def pretty(value: Any) -> str:
+    """What IPython shows at a terminal."""
+    written = list[str]()
+    value._repr_pretty_(SimpleNamespace(text=written.append), False)  # noqa: FBT003 - as IPython does
+    return "".join(written)
 
 
 def test_a_list_of_listings_has_a_line_for_each() -> None:

@@ -25,6 +25,11 @@ from wa_phone_async.workflows.listing import WabaListing
 MOST_ROWS: Final = 100
 """How many rows a table shows. Its caption says if there are more."""
 
+_MOST_TEXTS: Final = 10
+"""How many rows the text of a list has. A terminal shows it, and a notebook keeps it beside the table."""
+
+_NEXT: Final = ",\n "
+
 _LONG_TEXT: Final = 80
 """Characters. A text of this length is a sentence, and is broken between words. Ids, numbers and names are not."""
 
@@ -45,6 +50,19 @@ def rows_as_html(caption: str, rows: Sequence[object]) -> str:
         list(columns),
         ([row.get(name) for name in columns] for row in members),
     )
+
+
+def rows_as_text(rows: Sequence[object]) -> str:
+    """Return what a terminal shows of rows: the first ones, as `repr` has them, and how many more there are."""
+    shown = [
+        f"WabaListing({', '.join(f'{name}={value!r}' for name, value in _summary_of(row).items())})"
+        if isinstance(row, WabaListing)
+        else repr(row)
+        for row in islice(rows, _MOST_TEXTS)
+    ]
+    if len(rows) > len(shown):
+        shown.append(f"… and {len(rows) - len(shown):,} more")
+    return f"[{_NEXT.join(shown)}]"
 
 
 def members_as_html(caption: str, value: object) -> str:
@@ -109,8 +127,11 @@ def _account_as_html(account: BusinessAccount) -> str:
 
 
 def _page_as_html(page: Page[Any]) -> str:
-    more = ", and there is more" if page.has_next else ""
-    return rows_as_html(f"Page of {len(page)}{more}", page.data)
+    return rows_as_html(_caption_of(page), page.data)
+
+
+def _caption_of(page: Page[Any]) -> str:
+    return f"Page of {len(page)}{', and there is more' if page.has_next else ''}"
 
 
 def _rows_as_html(rows: Rows[Any]) -> str:
@@ -153,10 +174,22 @@ _TABLES: Final[Mapping[type[Any], Callable[[Any], str]]] = {
 }
 
 
+def _write_rows(rows: Rows[Any], printer: Any, is_cycle: bool) -> None:  # noqa: FBT001 - IPython calls it
+    del is_cycle
+    printer.text(rows_as_text(rows))
+
+
+def _write_page(page: Page[Any], printer: Any, is_cycle: bool) -> None:  # noqa: FBT001 - IPython calls it
+    del is_cycle
+    printer.text(f"{_caption_of(page)}: {rows_as_text(page.data)}")
+
+
 def show_tables() -> None:
-    """Give each class its `_repr_html_`. IPython, marimo and other notebooks call it.
+    """Give each class its `_repr_html_`. IPython, marimo and other notebooks call it. At a terminal, lists are short.
 
     A health report has its own page: see `report.html`.
     """
     for kind, as_html in _TABLES.items():
         kind._repr_html_ = as_html
+    rows, page = cast("Any", Rows), cast("Any", Page)
+    rows._repr_pretty_, page._repr_pretty_ = _write_rows, _write_page
