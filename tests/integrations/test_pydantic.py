@@ -79,6 +79,14 @@ def test_pages_of_several_kinds_have_schemas_of_their_own() -> None:
     assert {"Page_PhoneNumber", "Page_BusinessAccount"} <= both.json_schema()["$defs"].keys()
 
 
+def test_a_response_requires_what_a_page_always_has_and_a_request_does_not() -> None:
+    adapter = pydantic.TypeAdapter(Page[PhoneNumber])
+    written, read = (adapter.json_schema(mode=mode) for mode in ("serialization", "validation"))
+    assert written["required"] == ["data", "cursors", "has_next", "has_previous"]
+    assert written["required"] <= list(to_dict(Page()))
+    assert "required" not in read
+
+
 def test_what_does_not_fit_says_where() -> None:
     with pytest.raises(ValueError, match=r"required field missing @ \$\.id"):
         pydantic.TypeAdapter(PhoneNumber).validate_python({"status": "CONNECTED"})

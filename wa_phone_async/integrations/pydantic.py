@@ -4,7 +4,8 @@ pydantic calls two methods of a class, if it has them. `give_schemas` adds them,
 before it calls them.
 
 The JSON is that of `to_dict`: there is no member for what is `None`, and the members of `extra` are among the others.
-So the JSON schema requires only what a model requires, and allows further members.
+So the JSON schema requires only what a model requires, and allows further members. A response has more for certain: all
+that is never `None`.
 """
 
 from __future__ import annotations
@@ -73,6 +74,9 @@ def _json_schema(model: type[Any], schema: Any, handler: Any) -> dict[str, Any]:
     """The JSON schema of a model: an object with its fields."""
     description = (model.__doc__ or "").partition("\n")[0]
     found: dict[str, Any] = handler(schema["json_schema_input_schema"])
+    if handler.mode == "serialization" and attrs.has(model):
+        always = [field.name for field in attrs.fields(model) if NoneType not in get_args(field.type)]
+        found = {**found, "required": [name for name in always if name in found["properties"]]}
     return {"title": model.__name__, "description": description, **found}
 
 
