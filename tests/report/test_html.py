@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import b64encode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
@@ -165,8 +165,11 @@ def test_a_report_says_when_and_from_what_it_was_made() -> None:
     made_at, written_at = datetime(2026, 11, 28, 20, 5, tzinfo=UTC), datetime(2026, 11, 27, 1, tzinfo=UTC)
     report = report_of(fleet(3), made_at=made_at, source="numbers.csv", source_time=written_at, version="7.8")
     text = " ".join(Parsed(to_html(report, title="Our shops")).texts)
-    for part in ("Our shops", "numbers.csv", "2026-11-28 20:05 UTC+00:00", "2026-11-27 01:00 UTC+00:00", "7.8"):
+    for part in ("Our shops", "numbers.csv", "2026-11-28 20:05 UTC", "2026-11-27 01:00 UTC", "7.8"):
         assert part in text
+    assert "UTC+00:00" not in text
+    in_delhi = attrs.evolve(report, made_at=made_at.astimezone(timezone(timedelta(hours=5, minutes=30))))
+    assert "2026-11-29 01:35 UTC+05:30" in to_html(in_delhi)
     naive = attrs.evolve(report, made_at=datetime(2026, 11, 28, 20, 5))  # noqa: DTZ001 - that is the point
     assert "2026-11-28 20:05 UTC" in to_html(naive)
 
@@ -180,7 +183,7 @@ def test_a_report_has_totals_quota_and_what_each_account_has() -> None:
     accounts = parsed.tables["accounts"]
     columns = {column["name"]: place + 1 for place, column in enumerate(accounts["columns"])}
     quality = accounts["columns"][columns["Quality"] - 1]["values"]
-    assert {sum(map(int, re.findall(r"(\d+) [A-Zu]", value))) for value in quality} == {10}
+    assert {sum(map(int, re.findall(r"(\d+) [A-Zn]", value))) for value in quality} == {10}
     assert [row[columns["Numbers"]] for row in accounts["rows"]] == [10] * 6
     assert accounts["columns"][columns["Quota used"] - 1]["values"] == ["1 %", "3 %", "5 %", "not recorded"]
 
@@ -252,6 +255,15 @@ def test_rows_that_do_not_fit_are_left_out_and_said() -> None:
     assert len(page.encode()) < 400_000
 
 
+def test_one_of_many_is_more_than_nothing_and_a_field_that_did_not_come_has_no_value() -> None:
+    numbers = [PhoneNumber("1"), *(PhoneNumber(str(place), quality_rating="GREEN") for place in range(2, 300))]
+    parsed = Parsed(to_html(report_of([WabaListing(waba_id="5", phone_numbers=tuple(numbers))])))
+    shown = " ".join(" ".join(parsed.texts).split())
+    assert "no value 1 (< 1 %)" in shown
+    assert "GREEN 298 (100 %)" in shown
+    assert "298 GREEN, 1 no value" in shown
+
+
 def test_changes_are_in_words() -> None:
     number = PhoneNumber("1", display_phone_number="+1 631-555-1000", verified_name="Shop")
     moment = datetime(2026, 11, 28, tzinfo=UTC)
@@ -280,6 +292,7 @@ def test_changes_are_in_words() -> None:
         ("is_pin_enabled", "false", "true"),
     ]
     assert "Changes since old.csv" in parsed.texts
+    assert {mark for mark, _ in table["columns"][0]["values"]} == {NOTHING}  # a number that is gone is not fine
     assert "3" in parsed.texts
 
 

@@ -25,7 +25,19 @@ from wa_phone_async.health.findings import Finding, Severity
 from wa_phone_async.health.report import HealthReport, ReportedAccount
 from wa_phone_async.health.rules import RULES
 
-from .tables import NOTHING, TONES, Column, Table, by_count, grouped, remedy_of, tables_of, text, without_marks
+from .tables import (
+    NO_VALUE,
+    NOTHING,
+    TONES,
+    Column,
+    Table,
+    by_count,
+    grouped,
+    remedy_of,
+    tables_of,
+    text,
+    without_marks,
+)
 
 _SHARES: Final[Mapping[str, float]] = {"findings": 0.2, "changes": 0.15, "accounts": 0.2, "names": 0.05}
 """The share of the bytes that a table may take. The numbers get what is left."""
@@ -157,7 +169,7 @@ def _written(time: datetime | None) -> str:
 def _time(time: datetime) -> str:
     aware = time if time.tzinfo is not None else time.astimezone()
     iso = aware.isoformat(sep=" ", timespec="minutes")
-    return f'<time datetime="{aware.isoformat()}">{iso[:16]} UTC{iso[16:]}</time>'
+    return f'<time datetime="{aware.isoformat()}">{iso[:16]} UTC{iso[16:].removeprefix("+00:00")}</time>'
 
 
 def _isolated(value: object) -> str:
@@ -178,7 +190,7 @@ def _tiles(report: HealthReport) -> str:
         ("Accounts", f"{report.accounts:,}", f"{failed:,} could not be listed" if failed else ""),
         ("Errors", f"{by_severity.get(Severity.ERROR, 0):,}", "somebody has to act"),
         ("Warnings", f"{by_severity.get(Severity.WARNING, 0):,}", "works within limits, or may stop"),
-        ("Notes", f"{by_severity.get(Severity.INFO, 0):,}", "good to know"),
+        ("Infos", f"{by_severity.get(Severity.INFO, 0):,}", "good to know"),
         ("Names in review", f"{overview.names_in_review:,}", ""),
         (
             "Quota used",
@@ -223,15 +235,21 @@ def _charts(report: HealthReport) -> str:
 def _bars(caption: str, counts: Mapping[str, int]) -> str:
     """A chart of how often each value occurs, as a table whose middle column is drawn."""
     total = sum(counts.values())
-    rows = [(text(value or "not known", most=60), TONES.get(value, ""), count) for value, count in by_count(counts)]
+    rows = [(text(value or NO_VALUE, most=60), TONES.get(value, ""), count) for value, count in by_count(counts)]
     if len(rows) > _BARS:
         others = rows[_BARS - 1 :]
         rows = [*rows[: _BARS - 1], (f"{len(others):,} others", "", sum(count for _, _, count in others))]
     lines = (
-        _bar(f"<bdi>{escape(name)}</bdi>", [(tone, count)], total, f"{count:,} ({100 * count / total:.0f} %)")
+        _bar(f"<bdi>{escape(name)}</bdi>", [(tone, count)], total, f"{count:,} ({_share(count, total)})")
         for name, tone, count in rows
     )
     return _panel(caption, lines)
+
+
+def _share(count: int, total: int) -> str:
+    """A part in percent. What is there is never 0 %."""
+    rounded = f"{100 * count / total:.0f}"
+    return "< 1 %" if rounded == "0" else f"{rounded} %"
 
 
 def _worst_accounts(accounts: Sequence[ReportedAccount]) -> str:
@@ -269,7 +287,7 @@ def _bar(label: str, parts: Iterable[tuple[str, int]], total: int, said: str) ->
         begin += width
     return (
         f'<tr><th scope="row">{label}</th><td><svg width="100%" height="12" aria-hidden="true">{"".join(drawn)}</svg>'
-        f"</td><td>{said}</td></tr>"
+        f"</td><td>{escape(said)}</td></tr>"
     )
 
 

@@ -29,6 +29,9 @@ Pair: TypeAlias = tuple[str, str]
 
 NOTHING: Final = "\N{EN DASH}"
 """Stands where the API has sent no value."""
+NO_VALUE: Final = "no value"
+"""Stands for a field that did not come. `UNKNOWN` is a value that Meta sends."""
+
 FINE: Final = "fine"
 """Stands where a severity would, if there is no finding."""
 
@@ -102,7 +105,7 @@ def text(value: object, *, most: int = _LONGEST) -> str:
 
 def counts_in_words(counts: Mapping[str, int], *, most: int = 4) -> str:
     """Say how often each value occurs: `12 GREEN, 1 RED`."""
-    parts = [f"{count:,} {text(value or 'unknown', most=60)}" for value, count in by_count(counts)]
+    parts = [f"{count:,} {text(value or NO_VALUE, most=60)}" for value, count in by_count(counts)]
     more = f", {len(parts) - most:,} others" if len(parts) > most else ""
     return ", ".join(parts[:most]) + more or NOTHING
 
@@ -164,7 +167,7 @@ def _changes(report: HealthReport) -> Table:
     rows = [
         [
             "",
-            _level(worst_of(change.findings)),
+            _level(worst_of(change.findings), other=NOTHING),  # what is gone is not fine
             _number(change.display_phone_number, change.number.id),
             text(change.number.verified_name or NOTHING),
             _account(change.waba_id),
@@ -322,11 +325,11 @@ def _rank(severity: Severity | None) -> int:
 
 
 def _by_level(mark: Pair) -> int:
-    return next(place for place, level in enumerate(_LEVELS) if (level or FINE) == mark[0])
+    return next(place for place, level in enumerate(_LEVELS) if mark[0] in ({level} if level else {FINE, NOTHING}))
 
 
-def _level(severity: Severity | None) -> Pair:
-    return _mark(FINE if severity is None else severity.value)
+def _level(severity: Severity | None, *, other: str = FINE) -> Pair:
+    return _mark(other if severity is None else severity.value)
 
 
 def _mark(word: str | None) -> Pair:
