@@ -232,7 +232,7 @@ def test_findings_of_one_kind_have_one_remedy_and_a_common_sentence() -> None:
     assert "What to do: Appeal" in text
     of_nobody = [attrs.evolve(finding, code="shop.closed", sentence="It is closed.") for finding in report.findings[:2]]
     other = attrs.evolve(report, findings=(of_nobody[0], attrs.evolve(of_nobody[1], remedy="Open it.")))
-    assert "Other remedies are in the table: 1." in to_html(other)
+    assert "The table has 1 other remedy." in to_html(other)
     assert "It is closed" in to_html(other)
 
 

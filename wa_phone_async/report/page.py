@@ -311,7 +311,7 @@ def _checks(report: HealthReport) -> str:
 
 def _check(severity: Severity, code: str, findings: Sequence[Finding], count: int) -> str:
     remedies = list(dict.fromkeys(map(remedy_of, findings))) or [without_marks(RULES[code].remedy)]
-    others = f" Other remedies are in the table: {len(remedies) - 1:,}." if len(remedies) > 1 else ""
+    others = f" The table has {_counted(len(remedies) - 1, 'other remedy')}." if len(remedies) > 1 else ""
     find = f'<a href="#findings" data-table="findings" data-find="{escape(code)}">{escape(code)}</a>'
     example = f'<p class="soft">For example: {_isolated(findings[0].sentence)}</p>' if findings and count > 1 else ""
     counts = _counted(count, "finding")
