@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,25 @@ def test_the_packages_below_open_on_first_use() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "export Sandbox\n"
     assert {"export", "sandbox"} <= set(dir(wa_phone_async))
+
+
+async def test_an_account_that_always_fails_does_not_keep_a_nightly_export_from_its_numbers(
+    client: PhoneNumberClient, graph_sandbox: Sandbox, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000_000
+    monkeypatch.setattr(time, "time", lambda: now)
+
+    async def run(new_name: str) -> tuple[int, set[str]]:
+        for number in graph_sandbox.numbers(SMALL_WABA):
+            graph_sandbox.update_number(SMALL_WABA, number["id"], verified_name=new_name)
+        summary = await export(client, out, [SMALL_WABA, "404"], resume=True)
+        assert (summary.accounts, summary.phone_numbers, summary.failed) == (1, 3, 1)
+        return len(graph_sandbox.requests), {row["verified_name"] for row in rows(out)}
+
+    assert await run("Monday") == (2, {"Monday"})
+    now += 12 * 3600
+    assert await run("Monday evening") == (3, {"Monday"})  # only what failed
+    now += 12 * 3600
+    assert await run("Tuesday") == (5, {"Tuesday"})
+    now += 24 * 3600
+    assert await run("Wednesday") == (7, {"Wednesday"})

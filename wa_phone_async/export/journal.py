@@ -4,6 +4,9 @@
 has a line for the options of the export, then a line for each part, and `{"finished":true}` when every account was
 tried.
 
+If accounts failed, a finished export stays, and resuming lists those. After half a day it begins anew. Otherwise a
+nightly job with one account that always fails would write the numbers of its first night for ever.
+
 One order makes it exact, whenever the process is killed: a part reaches the disk first, its line in the journal
 second. So what the journal names is on the disk. A part without a line, and a last line that was cut, never happened.
 
@@ -17,6 +20,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +35,7 @@ from .part import Part, damaged
 from .whole_file import partial_path
 
 _VERSION: Final = 2
+_FRESH_SECONDS: Final = 12 * 3600
 _NAME: Final = "journal.jsonl"
 _PART: Final = re.compile(r"\d{6,}\.[a-z]+")
 # Every file that an export puts into its directory. Any other file is somebody's, and is not removed with it.
@@ -49,8 +54,8 @@ class Journal:
         directory: The directory of the parts. It is made if it is not there.
         options: The options of the export.
         mode: The mode of the directory, before the umask, if it is made.
-        resume: Whether to go on with what is there. If `False`, a finished export is removed, and an unfinished one
-            is an error.
+        resume: Whether to go on with what is there, unless it is finished and half a day old. If `False`, a finished
+            export is removed, and an unfinished one is an error.
 
     Raises:
         InvalidArgumentError: There is an unfinished export and `resume` is `False`; or the export has other options;
@@ -83,6 +88,7 @@ class Journal:
         self.phone_numbers: int = 0
         """The count of numbers in the parts."""
         self._is_finished = False
+        self._begun = 0
         self._checksum = 0  # of all entries
 
     def _check_journal_is_there(self) -> None:
@@ -102,14 +108,15 @@ class Journal:
         # Every check comes before the first change: a wrong argument must not cost somebody an export of hours.
         self._check_strangers()
         begun, length = self._read()
-        if resume and len(self.complete):
+        is_old = self._is_finished and time.time() - self._begun > _FRESH_SECONDS
+        if resume and len(self.complete) and not is_old:
             self._check(begun, given)
             self._file.truncate(length)  # a line that was cut would spoil the next one
         else:
             self._check_finished()
             self._forget()
             self._file.truncate(0)
-            self._write({"version": _VERSION, "options": given})
+            self._write({"version": _VERSION, "options": given, "begun": int(time.time())})
         self._tidy()
 
     def _check_strangers(self) -> None:
@@ -133,7 +140,7 @@ class Journal:
                 entry, self._checksum = read
                 if not length:
                     self._check_version(entry)
-                    options = entry["options"]
+                    options, self._begun = entry["options"], entry.get("begun", 0)
                 self._take(entry)
                 length += len(line)
         return options, length
