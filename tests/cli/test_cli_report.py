@@ -105,7 +105,8 @@ def test_a_rejected_token_leaves_the_older_page(run: Run, page: Path, graph_sand
     [
         ((), "FILE, WABA_ID or --business ID must be given, or --sandbox to try it"),
         (("1", "--business", "2"), "WABA_ID or FILE must be left out where --business is given"),
-        (("1", "here.csv", "--out", "x.html"), "WABA_ID must be"),
+        (("1", "here.csv", "--out", "x.html"), "WABA_ID or FILE must be ids of accounts, or one file alone"),
+        (("old.csv", "here.csv", "--out", "x.html"), "or one file alone, not 'old.csv'"),
         (("nowhere.csv", "--out", "x.html"), "FILE must be a file that an export has written, not 'nowhere.csv'"),
         (("1", "--since", "nowhere.csv", "--out", "x.html"), "--since must be a file that an export has written"),
         (("1", "--since", "old.txt", "--out", "x.html"), "ends in neither .jsonl, .csv nor .parquet"),

@@ -77,6 +77,8 @@ async def report_health(
         connection: Where to run.
     """
     file = Path(sources[0]) if len(sources) == 1 and not sources[0].isdecimal() else None
+    if len(sources) > 1 and (others := [source for source in sources if not source.isdecimal()]):
+        raise InvalidArgumentError("WABA_ID or FILE", "ids of accounts, or one file alone", others[0])
     accounts = [] if file is not None else [str(read_node_id("waba_id", source)) for source in sources]
     if business is not None and sources:
         raise InvalidArgumentError("WABA_ID or FILE", "left out where --business is given")
