@@ -108,7 +108,7 @@ async def test_what_the_library_calls_is_internal_and_what_the_cell_calls_is_not
     ipython.adapt_ipython()
     async with PhoneNumberClient("any", base_url=graph_sandbox.url) as client:
         with pytest.raises(InvalidArgumentError) as caught:
-            client.list_phone_numbers(SMALL_WABA, fields=["staus"])  # raised in a function that `re` calls
+            client.list_phone_numbers(SMALL_WABA, fields=["quality_ratings"])  # raised in a function that `re` calls
         number = graph_sandbox.add_number(SMALL_WABA)
         with pytest.raises(WaPhoneError) as called:
             await client.wait_until(number["id"], is_mine, total_timeout=5)
