@@ -263,7 +263,7 @@ async def test_many_profiles_are_read_with_an_error_for_each_number(
 
 
 async def test_the_numbers_of_accounts_are_read(sandbox: Sandbox, client: PhoneNumberClient) -> None:
-    async with client.get_business_profiles(["7", SMALL_WABA], on="members", concurrency=2) as profiles:
+    async with client.get_business_profiles(["7", SMALL_WABA, SMALL_WABA], on="members", concurrency=2) as profiles:
         found = [each async for each in profiles]
     assert sorted((each.phone_number_id or "", each.waba_id, each.profile is None) for each in found) == [
         ("", "7", True),

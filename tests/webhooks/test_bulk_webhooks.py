@@ -230,13 +230,16 @@ async def test_a_lost_response_is_read_back(
     assert len(posts(graph_sandbox)) == (1 if is_applied else 2)
 
 
-async def test_the_targets_are_in_an_export(client: PhoneNumberClient, tmp_path: Path) -> None:
+async def test_the_targets_are_in_an_export(
+    graph_sandbox: Sandbox, client: PhoneNumberClient, tmp_path: Path
+) -> None:
     exported = tmp_path / "numbers.csv"
     exported.write_text(f"waba_id,id,status\n{SMALL_WABA},{A},CONNECTED\n{SMALL_WABA},{B},\n")
     edits = (await client.set_webhooks(exported, NEW, verify_token=TOKEN)).edits
     assert {(each.target, each.waba_id) for each in edits} == {(A, SMALL_WABA), (B, SMALL_WABA)}
     of_accounts = await client.clear_webhooks(exported, on="members")
     assert {each.target for each in of_accounts.edits} == {*IDS}
+    assert sum(request.path.endswith("/phone_numbers") for request in graph_sandbox.requests) == 1  # not one a row
     exported.write_text(f"id\n{A}\n")
     with pytest.raises(InvalidArgumentError, match="a file with the column waba_id"):
         await client.clear_webhooks(exported, on="accounts")

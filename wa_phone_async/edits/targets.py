@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
+from contextlib import aclosing
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
@@ -14,6 +15,7 @@ from wa_phone_async.errors import InvalidArgumentError
 from wa_phone_async.files.exported import read_rows
 from wa_phone_async.files.thread import each_in_thread
 from wa_phone_async.workflows.bulk import as_async
+from wa_phone_async.workflows.id_set import IdSet
 
 EditLevel: TypeAlias = Literal["numbers", "accounts", "members"]
 """What the ids are, and what changes: `"numbers"` are numbers. `"accounts"` are accounts, and the account itself
@@ -56,6 +58,19 @@ async def read_targets(targets: EditTargets, level: EditLevel) -> AsyncGenerator
     name = "phone_number_id" if level == "numbers" else "waba_id"
     async for each in as_async(targets):
         yield Target(read_node_id(name, each))
+
+
+async def read_accounts(targets: EditTargets) -> AsyncGenerator[str]:
+    """Yield the accounts whose numbers are meant, each once: a file of an export names an account in many rows.
+
+    Raises:
+        InvalidArgumentError: An id is invalid, or the file is neither an export nor one of findings.
+    """
+    known = IdSet()
+    async with aclosing(read_targets(targets, "members")) as named:
+        async for target in named:
+            if known.add(target.id):
+                yield target.id
 
 
 def _targets_in(path: Path, level: EditLevel) -> Generator[Target]:

@@ -10,7 +10,7 @@ import attrs
 
 from wa_phone_async.checks import check_at_least_one, plain_id
 from wa_phone_async.concurrency import stream_bounded
-from wa_phone_async.edits.targets import EditLevel, EditTargets, read_targets
+from wa_phone_async.edits.targets import EditLevel, EditTargets, read_accounts, read_targets
 from wa_phone_async.errors import WaPhoneError, concerns_all
 from wa_phone_async.models import BusinessProfile
 from wa_phone_async.workflows.bulk import Listings, as_async
@@ -50,21 +50,21 @@ async def each_number(
     Raises:
         InvalidArgumentError: An id is invalid, or the file is no such file.
     """
-    async with aclosing(read_targets(targets, level)) as named:
-        if level == "numbers":
+    if level == "numbers":
+        async with aclosing(read_targets(targets, level)) as named:
             async for target in named:
                 yield NumberProfile(phone_number_id=target.id, waba_id=target.waba_id)
-            return
-        async with list_many(target.id async for target in named) as listings:
-            async for listing in listings:
-                if listing.error is not None:
-                    yield NumberProfile(phone_number_id=None, waba_id=listing.waba_id, error=listing.error)
-                for number in listing.phone_numbers:
-                    yield NumberProfile(
-                        phone_number_id=number.id,
-                        waba_id=listing.waba_id,
-                        display_phone_number=number.display_phone_number,
-                    )
+        return
+    async with aclosing(read_accounts(targets)) as accounts, list_many(accounts) as listings:
+        async for listing in listings:
+            if listing.error is not None:
+                yield NumberProfile(phone_number_id=None, waba_id=listing.waba_id, error=listing.error)
+            for number in listing.phone_numbers:
+                yield NumberProfile(
+                    phone_number_id=number.id,
+                    waba_id=listing.waba_id,
+                    display_phone_number=number.display_phone_number,
+                )
 
 
 async def each_to_read(

@@ -20,7 +20,7 @@ from wa_phone_async.checks import read_node_id
 from wa_phone_async.concurrency import stream_bounded
 from wa_phone_async.edits.edit import Edit, EditPlan, EditState, Needs, TargetKind
 from wa_phone_async.edits.journal import JournalHeader
-from wa_phone_async.edits.targets import EditLevel, EditTargets, Target, check_level, read_targets
+from wa_phone_async.edits.targets import EditLevel, EditTargets, Target, check_level, read_accounts, read_targets
 from wa_phone_async.errors import (
     BadRequestError,
     InvalidArgumentError,
@@ -200,13 +200,13 @@ class WebhookEditor:
             return attrs.evolve(edit, new=change(edit.old)) if edit.state is EditState.PLANNED else edit
 
         async def edits(needs: Needs) -> AsyncGenerator[Edit]:
+            if level == "members":
+                async with aclosing(read_accounts(targets)) as accounts, self.list_many(accounts) as listings:
+                    async for listing in listings:
+                        for edit in _edits_in(listing, needs):
+                            yield attrs.evolve(edit, new=change(edit.old)) if listing.error is None else edit
+                return
             async with aclosing(read_targets(targets, level)) as named:
-                if level == "members":
-                    async with self.list_many(each.id async for each in named) as listings:
-                        async for listing in listings:
-                            for edit in _edits_in(listing, needs):
-                                yield attrs.evolve(edit, new=change(edit.old)) if listing.error is None else edit
-                    return
                 new = (target async for target in named if needs(target.id))
                 async with aclosing(stream_bounded(read, new, self.concurrency)) as each_read:
                     async for edit in each_read:
