@@ -307,6 +307,17 @@ async def test_the_journal_of_another_plan_is_refused(world: World) -> None:
     assert world.sends == Counter("12")
 
 
+async def test_what_only_an_earlier_run_has_named_is_not_sent(world: World) -> None:
+    async with world.edit(["1", "2", "3"], concurrency=1) as edit:
+        await anext(edit)
+        edit.stop()
+        assert [each async for each in edit] == []
+    report = await world.edit(["1", "3"])
+    assert (report.by_state[EditState.PLANNED], report.by_state[DONE]) == (1, 2)
+    assert world.sends == Counter("13")
+    assert (await world.edit(["1", "2", "3"])).is_done
+
+
 async def test_a_plan_that_was_not_complete_is_not_sent_with_other_targets(world: World) -> None:
     async with world.edit(["1", "2"]) as edit:
         edit.stop()

@@ -359,6 +359,24 @@ async def test_an_undo_leaves_what_it_cannot_or_must_not_restore(
     assert (await client.get_business_profile(SOME)).email == "shop1@example.com"
     assert (await client.get_business_profile(BARE)).email is None
     assert not report.is_done
+    written = len(writes(sandbox))
+    again = await client.undo_business_profiles(journal, journal=tmp_path / "undo.jsonl")
+    assert sorted(states(again.edits)) == [(SOME, CHANGED), (BARE, REJECTED)]  # told again, and what is done stays done
+    assert (again.by_state[DONE], again.is_done, len(writes(sandbox))) == (2, False, written)
+
+
+async def test_an_undo_of_a_part_goes_on_after_a_stop(
+    sandbox: Sandbox, client: PhoneNumberClient, journal: Path, tmp_path: Path
+) -> None:
+    await client.update_business_profiles([SOME], about="New", email="new@example.com", journal=journal)
+    sandbox.update_profile(SOME, about="Another")
+    async with client.undo_business_profiles(journal, journal=tmp_path / "undo.jsonl") as undo:
+        assert (await anext(undo)).state is CHANGED
+        undo.stop()
+        assert [each async for each in undo] == []
+    report = await client.undo_business_profiles(journal, journal=tmp_path / "undo.jsonl")
+    assert states(report.edits) == [(SOME, CHANGED), (SOME, DONE)]
+    assert (report.total, len(writes(sandbox))) == (2, 2)
 
 
 async def test_an_undo_of_a_number_that_cannot_be_read(

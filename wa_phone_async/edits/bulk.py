@@ -124,7 +124,7 @@ class BulkEdit(Stepwise[Edit, EditReport]):
         async for edit in journal.edits(journal.numbers(settled)):
             yield attrs.evolve(edit, why="it was in flight, and an earlier run has read it back")
         states = {*IN_FLIGHT, EditState.NOT_APPLIED} if self._resend else IN_FLIGHT
-        async with aclosing(self._each(journal, states, self._settle)) as edits:
+        async with aclosing(self._each(journal, states, self._settle, lambda _: True)) as edits:
             async for edit in edits:
                 if not (self._resend and edit.state is EditState.NOT_APPLIED):  # that one is sent again, and comes then
                     yield edit
@@ -143,9 +143,9 @@ class BulkEdit(Stepwise[Edit, EditReport]):
             await journal.complete_plan()
 
     async def _send_all(self, journal: Journal) -> AsyncGenerator[Edit]:
-        """Send what may be sent, and read back at once what was lost."""
+        """Send what may be sent, and read back at once what was lost. What only earlier runs have named stays planned."""
         states = {*OPEN_STATES, EditState.NOT_APPLIED} if self._resend else OPEN_STATES
-        async with aclosing(self._each(journal, states, self._send)) as edits:
+        async with aclosing(self._each(journal, states, self._send, journal.is_named)) as edits:
             async for edit in edits:
                 yield edit
 
@@ -154,10 +154,12 @@ class BulkEdit(Stepwise[Edit, EditReport]):
         journal: Journal,
         states: Collection[EditState],
         work: Callable[[Journal, Edit], Coroutine[Any, Any, Edit]],
+        may_be: Callable[[str], bool],
     ) -> AsyncGenerator[Edit]:
-        """Do work on each edit that is now in one of these states."""
+        """Do work on each edit that is now in one of these states, and whose target may be worked on."""
         async with (
-            aclosing(self._until_stopped(journal.edits(journal.numbers(states)))) as edits,
+            aclosing(self._until_stopped(journal.edits(journal.numbers(states)))) as all_edits,
+            aclosing(edit async for edit in all_edits if may_be(edit.target)) as edits,
             aclosing(stream_bounded(partial(work, journal), edits, self._concurrency)) as done,
         ):
             async for edit in done:

@@ -64,6 +64,7 @@ class Journal:
         self._states = bytearray()
         self._places = array("Q")
         self._planned = IdSet()
+        self._partial = IdSet()  # planned targets with a part that cannot be planned
         self._named = IdSet()  # the targets of this run
         self._has_gaps = False
         self._left_to_name = 0  # of those that earlier runs have planned
@@ -93,10 +94,14 @@ class Journal:
             return False
         if target in self._planned:
             self._left_to_name -= 1
-            return False
+            return target in self._partial
         if self.is_planned:
             raise self._is_of_other_targets(f"it has a plan without {target}")
         return True
+
+    def is_named(self, target: str) -> bool:
+        """Whether this run has named a target."""
+        return target in self._named
 
     def numbers(self, states: Collection[EditState]) -> array[int]:
         """Return the numbers of all edits that are now in one of these states."""
@@ -112,10 +117,15 @@ class Journal:
     async def plan(self, edit: Edit) -> Edit:
         """Add an edit, and return it with its number. It is unchanged if its old value is the new one.
 
-        One that cannot be planned gets no number, and leaves the plan incomplete: the next run tries it again.
+        One that cannot be planned gets no number, and leaves the plan incomplete: the next run tries it again. So it is
+        where only a part of a target can be planned: the next run reads the target again, and that part stays planned.
         """
         if edit.state is not EditState.PLANNED:
             self._has_gaps = True
+            if edit.target in self._planned and self._partial.add(edit.target):
+                await self._write({"partial": edit.target})
+            return edit
+        if edit.target in self._planned:
             return edit
         number = len(self._states)
         self._planned.add(edit.target)
@@ -253,6 +263,8 @@ class Journal:
             self._planned.add(edit.target)
         elif "state" in entry:
             self._states[entry["of"]] = _STATES.index(EditState(entry["state"]))
+        elif "partial" in entry:
+            self._partial.add(entry["partial"])
         elif "planned" in entry:
             self.is_planned = True
 
