@@ -64,6 +64,10 @@ def test_the_sandbox_shows_each_command(arguments: tuple[str, ...], shown: str, 
     assert shown in err
 
 
+def test_a_profile_that_has_all_values_is_named_alone(run: Run) -> None:
+    assert run("set", FULL, "--vertical", "RETAIL")[1] == f"unchanged  number {FULL}\n"
+
+
 def test_people_get_a_line_for_each_profile(run: Run, graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     graph_sandbox.update_profile(SOME, about="a\x1b[2Jb\nc", address="", email="", vertical="")
     graph_sandbox.update_profile(BARE, about="")

@@ -19,6 +19,7 @@ from wa_phone_async.sandbox import SMALL_WABA, Fault, Sandbox
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli import app
+from wa_phone_async.cli.terminal import edits
 from wa_phone_async.cli.terminal.prompt import NoInputError, Prompt
 from wa_phone_async.redaction import Secret
 from wa_phone_async.sandbox.demo import add_overrides
@@ -182,6 +183,9 @@ def test_the_journal_of_another_plan(run: Run) -> None:
     assert run(*SET, "j", A)[0] == 0
     status, _, err = run("clear", A, "--yes", "--journal", "j")
     assert (status, "its edit is 'webhooks.set', and that of this plan is 'webhooks.clear'" in err) == (2, True)
+    assert run("set", "--url", f"{NEW}?key=k1", "--yes", "--journal", "q", A)[0] == 0
+    status, _, err = run("set", "--url", f"{NEW}?key=k2", "--yes", "--journal", "q", A)
+    assert (status, "its url has another query than that of this plan" in err, "k1" in err) == (2, True, False)
 
 
 def test_a_dry_run_that_fails(run: Run, graph_sandbox: Sandbox) -> None:
@@ -196,8 +200,22 @@ def test_a_journal_that_cannot_be_written(run: Run) -> None:
     assert status == 1
     assert err.splitlines() == [
         "wa-phone: cannot keep the journal none/j: No such file or directory",
-        "what is done is in the journal; to go on, run the same command again with --journal none/j",
     ]
+
+
+def test_the_reader_of_the_output_leaves(run: Run, graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(edits, "write", fail)
+        assert run("clear", A, B)[0] == 0  # a dry run changes nothing
+        status, _, err = run(*SET, "j", A, B, "--concurrency", "1")
+    assert status == 1
+    assert err.startswith("stopped, since nobody reads standard output any more: 1 planned, 1 done; 3 calls; to go on")
+    assert writes(graph_sandbox) == 1
+    assert run(*SET, "j", A, B)[0] == 0
+    assert writes(graph_sandbox) == 2
 
 
 @pytest.mark.parametrize(
@@ -215,6 +233,8 @@ def test_a_journal_that_cannot_be_written(run: Run) -> None:
         (("clear", "x.csv"), "FILE must be a file that an export has written, not 'x.csv': No such file"),
         (("set", A, "--url", "http://x.example"), "--url must be an https:// URL of at most 200 characters"),
         (("set", A), "--url must be given: only where accounts are subscribed is it left out"),
+        (("set", A, "--url", NEW, "--yes", "--journal", "."), "--journal must be a file, not .: it is a folder"),
+        (("undo", "/dev/null"), "must be a file, not /dev/null: it is a device or a pipe"),
         (("set", A, f"--verify-token={TOKEN}"), "there is no --verify-token: other users of this machine can read"),
         (("undo", "x", "--verify-tokens", "x", "--verify-token-file", "y"), "--verify-token-file must be left out"),
     ],
@@ -247,7 +267,7 @@ def test_where_the_verify_token_comes_from(
 ) -> None:
     graph_sandbox.set_callback(NEW, TOKEN)
     monkeypatch.delenv("WA_VERIFY_TOKEN")
-    Path("token").write_text(f"{TOKEN}\n")
+    Path("token").write_bytes(f"\ufeff{TOKEN}\r\n".encode())  # as Notepad writes it
     if source != "pipe":
         monkeypatch.setattr("wa_phone_async.cli.verify_tokens.prompting", _prompting)
         monkeypatch.setattr(Typing, "typed", None if source == "nobody" else Secret(TOKEN))

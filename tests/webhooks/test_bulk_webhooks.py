@@ -230,9 +230,7 @@ async def test_a_lost_response_is_read_back(
     assert len(posts(graph_sandbox)) == (1 if is_applied else 2)
 
 
-async def test_the_targets_are_in_an_export(
-    graph_sandbox: Sandbox, client: PhoneNumberClient, tmp_path: Path
-) -> None:
+async def test_the_targets_are_in_an_export(graph_sandbox: Sandbox, client: PhoneNumberClient, tmp_path: Path) -> None:
     exported = tmp_path / "numbers.csv"
     exported.write_text(f"waba_id,id,status\n{SMALL_WABA},{A},CONNECTED\n{SMALL_WABA},{B},\n")
     edits = (await client.set_webhooks(exported, NEW, verify_token=TOKEN)).edits
@@ -284,11 +282,11 @@ async def test_an_object_that_the_api_returns_without_being_a_number(
     ("url", "hint"),
     [
         ("http://shop.example/x", "Meta sends webhooks to https:// only"),
-        ("shop.example/x", "it begins with https://"),
-        ("https:///x", "it begins with https://"),
-        ("https://shöp.example", "has characters of ASCII only"),
-        ("https://shop.example/a b", "it begins with https://"),
-        (7.5, "it begins with https://"),
+        ("shop.example/x", "it must begin with https://"),
+        ("https:///x", "it must begin with https://"),
+        ("https://shöp.example", "have characters of ASCII only"),
+        ("https://shop.example/a b", "it must begin with https://"),
+        (7.5, "it must begin with https://"),
         ("https://user:pw@shop.example/x", "no user, no password and no #"),
         ("https://shop.example/x#y", "no user, no password and no #"),
         ("https://localhost/x", "Meta cannot reach this machine"),

@@ -134,17 +134,27 @@ async def run_edit(
     Returns:
         The exit status.
     """
-    view, is_new = edit_views.view_of(form), False
+    view, is_new, has_readers = edit_views.view_of(form), False, True
     with stopping() as stop:
         async with _explained(journal), edits, until_a_moment_after(stop):
             stop.then(edits.stop)
             async for edit in edits:
-                view.show(edit)
+                try:
+                    view.show(edit)
+                except BrokenPipeError:
+                    if journal is None:
+                        raise
+                    edits.stop()  # an edit that nobody follows ends in order, as after Ctrl-C
+                    has_readers = False
                 is_new = True
     summary = edits.summary
     if stop.is_set:
         tell(f"stopped: {edit_views.what_was_edited(summary, link.calls)}{_to_go_on(journal)}")
         return INTERRUPTED
+    if not has_readers:
+        done = edit_views.what_was_edited(summary, link.calls)
+        tell(f"stopped, since nobody reads standard output any more: {done}{_to_go_on(journal)}")
+        return FAILED
     view.end()
     tell(edit_views.what_was_edited(summary, link.calls))
     if journal is None:
@@ -171,6 +181,11 @@ async def _explained(journal: Path | None) -> AsyncGenerator[None]:
     except InvalidArgumentError:
         raise
     except Exception as error:
-        if journal is not None:
-            error.add_note(f"what is done is in the journal{_to_go_on(journal)}")
+        _note_how_to_go_on(error, journal)
         raise
+
+
+def _note_how_to_go_on(error: Exception, journal: Path | None) -> None:
+    """Say that the work is in the journal, if there is one by now."""
+    if journal is not None and journal.is_file():
+        error.add_note(f"what is done is in the journal{_to_go_on(journal)}")

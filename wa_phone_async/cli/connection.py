@@ -211,7 +211,7 @@ def read_secret_file(option: str, file: Path) -> Secret:
     """Read a secret from its file, without the line break at its end."""
     secret = Secret()
     try:
-        secret = conceal(file.read_text(encoding="utf-8").strip())
+        secret = conceal(file.read_text(encoding="utf-8-sig").strip())
         problem = "it is empty"
     except OSError as error:
         problem = reason(error)

@@ -143,7 +143,7 @@ class BulkEdit(Stepwise[Edit, EditReport]):
             await journal.complete_plan()
 
     async def _send_all(self, journal: Journal) -> AsyncGenerator[Edit]:
-        """Send what may be sent, and read back at once what was lost. What only earlier runs have named stays planned."""
+        """Send what may be sent, and read back at once what was lost. What only earlier runs named stays planned."""
         states = {*OPEN_STATES, EditState.NOT_APPLIED} if self._resend else OPEN_STATES
         async with aclosing(self._each(journal, states, self._send, journal.is_named)) as edits:
             async for edit in edits:

@@ -176,6 +176,7 @@ class Journal:
             InvalidArgumentError: It is in use, or it is no journal of this plan.
             JournalError: It cannot be used, or it is damaged: then its `errno` is `None`.
         """
+        self._check_kind()
         if self._must_exist:
             self.read_header()
         with self._explained():
@@ -196,6 +197,7 @@ class Journal:
 
     def read_header(self) -> None:
         """Read the first line of a file that has to be a journal."""
+        self._check_kind()
         with self._explained():
             try:
                 with self.path.open("rb") as file:
@@ -204,6 +206,13 @@ class Journal:
                 raise self._is_none("there is no such file") from None
         read = read_line(line, 0)
         self._check_header({} if read is None else read[0])
+
+    def _check_kind(self) -> None:
+        """Require a plain file, if there is one: a device such as /dev/full may be read without an end."""
+        with self._explained():
+            if self.path.exists() and not self.path.is_file():
+                hint = "it is a folder" if self.path.is_dir() else "it is a device or a pipe"
+                raise InvalidArgumentError("journal", "a file", self.path, hint=hint)
 
     def close(self) -> None:
         """Unlock the file."""
@@ -247,6 +256,8 @@ class Journal:
             if plan.get(name) != self.options.get(name):
                 begun, given = (hide_queries(options.get(name)) for options in (plan, self.options))
                 hint = f"its {name} is {begun!r}, and that of this plan is {given!r}"
+                if begun == given:  # only what is hidden differs
+                    hint = f"its {name} has another query than that of this plan"
                 raise InvalidArgumentError("journal", "a new file, or the journal of this plan", self.path, hint=hint)
 
     def _is_of_other_targets(self, hint: str) -> InvalidArgumentError:

@@ -33,7 +33,7 @@ def read_callback_url(url: object) -> str:
     parts = split_url(text) if isinstance(text, str) and text.isascii() and text.isprintable() else None
     expected, hint = f"an https:// URL of at most {LONGEST_URL} characters, with a host and no blanks", None
     if not isinstance(text, str) or parts is None or " " in text:
-        hint = "it begins with https:// and has characters of ASCII only"
+        hint = "it must begin with https://, and have characters of ASCII only"
     elif parts.scheme != "https":
         hint = "Meta sends webhooks to https:// only"
     elif "@" in parts.netloc or "#" in text:

@@ -38,6 +38,8 @@ def view_of(form: Format) -> RowView[Edit]:
 def _text(edit: Edit) -> str:
     subject = " ".join(filter(None, (edit.kind, edit.target, edit.label)))
     what = f": {shown(edit.old)}" if edit.old == edit.new else f": {shown(edit.old)} -> {shown(edit.new)}"
+    if edit.old == edit.new == {}:  # of a profile that has all values
+        what = ""
     if edit.state is EditState.REJECTED and edit.number < 0:  # its value is not known
         what = ""
     why = "" if edit.why is None else f": {without_python(edit.why)}"
