@@ -363,4 +363,8 @@ def test_invalid_arguments_are_named(run: Run, graph_sandbox: Sandbox) -> None:
         status, _, err = run(*wrong)
         assert status == 2
         assert "PHONE_NUMBER_ID must" in err or "NAME must be a text of 1 to 512 characters" in err
-    assert [request.method for request in graph_sandbox.requests] == ["GET"]
+    for option in ("--interval", "--timeout"):
+        status, _, err = run("request", ID, NAME, option, "-1")
+        assert status == 2
+        assert "must be a number of seconds above 0, not -1.0" in err
+    assert not graph_sandbox.requests  # nothing was sent, as status 2 says

@@ -20,7 +20,8 @@ from wa_phone_async import (
     WaPhoneError,
     read_display_name,
 )
-from wa_phone_async.checks import read_node_id
+from wa_phone_async.call.writes import request_display_name
+from wa_phone_async.checks import check_seconds, read_node_id
 from wa_phone_async.cli.commands import new_command, new_subcommand
 from wa_phone_async.cli.connection import HERE, REGISTERING_HERE, Connection, RegisteringConnection, connect
 from wa_phone_async.cli.dialog import when_to_continue
@@ -164,8 +165,12 @@ async def request_name(
         phone_number_id, name = phone_number_id or sandbox_ids()[0], name or "Acme Shoes"
     if phone_number_id is None or name is None:
         raise InvalidArgumentError("PHONE_NUMBER_ID and NAME", "given, or --sandbox to try it")
+    check_seconds("interval", interval)
+    if total_timeout is not None:
+        check_seconds("total_timeout", total_timeout)
+    request = request_display_name(phone_number_id, name)  # it checks both, before the number is read
     wanted = WantedName(
-        phone_number_id=read_node_id("phone_number_id", phone_number_id),
+        phone_number_id=request.path,
         name=name,
         waba_id=waba,
         anyway=anyway,
