@@ -40,7 +40,7 @@ Call = Callable[[PhoneNumberClient], Awaitable[object]]
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> FileRegistrationLedger:
-    return FileRegistrationLedger(tmp_path / "registrations.db", timeout=0.1)
+    return FileRegistrationLedger(tmp_path / "registrations.db")
 
 
 async def register(client: PhoneNumberClient) -> object:

@@ -185,3 +185,26 @@ async def test_an_account_that_always_fails_does_not_keep_a_nightly_export_from_
     assert await run("Tuesday") == (5, {"Tuesday"})
     now += 24 * 3600
     assert await run("Wednesday") == (7, {"Wednesday"})
+
+
+async def test_an_export_of_many_hours_keeps_its_work_for_an_hour(
+    client: PhoneNumberClient, graph_sandbox: Sandbox, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+
+    async def accounts() -> AsyncIterator[str]:
+        nonlocal now
+        yield SMALL_WABA
+        yield "404"
+        now += 20 * 3600
+
+    async def run() -> int:
+        await export(client, out, accounts(), resume=True)
+        return len(graph_sandbox.requests)
+
+    assert await run() == 2
+    now += 3600
+    assert await run() == 3  # only what failed
+    now += 3601
+    assert await run() == 5

@@ -150,7 +150,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ledger(path: Path) -> FileRegistrationLedger:
-    return FileRegistrationLedger(path, timeout=0.05)
+    return FileRegistrationLedger(path)
 
 
 @given(steps=steps)

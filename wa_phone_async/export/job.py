@@ -49,8 +49,8 @@ class Job:
         errors: A file for the accounts that failed this time, in JSON Lines: see `errors_row`.
         format: The format; default: that of the suffix.
         options: The options of your listings, as plain JSON. Resuming with other options or other columns is an error.
-        resume: Whether to go on with an unfinished export, if there is one. If accounts failed, a finished one is
-            unfinished for half a day, and begins anew after that.
+        resume: Whether to go on with an unfinished export, if there is one. If accounts failed, a finished one
+            is unfinished until it is half a day old. Then it begins again.
         part_accounts: Accounts of a part. It is written when it has as many, or reaches another of these limits.
         part_numbers: Numbers of a part.
         part_seconds: Age of a part in seconds. It is checked when an account comes.

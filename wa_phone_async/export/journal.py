@@ -1,11 +1,12 @@
 """The journal of an export: which accounts are complete, on the disk.
 
 `numbers.parquet.parts/` holds the parts and `journal.jsonl`. Each part is a whole file of some accounts. The journal
-has a line for the options of the export, then a line for each part, and `{"finished":true}` when every account was
+has a line for the options of the export, then a line for each part, and one that it is finished when every account was
 tried.
 
-If accounts failed, a finished export stays, and resuming lists those. After half a day it begins anew. Otherwise a
-nightly job with one account that always fails would write the numbers of its first night for ever.
+If accounts failed, a finished export stays, and resuming lists those: until half a day after it began, and at least for
+an hour after it ended. Later it begins again. Otherwise a nightly job with one account that always fails would write
+the numbers of its first night for ever.
 
 One order makes it exact, whenever the process is killed: a part reaches the disk first, its line in the journal
 second. So what the journal names is on the disk. A part without a line, and a last line that was cut, never happened.
@@ -35,7 +36,10 @@ from .part import Part, damaged
 from .whole_file import partial_path
 
 _VERSION: Final = 2
-_FRESH_SECONDS: Final = 12 * 3600
+_FRESH_SECONDS: Final = 12 * 3600  # from the beginning
+_RETRY_SECONDS: Final = (
+    3600  # from the end: an export of many hours keeps its work while its failed accounts are listed
+)
 _NAME: Final = "journal.jsonl"
 _PART: Final = re.compile(r"\d{6,}\.[a-z]+")
 # Every file that an export puts into its directory. Any other file is somebody's, and is not removed with it.
@@ -54,8 +58,8 @@ class Journal:
         directory: The directory of the parts. It is made if it is not there.
         options: The options of the export.
         mode: The mode of the directory, before the umask, if it is made.
-        resume: Whether to go on with what is there, unless it is finished and half a day old. If `False`, a finished
-            export is removed, and an unfinished one is an error.
+        resume: Whether to go on with what is there, unless it is finished and old. If `False`, a finished export is
+            removed, and an unfinished one is an error.
 
     Raises:
         InvalidArgumentError: There is an unfinished export and `resume` is `False`; or the export has other options;
@@ -88,7 +92,7 @@ class Journal:
         self.phone_numbers: int = 0
         """The count of numbers in the parts."""
         self._is_finished = False
-        self._begun = 0
+        self._began_at = self._ended_at = 0  # by the clock of the machine
         self._checksum = 0  # of all entries
 
     def _check_journal_is_there(self) -> None:
@@ -108,16 +112,19 @@ class Journal:
         # Every check comes before the first change: a wrong argument must not cost somebody an export of hours.
         self._check_strangers()
         begun, length = self._read()
-        is_old = self._is_finished and time.time() - self._begun > _FRESH_SECONDS
-        if resume and len(self.complete) and not is_old:
+        if resume and len(self.complete) and not self._is_old(time.time()):
             self._check(begun, given)
             self._file.truncate(length)  # a line that was cut would spoil the next one
         else:
             self._check_finished()
             self._forget()
             self._file.truncate(0)
-            self._write({"version": _VERSION, "options": given, "begun": int(time.time())})
+            self._write({"version": _VERSION, "options": given, "at": int(time.time())})
         self._tidy()
+
+    def _is_old(self, now: float) -> bool:
+        is_fresh = now - self._began_at <= _FRESH_SECONDS or now - self._ended_at <= _RETRY_SECONDS
+        return self._is_finished and not is_fresh
 
     def _check_strangers(self) -> None:
         for file in self._directory.iterdir():
@@ -140,7 +147,7 @@ class Journal:
                 entry, self._checksum = read
                 if not length:
                     self._check_version(entry)
-                    options, self._begun = entry["options"], entry.get("begun", 0)
+                    options, self._began_at = entry["options"], entry.get("at", 0)
                 self._take(entry)
                 length += len(line)
         return options, length
@@ -202,6 +209,7 @@ class Journal:
 
     def _take(self, entry: Mapping[str, Any]) -> None:
         self._is_finished = entry.get("finished", False)  # a part behind it makes the export unfinished again
+        self._ended_at = entry.get("at", 0)
         if "part" in entry:
             path = self._directory / entry["part"]
             self.parts.append(Part(path, entry["rows"], entry["bytes"], entry["part_crc32"]))
@@ -215,7 +223,7 @@ class Journal:
         Raises:
             ExportError: The line cannot be written.
         """
-        self._write({"finished": True})
+        self._write({"finished": True, "at": int(time.time())})
 
     def remove(self) -> None:
         """Remove the directory, and close the journal. You may call it again.

@@ -59,7 +59,7 @@ async def export(
         format: The format; default: that of the suffix.
         resume: Whether to go on with an unfinished export, if there is one. It must have the same arguments;
             `concurrency`, `limit`, `errors` and `total_timeout` may differ. An export whose accounts failed is
-            unfinished for half a day, and begins anew after that.
+            unfinished until it is half a day old. Then it begins again.
         concurrency: The number of requests that may be in flight at once.
         limit: Numbers of a page, 1 to 100.
         total_timeout: Seconds for all attempts and waits of each call; `None` takes that of the retry policy.

@@ -86,7 +86,7 @@ async def export_numbers(
         kind: With --business: "owned" accounts, those that a "client" shares with the business, or "all".
         errors: File for the accounts that failed: a JSON object in each line.
         resume: Continue an export that was stopped, if there is one. If accounts failed, only they are listed again.
-            Half a day after the export began, all are.
+            When the export is half a day old, all are.
         concurrency: How many requests may be in flight at once.
         fields: Fields to request, separated by commas, or "all". Default: the columns of wa-phone list. The file has
             the columns waba_id, id, the other fields, and extra with the rest.
