@@ -19,7 +19,7 @@ from wa_phone_async.sandbox import SMALL_WABA, Fault, Sandbox
 pytest.importorskip("cyclopts", reason="the extra `cli` is not installed")
 
 from wa_phone_async.cli import app
-from wa_phone_async.cli.terminal import edits
+from wa_phone_async.cli.terminal import rows
 from wa_phone_async.cli.terminal.prompt import NoInputError, Prompt
 from wa_phone_async.redaction import Secret
 from wa_phone_async.sandbox.demo import add_overrides
@@ -208,7 +208,7 @@ def test_the_reader_of_the_output_leaves(run: Run, graph_sandbox: Sandbox, monke
         raise BrokenPipeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(edits, "write", fail)
+        patch.setattr(rows, "write", fail)
         assert run("clear", A, B)[0] == 0  # a dry run changes nothing
         status, _, err = run(*SET, "j", A, B, "--concurrency", "1")
     assert status == 1
