@@ -17,6 +17,7 @@ from wa_phone_async import (
     Event,
     Filter,
     ListFinished,
+    NameStageChanged,
     OutcomeUnknownError,
     PhoneNumberClient,
     QuotaWaitEnded,
@@ -462,6 +463,7 @@ SENTENCES: dict[str, Event] = {
     f"GET {PATH} failed with TransportError: cannot connect. Attempt 2 follows in 0.76 s.": LOST,
     "A call on 7 waits for its quota, for 3,899 s at most.": QuotaWaitStarted(node_id="7", seconds=3899.0),
     "No call waits for its quota any more. The last one was on 7.": QuotaWaitEnded(node_id="7"),
+    "7: Meta reviews it.": NameStageChanged(node_id="7", name="Acme", stage="in-review", sentence="Meta reviews it."),
     f"The list {PATH} is complete after 0.76 s, pages: 3, rows: 2,500.": LIST,
     f"The list {PATH} was left early after 0.76 s, pages: 3, rows: 2,500.": attrs.evolve(LIST, complete=False),
     f"The list {PATH} failed with DecodeError after 0.76 s, pages: 3, rows: 2,500.": attrs.evolve(

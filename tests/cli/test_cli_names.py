@@ -46,6 +46,13 @@ def run(graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     return run
 
 
+def test_without_a_token_nothing_is_said_of_continuing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WA_ACCESS_TOKEN")
+    status, out, err = run("register", ID)
+    assert (status, out, "run the same command again" in err) == (2, "", False)
+    assert "WA_ACCESS_TOKEN" in err
+
+
 # The states of many
 
 

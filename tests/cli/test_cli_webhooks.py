@@ -203,6 +203,13 @@ def test_a_journal_that_cannot_be_written(run: Run) -> None:
     ]
 
 
+def test_an_error_that_ends_an_edit_says_where_its_work_is(run: Run, graph_sandbox: Sandbox) -> None:
+    graph_sandbox.plan(Fault.error(190, status=401), method="POST", times=99)
+    status, _, err = run(*SET, "j", A, B)
+    assert status == 1
+    assert "what is done is in the journal; to go on, run the same command again with --journal j" in err
+
+
 def test_the_reader_of_the_output_leaves(run: Run, graph_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise BrokenPipeError

@@ -13,6 +13,7 @@ from .log import LOG
 
 _BACKLOG = 4096
 """Connections that may wait to be accepted. With asyncio's 100, a larger burst of connections would wait a second."""
+_TURNS_TO_ACCEPT = 3  # asyncio makes the transport in a task, and tells the protocol in the turn after that
 
 
 class Server:
@@ -97,6 +98,9 @@ class Server:
         self._set_timer()
         await self._sender.close()
         self._listener.close()
+        # A connection that was accepted just now is among the others only some turns of the loop later.
+        for _ in range(_TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
         for task in self._in_flight:
             task.cancel()
         for connection in self._connections.connections:
