@@ -25,6 +25,7 @@ def read_claim(payload: object, write: Write, *, waba_id: str | None) -> Busines
     """
     members = cast("dict[str, Any]", payload)
     if not isinstance(members.get("status"), str) and members.get("success") is not True:
+        del payload, members  # a response may echo the token, and a traceback shows local variables
         error = write.outcome_unknown("the response does not say whether it happened", waba_id=waba_id)
         error.attempts = 1
         raise error
