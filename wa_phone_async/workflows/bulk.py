@@ -222,7 +222,7 @@ class Listings:
             error = caught.with_traceback(None)  # its frames would live as long as the listing
         finally:
             slot.release()
-        if concerns_all(error):
+        if error is not None and concerns_all(error):
             raise error  # every other account would fail with the same token
         if not self._ordered:
             position, self._next_in = self._next_in, self._next_in + 1
