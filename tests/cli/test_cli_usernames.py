@@ -147,11 +147,11 @@ def test_a_claim_that_replaces_a_username_wants_a_yes(
     monkeypatch.setattr(usernames, "_is_terminal", lambda: True)
     asked = list[str]()
 
-    async def answer(question: str) -> bool:
+    async def decide(question: str) -> bool:
         asked.append(question)
         return len(asked) == 2
 
-    monkeypatch.setattr(usernames, "confirm", answer)
+    monkeypatch.setattr(usernames, "confirm", decide)
     assert run("claim", ID, "acme") == (1, "", "Nothing was sent.\n")
     assert "POST" not in methods(graph_sandbox)
     assert asked[0] == (
@@ -200,11 +200,11 @@ def test_a_release_wants_a_yes(run: Run, graph_sandbox: Sandbox, monkeypatch: py
     monkeypatch.setattr(usernames, "_is_terminal", lambda: True)
     asked = list[str]()
 
-    async def answer(question: str) -> bool:
+    async def decide(question: str) -> bool:
         asked.append(question)
         return False
 
-    monkeypatch.setattr(usernames, "confirm", answer)
+    monkeypatch.setattr(usernames, "confirm", decide)
     assert run("release", ID, OTHER)[:2] == (0, "")
     question = f"Release the username shop.0 of {ID}? Anybody may claim it then, and it may be lost for good."
     assert asked == [question]

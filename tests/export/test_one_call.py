@@ -98,7 +98,7 @@ async def test_failed_accounts_are_named_and_tried_again_when_it_is_resumed(
 
 
 async def test_what_is_no_id_fails_alone(client: PhoneNumberClient, out: Path) -> None:
-    summary = await export(client, out, [None, SMALL_WABA, "x y", PhoneNumber("1"), 5.5])  # type: ignore[list-item]
+    summary = await export(client, out, [None, SMALL_WABA, "x y", PhoneNumber("1"), 5.5])  # type: ignore[list-item]  # it is rejected
     assert (summary.accounts, summary.failed) == (1, 4)
     assert {type(failure.error) for failure in summary.failures} == {InvalidArgumentError}
 
@@ -155,7 +155,7 @@ async def test_a_wrong_argument_leaves_nothing(
 
 async def test_it_needs_a_client(out: Path) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^client must be a PhoneNumberClient, not "):
-        await export("a-token", out, [SMALL_WABA])  # type: ignore[arg-type]
+        await export("a-token", out, [SMALL_WABA])  # type: ignore[arg-type]  # it is rejected
 
 
 def test_the_packages_below_open_on_first_use() -> None:

@@ -189,7 +189,7 @@ async def test_wrong_files_are_named_by_their_argument(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgumentError, match=r"^source must be a file"):
             await client.check_health(damaged).report(since=fine)
         with pytest.raises(InvalidArgumentError, match=r"^since must be"):
-            await client.check_health(fine).report(since=5)  # type: ignore[arg-type]
+            await client.check_health(fine).report(since=5)  # type: ignore[arg-type]  # it is rejected
 
 
 async def test_a_rejected_token_ends_a_report(tmp_path: Path) -> None:

@@ -54,13 +54,13 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     yield shell
     if "_render_traceback_" in vars(WaPhoneError):
-        del WaPhoneError._render_traceback_  # type: ignore[attr-defined]
+        del WaPhoneError._render_traceback_  # type: ignore[attr-defined]  # for IPython
     for name in ("last_type", "last_value", "last_traceback"):
         vars(sys).pop(name, None)
 
 
 def rendered(error: BaseException) -> str:
-    lines: list[str] = error._render_traceback_()  # type: ignore[attr-defined]
+    lines: list[str] = error._render_traceback_()  # type: ignore[attr-defined]  # for IPython
     return "".join(lines)
 
 
@@ -90,7 +90,7 @@ def test_the_causes_of_an_error_are_short_as_well(shell: Shell) -> None:
     assert shell.events
     try:
         try:
-            PhoneNumberClient(session=1)  # type: ignore[arg-type]
+            PhoneNumberClient(session=1)  # type: ignore[arg-type]  # it is rejected
         except WaPhoneError as cause:
             raise OutcomeUnknownError("it was sent", waba_id="1", reason="a reset") from cause
     except WaPhoneError as error:
@@ -114,10 +114,10 @@ async def test_what_the_library_calls_is_internal_and_what_the_cell_calls_is_not
             await client.wait_until(number["id"], is_mine, total_timeout=5)
     shell.callbacks["post_run_cell"]()
     assert "sub" in names(traceback.format_exception(caught.value))
-    assert names(caught.value._render_traceback_()) == [  # type: ignore[attr-defined]
+    assert names(caught.value._render_traceback_()) == [  # type: ignore[attr-defined]  # for IPython
         "test_what_the_library_calls_is_internal_and_what_the_cell_calls_is_not"
     ]
-    assert [name for name in names(called.value._render_traceback_()) if "test" not in name] == [  # type: ignore[attr-defined]
+    assert [name for name in names(called.value._render_traceback_()) if "test" not in name] == [  # type: ignore[attr-defined]  # for IPython
         *("is_mine", "sub", "fail")
     ]
 
@@ -213,7 +213,7 @@ def test_without_a_loop_or_in_another_thread_nothing_is_woken(shell: Shell) -> N
     thread = threading.Thread(target=asyncio.run, args=[start()])
     thread.start()
     thread.join()
-    waker = shell.callbacks["pre_run_cell"].__self__  # type: ignore[attr-defined]
+    waker = shell.callbacks["pre_run_cell"].__self__  # type: ignore[attr-defined]  # for IPython
     assert waker._timer is None
 
 

@@ -170,7 +170,7 @@ async def test_a_setting_that_no_profile_has(client: PhoneNumberClient) -> None:
     with pytest.raises(TypeError, match="a business profile has no phone; it has about, address"):
         await client.update_business_profile(FULL, **changes)
     with pytest.raises(InvalidArgumentError, match="on must be one of numbers, members, not 'accounts'"):
-        client.get_business_profiles([], on="accounts")  # type: ignore[arg-type]
+        client.get_business_profiles([], on="accounts")  # type: ignore[arg-type]  # it is rejected
     with pytest.raises(InvalidArgumentError, match="about must be given"):
         client.update_business_profiles([FULL])
 

@@ -51,7 +51,7 @@ class Browser:
     pictures: Path
 
     def open(self, file: Path, *, size: tuple[int, int] = DESK, scheme: str = "light", hash_: str = "") -> None:
-        """Open a page anew."""
+        """Open a page, also the one that is open."""
         self.run(self.tab.open(Path("/dev/null")))  # the same address with another hash would load nothing
         self.run(self.tab.resize(size))
         self.run(self.tab.choose(scheme))

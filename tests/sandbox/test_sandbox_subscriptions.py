@@ -30,8 +30,8 @@ class Caller:
             return response.status, await response.json()
 
     async def error(self, method: str, path: str, body: Any = None) -> tuple[int, int, str]:
-        status, answer = await self.call(method, path, body)
-        return status, answer["error"]["code"], answer["error"]["message"]
+        status, found = await self.call(method, path, body)
+        return status, found["error"]["code"], found["error"]["message"]
 
     async def urls(self) -> Any:
         return (await self.call("GET", NUMBER, fields="webhook_configuration"))[1]["webhook_configuration"]
